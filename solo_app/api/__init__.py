@@ -1,0 +1,1 @@
+"""The HTTP API. Knows the service, not the pages."""

@@ -1,0 +1,7 @@
+"""Routes."""
+
+from fastapi import FastAPI
+
+
+def build_api() -> FastAPI:
+    return FastAPI()

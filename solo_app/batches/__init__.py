@@ -1,0 +1,1 @@
+"""The heart: batches, their runs and points. Knows neither Reflex nor HTTP."""

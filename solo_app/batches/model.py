@@ -1,0 +1,150 @@
+"""The words of the field as values, and the two tables that keep the registry.
+
+Times are naive UTC throughout; a minute is named by its first instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import NaiveDatetime
+from sqlalchemy import Column, Integer, Sequence
+from sqlmodel import Field, SQLModel
+
+Clock = Callable[[], datetime]
+"""Tells the present moment as naive UTC. Whoever needs *now* is given one."""
+
+EPOCH = datetime(1970, 1, 1)
+MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def utc_now() -> datetime:
+    """The system's clock as naive UTC, in microseconds."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970-01-01 of a naive UTC time."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The naive UTC time so many microseconds after 1970-01-01."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+class BatchStatus(StrEnum):
+    """How the latest run of a batch stands."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One produced value. ``ts`` is naive UTC; ``seq`` counts from 1 within its batch."""
+
+    seq: int
+    ts: datetime
+    key: float
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteAggregate:
+    """What the points of one minute of one batch come to; ``count`` is never 0."""
+
+    minute: datetime
+    count: int
+    sum: float
+    min: float
+    max: float
+
+    @property
+    def average(self) -> float:
+        """Arithmetic mean of ``data.key`` over the minute."""
+        return self.sum / self.count
+
+    def merged_with(self, other: MinuteAggregate) -> MinuteAggregate:
+        """The aggregate over both sets of points; both must be of the same minute."""
+        return MinuteAggregate(
+            self.minute,
+            self.count + other.count,
+            self.sum + other.sum,
+            min(self.min, other.min),
+            max(self.max, other.max),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One life of a batch. Its points are those with ``first_seq <= seq <= last_seq``.
+
+    ``last_seq`` is ``first_seq - 1`` for a run that produced nothing; both it and
+    ``ended_at`` are None while the run goes on. ``number`` counts from 1 within the batch.
+    """
+
+    number: int
+    source: str
+    status: BatchStatus
+    started_at: datetime
+    first_seq: int
+    ended_at: datetime | None = None
+    last_seq: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A named background job as its latest run left it. ``no`` is its key in the database."""
+
+    no: int
+    batch_id: str
+    run: Run
+
+    @property
+    def status(self) -> BatchStatus:
+        """The status of the latest run."""
+        return self.run.status
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a producer carries out its latest run."""
+        return self.run.status is BatchStatus.RUNNING
+
+
+class BatchRow(SQLModel, table=True):
+    """Registry: one row for each batch that was ever started."""
+
+    __tablename__ = "batches"
+
+    no: int | None = Field(
+        default=None, sa_column=Column(Integer, Sequence("batch_no"), primary_key=True)
+    )
+    batch_id: str = Field(unique=True)
+    created_at: NaiveDatetime
+
+
+class RunRow(SQLModel, table=True):
+    """Registry: one row for each run of a batch.
+
+    No foreign key: DuckDB rewrites a row when it updates it, and a reference would forbid that.
+    """
+
+    __tablename__ = "runs"
+
+    batch_no: int = Field(primary_key=True, sa_type=Integer)
+    number: int = Field(primary_key=True, sa_type=Integer)
+    source: str
+    status: str
+    reason: str | None = None
+    started_at: NaiveDatetime
+    ended_at: NaiveDatetime | None = None
+    first_seq: int
+    last_seq: int | None = None

@@ -1,0 +1,164 @@
+"""A run under way: its one asyncio task, its newest committed points, and how fast they come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import aclosing
+
+from solo_app.batches.errors import SoloError
+from solo_app.batches.ingest import PointBuffer
+from solo_app.batches.model import Batch, BatchStatus, Clock, Point, to_microseconds
+from solo_app.batches.sources import Source, checked
+from solo_app.batches.store import Block
+
+TAIL_POINTS = 1_024
+"""Newest points kept in memory for those who watch: at the default pace four minutes of them."""
+
+_RATE_SECONDS = 5
+_TIME_SLICE = 0.002
+_LONGEST_REASON = 500
+
+
+class Tail:
+    """The newest committed points of a batch, at least ``TAIL_POINTS`` once so many came."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Block] = deque()
+        self._length = 0
+
+    def add(self, block: Block) -> None:
+        """Take the next committed block."""
+        surplus = max(0, len(block.ts) - TAIL_POINTS)
+        if surplus:
+            # Copied, so that the rest of a large block is not kept alive by its end.
+            block = Block(
+                block.batch_no,
+                block.first_seq + surplus,
+                block.ts[surplus:].copy(),
+                block.key[surplus:].copy(),
+            )
+        self._blocks.append(block)
+        self._length += len(block.ts)
+        while self._length - len(self._blocks[0].ts) >= TAIL_POINTS:
+            self._length -= len(self._blocks.popleft().ts)
+
+    @property
+    def latest(self) -> Point | None:
+        """The newest point."""
+        if not self._blocks:
+            return None
+        block = self._blocks[-1]
+        return next(block.points(after=block.last_seq - 1))
+
+    def since(self, after: int) -> list[Point] | None:
+        """The points with ``seq > after``, in order; None when the tail begins later."""
+        if not self._blocks or self._blocks[0].first_seq > after + 1:
+            return None
+        return [
+            point for block in self._blocks if block.last_seq > after for point in block.points(after)
+        ]
+
+
+class RateMeter:
+    """Points per second over the last few whole seconds of the monotonic clock."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._began = now()
+        self._counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
+
+    def add(self, count: int) -> None:
+        """Note so many points as committed now."""
+        second = int(self._now())
+        if self._counts and self._counts[-1][0] == second:
+            count += self._counts.pop()[1]
+        self._counts.append((second, count))
+
+    @property
+    def per_second(self) -> float:
+        """The mean over up to five whole seconds; the second under way does not count."""
+        now = self._now()
+        end = int(now)
+        start = max(end - _RATE_SECONDS, int(self._began) + 1)
+        if end <= start:
+            elapsed = now - self._began
+            return sum(n for _, n in self._counts) / elapsed if elapsed > 0.2 else 0.0
+        return sum(n for second, n in self._counts if start <= second < end) / (end - start)
+
+
+class Producer:
+    """The one task that carries out a run, and what those who look at the run may know.
+
+    ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
+    outcome when it is done.
+    """
+
+    def __init__(self, batch: Batch, buffer: PointBuffer, source: Source, clock: Clock) -> None:
+        self.batch = batch
+        self.buffer = buffer
+        self.tail = Tail()
+        self.rate = RateMeter()
+        self.committed_seq = batch.run.first_seq - 1
+        self.ending: asyncio.Task[None] | None = None
+        self.over = False
+        self._source = source
+        self._clock = clock
+        self._news = asyncio.Event()
+        self.task: asyncio.Task[None] = asyncio.create_task(
+            self._produce(), name=f"producer:{batch.batch_id}"
+        )
+
+    def commit(self, block: Block) -> None:
+        """Note a block of this run as committed, and tell those who wait."""
+        self.tail.add(block)
+        self.rate.add(len(block.ts))
+        self.committed_seq = block.last_seq
+        self.wake()
+
+    def end(self, batch: Batch) -> None:
+        """Note the outcome, and tell those who wait."""
+        self.batch = batch
+        self.over = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everyone go who waits for news."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def news(self, after: int, within: float) -> bool:
+        """Wait for a point with ``seq > after``, the end, or a wake; False after ``within`` s."""
+        if self.over or self.committed_seq > after:
+            return True
+        try:
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def outcome(self) -> tuple[BatchStatus, str | None]:
+        """How a task that ended by itself ended, and why when it failed."""
+        if self.task.cancelled():
+            return BatchStatus.FAILED, "The source cancelled its own task."
+        error = self.task.exception()
+        if error is None:
+            return BatchStatus.FINISHED, None
+        text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
+        return BatchStatus.FAILED, text[:_LONGEST_REASON]
+
+    async def _produce(self) -> None:
+        slice_end = time.monotonic() + _TIME_SLICE
+        async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
+            async for given in numbers:
+                array = checked(given)
+                # No await between the clock and the buffer: a point is in the buffer before
+                # anybody can ask for the window its time lies in.
+                self.buffer.append(to_microseconds(self._clock()), array)
+                await self.buffer.room()
+                if time.monotonic() > slice_end:
+                    await asyncio.sleep(0)
+                    slice_end = time.monotonic() + _TIME_SLICE

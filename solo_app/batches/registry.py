@@ -1,0 +1,111 @@
+"""The registry: batches and their runs, kept with SQLModel in the store's database.
+
+A few rows that people look at, never points. The methods block; the store runs them on its
+writer thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import create_engine, func
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session, SQLModel, col, select
+
+from solo_app.batches.model import Batch, BatchRow, BatchStatus, Run, RunRow
+
+
+class Registry:
+    """Reads and writes batches and runs; each method is one transaction."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        # DuckDB admits one instance for a file: the engine is handed connections of that one.
+        self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
+
+    def create_tables(self) -> None:
+        """Make what is missing of the registry's tables."""
+        SQLModel.metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Give the cursors back."""
+        self._engine.dispose()
+
+    def load(self) -> list[Batch]:
+        """Every batch with its latest run."""
+        latest = (
+            select(RunRow.batch_no, func.max(RunRow.number).label("number"))
+            .group_by(col(RunRow.batch_no))
+            .subquery()
+        )
+        query = (
+            select(BatchRow, RunRow)
+            .join(RunRow, col(RunRow.batch_no) == col(BatchRow.no))
+            .join(
+                latest,
+                (latest.c.batch_no == col(RunRow.batch_no))
+                & (latest.c.number == col(RunRow.number)),
+            )
+        )
+        with Session(self._engine) as session:
+            return [_batch(batch, run) for batch, run in session.exec(query)]
+
+    def open_run(self, batch_id: str, run: Run) -> Batch:
+        """Record that a run begins, and the batch with it when it is new."""
+        with Session(self._engine) as session:
+            row = session.exec(select(BatchRow).where(BatchRow.batch_id == batch_id)).one_or_none()
+            if row is None:
+                row = BatchRow(batch_id=batch_id, created_at=run.started_at)
+                session.add(row)
+                session.flush()
+            assert row.no is not None
+            batch = Batch(row.no, batch_id, run)
+            session.add(
+                RunRow(
+                    batch_no=row.no,
+                    number=run.number,
+                    source=run.source,
+                    status=run.status,
+                    started_at=run.started_at,
+                    first_seq=run.first_seq,
+                )
+            )
+            session.commit()
+            return batch
+
+    def end_run(self, batch: Batch) -> None:
+        """Record how the latest run of a batch ended."""
+        with Session(self._engine) as session:
+            row = session.get_one(RunRow, (batch.no, batch.run.number))
+            row.status = batch.run.status
+            row.reason = batch.run.reason
+            row.ended_at = batch.run.ended_at
+            row.last_seq = batch.run.last_seq
+            session.add(row)
+            session.commit()
+
+    def runs(self, batch_no: int) -> list[Run]:
+        """All runs of a batch, the latest first."""
+        query = (
+            select(RunRow).where(RunRow.batch_no == batch_no).order_by(col(RunRow.number).desc())
+        )
+        with Session(self._engine) as session:
+            return [_run(row) for row in session.exec(query)]
+
+
+def _batch(batch: BatchRow, run: RunRow) -> Batch:
+    assert batch.no is not None
+    return Batch(batch.no, batch.batch_id, _run(run))
+
+
+def _run(row: RunRow) -> Run:
+    return Run(
+        number=row.number,
+        source=row.source,
+        status=BatchStatus(row.status),
+        started_at=row.started_at,
+        first_seq=row.first_seq,
+        ended_at=row.ended_at,
+        last_seq=row.last_seq,
+        reason=row.reason,
+    )

@@ -1,0 +1,120 @@
+"""Per-minute aggregates: folding points into them, and the last-whole-minute window.
+
+A window is half open, ``start <= ts < end``, and its ends lie on whole minutes of UTC.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.model import MINUTE, MinuteAggregate, from_microseconds
+
+KEPT = timedelta(minutes=61)
+"""How far back the rollup answers from memory: an hour of whole minutes and the open one."""
+
+_MINUTE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of time, ``start <= ts < end``, cut at whole minutes."""
+
+    start: datetime
+    end: datetime
+
+
+def whole_minute(moment: datetime) -> datetime:
+    """The first instant of the minute that ``moment`` lies in."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def last_whole_minute(now: datetime) -> Window:
+    """The minute before the one that ``now`` lies in.
+
+    Raises WindowOutOfRangeError when no datetime can name its start.
+    """
+    end = whole_minute(now)
+    try:
+        return Window(end - MINUTE, end)
+    except OverflowError:
+        raise WindowOutOfRangeError("There is no whole minute before that time.") from None
+
+
+def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregate]:
+    """Aggregate points by minute. ``ts`` in microseconds since 1970, same length as ``key``.
+
+    Each minute comes once, also when the clock went back and forth between two.
+    """
+    minutes = ts // _MINUTE_US
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(minutes)) + 1))
+    ends = np.append(starts[1:], len(ts))
+    sums = np.add.reduceat(key, starts)
+    lows = np.minimum.reduceat(key, starts)
+    highs = np.maximum.reduceat(key, starts)
+    folded: dict[datetime, MinuteAggregate] = {}
+    for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        minute = from_microseconds(int(minutes[start]) * _MINUTE_US)
+        part = MinuteAggregate(
+            minute, end - start, float(sums[i]), float(lows[i]), float(highs[i])
+        )
+        known = folded.get(minute)
+        folded[minute] = known.merged_with(part) if known else part
+    return list(folded.values())
+
+
+Minutes = dict[datetime, MinuteAggregate]
+"""The aggregates of one batch by the minute they are of."""
+
+
+def merge(minutes: Minutes, parts: list[MinuteAggregate]) -> None:
+    """Add ``parts`` to ``minutes`` in place."""
+    for part in parts:
+        known = minutes.get(part.minute)
+        minutes[part.minute] = known.merged_with(part) if known else part
+
+
+class Rollup:
+    """The minutes of all batches that are young enough to be asked for often.
+
+    Holds each minute wholly or not at all: what is older than ``complete_since`` may be
+    missing here and is in the store.
+    """
+
+    def __init__(self, complete_since: datetime) -> None:
+        self.complete_since = complete_since
+        self._minutes: defaultdict[int, Minutes] = defaultdict(dict)
+
+    def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
+        """Count points of a batch, given as aggregates, that were committed."""
+        young = [part for part in parts if part.minute >= self.complete_since]
+        merge(self._minutes[batch_no], young)
+
+    def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
+        """The aggregate of one minute not before ``complete_since``; None without points."""
+        return self._minutes[batch_no].get(minute) if batch_no in self._minutes else None
+
+    def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
+        """The minutes of a window that have points, oldest first."""
+        minutes = self._minutes.get(batch_no, {})
+        return sorted(
+            (m for m in minutes.values() if window.start <= m.minute < window.end),
+            key=lambda m: m.minute,
+        )
+
+    def forget(self, before: datetime) -> None:
+        """Drop minutes older than ``before``; they must be in the store."""
+        if before <= self.complete_since:
+            return
+        self.complete_since = before
+        for batch_no in list(self._minutes):
+            kept = {m: a for m, a in self._minutes[batch_no].items() if m >= before}
+            if kept:
+                self._minutes[batch_no] = kept
+            else:
+                del self._minutes[batch_no]

@@ -1,0 +1,387 @@
+"""BatchService: start, stop, list, aggregate, points; one task per batch, never more than five."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from solo_app.batches.errors import (
+    BatchLimitReachedError,
+    BatchNotFoundError,
+    BatchRunningError,
+    InvalidBatchIdError,
+    ServiceClosedError,
+    UnknownSourceError,
+)
+from solo_app.batches.ingest import Ingest
+from solo_app.batches.model import (
+    Batch,
+    BatchStatus,
+    Clock,
+    MinuteAggregate,
+    Point,
+    Run,
+    to_microseconds,
+    utc_now,
+)
+from solo_app.batches.producer import Producer
+from solo_app.batches.rollup import KEPT, Rollup, Window, last_whole_minute, whole_minute
+from solo_app.batches.sources import DEFAULT_SOURCE, Source
+from solo_app.batches.store import Block, Store
+
+BATCH_LIMIT = 5
+"""How many batches may run at once."""
+
+_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_READ_POINTS = 1_000
+_CLOSE_WITHIN = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The overall data. ``trouble`` says why points wait for the disk, when they do."""
+
+    row_count: int
+    rows_per_second: float
+    running: int
+    batches: int
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The points of one batch within a window; ``minute`` is None when there are none."""
+
+    batch_id: str
+    window: Window
+    minute: MinuteAggregate | None
+
+
+def check_batch_id(batch_id: str) -> None:
+    """Raise InvalidBatchIdError unless the text may name a batch."""
+    if not _BATCH_ID.fullmatch(batch_id):
+        raise InvalidBatchIdError(batch_id)
+
+
+class BatchService:
+    """The truth about batches. All methods belong on the event loop that opened it."""
+
+    def __init__(
+        self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now
+    ) -> None:
+        self.clock = clock
+        self._store = store
+        self._sources = sources
+        self._ingest = Ingest(store, clock, self._committed)
+        self._rollup = Rollup(whole_minute(clock()) - KEPT)
+        self._batches: dict[str, Batch] = {}
+        self._row_counts: dict[int, int] = {}
+        self._producers: dict[str, Producer] = {}
+        self._by_no: dict[int, Producer] = {}
+        self._newest_first: list[Batch] | None = None
+        self._starting = asyncio.Lock()
+        self._closing = False
+        self._commits: asyncio.Task[None] | None = None
+
+    # -- opening and closing ----------------------------------------------------------------
+
+    async def open(self, resume: bool = False) -> None:
+        """Open the store and take up what is in it; runs without an end become ``interrupted``.
+
+        With ``resume``, interrupted batches start again, at most five, the latest first.
+        Raises StoreUnavailableError.
+        """
+        await self._store.open()
+        self._row_counts = await self._store.row_counts()
+        for batch_no, parts in (await self._store.minutes_since(self._rollup.complete_since)).items():
+            self._rollup.add(batch_no, parts)
+        for batch in await self._store.on_writer(self._store.registry.load):
+            self._keep(await self._interrupted(batch) if batch.is_running else batch)
+        self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
+        if resume:
+            for batch in self.batches(BatchStatus.INTERRUPTED)[:BATCH_LIMIT]:
+                await self.start(batch.batch_id, batch.run.source)
+
+    async def close(self) -> None:
+        """End all runs as ``interrupted``, commit what they produced, close the store."""
+        self.end_streams()
+        async with self._starting:
+            endings = [
+                self._end(producer, BatchStatus.INTERRUPTED)
+                for producer in self._producers.values()
+            ]
+        if endings:
+            # A disk that takes nothing must not hold up the end of the process for ever.
+            await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
+        if self._commits:
+            self._commits.cancel()
+        await self._store.close()
+
+    def end_streams(self) -> None:
+        """Let everyone who follows a batch go, and start nothing any more."""
+        self._closing = True
+        for producer in self._producers.values():
+            producer.wake()
+
+    async def _interrupted(self, batch: Batch) -> Batch:
+        last_seq = self._row_counts.get(batch.no, 0)
+        newest = await self._store.points(batch.no, last_seq - 1, 1)
+        seen = newest[0].ts if newest and last_seq >= batch.run.first_seq else None
+        ended_at = seen or batch.run.started_at
+        run = replace(
+            batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
+        )
+        batch = replace(batch, run=run)
+        await self._store.on_writer(self._store.registry.end_run, batch)
+        return batch
+
+    # -- start and stop ---------------------------------------------------------------------
+
+    async def start(self, batch_id: str, source: str = DEFAULT_SOURCE) -> Batch:
+        """Start a batch, or a batch that ended once more, and say how it stands.
+
+        Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError,
+        BatchLimitReachedError, ServiceClosedError; then nothing has changed.
+        """
+        check_batch_id(batch_id)
+        if source not in self._sources:
+            raise UnknownSourceError(source, sorted(self._sources))
+        # Shielded: a caller who goes away must not leave a run recorded that nobody carries out.
+        return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
+
+    async def stop(self, batch_id: str) -> Batch:
+        """Stop a batch; returns when its last point is committed. One that ended stays as it is.
+
+        Raises BatchNotFoundError.
+        """
+        producer = self._producers.get(batch_id)
+        if producer is None:
+            return self.batch(batch_id)
+        await asyncio.shield(self._end(producer, BatchStatus.STOPPED))
+        return producer.batch
+
+    async def _start(self, batch_id: str, source: str) -> Batch:
+        async with self._starting:
+            self._check_room_for(batch_id)
+            known = self._batches.get(batch_id)
+            run = Run(
+                number=known.run.number + 1 if known else 1,
+                source=source,
+                status=BatchStatus.RUNNING,
+                started_at=self.clock(),
+                first_seq=self._row_counts.get(known.no, 0) + 1 if known else 1,
+            )
+            batch = await self._store.on_writer(self._store.registry.open_run, batch_id, run)
+            buffer = self._ingest.open_buffer(batch.no, run.first_seq)
+            producer = Producer(batch, buffer, self._sources[source], self.clock)
+            producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
+            self._producers[batch_id] = self._by_no[batch.no] = producer
+            self._keep(batch)
+            return batch
+
+    def _check_room_for(self, batch_id: str) -> None:
+        if self._closing:
+            raise ServiceClosedError
+        if batch_id in self._producers:
+            raise BatchRunningError(batch_id)
+        if len(self._producers) >= BATCH_LIMIT:
+            raise BatchLimitReachedError(BATCH_LIMIT, list(self._producers))
+
+    def _ended_by_itself(self, producer: Producer) -> None:
+        if producer.ending is None:
+            self._end(producer, *producer.outcome())
+
+    def _end(
+        self, producer: Producer, status: BatchStatus, reason: str | None = None
+    ) -> asyncio.Task[None]:
+        """End a run, once: whoever asks second waits for the first one's outcome."""
+        if producer.ending is None:
+            producer.ending = asyncio.create_task(
+                self._carry_out_end(producer, status, reason), name=f"end:{producer.batch.batch_id}"
+            )
+        return producer.ending
+
+    async def _carry_out_end(
+        self, producer: Producer, status: BatchStatus, reason: str | None
+    ) -> None:
+        producer.task.cancel()
+        await asyncio.wait({producer.task})
+        # A run whose end is on record has all its minutes on record too; the next start relies on it.
+        await self._ingest.flush_minutes()
+        run = replace(
+            producer.batch.run,
+            status=status,
+            reason=reason,
+            ended_at=self.clock(),
+            last_seq=producer.committed_seq,
+        )
+        batch = replace(producer.batch, run=run)
+        try:
+            await self._store.on_writer(self._store.registry.end_run, batch)
+        finally:
+            # Even when its end could not be recorded, nobody holds the slot any more.
+            self._ingest.close_buffer(batch.no)
+            del self._producers[batch.batch_id], self._by_no[batch.no]
+            self._keep(batch)
+            producer.end(batch)
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def totals(self) -> Totals:
+        """Everything at a glance."""
+        return Totals(
+            row_count=sum(self._row_counts.values()),
+            rows_per_second=sum(p.rate.per_second for p in self._producers.values()),
+            running=len(self._producers),
+            batches=len(self._batches),
+            trouble=self._ingest.trouble,
+        )
+
+    def batch(self, batch_id: str) -> Batch:
+        """One batch. Raises BatchNotFoundError."""
+        try:
+            return self._batches[batch_id]
+        except KeyError:
+            raise BatchNotFoundError(batch_id) from None
+
+    def batches(self, status: BatchStatus | None = None, search: str = "") -> list[Batch]:
+        """The batches whose latest run has that status and whose name holds that text, if given.
+
+        Those whose latest run began last come first.
+        """
+        if self._newest_first is None:
+            self._newest_first = sorted(
+                self._batches.values(), key=lambda b: (b.run.started_at, b.no), reverse=True
+            )
+        wanted = search.casefold()
+        return [
+            batch
+            for batch in self._newest_first
+            if (status is None or batch.status is status) and wanted in batch.batch_id.casefold()
+        ]
+
+    def running(self) -> list[Batch]:
+        """The running batches in the order in which they took their slots."""
+        return [producer.batch for producer in self._producers.values()]
+
+    def row_count(self, batch: Batch) -> int:
+        """Committed points of a batch over all its runs."""
+        return self._row_counts.get(batch.no, 0)
+
+    def rows_per_second(self, batch: Batch) -> float:
+        """Points committed per second of late; 0 for a batch that does not run."""
+        producer = self._by_no.get(batch.no)
+        return producer.rate.per_second if producer else 0.0
+
+    def latest_point(self, batch: Batch) -> Point | None:
+        """The newest committed point of the run under way."""
+        producer = self._by_no.get(batch.no)
+        return producer.tail.latest if producer else None
+
+    async def runs(self, batch_id: str) -> list[Run]:
+        """All runs of a batch, the latest first. Raises BatchNotFoundError."""
+        batch = self.batch(batch_id)
+        return await self._store.on_writer(self._store.registry.runs, batch.no)
+
+    async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
+        """At most ``limit`` committed points with ``seq > after``, in order.
+
+        Raises BatchNotFoundError.
+        """
+        batch = self.batch(batch_id)
+        if after >= self.row_count(batch):
+            return []
+        producer = self._by_no.get(batch.no)
+        recent = producer.tail.since(after) if producer else None
+        return (
+            await self._store.points(batch.no, after, limit) if recent is None else recent[:limit]
+        )
+
+    async def newest_points(self, batch_id: str, limit: int) -> list[Point]:
+        """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""
+        after = max(0, self.row_count(self.batch(batch_id)) - limit)
+        return await self.points(batch_id, after, limit)
+
+    def last_minute(self, batch: Batch) -> MinuteAggregate | None:
+        """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""
+        return self._rollup.minute(batch.no, last_whole_minute(self.clock()).start)
+
+    def recent_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
+        """The minutes with points of a window within the last hour, as far as committed."""
+        return self._rollup.between(batch.no, window)
+
+    async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
+        """The last whole minute before ``at`` (naive UTC, default now), every point counted.
+
+        Raises BatchNotFoundError, WindowOutOfRangeError.
+        """
+        batch = self.batch(batch_id)
+        window = last_whole_minute(at if at is not None else self.clock())
+        minutes = await self._minutes(batch, window)
+        return Aggregate(batch_id, window, minutes[0] if minutes else None)
+
+    async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
+        """The minutes of a window that have points, oldest first, every point counted.
+
+        Raises BatchNotFoundError.
+        """
+        return await self._minutes(self.batch(batch_id), window)
+
+    async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
+        producer = self._by_no.get(batch.no)
+        if producer and producer.buffer.holds_older_than(to_microseconds(window.end)):
+            await self._ingest.flush()
+        border = self._rollup.complete_since
+        young = self._rollup.between(batch.no, Window(max(window.start, border), window.end))
+        if window.start >= border:
+            return young
+        await self._ingest.flush_minutes()
+        old = await self._store.minutes(batch.no, Window(window.start, min(window.end, border)))
+        return old + young
+
+    # -- following --------------------------------------------------------------------------
+
+    async def follow(
+        self, batch_id: str, after: int, quiet: float
+    ) -> AsyncIterator[list[Point] | BatchStatus]:
+        """Committed points with ``seq > after``, in order and once each, as they come.
+
+        An empty list says that nothing came for ``quiet`` seconds. When the run that goes on
+        (or, if none does, the last one) has ended and all its points were given, its status
+        comes and the iteration ends; it ends without when the app shuts down. A slow reader
+        holds nothing but its place. Raises BatchNotFoundError.
+        """
+        batch = self.batch(batch_id)
+        producer = self._producers.get(batch_id)
+        while not self._closing:
+            over = producer is None or producer.over
+            end = (producer.batch if producer else batch).run.last_seq if over else None
+            points = await self.points(batch_id, after, _READ_POINTS)
+            if end is not None:
+                points = [point for point in points if point.seq <= end]
+            if points:
+                yield points
+                after = points[-1].seq
+            elif over:
+                yield (producer.batch if producer else batch).status
+                return
+            else:
+                assert producer is not None
+                if not await producer.news(after, quiet):
+                    yield []
+
+    # -- keeping ----------------------------------------------------------------------------
+
+    def _keep(self, batch: Batch) -> None:
+        self._batches[batch.batch_id] = batch
+        self._newest_first = None
+
+    def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
+        self._row_counts[block.batch_no] = block.last_seq
+        self._rollup.add(block.batch_no, parts)
+        self._rollup.forget(whole_minute(self.clock()) - KEPT)
+        if producer := self._by_no.get(block.batch_no):
+            producer.commit(block)

@@ -1,0 +1,333 @@
+"""DuckDB behind one door: schema, the writer thread, reads, opening and closing.
+
+What a call has committed survives the end of the process, ``kill -9`` included. Every write
+runs on one thread, one after the other; reads run beside it, each on a cursor of its own.
+
+Layout: ``points`` in order of arrival with typed columns and no index, so that time and
+``seq`` prune by block; ``minutes`` their aggregates. In every committed state the minutes of
+a batch count exactly its points from the first up to some ``seq``: the points after that are
+folded in when the store opens, and nothing ever needs to count the large table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import MinuteAggregate, Point, from_microseconds
+from solo_app.batches.registry import Registry
+from solo_app.batches.rollup import Window
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+
+_READERS = 2
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS points (
+    batch_no INTEGER NOT NULL, seq BIGINT NOT NULL, ts TIMESTAMP NOT NULL, key DOUBLE NOT NULL
+);
+CREATE TABLE IF NOT EXISTS minutes (
+    batch_no INTEGER, minute TIMESTAMP, count BIGINT NOT NULL, sum DOUBLE NOT NULL,
+    min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
+);
+"""
+
+_ADD_MINUTES = """
+INSERT INTO minutes SELECT * FROM minute_columns
+ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
+    sum = minutes.sum + excluded.sum,
+    min = least(minutes.min, excluded.min), max = greatest(minutes.max, excluded.max)
+"""
+
+_FOLD_THE_REST = """
+INSERT INTO minutes
+SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), max(key)
+FROM points WHERE batch_no = $batch_no AND seq > $folded
+GROUP BY ALL
+ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
+    sum = minutes.sum + excluded.sum,
+    min = least(minutes.min, excluded.min), max = greatest(minutes.max, excluded.max)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive points of one batch as columns of equal length.
+
+    ``ts`` in microseconds since 1970 UTC; the first point has ``seq`` ``first_seq``.
+    """
+
+    batch_no: int
+    first_seq: int
+    ts: NDArray[np.int64]
+    key: NDArray[np.float64]
+
+    @property
+    def last_seq(self) -> int:
+        """The ``seq`` of the last point."""
+        return self.first_seq + len(self.ts) - 1
+
+    def points(self, after: int = 0) -> Iterator[Point]:
+        """The points with ``seq > after``, in order."""
+        skip = max(0, after + 1 - self.first_seq)
+        columns = zip(self.ts[skip:].tolist(), self.key[skip:].tolist(), strict=True)
+        for seq, (ts, key) in enumerate(columns, self.first_seq + skip):
+            yield Point(seq, from_microseconds(ts), key)
+
+
+class Store:
+    """An open DuckDB file. All methods that touch it are coroutines and never block the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._registry: Registry | None = None
+
+    async def open(self) -> None:
+        """Open the file, made with its folder when missing, and bring its minutes up to date.
+
+        Raises StoreUnavailableError.
+        """
+        await self.on_writer(self._open)
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close the file."""
+        await self.on_writer(self._close)
+        self._writer.shutdown()
+        self._readers.shutdown()
+
+    @property
+    def registry(self) -> Registry:
+        """The batches and runs; its methods belong on the writer thread."""
+        assert self._registry is not None, "the store is not open"
+        return self._registry
+
+    async def on_writer(self, call: Callable[..., T], *args: object) -> T:
+        """Run a call on the writer thread, after all writes handed over before it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
+
+    async def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
+        """Commit points, and add ``minutes`` (by batch number) to the aggregates, all or nothing.
+
+        The minutes must count exactly the points from the last ones counted up to these.
+        """
+        await self.on_writer(self._write, blocks, minutes)
+
+    async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
+        """At most ``limit`` committed points with ``seq > after``, in order."""
+        return await self._read(
+            lambda cursor: [
+                Point(seq, from_microseconds(ts), key)
+                for seq, ts, key in cursor.execute(
+                    "SELECT seq, epoch_us(ts), key FROM points "
+                    "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
+                    [batch_no, after, after + limit],
+                ).fetchall()
+            ]
+        )
+
+    async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
+        """The aggregates written for the minutes of a window, oldest first."""
+        return await self._read(
+            lambda cursor: [
+                MinuteAggregate(*row)
+                for row in cursor.execute(
+                    "SELECT minute, count, sum, min, max FROM minutes "
+                    "WHERE batch_no = ? AND minute >= ? AND minute < ? ORDER BY minute",
+                    [batch_no, window.start, window.end],
+                ).fetchall()
+            ]
+        )
+
+    async def minutes_since(self, start: datetime) -> dict[int, list[MinuteAggregate]]:
+        """All batches' aggregates from a minute on, by batch number."""
+        rows = await self._read(
+            lambda cursor: cursor.execute(
+                "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?",
+                [start],
+            ).fetchall()
+        )
+        found: dict[int, list[MinuteAggregate]] = {}
+        for batch_no, *values in rows:
+            found.setdefault(batch_no, []).append(MinuteAggregate(*values))
+        return found
+
+    async def row_counts(self) -> dict[int, int]:
+        """Committed points by batch number, as the aggregates count them."""
+        return dict(
+            await self._read(
+                lambda cursor: cursor.execute(
+                    "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
+                ).fetchall()
+            )
+        )
+
+    # -- on the store's threads -------------------------------------------------------------
+
+    def _open(self) -> None:
+        # duckdb is imported where it is first used: imported at the top, the process that
+        # only supervises the server prints a report of leaked objects when it ends.
+        import duckdb
+        from duckdb_engine import ConnectionWrapper
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._root = duckdb.connect(
+                self.path,
+                config={
+                    "threads": 2,
+                    "memory_limit": "2GB",
+                    "checkpoint_threshold": "128MB",
+                    "temp_directory": f"{self.path}.tmp",
+                    # Nothing is fetched at run time.
+                    "autoinstall_known_extensions": False,
+                },
+            )
+            self._cursor = self._root.cursor()
+            self._cursor.execute(_SCHEMA)
+            root = self._root
+            self._registry = Registry(lambda: ConnectionWrapper(root.cursor()))
+            self._registry.create_tables()
+            self._fold_the_rest()
+        except (duckdb.Error, OSError) as error:
+            self._close()
+            raise StoreUnavailableError(advice(self.path, error)) from error
+
+    def _fold_the_rest(self) -> None:
+        assert self._cursor
+        for batch_no, first_unfolded in self._unfolded():
+            with self._transaction() as cursor:
+                cursor.execute(_FOLD_THE_REST, {"batch_no": batch_no, "folded": first_unfolded - 1})
+
+    def _unfolded(self) -> list[tuple[int, int]]:
+        """The batches that may have points which the minutes do not count, and the first such seq.
+
+        Only a run whose end was not recorded can have left any.
+        """
+        assert self._cursor
+        return self._cursor.execute(
+            "SELECT r.batch_no, 1 + coalesce((SELECT sum(m.count) FROM minutes m"
+            " WHERE m.batch_no = r.batch_no), 0)::BIGINT FROM runs r WHERE r.ended_at IS NULL"
+        ).fetchall()
+
+    def _close(self) -> None:
+        if self._registry:
+            self._registry.close()
+        for connection in (self._cursor, self._root):
+            if connection:
+                connection.close()
+        self._registry = self._cursor = self._root = None
+
+    def _write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
+        import duckdb
+
+        try:
+            with self._transaction() as cursor:
+                # DuckDB finds the columns by the names of these variables.
+                if blocks:
+                    point_columns = _columns_of_points(blocks)  # noqa: F841
+                    cursor.execute("INSERT INTO points SELECT * FROM point_columns")
+                if minutes:
+                    minute_columns = _columns_of_minutes(minutes)  # noqa: F841
+                    cursor.execute(_ADD_MINUTES)
+        except duckdb.Error as error:
+            raise StoreUnavailableError(f"the database refused them: {_one_line(error)}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        assert self._cursor, "the store is not open"
+        self._cursor.execute("BEGIN")
+        try:
+            yield self._cursor
+            self._cursor.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        import duckdb
+
+        assert self._cursor
+        try:
+            self._cursor.execute("ROLLBACK")
+        except duckdb.Error:
+            pass  # A failed COMMIT has ended the transaction already.
+
+    async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        def run() -> T:
+            assert self._root, "the store is not open"
+            with self._root.cursor() as cursor:
+                return query(cursor)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+
+def _columns_of_points(blocks: Sequence[Block]) -> dict[str, NDArray[np.generic]]:
+    numbers = np.array([block.batch_no for block in blocks], np.int32)
+    return {
+        "batch_no": np.repeat(numbers, [len(block.ts) for block in blocks]),
+        "seq": np.concatenate([np.arange(b.first_seq, b.last_seq + 1) for b in blocks]),
+        "ts": np.concatenate([block.ts for block in blocks]).view("datetime64[us]"),
+        "key": np.concatenate([block.key for block in blocks]),
+    }
+
+
+def _columns_of_minutes(minutes: dict[int, list[MinuteAggregate]]) -> dict[str, NDArray[np.generic]]:
+    rows = [(batch_no, m) for batch_no, parts in minutes.items() for m in parts]
+    return {
+        "batch_no": np.array([batch_no for batch_no, _ in rows], np.int32),
+        "minute": np.array([m.minute for _, m in rows], "datetime64[us]"),
+        "count": np.array([m.count for _, m in rows], np.int64),
+        "sum": np.array([m.sum for _, m in rows]),
+        "min": np.array([m.min for _, m in rows]),
+        "max": np.array([m.max for _, m in rows]),
+    }
+
+
+def advice(path: Path, error: Exception) -> str:
+    """One line for a person: what is wrong with the database file and what to do about it."""
+    text = _one_line(error)
+    if "Could not set lock" in text or "Conflicting lock" in text:
+        return (
+            f"The database {path} is in use by another process{_holder(text)}; "
+            "stop that one, or choose another file with SOLO_DATABASE."
+        )
+    folder = path.parent
+    if isinstance(error, PermissionError) or not os.access(folder, os.W_OK):
+        return (
+            f"The folder {folder} may not be written; give this user the right to, "
+            "or choose another file with SOLO_DATABASE."
+        )
+    if isinstance(error, OSError):
+        return f"The folder {folder} cannot be used ({error.strerror}); set SOLO_DATABASE."
+    return (
+        f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in "
+        f"its place, or choose another file with SOLO_DATABASE. DuckDB says: {text}"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _holder(text: str) -> str:
+    _, found, rest = text.partition("PID ")
+    pid = rest.split(" ")[0].rstrip(").,") if found else ""
+    return f" (process {pid})" if pid.isdigit() else ""

@@ -1,0 +1,1 @@
+"""The pages. They know the service through their states only."""
