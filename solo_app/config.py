@@ -76,7 +76,9 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError(" ".join(_complaint(e["loc"][0], e["input"]) for e in error.errors())) from None
+        raise SettingsError(
+            " ".join(_complaint(e["loc"][0], e["input"]) for e in error.errors())
+        ) from None
 
 
 @cache

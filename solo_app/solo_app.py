@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 
 import reflex as rx
+from reflex.config import get_config
+from reflex.environment import environment
+from starlette.types import ASGIApp
 
 from solo_app.api.gateway import Gateway
 from solo_app.api.routes import build_api
@@ -20,8 +23,18 @@ def service_lifespan() -> AbstractAsyncContextManager[object]:
     return running_service(settings(), lambda service: setattr(api.state, "service", service))
 
 
+def beside_pages(pages: ASGIApp) -> ASGIApp:
+    """Reflex's server with the API beside it."""
+    return Gateway(
+        pages,
+        api,
+        origins=get_config().cors_allowed_origins,
+        pages_are_here=environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get(),
+    )
+
+
 app = rx.App(
-    api_transformer=lambda reflex_app: Gateway(reflex_app, api, settings()),
+    api_transformer=beside_pages,
     stylesheets=["/solo.css"],
     html_lang="en",
 )

@@ -1,9 +1,145 @@
-"""The API beside the pages."""
+"""The API beside the pages, on one port: who may speak, and to whom a request goes.
+
+Only the app's own origins are let through, for pages, API and the pages' socket alike, and
+only under the host names of those origins, so that a foreign name made to point here gains
+nothing. A request without ``Origin`` comes from no web page and is let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from solo_app.api.problems import problem
+
+_API_PATHS = {"tasks", "stream", "agg", "batches", "docs", "openapi.json", "static-offline-docs"}
 
 
 class Gateway:
-    def __init__(self, pages, api, settings) -> None:
-        self.pages = pages
+    """An ASGI app in front of Reflex's and the API's."""
 
-    async def __call__(self, scope, receive, send) -> None:
-        await self.pages(scope, receive, send)
+    def __init__(
+        self, pages: ASGIApp, api: ASGIApp, origins: Iterable[str], pages_are_here: bool
+    ) -> None:
+        """``pages_are_here`` says whether ``pages`` serves the pages themselves (production)
+        or only their socket (development)."""
+        self._pages = pages
+        self._api = api
+        self._origins = set(origins)
+        self._hosts = {urlsplit(origin).hostname for origin in self._origins}
+        self._pages_are_here = pages_are_here
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._pages(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers)
+        if refusal and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal})
+        elif refusal:
+            await problem(403, refusal)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._pages(scope, receive, send)
+        else:
+            await self._serve(scope, headers, receive, send)
+
+    def _refusal(self, headers: Headers) -> str | None:
+        if "*" in self._origins:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            return "Only this app's own pages may speak to it; this request comes from elsewhere."
+        if urlsplit(f"//{headers.get('host', '')}").hostname not in self._hosts:
+            return "This app does not answer to that host name."
+        return None
+
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        wants_page = self._pages_are_here and _prefers_html(headers.get("accept", ""))
+        if path == "/":
+            send = _with_vary(send)
+        if path == "/" and not (wants_page and method in ("GET", "HEAD")):
+            await self._ask_api(scope, receive, send)
+        elif path.split("/")[1] in _API_PATHS:
+            await self._ask_api(scope, receive, send)
+        else:
+            await self._pages(
+                scope, receive, send if wants_page else _ErrorsAsProblems(scope, send)
+            )
+
+    async def _ask_api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # RFC 9110: HEAD is GET without the body. A stream has no end to wait for.
+        if scope["method"] == "HEAD" and not scope["path"].startswith("/stream"):
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        await self._api(scope, receive, send)
+
+
+class _ErrorsAsProblems:
+    """A ``send`` that words the plain-text errors of the pages' server as problems."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._replaced = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            self._replaced = True
+            await self._replace(message)
+        elif not self._replaced:
+            await self._send(message)
+
+    async def _replace(self, message: Message) -> None:
+        status = message["status"]
+        detail = (
+            f"There is nothing at {self._scope['path']}."
+            if status == 404
+            else f"{self._scope['path']} does not take this request."
+        )
+        headers = Headers(raw=message.get("headers", []))
+        kept = {"Allow": headers["allow"]} if "allow" in headers else None
+        response = problem(status, detail, kept)
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": response.raw_headers}
+        )
+        body = b"" if self._scope["method"] == "HEAD" else response.body
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _with_vary(send: Send) -> Send:
+    async def varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).add_vary_header("Accept")
+        await send(message)
+
+    return varying
+
+
+def _without_body(send: Send) -> Send:
+    async def bodiless(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return bodiless
+
+
+def _prefers_html(accept: str) -> bool:
+    """Whether the header names HTML and likes nothing better than JSON (RFC 9110, 12.5.1)."""
+    return _quality(accept, "text/html") > _quality(accept, "application/json", default="*/*")
+
+
+def _quality(accept: str, media_type: str, default: str = "") -> float:
+    found = {}
+    for part in accept.split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            found[name.lower()] = float(quality)
+        except ValueError:
+            found[name.lower()] = 0.0
+    return found.get(media_type, found.get(default, 0.0))

@@ -28,7 +28,7 @@ BUFFER_POINTS = 262_144
 """Points of one batch that may wait for the disk; beyond them its producer waits too."""
 
 ROWS_PER_FOLD = 5_000_000
-"""Committed points after which the open minutes are written as well: bounds work at the next start."""
+"""Committed points after which open minutes are written too; it bounds the next start's work."""
 
 RETRY_AFTER = 0.5
 """Seconds between two tries of a commit that the disk refused."""
@@ -178,9 +178,7 @@ class Ingest:
         self._minutes_wanted = False
         return minutes
 
-    async def _write(
-        self, blocks: list[Block], minutes: dict[int, list[MinuteAggregate]]
-    ) -> None:
+    async def _write(self, blocks: list[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         """Commit, however often it takes: points that were taken are never let go."""
         while True:
             try:

@@ -58,7 +58,10 @@ class Tail:
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
         return [
-            point for block in self._blocks if block.last_seq > after for point in block.points(after)
+            point
+            for block in self._blocks
+            if block.last_seq > after
+            for point in block.points(after)
         ]
 
 

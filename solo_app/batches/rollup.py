@@ -60,9 +60,7 @@ def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregat
     folded: dict[datetime, MinuteAggregate] = {}
     for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         minute = from_microseconds(int(minutes[start]) * _MINUTE_US)
-        part = MinuteAggregate(
-            minute, end - start, float(sums[i]), float(lows[i]), float(highs[i])
-        )
+        part = MinuteAggregate(minute, end - start, float(sums[i]), float(lows[i]), float(highs[i]))
         known = folded.get(minute)
         folded[minute] = known.merged_with(part) if known else part
     return list(folded.values())

@@ -69,9 +69,7 @@ def check_batch_id(batch_id: str) -> None:
 class BatchService:
     """The truth about batches. All methods belong on the event loop that opened it."""
 
-    def __init__(
-        self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now) -> None:
         self.clock = clock
         self._store = store
         self._sources = sources
@@ -96,7 +94,9 @@ class BatchService:
         """
         await self._store.open()
         self._row_counts = await self._store.row_counts()
-        for batch_no, parts in (await self._store.minutes_since(self._rollup.complete_since)).items():
+        for batch_no, parts in (
+            await self._store.minutes_since(self._rollup.complete_since)
+        ).items():
             self._rollup.add(batch_no, parts)
         for batch in await self._store.on_writer(self._store.registry.load):
             self._keep(await self._interrupted(batch) if batch.is_running else batch)
@@ -209,7 +209,7 @@ class BatchService:
     ) -> None:
         producer.task.cancel()
         await asyncio.wait({producer.task})
-        # A run whose end is on record has all its minutes on record too; the next start relies on it.
+        # The next start relies on it: a run whose end is recorded has its minutes recorded.
         await self._ingest.flush_minutes()
         run = replace(
             producer.batch.run,

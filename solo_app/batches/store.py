@@ -15,7 +15,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,7 +123,9 @@ class Store:
         """Run a call on the writer thread, after all writes handed over before it."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
 
-    async def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
+    async def write(
+        self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
+    ) -> None:
         """Commit points, and add ``minutes`` (by batch number) to the aggregates, all or nothing.
 
         The minutes must count exactly the points from the last ones counted up to these.
@@ -265,10 +267,8 @@ class Store:
         import duckdb
 
         assert self._cursor
-        try:
+        with suppress(duckdb.Error):  # A failed COMMIT has ended the transaction already.
             self._cursor.execute("ROLLBACK")
-        except duckdb.Error:
-            pass  # A failed COMMIT has ended the transaction already.
 
     async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         def run() -> T:
@@ -289,7 +289,9 @@ def _columns_of_points(blocks: Sequence[Block]) -> dict[str, NDArray[np.generic]
     }
 
 
-def _columns_of_minutes(minutes: dict[int, list[MinuteAggregate]]) -> dict[str, NDArray[np.generic]]:
+def _columns_of_minutes(
+    minutes: dict[int, list[MinuteAggregate]],
+) -> dict[str, NDArray[np.generic]]:
     rows = [(batch_no, m) for batch_no, parts in minutes.items() for m in parts]
     return {
         "batch_no": np.array([batch_no for batch_no, _ in rows], np.int32),

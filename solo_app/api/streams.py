@@ -1,0 +1,66 @@
+"""Points as server-sent events (WHATWG HTML, "Server-sent events").
+
+Each point is an event with its ``seq`` as id, so a reader that comes back with
+``Last-Event-ID`` goes on where it was. The last event is named ``end`` and tells the status;
+it has no id. When the app shuts down a stream just closes: the reader comes back to the next.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+
+from fastapi.sse import EventSourceResponse
+from starlette.responses import Response
+
+from solo_app.api.values import number
+from solo_app.batches.model import BatchStatus, Point
+from solo_app.batches.service import BatchService
+
+COMMENT_EVERY = 10.0
+"""Seconds between two comment lines; 15 are promised."""
+
+RETRY = 1_000
+"""Milliseconds a reader is asked to wait before it comes back."""
+
+
+def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
+    """The points of a batch with ``seq > after``, from now on when None.
+
+    204 when the batch has ended and the reader has it all. Raises BatchNotFoundError.
+    """
+    batch = service.batch(batch_id)
+    row_count = service.row_count(batch)
+    if after is None:
+        after = row_count
+    if not batch.is_running and after >= row_count:
+        return Response(status_code=204)
+    return EventSourceResponse(
+        _events(service, batch_id, after),
+        # A proxy that gathers what it passes on would hold the points back.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(service: BatchService, batch_id: str, after: int) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY}\n\n".encode()
+    commented = time.monotonic()
+    async for news in service.follow(batch_id, after, COMMENT_EVERY):
+        if isinstance(news, BatchStatus):
+            yield f"event: end\ndata: {json.dumps({'status': news})}\n\n".encode()
+            return
+        if time.monotonic() - commented >= COMMENT_EVERY or not news:
+            commented = time.monotonic()
+            yield b": still here\n\n"
+        if news:
+            yield "".join(map(_event, news)).encode()
+
+
+def _event(point: Point) -> str:
+    data = {"seq": point.seq, "ts": _timestamp(point), "data": {"key": number(point.key)}}
+    return f"id: {point.seq}\ndata: {json.dumps(data)}\n\n"
+
+
+def _timestamp(point: Point) -> str:
+    return point.ts.isoformat(timespec="microseconds") + "Z"
