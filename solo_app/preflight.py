@@ -1,5 +1,74 @@
-"""Checks before `reflex run` starts anything: settings, ports, database."""
+"""Checks before `reflex run` starts anything: ports and database.
+
+Reflex starts its pages and its server side by side, and a server that fails then leaves the
+other waiting. So whatever can be known beforehand is checked beforehand, in the process that
+the person started, and told in one line.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from solo_app.config import HOST, Settings, SettingsError
+
+_checked = False
 
 
-def check_before_run(argv: list[str]) -> None:
-    """Nothing yet."""
+def check_before_run(argv: list[str], settings: Settings) -> None:
+    """Check once, in the process of `reflex run`, after Reflex has read its options.
+
+    Raises SettingsError with one line that says what to do.
+    """
+    global _checked
+    # Reflex loads its configuration again once it has put its options into the environment.
+    options_read = "REFLEX_ENV_MODE" in os.environ
+    if _checked or not options_read or "run" not in argv or multiprocessing.parent_process():
+        return
+    _checked = True
+    if not _is_on("REFLEX_FRONTEND_ONLY"):
+        _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
+        _check_database(settings.database)
+    if os.environ["REFLEX_ENV_MODE"] == "dev" and not _is_on("REFLEX_BACKEND_ONLY"):
+        _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() == "true"
+
+
+def _check_port(port: int, variable: str) -> None:
+    for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SettingsError(
+                    f"Port {port} is in use by another program; stop that one, "
+                    f"or choose another port with {variable}."
+                ) from None
+            if error.errno == errno.EACCES:
+                raise SettingsError(
+                    f"Port {port} may not be used by this user; "
+                    f"choose one from 1024 on with {variable}."
+                ) from None
+            # A machine without IPv6 has nobody listening there.
+
+
+def _check_database(path: Path) -> None:
+    # In a process of its own: this one will fork, and DuckDB does not survive that.
+    check = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "solo_app.batches.store", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check.returncode != 0:
+        raise SettingsError(check.stderr.strip().splitlines()[-1])

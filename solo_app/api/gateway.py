@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from solo_app.api.problems import problem
+from solo_app.api.problems import nothing_to_do, problem
 
 _API_PATHS = {"tasks", "stream", "agg", "batches", "docs", "openapi.json", "static-offline-docs"}
 
@@ -32,7 +32,7 @@ class Gateway:
         self._hosts = {urlsplit(origin).hostname for origin in self._origins}
         self._pages_are_here = pages_are_here
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] not in ("http", "websocket"):
             await self._pages(scope, receive, send)
             return
@@ -62,9 +62,8 @@ class Gateway:
         wants_page = self._pages_are_here and _prefers_html(headers.get("accept", ""))
         if path == "/":
             send = _with_vary(send)
-        if path == "/" and not (wants_page and method in ("GET", "HEAD")):
-            await self._ask_api(scope, receive, send)
-        elif path.split("/")[1] in _API_PATHS:
+        page_at_root = wants_page and method in ("GET", "HEAD")
+        if path.split("/")[1] in _API_PATHS or (path == "/" and not page_at_root):
             await self._ask_api(scope, receive, send)
         else:
             await self._pages(
@@ -94,19 +93,15 @@ class _ErrorsAsProblems:
             await self._send(message)
 
     async def _replace(self, message: Message) -> None:
-        status = message["status"]
-        detail = (
-            f"There is nothing at {self._scope['path']}."
-            if status == 404
-            else f"{self._scope['path']} does not take this request."
-        )
+        status, method = message["status"], self._scope["method"]
+        detail = nothing_to_do(method, self._scope["path"], status)
         headers = Headers(raw=message.get("headers", []))
         kept = {"Allow": headers["allow"]} if "allow" in headers else None
         response = problem(status, detail, kept)
         await self._send(
             {"type": "http.response.start", "status": status, "headers": response.raw_headers}
         )
-        body = b"" if self._scope["method"] == "HEAD" else response.body
+        body = b"" if method == "HEAD" else response.body
         await self._send({"type": "http.response.body", "body": body})
 
 

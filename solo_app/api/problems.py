@@ -99,9 +99,17 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     return problem(422, " ".join(complaints), code="invalid-request")
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, error.detail, error.headers)
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:
+        detail = nothing_to_do(request.method, request.url.path, error.status_code)
+    return problem(error.status_code, detail, error.headers)
+
+
+def nothing_to_do(method: str, path: str, status: int) -> str:
+    """Why a request that fits no route was refused, in words."""
+    return f"There is nothing at {path}." if status == 404 else f"{path} does not take {method}."
 
 
 async def _unexpected_error(_: Request, error: Exception) -> Response:
@@ -113,10 +121,12 @@ def _complaint(error: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in path)
     if error["type"] == "json_invalid":
         return "The body is not JSON."
+    if place == "body" and not path:
+        return "The body is not a JSON object sent as application/json."
     where = {"query": f"Query value {name}", "header": f"Header {name}"}.get(
         place, f"Body value {name}" if name else "The body"
     )
-    return f"{where}: {error['msg']}."
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}."
 
 
 def _code(error: type[SoloError]) -> str:

@@ -28,7 +28,6 @@ from solo_app.api.values import (
     Task,
     Tasks,
     TimeQuery,
-    _fields,
 )
 from solo_app.batches.errors import ServiceClosedError, WindowOutOfRangeError
 from solo_app.batches.model import MINUTE, BatchStatus
@@ -77,7 +76,7 @@ After = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
-router = APIRouter(dependencies=[Depends(no_unknown_query)], responses=documented(500, 503))
+router = APIRouter(dependencies=[Depends(no_unknown_query)], responses=documented(403, 500, 503))
 
 
 @router.get("/", summary="The overall data", responses=documented(422))
@@ -103,7 +102,7 @@ async def tasks(service: Service) -> Tasks:
     "/stream/{batch_id:path}",
     status_code=201,
     summary="Start a batch",
-    responses=documented(403, 409, 422, 429),
+    responses=documented(409, 422, 429),
 )
 async def start(
     batch_id: BatchId, service: Service, response: Response, body: StartRequest | None = None
@@ -114,9 +113,7 @@ async def start(
     return Message(message="Batch started", batch_id=batch_id)
 
 
-@router.delete(
-    "/stream/{batch_id:path}", summary="Stop a batch", responses=documented(403, 404, 422)
-)
+@router.delete("/stream/{batch_id:path}", summary="Stop a batch", responses=documented(404, 422))
 async def stop(batch_id: BatchId, service: Service) -> Message:
     """Answers when the last point is committed; a batch that had ended stays as it is."""
     await service.stop(batch_id)
@@ -168,7 +165,7 @@ async def batches(
     found = service.batches(status)
     query = {"offset": offset + limit, "limit": limit} | ({"status": status} if status else {})
     return Batches(
-        batches=[BatchValue.of_batch(b, service) for b in found[offset : offset + limit]],
+        batches=[BatchValue.of(b, service) for b in found[offset : offset + limit]],
         total=len(found),
         next=f"/batches?{urlencode(query)}" if offset + limit < len(found) else None,
     )
@@ -221,8 +218,9 @@ async def minutes(
 async def batch(batch_id: BatchId, service: Service) -> BatchWithRuns:
     """A batch with its runs, and why it failed."""
     runs = await service.runs(batch_id)
-    value = BatchValue.of_batch(service.batch(batch_id), service)
-    return BatchWithRuns(**_fields(value), runs=[RunValue.of(run) for run in runs])
+    return BatchWithRuns.of(
+        service.batch(batch_id), service, runs=[RunValue.of(run) for run in runs]
+    )
 
 
 def build_api() -> FastAPI:

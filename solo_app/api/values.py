@@ -180,19 +180,31 @@ class RunValue(Value):
         )
 
 
-class BatchValue(RunValue):
-    """A batch as its latest run left it."""
+class BatchValue(Value):
+    """A batch as its latest run left it; ``run`` counts its lives."""
 
     batch_id: str
+    status: BatchStatus
+    source: str
+    run: int
+    started_at: Time
+    ended_at: Time | None
+    reason: str | None
     row_count: Count
 
     @classmethod
-    def of_batch(cls, batch: Batch, service: BatchService) -> Self:
+    def of(cls, batch: Batch, service: BatchService, **more: Any) -> Self:
         """The value of a batch as it stands now."""
         return cls(
             batch_id=batch.batch_id,
+            status=batch.status,
+            source=batch.run.source,
+            run=batch.run.number,
+            started_at=batch.run.started_at,
+            ended_at=batch.run.ended_at,
+            reason=batch.run.reason,
             row_count=service.row_count(batch),
-            **_fields(RunValue.of(batch.run)),
+            **more,
         )
 
 
@@ -248,7 +260,3 @@ class Minutes(Value):
     start: Time = Field(alias="from")
     end: Time = Field(alias="to")
     minutes: list[MinuteValue]
-
-
-def _fields(value: BaseModel) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in type(value).model_fields}

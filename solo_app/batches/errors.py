@@ -10,7 +10,10 @@ class SoloError(Exception):
 class InvalidBatchIdError(SoloError):
     """The text is no batch_id; ``rule`` says what one is."""
 
-    rule = "Use 1 to 64 letters, digits, dots, underscores or hyphens, beginning with a letter or digit."
+    rule = (
+        "Use 1 to 64 letters, digits, dots, underscores or hyphens, "
+        "beginning with a letter or digit."
+    )
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(self.rule if batch_id else f"Give the batch a name. {self.rule}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -312,13 +313,16 @@ def advice(path: Path, error: Exception) -> str:
             "stop that one, or choose another file with SOLO_DATABASE."
         )
     folder = path.parent
-    if isinstance(error, PermissionError) or not os.access(folder, os.W_OK):
+    if isinstance(error, PermissionError) or "Permission denied" in text:
         return (
-            f"The folder {folder} may not be written; give this user the right to, "
-            "or choose another file with SOLO_DATABASE."
+            f"The database {path} may not be written; give this user the right to write it "
+            "and its folder, or choose another file with SOLO_DATABASE."
         )
     if isinstance(error, OSError):
-        return f"The folder {folder} cannot be used ({error.strerror}); set SOLO_DATABASE."
+        return (
+            f"The folder {folder} cannot be used ({error.strerror}); "
+            "choose another file with SOLO_DATABASE."
+        )
     return (
         f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in "
         f"its place, or choose another file with SOLO_DATABASE. DuckDB says: {text}"
@@ -333,3 +337,28 @@ def _holder(text: str) -> str:
     _, found, rest = text.partition("PID ")
     pid = rest.split(" ")[0].rstrip(").,") if found else ""
     return f" (process {pid})" if pid.isdigit() else ""
+
+
+def check(path: Path) -> None:
+    """See whether a database could be opened there, without changing anything in it.
+
+    Makes the folder when it is missing. Raises StoreUnavailableError.
+    """
+    import duckdb
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            duckdb.connect(path, read_only=True).close()
+        writable = os.access(path if path.exists() else path.parent, os.W_OK)
+    except (duckdb.Error, OSError) as error:
+        raise StoreUnavailableError(advice(path, error)) from error
+    if not writable:
+        raise StoreUnavailableError(advice(path, PermissionError()))
+
+
+if __name__ == "__main__":
+    try:
+        check(Path(sys.argv[1]))
+    except StoreUnavailableError as unavailable:
+        sys.exit(str(unavailable))

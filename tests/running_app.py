@@ -1,0 +1,126 @@
+"""The real `reflex run` as a process, for tests that need a server or pages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parent.parent
+REFLEX = Path(sys.executable).parent / "reflex"
+
+_NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".web", ".solo", ".states", ".venv", "venv", "__pycache__", "external", ".*_cache"
+)
+
+
+def copy_of_project(folder: Path) -> Path:
+    """A copy that can be run without touching what the project's own folder has built."""
+    shutil.copytree(PROJECT, folder, ignore=_NOT_COPIED)
+    return folder
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningApp:
+    """`reflex run` in a folder, in development (``dev``) or production (``prod``)."""
+
+    def __init__(self, folder: Path, database: Path, mode: str, **settings: str) -> None:
+        self.folder = folder
+        self.database = database
+        self.mode = mode
+        self.settings = settings
+        self.backend_port = free_port()
+        self.frontend_port = free_port() if mode == "dev" else self.backend_port
+        self.log = database.with_suffix(f".{mode}.log")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api(self) -> str:
+        """The address of the API, without a slash at its end."""
+        return f"http://localhost:{self.backend_port}"
+
+    @property
+    def url(self) -> str:
+        """The address of the pages, without a slash at its end."""
+        return f"http://localhost:{self.frontend_port}"
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the process and do not wait for it."""
+        ports = {"REFLEX_BACKEND_PORT": str(self.backend_port)}
+        if self.mode == "dev":
+            ports["REFLEX_FRONTEND_PORT"] = str(self.frontend_port)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [REFLEX, "run", "--env", self.mode],
+                cwd=self.folder,
+                env={**os.environ, "SOLO_DATABASE": str(self.database), **ports, **self.settings},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.process
+
+    def start(self, within: float = 90) -> Self:
+        """Start it and wait until API and pages answer."""
+        process = self.launch()
+        deadline = time.monotonic() + within
+        while not (self._answers(f"{self.api}/tasks") and self._answers(f"{self.url}/")):
+            assert process.poll() is None, f"ended with {process.returncode}:\n{self.output()}"
+            assert time.monotonic() < deadline, f"does not answer:\n{self.output()}"
+            time.sleep(0.1)
+        return self
+
+    def stop(self, number: int = signal.SIGINT, whole_group: bool = True) -> float:
+        """Signal it as Ctrl-C does (the whole group) or as a supervisor does; seconds to the end."""
+        assert self.process is not None
+        began = time.monotonic()
+        if whole_group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(20)
+        finally:
+            took = time.monotonic() - began
+            self.kill()
+        return took
+
+    def kill(self) -> None:
+        """End whatever is left of it, at once."""
+        if self.process is not None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+
+    def restart(self) -> None:
+        """Stop it as Ctrl-C does and start it again on the same ports and database."""
+        self.stop()
+        self.start()
+
+    def output(self) -> str:
+        """What it printed so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @staticmethod
+    def _answers(url: str) -> bool:
+        try:
+            return httpx.get(url, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
