@@ -1,0 +1,92 @@
+"""A service on a real DuckDB file, with a clock and sources that a test holds in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from solo_app.batches import sources
+from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.store import Store
+
+
+class HandClock:
+    """A clock that shows what it was set to."""
+
+    def __init__(self, now: str) -> None:
+        self.now = datetime.fromisoformat(now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, now: str) -> None:
+        self.now = datetime.fromisoformat(now)
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class Script:
+    """A source that gives what a test hands it, each number at the time the test names."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock = clock
+        self._lines: asyncio.Queue[tuple[datetime, object] | Exception | None] = asyncio.Queue()
+
+    def say(self, ts: datetime, number: object) -> None:
+        self._lines.put_nowait((ts, number))
+
+    def fail(self, error: Exception) -> None:
+        self._lines.put_nowait(error)
+
+    def finish(self) -> None:
+        self._lines.put_nowait(None)
+
+    async def __call__(self) -> AsyncIterator[Numbers]:
+        while (line := await self._lines.get()) is not None:
+            if isinstance(line, Exception):
+                raise line
+            self.clock.now, number = line
+            yield number  # type: ignore[misc]
+
+
+async def silent() -> AsyncIterator[Numbers]:
+    """A source that never gives anything."""
+    await asyncio.Event().wait()
+    yield 0.0
+
+
+def counting(up_to: int) -> Source:
+    """A source that gives 1, 2, 3, ... and then has no more."""
+
+    async def count() -> AsyncIterator[Numbers]:
+        for number in range(1, up_to + 1):
+            yield float(number)
+            await asyncio.sleep(0)
+
+    return count
+
+
+@asynccontextmanager
+async def open_service(
+    database: Path, clock: Clock = utc_now, resume: bool = False, **more: Source
+) -> AsyncIterator[BatchService]:
+    """The service, closed when the block ends; ``random`` gives a number every 10 ms."""
+    service = BatchService(Store(database), {"random": sources.random(0.01), **more}, clock)
+    await service.open(resume)
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+async def until(condition: Callable[[], object], within: float = 5) -> None:
+    """Wait for a condition to hold."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.001)
