@@ -1,0 +1,171 @@
+"""The file: nothing committed is lost, and a file that cannot be used is told of in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import BatchStatus
+from solo_app.batches.rollup import Window
+from solo_app.batches.store import Store, check
+from tests.running_app import PROJECT
+from tests.workbench import counting, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tests.workbench import open_service
+from solo_app.batches import sources
+
+async def main():
+    async with open_service(Path(sys.argv[1]), flood=sources.random(0)) as service:
+        for n, source in enumerate(["random", "flood"]):
+            await service.start(f"b{n}", source)
+        while True:
+            await asyncio.sleep(0.002)
+            if service.batches():
+                print(*(service.row_count(b) for b in service.running()), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def killed_while_writing(database: Path, after_lines: int) -> list[int]:
+    """Kill a writing process with -9; the row counts that it told last."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(database)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        told = [process.stdout.readline() for _ in range(after_lines)]
+        os.kill(process.pid, signal.SIGKILL)
+        told += process.stdout.readlines()
+    whole = [line for line in told if line.endswith("\n")]
+    return [int(word) for word in whole[-1].split()]
+
+
+@pytest.mark.parametrize("after_lines", [40, 120])
+async def test_no_point_that_was_counted_is_lost_by_kill_9(
+    tmp_path: Path, after_lines: int
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    told = killed_while_writing(database, after_lines)
+    async with open_service(database) as service:
+        for n, count in enumerate(told):
+            batch = service.batch(f"b{n}")
+            assert batch.status is BatchStatus.INTERRUPTED
+            assert service.row_count(batch) >= count
+    with duckdb.connect(database) as connection:
+        per_batch = connection.execute(
+            "SELECT batch_no, count(*), min(seq), max(seq), count(DISTINCT seq), sum(key)::BIGINT "
+            "FROM points GROUP BY batch_no ORDER BY batch_no"
+        ).fetchall()
+        minutes = connection.execute(
+            "SELECT batch_no, sum(count)::BIGINT, sum(sum)::BIGINT FROM minutes "
+            "GROUP BY batch_no ORDER BY batch_no"
+        ).fetchall()
+    assert len(per_batch) == 2
+    for _, count, first, last, distinct, _ in per_batch:
+        assert (first, last, distinct) == (1, count, count)  # Without gaps or repeats.
+    assert minutes == [(no, count, total) for no, count, *_, total in per_batch]
+
+
+async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb", few=counting(2_500)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+        first = await service.points("b", 0, 1_000)
+        rest = await service.points("b", first[-1].seq, 10_000)
+        assert [p.key for p in first + rest] == list(range(1, 2_501))
+        assert await service.newest_points("b", 2) == rest[-2:]
+        assert await service.points("b", 2_500, 10) == []
+
+
+async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
+    database = tmp_path / "a" / "b" / "solo.duckdb"
+    check(database)
+    async with open_service(database):
+        assert database.exists()
+
+
+async def test_a_database_in_use_is_told_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    async with open_service(database):
+        line = refusal_by_the_check(database)
+    assert re.search(rf"in use by another process \(process {os.getpid()}\)", line)
+    assert "SOLO_DATABASE" in line
+
+
+def test_a_damaged_file_is_told_and_not_touched(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    database.write_bytes(b"this was a database once" * 1_000)
+    line = refusal_by_the_check(database)
+    assert str(database) in line
+    assert "good copy" in line
+    assert database.read_bytes() == b"this was a database once" * 1_000
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = refusal_by_the_check(tmp_path / "file" / "solo.duckdb")
+    assert "cannot be used" in line
+    line = refusal_by_the_check(Path("/sys/solo/solo.duckdb"))
+    assert "may not be written" in line
+
+
+async def test_opening_says_the_same_as_the_check(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    database.write_bytes(b"x" * 5_000)
+    with pytest.raises(StoreUnavailableError) as refused:
+        await Store(database).open()
+    assert str(refused.value) == refusal_by_the_check(database)
+
+
+def refusal_by_the_check(database: Path) -> str:
+    """What `python -m solo_app.batches.store` says, as one line; it must refuse."""
+    check = subprocess.run(
+        [sys.executable, "-m", "solo_app.batches.store", str(database)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 1
+    assert check.stdout == ""
+    lines = check.stderr.splitlines()
+    assert len(lines) == 1, check.stderr
+    return lines[0]
+
+
+async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+
+    def broken() -> object:
+        raise LookupError("empty")
+
+    async with open_service(database, few=counting(3), broken=broken) as service:  # type: ignore[arg-type]
+        for source in ("few", "broken"):
+            await service.start("b", source)
+            await until(lambda: not service.running())
+        runs = await service.runs("b")
+    async with open_service(database) as service:
+        assert await service.runs("b") == runs
+        assert service.batch("b").run == runs[0]
+        assert [(r.status, r.reason, r.first_seq, r.last_seq) for r in runs] == [
+            (BatchStatus.FAILED, "LookupError: empty", 4, 3),
+            (BatchStatus.FINISHED, None, 1, 3),
+        ]
+        whole = Window(runs[1].started_at.replace(second=0, microsecond=0), service.clock())
+        assert sum(m.count for m in await service.minutes("b", whole)) == 3
