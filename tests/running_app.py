@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -86,7 +87,7 @@ class RunningApp:
         return self
 
     def stop(self, number: int = signal.SIGINT, whole_group: bool = True) -> float:
-        """Signal it as Ctrl-C does (the whole group) or as a supervisor does; seconds to the end."""
+        """Signal it as Ctrl-C does (the whole group) or a supervisor; seconds until its end."""
         assert self.process is not None
         began = time.monotonic()
         if whole_group:
@@ -103,10 +104,8 @@ class RunningApp:
     def kill(self) -> None:
         """End whatever is left of it, at once."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait()
 
     def restart(self) -> None:

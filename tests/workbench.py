@@ -88,5 +88,5 @@ async def open_service(
 async def until(condition: Callable[[], object], within: float = 5) -> None:
     """Wait for a condition to hold."""
     async with asyncio.timeout(within):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)

@@ -128,7 +128,7 @@ def _prefers_html(accept: str) -> bool:
     return _quality(accept, "text/html") > _quality(accept, "application/json", default="*/*")
 
 
-def _quality(accept: str, media_type: str, default: str = "") -> float:
+def _quality(accept: str, media_type: str, default: str | None = None) -> float:
     found = {}
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
@@ -137,4 +137,4 @@ def _quality(accept: str, media_type: str, default: str = "") -> float:
             found[name.lower()] = float(quality)
         except ValueError:
             found[name.lower()] = 0.0
-    return found.get(media_type, found.get(default, 0.0))
+    return found.get(media_type, found.get(default, 0.0) if default else 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 
 from solo_app.batches.errors import (
     BatchLimitReachedError,
@@ -77,8 +78,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Have every error of the app answered as a problem."""
+def answer_with_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Have every error of the app, which has these routes, answered as a problem."""
+    app.state.routes = routes
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -104,7 +106,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
     detail = error.detail
     if detail == HTTPStatus(error.status_code).phrase:
         detail = nothing_to_do(request.method, request.url.path, error.status_code)
-    return problem(error.status_code, detail, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_taken(request)))
+    return problem(error.status_code, detail, headers)
+
+
+def _methods_taken(request: Request) -> set[str]:
+    """All methods that some route of this path takes; the router itself names the first's."""
+    fitting = [r for r in request.app.state.routes if r.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in fitting for method in getattr(route, "methods", None) or ()}
 
 
 def nothing_to_do(method: str, path: str, status: int) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
+from starlette.convertors import Convertor, register_url_convertor
 
 from solo_app.api.problems import answer_with_problems, documented
 from solo_app.api.streams import stream
@@ -34,6 +35,21 @@ from solo_app.batches.model import MINUTE, BatchStatus
 from solo_app.batches.rollup import Window, whole_minute
 from solo_app.batches.service import BatchService, check_batch_id
 from solo_app.batches.sources import DEFAULT_SOURCE
+
+
+class _Anything(Convertor[str]):
+    """Matches any text, slashes and line ends too, so that a bad id is told that it is one."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", _Anything())
 
 LONGEST_SPAN = timedelta(days=31)
 """How many minutes one answer may tell of."""
@@ -69,7 +85,6 @@ def batch_id_of(batch_id: str) -> str:
 
 
 Service = Annotated[BatchService, Depends(service_of)]
-# The address matches any text, slashes too, so that a bad id is told that it is one.
 BatchId = Annotated[str, Depends(batch_id_of)]
 After = Annotated[
     int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq")
@@ -99,7 +114,7 @@ async def tasks(service: Service) -> Tasks:
 
 
 @router.post(
-    "/stream/{batch_id:path}",
+    "/stream/{batch_id:anything}",
     status_code=201,
     summary="Start a batch",
     responses=documented(409, 422, 429),
@@ -113,7 +128,9 @@ async def start(
     return Message(message="Batch started", batch_id=batch_id)
 
 
-@router.delete("/stream/{batch_id:path}", summary="Stop a batch", responses=documented(404, 422))
+@router.delete(
+    "/stream/{batch_id:anything}", summary="Stop a batch", responses=documented(404, 422)
+)
 async def stop(batch_id: BatchId, service: Service) -> Message:
     """Answers when the last point is committed; a batch that had ended stays as it is."""
     await service.stop(batch_id)
@@ -121,7 +138,7 @@ async def stop(batch_id: BatchId, service: Service) -> Message:
 
 
 @router.get(
-    "/stream/{batch_id:path}",
+    "/stream/{batch_id:anything}",
     summary="Follow a batch",
     response_class=Response,
     responses={
@@ -144,7 +161,9 @@ async def follow(
     return stream(service, batch_id, after if last_event_id is None else last_event_id)
 
 
-@router.get("/agg/{batch_id:path}", summary="The last whole minute", responses=documented(404, 422))
+@router.get(
+    "/agg/{batch_id:anything}", summary="The last whole minute", responses=documented(404, 422)
+)
 async def aggregate(
     batch_id: BatchId,
     service: Service,
@@ -172,7 +191,9 @@ async def batches(
 
 
 @router.get(
-    "/batches/{batch_id:path}/points", summary="Points of a batch", responses=documented(404, 422)
+    "/batches/{batch_id:anything}/points",
+    summary="Points of a batch",
+    responses=documented(404, 422),
 )
 async def points(
     batch_id: BatchId, service: Service, after: After = None, limit: Limit = 1_000
@@ -189,7 +210,7 @@ async def points(
 
 
 @router.get(
-    "/batches/{batch_id:path}/minutes",
+    "/batches/{batch_id:anything}/minutes",
     summary="A batch minute by minute",
     responses=documented(404, 422),
 )
@@ -214,7 +235,7 @@ async def minutes(
     )
 
 
-@router.get("/batches/{batch_id:path}", summary="One batch", responses=documented(404, 422))
+@router.get("/batches/{batch_id:anything}", summary="One batch", responses=documented(404, 422))
 async def batch(batch_id: BatchId, service: Service) -> BatchWithRuns:
     """A batch with its runs, and why it failed."""
     runs = await service.runs(batch_id)
@@ -234,7 +255,7 @@ def build_api() -> FastAPI:
         swagger_ui_parameters={"validatorUrl": None},
         favicon_url="/static-offline-docs/favicon.png",
     )
-    answer_with_problems(api)
+    answer_with_problems(api, router.routes)
     api.include_router(router)
     return api
 

@@ -77,9 +77,7 @@ async def compare(service, story) -> None:  # type: ignore[no-untyped-def]
 
 @settings(max_examples=12, deadline=None)
 @given(stories, st.booleans())
-def test_last_minute_minutes_and_points_agree(
-    story: list[tuple[int, int]], restart: bool
-) -> None:
+def test_last_minute_minutes_and_points_agree(story: list[tuple[int, int]], restart: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(tell(story, Path(folder) / "solo.duckdb", restart))
 

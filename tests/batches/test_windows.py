@@ -33,9 +33,7 @@ def script(clock: HandClock) -> Script:
 
 
 @pytest.fixture
-async def service(
-    tmp_path: Path, clock: HandClock, script: Script
-) -> AsyncIterator[BatchService]:
+async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
         await opened.start("b", "script")
         yield opened
@@ -108,8 +106,9 @@ async def test_the_window_is_exact_across_every_change(
     clock.now = border + timedelta(seconds=70)
     after = await service.aggregate("b")
     assert (before.window.start, after.window.start) == (border - MINUTE, border)
-    assert before.minute and before.minute.count == 12
-    assert after.minute and after.minute.count == 12
+    assert before.minute is not None
+    assert after.minute is not None
+    assert before.minute.count == after.minute.count == 12
 
 
 async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the_minute(
@@ -133,7 +132,8 @@ async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the
     assert not question.done()
     held.set()
     minute = (await question).minute
-    assert minute and (minute.count, minute.sum) == (2, 12.0)
+    assert minute is not None
+    assert (minute.count, minute.sum) == (2, 12.0)
     assert len(await service.points("b", 0, 10)) == 2
 
 
@@ -167,7 +167,8 @@ async def test_a_window_of_long_ago_is_answered_from_the_store(
     clock.set("2012-11-20 00:00:00")
     for day in range(3):
         answer = await service.aggregate("b", at("2012-11-11 10:11:30") + timedelta(days=day))
-        assert answer.minute and (answer.minute.count, answer.minute.sum) == (1, day)
+        assert answer.minute is not None
+        assert (answer.minute.count, answer.minute.sum) == (1, day)
 
 
 async def test_a_clock_that_goes_back_loses_no_point_and_no_minute(
@@ -185,9 +186,7 @@ async def test_a_clock_that_goes_back_loses_no_point_and_no_minute(
     }
 
 
-async def test_minutes_survive_the_end_of_the_app_whole(
-    tmp_path: Path, clock: HandClock
-) -> None:
+async def test_minutes_survive_the_end_of_the_app_whole(tmp_path: Path, clock: HandClock) -> None:
     for second in (1.0, 2.0):
         script = Script(clock)
         async with open_service(tmp_path / "again.duckdb", clock, script=script) as service:

@@ -1,0 +1,64 @@
+"""The API behind its gateway, on a real service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from solo_app.api.gateway import Gateway
+from solo_app.api.routes import build_api
+from solo_app.batches.service import BatchService
+from tests.workbench import HandClock, Script, counting, open_service
+
+OWN = "http://localhost:8000"
+
+
+async def pages(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stands where Reflex's server stands: it has one page and one file."""
+    known = {"/": "the page", "/batch/b": "the page", "/assets/app.js": "the file"}
+    text = known.get(scope["path"])
+    await PlainTextResponse(text or "Not Found", 200 if text else 404)(scope, receive, send)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock("2012-11-11 10:11:10")
+
+
+@pytest.fixture
+def script(clock: HandClock) -> Script:
+    return Script(clock)
+
+
+@pytest.fixture
+async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
+    async with open_service(
+        tmp_path / "solo.duckdb", clock, random=script, few=counting(5)
+    ) as opened:
+        yield opened
+
+
+def client_of(service: BatchService | None, pages_are_here: bool = False) -> httpx.AsyncClient:
+    """A client of the whole: gateway, API, pages."""
+    api = build_api()
+    api.state.service = service
+    gateway = Gateway(pages, api, [OWN, "http://127.0.0.1:8000"], pages_are_here)
+    transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=OWN)
+
+
+@pytest.fixture
+async def client(service: BatchService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(service) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def production(service: BatchService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(service, pages_are_here=True) as opened:
+        yield opened

@@ -1,0 +1,87 @@
+"""The OpenAPI description is true to the answers, and the docs load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from solo_app.batches.service import BatchService
+from tests.workbench import until
+
+pytestmark = pytest.mark.anyio
+
+CONTRACT = {
+    ("/", "get"),
+    ("/tasks", "get"),
+    ("/stream/{batch_id}", "post"),
+    ("/stream/{batch_id}", "delete"),
+    ("/stream/{batch_id}", "get"),
+    ("/agg/{batch_id}", "get"),
+    ("/batches", "get"),
+    ("/batches/{batch_id}", "get"),
+    ("/batches/{batch_id}/points", "get"),
+    ("/batches/{batch_id}/minutes", "get"),
+}
+
+
+async def description(client: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return found
+
+
+async def test_it_describes_the_contract_and_nothing_else(client: httpx.AsyncClient) -> None:
+    paths = (await description(client))["paths"]
+    assert {(path, method) for path, item in paths.items() for method in item} == CONTRACT
+
+
+async def test_every_error_is_described_as_a_problem(client: httpx.AsyncClient) -> None:
+    for path, item in (await description(client))["paths"].items():
+        for method, operation in item.items():
+            errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
+            assert {"422", "500", "503"} <= set(errors), (method, path)
+            for answer in errors.values():
+                assert list(answer["content"]) == ["application/problem+json"], (method, path)
+
+
+async def test_answers_are_as_described(client: httpx.AsyncClient, service: BatchService) -> None:
+    await service.start("ended", "few")
+    await until(lambda: not service.running())
+    await service.start("b")
+    described = (await description(client))["paths"]
+    requests = [
+        ("get", "/", ""),
+        ("get", "/tasks", ""),
+        ("post", "/stream/{batch_id}", "new"),
+        ("post", "/stream/{batch_id}", "b"),
+        ("post", "/stream/{batch_id}", "~"),
+        ("delete", "/stream/{batch_id}", "new"),
+        ("delete", "/stream/{batch_id}", "nobody"),
+        ("get", "/stream/{batch_id}", "ended"),
+        ("get", "/stream/{batch_id}", "nobody"),
+        ("get", "/agg/{batch_id}", "b"),
+        ("get", "/batches", ""),
+        ("get", "/batches/{batch_id}", "b"),
+        ("get", "/batches/{batch_id}/points", "ended"),
+        ("get", "/batches/{batch_id}/minutes", "ended"),
+    ]
+    for method, path, batch_id in requests:
+        answer = await client.request(method, path.replace("{batch_id}", batch_id))
+        responses = described[path][method]["responses"]
+        assert str(answer.status_code) in responses, (method, path, answer.status_code)
+        if answer.content:
+            kind = answer.headers["content-type"].split(";")[0]
+            assert kind in responses[str(answer.status_code)]["content"], (method, path)
+
+
+async def test_the_docs_name_no_other_host(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert "swagger" in page.text.lower()
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page.text) == []
+    files = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert len(files) >= 3
+    for file in files:
+        assert (await client.get(file)).status_code == 200, file
