@@ -1,0 +1,116 @@
+"""The real app as a process, and a real browser on it where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.running_app import RunningApp, copy_of_project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked as end to end."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A copy of the project for each mode, made once, so that each builds its pages once."""
+    copies: dict[str, Path] = {}
+
+    def copy(mode: str) -> Path:
+        if mode not in copies:
+            copies[mode] = copy_of_project(tmp_path_factory.mktemp("project") / mode)
+        return copies[mode]
+
+    return copy
+
+
+@pytest.fixture
+def new_app(
+    project_in: Callable[[str], Path], tmp_path: Path
+) -> Iterator[Callable[..., RunningApp]]:
+    """Makes apps that do not run yet, on a database of their own; ends them with the test."""
+    made: list[RunningApp] = []
+
+    def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
+        app = RunningApp(project_in(mode), database or tmp_path / "solo.duckdb", mode, **settings)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.kill()
+
+
+def _running(
+    mode: str, project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    database = tmp_path_factory.mktemp("data") / "solo.duckdb"
+    app = RunningApp(project_in(mode), database, mode)
+    try:
+        yield app.start()
+    finally:
+        app.stop()
+
+
+@pytest.fixture(scope="module")
+def dev_app(
+    project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    """The app in development, one for all tests of a module."""
+    yield from _running("dev", project_in, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def prod_app(
+    project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    """The app in production, one for all tests of a module."""
+    yield from _running("prod", project_in, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium or Chrome of the system (or the one that CHROMIUM names)."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="browser tests need requirements-dev.txt"
+    )
+    named = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else []
+    found = next(filter(None, map(shutil.which, [*named, *_BROWSERS])), None)
+    if found is None:
+        pytest.skip("browser tests need a Chromium or Chrome; none was found")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=_QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab in a profile of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()

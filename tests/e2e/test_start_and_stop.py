@@ -1,0 +1,202 @@
+"""The life of the process: it starts with one command, ends at once, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import httpx
+import pytest
+
+from tests.running_app import RunningApp
+
+NewApp = Callable[..., RunningApp]
+
+
+class Reader(threading.Thread):
+    """Follows a batch as a program does, until the stream closes."""
+
+    def __init__(self, app: RunningApp, batch_id: str, after: int = 0) -> None:
+        super().__init__()
+        self.url = f"{app.api}/stream/{batch_id}"
+        self.after = after
+        self.seqs: list[int] = []
+        self.ended: str | None = None
+        self.some = threading.Event()
+
+    def run(self) -> None:
+        headers = {"Last-Event-ID": str(self.after)}
+        try:
+            with httpx.stream("GET", self.url, headers=headers, timeout=20) as answer:
+                self._take(answer)
+        except httpx.TransportError:
+            pass  # A killed server closes no stream.
+
+    def _take(self, answer: httpx.Response) -> None:
+        event = ""
+        for line in answer.iter_lines():
+            if line.startswith("id: "):
+                self.seqs.append(int(line.removeprefix("id: ")))
+                if len(self.seqs) >= 3:
+                    self.some.set()
+            elif line.startswith("event: "):
+                event = line.removeprefix("event: ")
+            elif line.startswith("data: ") and event == "end":
+                self.ended = json.loads(line.removeprefix("data: "))["status"]
+
+
+def followed(app: RunningApp, batch_id: str, after: int = 0) -> Reader:
+    reader = Reader(app, batch_id, after)
+    reader.start()
+    assert reader.some.wait(20)
+    return reader
+
+
+def stored(database: Path) -> list[int]:
+    """The seqs of the only batch, read with plain DuckDB: the file is whole and nobody has it."""
+    with duckdb.connect(database) as connection:
+        rows = connection.execute("SELECT seq FROM points ORDER BY seq").fetchall()
+    return [seq for (seq,) in rows]
+
+
+@pytest.mark.parametrize(
+    ("mode", "number", "whole_group"),
+    [
+        ("dev", signal.SIGINT, True),
+        ("dev", signal.SIGTERM, False),
+        ("prod", signal.SIGINT, True),
+        ("prod", signal.SIGTERM, False),
+    ],
+)
+def test_it_ends_within_two_seconds_with_open_streams_and_loses_nothing(
+    new_app: NewApp, mode: str, number: int, whole_group: bool
+) -> None:
+    app = new_app(mode, SOLO_INTERVAL="0.02").start()
+    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    readers = [followed(app, "b") for _ in range(5)]
+    took = app.stop(number, whole_group)
+    assert took < 2
+    assert app.process
+    assert app.process.returncode == 0
+    assert "Traceback" not in app.output()
+    for port in (app.backend_port, app.frontend_port):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, "somebody still listens"
+    kept = stored(app.database)
+    for reader in readers:
+        reader.join(5)
+        assert reader.ended is None  # The batch did not end; the app did.
+        assert reader.seqs == list(range(1, len(reader.seqs) + 1))
+        assert len(reader.seqs) <= len(kept)
+    assert kept == list(range(1, len(kept) + 1))
+
+
+def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
+    app = new_app("dev", SOLO_INTERVAL="0.02").start()
+    httpx.post(f"{app.api}/stream/b")
+    reader = followed(app, "b")
+    app.restart()
+    batch = httpx.get(f"{app.api}/batches/b").json()
+    assert batch["status"] == "interrupted"
+    rest = httpx.get(f"{app.api}/stream/b", headers={"Last-Event-ID": "1"})
+    assert 'data: {"status": "interrupted"}' in rest.text
+    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    again = followed(app, "b", after=reader.seqs[-1])
+    assert again.seqs[0] == reader.seqs[-1] + 1
+    app.settings["SOLO_RESUME"] = "true"
+    app.restart()
+    (task,) = httpx.get(f"{app.api}/tasks").json()["tasks"]
+    assert (task["batch_id"], task["run"]) == ("b", 3)
+    further = followed(app, "b", after=again.seqs[-1])
+    seqs = reader.seqs + again.seqs + further.seqs
+    assert seqs == list(range(1, len(seqs) + 1))  # Three lives of the server, one row of points.
+    assert httpx.delete(f"{app.api}/stream/b").status_code == 200
+    further.join(10)
+    assert further.ended == "stopped"
+
+
+def test_kill_9_loses_no_point_that_a_reader_saw(new_app: NewApp) -> None:
+    app = new_app("dev", SOLO_INTERVAL="0.001").start()
+    httpx.post(f"{app.api}/stream/b")
+    readers = [followed(app, "b") for _ in range(3)]
+    counted = httpx.get(f"{app.api}/").json()["row_count"]
+    app.kill()
+    for reader in readers:
+        reader.join(10)
+    app.start()
+    kept = httpx.get(f"{app.api}/").json()["row_count"]
+    assert kept >= max([counted, *(reader.seqs[-1] for reader in readers)])
+    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+
+
+def refused(app: RunningApp, within: float = 30) -> str:
+    """The one line with which a start is refused; fails when it is not."""
+    process = app.launch()
+    assert process.wait(within) != 0
+    output = app.output()
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if "SOLO cannot start" in line]
+    return line
+
+
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_start_that_cannot_be_is_refused_with_one_line(
+    new_app: NewApp, tmp_path: Path, mode: str
+) -> None:
+    damaged = tmp_path / "damaged.duckdb"
+    damaged.write_bytes(b"no database " * 1_000)
+    line = refused(new_app(mode, damaged))
+    assert str(damaged) in line
+    assert damaged.read_bytes() == b"no database " * 1_000
+
+    line = refused(new_app(mode, Path("/sys/solo/solo.duckdb")))
+    assert "may not be written" in line
+
+    for setting, value, allowed in [
+        ("SOLO_INTERVAL", "soon", "a number of seconds from 0 to 3600"),
+        ("SOLO_INTERVAL", "-1", "a number of seconds from 0 to 3600"),
+        ("SOLO_RESUME", "perhaps", "true or false"),
+    ]:
+        line = refused(new_app(mode, **{setting: value}))
+        assert f"{setting}={value} is not allowed: it must be {allowed}." in line
+
+    busy = new_app(mode)
+    with socket.create_server(("127.0.0.1", busy.backend_port)):
+        line = refused(busy)
+    assert f"Port {busy.backend_port} is in use by another program" in line
+    assert "REFLEX_BACKEND_PORT" in line
+
+
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_database_that_another_process_holds_is_told(
+    new_app: NewApp, tmp_path: Path, mode: str
+) -> None:
+    with duckdb.connect(tmp_path / "solo.duckdb") as held:
+        held.execute("CREATE TABLE mine AS SELECT 42 AS answer")
+        line = refused(new_app(mode))
+        assert "in use by another process" in line
+        assert held.execute("SELECT answer FROM mine").fetchall() == [(42,)]
+
+
+def test_a_busy_frontend_port_is_told(new_app: NewApp) -> None:
+    app = new_app("dev")
+    with socket.create_server(("127.0.0.1", app.frontend_port)):
+        assert "REFLEX_FRONTEND_PORT" in refused(app)
+
+
+def test_it_listens_on_this_machine_only(dev_app: RunningApp, prod_app: RunningApp) -> None:
+    ports = {dev_app.backend_port, dev_app.frontend_port, prod_app.backend_port}
+    listening = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for row in Path(table).read_text().splitlines()[1:]:
+            address, state = row.split()[1], row.split()[3]
+            host, port = address.split(":")
+            if state == "0A" and int(port, 16) in ports:
+                listening.add((host, int(port, 16)))
+    assert {port for _, port in listening} == ports
+    assert {host for host, _ in listening} == {"0100007F"}  # 127.0.0.1
