@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
@@ -57,10 +58,9 @@ async def _events(service: BatchService, batch_id: str, after: int) -> AsyncIter
             yield "".join(map(_event, news)).encode()
 
 
+@lru_cache(maxsize=8_192)
 def _event(point: Point) -> str:
-    data = {"seq": point.seq, "ts": _timestamp(point), "data": {"key": number(point.key)}}
-    return f"id: {point.seq}\ndata: {json.dumps(data)}\n\n"
-
-
-def _timestamp(point: Point) -> str:
-    return point.ts.isoformat(timespec="microseconds") + "Z"
+    # Worded once for all who read it; written out, which is several times faster than json.
+    ts = point.ts.isoformat(timespec="microseconds")
+    data = f'{{"seq": {point.seq}, "ts": "{ts}Z", "data": {{"key": {number(point.key)}}}}}'
+    return f"id: {point.seq}\ndata: {data}\n\n"

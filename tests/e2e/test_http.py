@@ -1,0 +1,143 @@
+"""The API over real HTTP: many at once, slow readers, foreign pages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.running_app import RunningApp
+
+NewApp = Callable[..., RunningApp]
+
+
+async def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
+    """POST all of them at once, each on a connection of its own; how often each status came."""
+    limits = httpx.Limits(max_connections=50)
+    async with httpx.AsyncClient(base_url=app.api, limits=limits, timeout=30) as client:
+        answers = await asyncio.gather(*(client.post(f"/stream/{i}") for i in ids))
+        for answer in answers:
+            if answer.status_code == 429:
+                assert answer.json()["limit"] == 5
+        return Counter(answer.status_code for answer in answers)
+
+
+def stop_all(app: RunningApp) -> None:
+    for task in httpx.get(f"{app.api}/tasks").json()["tasks"]:
+        assert httpx.delete(f"{app.api}/stream/{task['batch_id']}").status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["dev_app", "prod_app"])
+def test_fifty_posts_at_once_start_exactly_five_or_one(
+    mode: str, request: pytest.FixtureRequest
+) -> None:
+    app: RunningApp = request.getfixturevalue(mode)
+    assert asyncio.run(fifty(app, [f"b{n}" for n in range(50)])) == {201: 5, 429: 45}
+    assert len(httpx.get(f"{app.api}/tasks").json()["tasks"]) == 5
+    stop_all(app)
+    assert asyncio.run(fifty(app, ["one"] * 50)) == {201: 1, 409: 49}
+    assert len(httpx.get(f"{app.api}/batches/one").json()["runs"]) == 1
+    stop_all(app)
+
+
+def test_a_comment_comes_at_least_every_fifteen_seconds(dev_app: RunningApp) -> None:
+    httpx.post(f"{dev_app.api}/stream/quiet")
+    began, comments = time.monotonic(), [0.0]
+    with httpx.stream("GET", f"{dev_app.api}/stream/quiet", timeout=20) as answer:
+        for line in answer.iter_lines():
+            if line.startswith(":"):
+                comments.append(time.monotonic() - began)
+                if len(comments) == 2:
+                    break
+    assert all(later - earlier <= 15 for earlier, later in pairwise(comments))
+    stop_all(dev_app)
+
+
+def memory_of(app: RunningApp) -> int:
+    """Bytes that all processes of the app hold."""
+    assert app.process
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if os.getsid(int(status.parent.name)) == app.process.pid:
+                found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+                total += int(found[1]) * 1024 if found else 0
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+    return total
+
+
+def produced_in(app: RunningApp, seconds: float) -> int:
+    before = httpx.get(f"{app.api}/").json()["row_count"]
+    time.sleep(seconds)  # The measure is how much comes in that time.
+    return int(httpx.get(f"{app.api}/").json()["row_count"]) - before
+
+
+def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp) -> None:
+    app = new_app("prod", SOLO_INTERVAL="0.002").start()
+    httpx.post(f"{app.api}/stream/b")
+    alone = produced_in(app, 3)
+    idle = []
+    for _ in range(50):
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.connect(("127.0.0.1", app.backend_port))
+        reader.sendall(b"GET /stream/b?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        idle.append(reader)
+    produced_in(app, 2)  # They are answered, and what the network holds for them fills up.
+    before = memory_of(app)
+    together = produced_in(app, 6) / 2
+    assert together > 0.8 * alone
+    assert memory_of(app) - before < 30_000_000
+    for reader in idle:
+        reader.close()
+    assert app.stop() < 2
+
+
+def test_a_foreign_page_may_not_speak(dev_app: RunningApp, prod_app: RunningApp) -> None:
+    for app in (dev_app, prod_app):
+        for method in ("POST", "DELETE"):
+            answer = httpx.request(
+                method, f"{app.api}/stream/b", headers={"Origin": "http://evil.example"}
+            )
+            assert answer.status_code == 403
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "access-control-allow-origin" not in answer.headers
+        for origin, allowed in [("http://evil.example", False), (app.url, True)]:
+            handshake = {
+                "Origin": origin,
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "c29sby1zb2xvLXNvbG8hIQ==",
+            }
+            url = f"{app.api}/_event/?EIO=4&transport=websocket&token=t"
+            answer = httpx.get(url, headers=handshake)
+            assert (answer.status_code == 101) is allowed, (origin, answer.status_code)
+        own = httpx.post(f"{app.api}/stream/own", headers={"Origin": app.url})
+        assert own.status_code == 201
+        stop_all(app)
+
+
+def test_production_answers_browsers_and_programs_on_one_address(prod_app: RunningApp) -> None:
+    page = httpx.get(f"{prod_app.api}/", headers={"Accept": "text/html,*/*;q=0.8"})
+    data = httpx.get(f"{prod_app.api}/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert data.json()["task_limit"] == 5
+    assert "Accept" in page.headers["vary"]
+    assert "Accept" in data.headers["vary"]
+    deep = httpx.get(f"{prod_app.api}/batch/abc", headers={"Accept": "text/html"})
+    assert (deep.status_code, deep.headers["content-type"][:9]) == (200, "text/html")
+    missing = httpx.get(f"{prod_app.api}/nothing")
+    assert missing.status_code == 404
+    assert missing.headers["content-type"] == "application/problem+json"
+    assert httpx.get(f"{prod_app.api}/batches/abc").status_code == 404  # Looking started nothing.
