@@ -30,10 +30,11 @@ from solo_app.api.values import (
     Tasks,
     TimeQuery,
 )
+from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import ServiceClosedError, WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, BatchStatus
-from solo_app.batches.rollup import Window, whole_minute
-from solo_app.batches.service import BatchService, check_batch_id
+from solo_app.batches.model import MINUTE, BatchStatus, Window
+from solo_app.batches.rollup import whole_minute
+from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
 
 

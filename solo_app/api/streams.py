@@ -16,6 +16,7 @@ from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from solo_app.api.values import number
+from solo_app.batches.follow import follow
 from solo_app.batches.model import BatchStatus, Point
 from solo_app.batches.service import BatchService
 
@@ -47,7 +48,7 @@ def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
 async def _events(service: BatchService, batch_id: str, after: int) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY}\n\n".encode()
     commented = time.monotonic()
-    async for news in service.follow(batch_id, after, COMMENT_EVERY):
+    async for news in follow(service, batch_id, after, COMMENT_EVERY):
         if isinstance(news, BatchStatus):
             yield f"event: end\ndata: {json.dumps({'status': news})}\n\n".encode()
             return

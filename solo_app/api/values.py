@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from solo_app.batches.model import Batch, BatchStatus, MinuteAggregate, Point, Run
-from solo_app.batches.service import BATCH_LIMIT, Aggregate, BatchService
+from solo_app.batches.model import Aggregate, Batch, BatchStatus, MinuteAggregate, Point, Run
+from solo_app.batches.service import BATCH_LIMIT, BatchService
 
 
 def iso(moment: datetime) -> str:

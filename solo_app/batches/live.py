@@ -10,8 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from solo_app.batches.model import Batch, MinuteAggregate, Point
-from solo_app.batches.service import BatchService, Totals
+from solo_app.batches.model import Batch, MinuteAggregate, Point, Totals
+from solo_app.batches.service import BatchService
 
 TICK = 0.25
 """Seconds between two ticks while few look."""

@@ -119,6 +119,34 @@ class Batch:
         return self.run.status is BatchStatus.RUNNING
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of time, ``start <= ts < end``, cut at whole minutes."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The overall data. ``trouble`` says why points wait for the disk, when they do."""
+
+    row_count: int
+    rows_per_second: float
+    running: int
+    batches: int
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The points of one batch within a window; ``minute`` is None when there are none."""
+
+    batch_id: str
+    window: Window
+    minute: MinuteAggregate | None
+
+
 class BatchRow(SQLModel, table=True):
     """Registry: one row for each batch that was ever started."""
 

@@ -6,27 +6,18 @@ A window is half open, ``start <= ts < end``, and its ends lie on whole minutes 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, MinuteAggregate, from_microseconds
+from solo_app.batches.model import MINUTE, MinuteAggregate, Window, from_microseconds
 
 KEPT = timedelta(minutes=61)
 """How far back the rollup answers from memory: an hour of whole minutes and the open one."""
 
 _MINUTE_US = 60_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A half-open span of time, ``start <= ts < end``, cut at whole minutes."""
-
-    start: datetime
-    end: datetime
 
 
 def whole_minute(moment: datetime) -> datetime:

@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
+from solo_app.batches.catalog import Catalog, check_batch_id
 from solo_app.batches.errors import (
     BatchLimitReachedError,
-    BatchNotFoundError,
     BatchRunningError,
-    InvalidBatchIdError,
     ServiceClosedError,
     UnknownSourceError,
 )
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import (
+    Aggregate,
     Batch,
     BatchStatus,
     Clock,
     MinuteAggregate,
     Point,
     Run,
+    Totals,
+    Window,
     to_microseconds,
     utc_now,
 )
 from solo_app.batches.producer import Producer
-from solo_app.batches.rollup import KEPT, Rollup, Window, last_whole_minute, whole_minute
+from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store import Block, Store
 
 BATCH_LIMIT = 5
 """How many batches may run at once."""
 
-_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_READ_POINTS = 1_000
 _CLOSE_WITHIN = 1.2
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """The overall data. ``trouble`` says why points wait for the disk, when they do."""
-
-    row_count: int
-    rows_per_second: float
-    running: int
-    batches: int
-    trouble: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """The points of one batch within a window; ``minute`` is None when there are none."""
-
-    batch_id: str
-    window: Window
-    minute: MinuteAggregate | None
-
-
-def check_batch_id(batch_id: str) -> None:
-    """Raise InvalidBatchIdError unless the text may name a batch."""
-    if not _BATCH_ID.fullmatch(batch_id):
-        raise InvalidBatchIdError(batch_id)
 
 
 class BatchService:
@@ -75,13 +48,11 @@ class BatchService:
         self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
         self._rollup = Rollup(whole_minute(clock()) - KEPT)
-        self._batches: dict[str, Batch] = {}
-        self._row_counts: dict[int, int] = {}
+        self._catalog = Catalog()
         self._producers: dict[str, Producer] = {}
         self._by_no: dict[int, Producer] = {}
-        self._newest_first: list[Batch] | None = None
         self._starting = asyncio.Lock()
-        self._closing = False
+        self.closing = False
         self._commits: asyncio.Task[None] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
@@ -93,13 +64,14 @@ class BatchService:
         Raises StoreUnavailableError.
         """
         await self._store.open()
-        self._row_counts = await self._store.row_counts()
+        for batch_no, row_count in (await self._store.row_counts()).items():
+            self._catalog.count(batch_no, row_count)
         for batch_no, parts in (
             await self._store.minutes_since(self._rollup.complete_since)
         ).items():
             self._rollup.add(batch_no, parts)
         for batch in await self._store.on_writer(self._store.registry.load):
-            self._keep(await self._interrupted(batch) if batch.is_running else batch)
+            self._catalog.keep(await self._interrupted(batch) if batch.is_running else batch)
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
             for batch in self.batches(BatchStatus.INTERRUPTED)[:BATCH_LIMIT]:
@@ -122,12 +94,12 @@ class BatchService:
 
     def end_streams(self) -> None:
         """Let everyone who follows a batch go, and start nothing any more."""
-        self._closing = True
+        self.closing = True
         for producer in self._producers.values():
             producer.wake()
 
     async def _interrupted(self, batch: Batch) -> Batch:
-        last_seq = self._row_counts.get(batch.no, 0)
+        last_seq = self._catalog.rows_of(batch.no)
         newest = await self._store.points(batch.no, last_seq - 1, 1)
         seen = newest[0].ts if newest and last_seq >= batch.run.first_seq else None
         ended_at = seen or batch.run.started_at
@@ -166,24 +138,24 @@ class BatchService:
     async def _start(self, batch_id: str, source: str) -> Batch:
         async with self._starting:
             self._check_room_for(batch_id)
-            known = self._batches.get(batch_id)
+            known = self._catalog.get(batch_id)
             run = Run(
                 number=known.run.number + 1 if known else 1,
                 source=source,
                 status=BatchStatus.RUNNING,
                 started_at=self.clock(),
-                first_seq=self._row_counts.get(known.no, 0) + 1 if known else 1,
+                first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
             )
             batch = await self._store.on_writer(self._store.registry.open_run, batch_id, run)
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(batch, buffer, self._sources[source], self.clock)
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
             self._producers[batch_id] = self._by_no[batch.no] = producer
-            self._keep(batch)
+            self._catalog.keep(batch)
             return batch
 
     def _check_room_for(self, batch_id: str) -> None:
-        if self._closing:
+        if self.closing:
             raise ServiceClosedError
         if batch_id in self._producers:
             raise BatchRunningError(batch_id)
@@ -225,7 +197,7 @@ class BatchService:
             # Even when its end could not be recorded, nobody holds the slot any more.
             self._ingest.close_buffer(batch.no)
             del self._producers[batch.batch_id], self._by_no[batch.no]
-            self._keep(batch)
+            self._catalog.keep(batch)
             producer.end(batch)
 
     # -- asking -----------------------------------------------------------------------------
@@ -233,43 +205,35 @@ class BatchService:
     def totals(self) -> Totals:
         """Everything at a glance."""
         return Totals(
-            row_count=sum(self._row_counts.values()),
+            row_count=self._catalog.row_count,
             rows_per_second=sum(p.rate.per_second for p in self._producers.values()),
             running=len(self._producers),
-            batches=len(self._batches),
+            batches=len(self._catalog),
             trouble=self._ingest.trouble,
         )
 
     def batch(self, batch_id: str) -> Batch:
         """One batch. Raises BatchNotFoundError."""
-        try:
-            return self._batches[batch_id]
-        except KeyError:
-            raise BatchNotFoundError(batch_id) from None
+        return self._catalog.find(batch_id)
 
     def batches(self, status: BatchStatus | None = None, search: str = "") -> list[Batch]:
         """The batches whose latest run has that status and whose name holds that text, if given.
 
         Those whose latest run began last come first.
         """
-        if self._newest_first is None:
-            self._newest_first = sorted(
-                self._batches.values(), key=lambda b: (b.run.started_at, b.no), reverse=True
-            )
-        wanted = search.casefold()
-        return [
-            batch
-            for batch in self._newest_first
-            if (status is None or batch.status is status) and wanted in batch.batch_id.casefold()
-        ]
+        return self._catalog.select(status, search)
 
     def running(self) -> list[Batch]:
         """The running batches in the order in which they took their slots."""
         return [producer.batch for producer in self._producers.values()]
 
+    def producer(self, batch: Batch) -> Producer | None:
+        """The run under way of a batch."""
+        return self._by_no.get(batch.no)
+
     def row_count(self, batch: Batch) -> int:
         """Committed points of a batch over all its runs."""
-        return self._row_counts.get(batch.no, 0)
+        return self._catalog.rows_of(batch.no)
 
     def rows_per_second(self, batch: Batch) -> float:
         """Points committed per second of late; 0 for a batch that does not run."""
@@ -342,45 +306,8 @@ class BatchService:
         old = await self._store.minutes(batch.no, Window(window.start, min(window.end, border)))
         return old + young
 
-    # -- following --------------------------------------------------------------------------
-
-    async def follow(
-        self, batch_id: str, after: int, quiet: float
-    ) -> AsyncIterator[list[Point] | BatchStatus]:
-        """Committed points with ``seq > after``, in order and once each, as they come.
-
-        An empty list says that nothing came for ``quiet`` seconds. When the run that goes on
-        (or, if none does, the last one) has ended and all its points were given, its status
-        comes and the iteration ends; it ends without when the app shuts down. A slow reader
-        holds nothing but its place. Raises BatchNotFoundError.
-        """
-        batch = self.batch(batch_id)
-        producer = self._producers.get(batch_id)
-        while not self._closing:
-            over = producer is None or producer.over
-            end = (producer.batch if producer else batch).run.last_seq if over else None
-            points = await self.points(batch_id, after, _READ_POINTS)
-            if end is not None:
-                points = [point for point in points if point.seq <= end]
-            if points:
-                yield points
-                after = points[-1].seq
-            elif over:
-                yield (producer.batch if producer else batch).status
-                return
-            else:
-                assert producer is not None
-                if not await producer.news(after, quiet):
-                    yield []
-
-    # -- keeping ----------------------------------------------------------------------------
-
-    def _keep(self, batch: Batch) -> None:
-        self._batches[batch.batch_id] = batch
-        self._newest_first = None
-
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
-        self._row_counts[block.batch_no] = block.last_seq
+        self._catalog.count(block.batch_no, block.last_seq)
         self._rollup.add(block.batch_no, parts)
         self._rollup.forget(whole_minute(self.clock()) - KEPT)
         if producer := self._by_no.get(block.batch_no):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.model import MINUTE, Point
-from solo_app.batches.rollup import Window, fold, whole_minute
+from solo_app.batches.model import MINUTE, Point, Window
+from solo_app.batches.rollup import fold, whole_minute
 from tests.workbench import HandClock, Script, open_service, until
 
 pytest.importorskip("hypothesis", reason="property tests need requirements-dev.txt")

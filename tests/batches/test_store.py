@@ -13,9 +13,9 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import BatchStatus
-from solo_app.batches.rollup import Window
-from solo_app.batches.store import Store, check
+from solo_app.batches.model import BatchStatus, Window
+from solo_app.batches.store import Store
+from solo_app.batches.store.check import check
 from tests.running_app import PROJECT
 from tests.workbench import counting, open_service, until
 

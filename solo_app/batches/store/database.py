@@ -12,23 +12,18 @@ folded in when the store opens, and nothing ever needs to count the large table.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MinuteAggregate, Point, from_microseconds
-from solo_app.batches.registry import Registry
-from solo_app.batches.rollup import Window
+from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
+from solo_app.batches.store.check import advice, one_line
+from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
+from solo_app.batches.store.registry import Registry
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,47 +42,20 @@ CREATE TABLE IF NOT EXISTS minutes (
 );
 """
 
-_ADD_MINUTES = """
-INSERT INTO minutes SELECT * FROM minute_columns
+_MERGE = """
 ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
     sum = minutes.sum + excluded.sum,
     min = least(minutes.min, excluded.min), max = greatest(minutes.max, excluded.max)
 """
 
-_FOLD_THE_REST = """
+_ADD_MINUTES = "INSERT INTO minutes SELECT * FROM minute_columns" + _MERGE  # noqa: S608 (both parts are constants)
+
+_FOLD_THE_REST = f"""
 INSERT INTO minutes
 SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), max(key)
 FROM points WHERE batch_no = $batch_no AND seq > $folded
-GROUP BY ALL
-ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
-    sum = minutes.sum + excluded.sum,
-    min = least(minutes.min, excluded.min), max = greatest(minutes.max, excluded.max)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Consecutive points of one batch as columns of equal length.
-
-    ``ts`` in microseconds since 1970 UTC; the first point has ``seq`` ``first_seq``.
-    """
-
-    batch_no: int
-    first_seq: int
-    ts: NDArray[np.int64]
-    key: NDArray[np.float64]
-
-    @property
-    def last_seq(self) -> int:
-        """The ``seq`` of the last point."""
-        return self.first_seq + len(self.ts) - 1
-
-    def points(self, after: int = 0) -> Iterator[Point]:
-        """The points with ``seq > after``, in order."""
-        skip = max(0, after + 1 - self.first_seq)
-        columns = zip(self.ts[skip:].tolist(), self.key[skip:].tolist(), strict=True)
-        for seq, (ts, key) in enumerate(columns, self.first_seq + skip):
-            yield Point(seq, from_microseconds(ts), key)
+GROUP BY ALL {_MERGE}
+"""  # noqa: S608 (both parts are constants)
 
 
 class Store:
@@ -245,13 +213,13 @@ class Store:
             with self._transaction() as cursor:
                 # DuckDB finds the columns by the names of these variables.
                 if blocks:
-                    point_columns = _columns_of_points(blocks)  # noqa: F841
+                    point_columns = columns_of_points(blocks)  # noqa: F841
                     cursor.execute("INSERT INTO points SELECT * FROM point_columns")
                 if minutes:
-                    minute_columns = _columns_of_minutes(minutes)  # noqa: F841
+                    minute_columns = columns_of_minutes(minutes)  # noqa: F841
                     cursor.execute(_ADD_MINUTES)
         except duckdb.Error as error:
-            raise StoreUnavailableError(f"the database refused them: {_one_line(error)}") from error
+            raise StoreUnavailableError(f"the database refused them: {one_line(error)}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -278,87 +246,3 @@ class Store:
                 return query(cursor)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-
-
-def _columns_of_points(blocks: Sequence[Block]) -> dict[str, NDArray[np.generic]]:
-    numbers = np.array([block.batch_no for block in blocks], np.int32)
-    return {
-        "batch_no": np.repeat(numbers, [len(block.ts) for block in blocks]),
-        "seq": np.concatenate([np.arange(b.first_seq, b.last_seq + 1) for b in blocks]),
-        "ts": np.concatenate([block.ts for block in blocks]).view("datetime64[us]"),
-        "key": np.concatenate([block.key for block in blocks]),
-    }
-
-
-def _columns_of_minutes(
-    minutes: dict[int, list[MinuteAggregate]],
-) -> dict[str, NDArray[np.generic]]:
-    rows = [(batch_no, m) for batch_no, parts in minutes.items() for m in parts]
-    return {
-        "batch_no": np.array([batch_no for batch_no, _ in rows], np.int32),
-        "minute": np.array([m.minute for _, m in rows], "datetime64[us]"),
-        "count": np.array([m.count for _, m in rows], np.int64),
-        "sum": np.array([m.sum for _, m in rows]),
-        "min": np.array([m.min for _, m in rows]),
-        "max": np.array([m.max for _, m in rows]),
-    }
-
-
-def advice(path: Path, error: Exception) -> str:
-    """One line for a person: what is wrong with the database file and what to do about it."""
-    text = _one_line(error)
-    if "Could not set lock" in text or "Conflicting lock" in text:
-        return (
-            f"The database {path} is in use by another process{_holder(text)}; "
-            "stop that one, or choose another file with SOLO_DATABASE."
-        )
-    folder = path.parent
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        return (
-            f"The database {path} may not be written; give this user the right to write it "
-            "and its folder, or choose another file with SOLO_DATABASE."
-        )
-    if isinstance(error, OSError):
-        return (
-            f"The folder {folder} cannot be used ({error.strerror}); "
-            "choose another file with SOLO_DATABASE."
-        )
-    return (
-        f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in "
-        f"its place, or choose another file with SOLO_DATABASE. DuckDB says: {text}"
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _holder(text: str) -> str:
-    _, found, rest = text.partition("PID ")
-    pid = rest.split(" ")[0].rstrip(").,") if found else ""
-    return f" (process {pid})" if pid.isdigit() else ""
-
-
-def check(path: Path) -> None:
-    """See whether a database could be opened there, without changing anything in it.
-
-    Makes the folder when it is missing. Raises StoreUnavailableError.
-    """
-    import duckdb
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            duckdb.connect(path, read_only=True).close()
-        writable = os.access(path if path.exists() else path.parent, os.W_OK)
-    except (duckdb.Error, OSError) as error:
-        raise StoreUnavailableError(advice(path, error)) from error
-    if not writable:
-        raise StoreUnavailableError(advice(path, PermissionError()))
-
-
-if __name__ == "__main__":
-    try:
-        check(Path(sys.argv[1]))
-    except StoreUnavailableError as unavailable:
-        sys.exit(str(unavailable))

@@ -1,0 +1,67 @@
+"""All batches that ever were, in memory: their latest runs and how many points they have."""
+
+from __future__ import annotations
+
+import re
+
+from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
+from solo_app.batches.model import Batch, BatchStatus
+
+_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_batch_id(batch_id: str) -> None:
+    """Raise InvalidBatchIdError unless the text may name a batch."""
+    if not _BATCH_ID.fullmatch(batch_id):
+        raise InvalidBatchIdError(batch_id)
+
+
+class Catalog:
+    """Every batch by its name; quick to search with ten thousand of them."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, Batch] = {}
+        self._newest_first: list[Batch] | None = None
+        self._row_counts: dict[int, int] = {}
+        self.row_count = 0
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def keep(self, batch: Batch) -> None:
+        """Take a batch in, or what became of it."""
+        self._batches[batch.batch_id] = batch
+        self._newest_first = None
+
+    def count(self, batch_no: int, row_count: int) -> None:
+        """Note how many committed points a batch has."""
+        self.row_count += row_count - self._row_counts.get(batch_no, 0)
+        self._row_counts[batch_no] = row_count
+
+    def rows_of(self, batch_no: int) -> int:
+        """How many committed points a batch has."""
+        return self._row_counts.get(batch_no, 0)
+
+    def find(self, batch_id: str) -> Batch:
+        """One batch. Raises BatchNotFoundError."""
+        try:
+            return self._batches[batch_id]
+        except KeyError:
+            raise BatchNotFoundError(batch_id) from None
+
+    def get(self, batch_id: str) -> Batch | None:
+        """One batch; None when there never was one of that name."""
+        return self._batches.get(batch_id)
+
+    def select(self, status: BatchStatus | None, search: str) -> list[Batch]:
+        """Those of a status whose name holds a text, whatever its case, newest run first."""
+        if self._newest_first is None:
+            self._newest_first = sorted(
+                self._batches.values(), key=lambda b: (b.run.started_at, b.no), reverse=True
+            )
+        wanted = search.casefold()
+        return [
+            batch
+            for batch in self._newest_first
+            if (status is None or batch.status is status) and wanted in batch.batch_id.casefold()
+        ]

@@ -1,0 +1,31 @@
+"""The house rules that tools can check."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.running_app import PROJECT
+
+
+def test_imports_keep_to_their_contracts() -> None:
+    pytest.importorskip("importlinter", reason="the import contract needs requirements-dev.txt")
+    check = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert "4 kept, 0 broken" in check.stdout
+
+
+def test_nothing_opens_and_no_duckdb_is_loaded_at_import() -> None:
+    look = "import sys, solo_app.solo_app; print('duckdb' in sys.modules)"
+    seen = subprocess.run(
+        [sys.executable, "-c", look], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert seen.stdout.strip().splitlines()[-1] == "False", seen.stderr
