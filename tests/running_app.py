@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +46,7 @@ class RunningApp:
         self.settings = settings
         self.backend_port = free_port()
         self.frontend_port = free_port() if mode == "dev" else self.backend_port
-        self.log = Path(tempfile.mkdtemp(prefix="solo-log-")) / f"{mode}.log"
+        self.log = folder.parent / f"{mode}-{self.backend_port}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

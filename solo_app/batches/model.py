@@ -147,14 +147,15 @@ class Aggregate:
     minute: MinuteAggregate | None
 
 
+BATCH_NO = Sequence("batch_no")
+
+
 class BatchRow(SQLModel, table=True):
     """Registry: one row for each batch that was ever started."""
 
     __tablename__ = "batches"
 
-    no: int | None = Field(
-        default=None, sa_column=Column(Integer, Sequence("batch_no"), primary_key=True)
-    )
+    no: int | None = Field(default=None, sa_column=Column(Integer, BATCH_NO, primary_key=True))
     batch_id: str = Field(unique=True)
     created_at: NaiveDatetime
 

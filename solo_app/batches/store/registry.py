@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import create_engine, func
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateSequence, CreateTable
 from sqlmodel import Session, SQLModel, col, select
 
-from solo_app.batches.model import Batch, BatchRow, BatchStatus, Run, RunRow
+from solo_app.batches.model import BATCH_NO, Batch, BatchRow, BatchStatus, Run, RunRow
 
 
 class Registry:
@@ -25,7 +26,10 @@ class Registry:
 
     def create_tables(self) -> None:
         """Make what is missing of the registry's tables."""
-        SQLModel.metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            connection.execute(CreateSequence(BATCH_NO, if_not_exists=True))
+            for table in SQLModel.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
 
     def close(self) -> None:
         """Give the cursors back."""
