@@ -15,7 +15,7 @@ from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
 from solo_app.batches.service import BatchService
-from solo_app.batches.store import Store
+from solo_app.batches.store.database import Store
 from solo_app.config import Settings
 from solo_app.ui.console import Console, connect
 

@@ -12,7 +12,7 @@ from solo_app.batches import sources
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
-from solo_app.batches.store import Store
+from solo_app.batches.store.database import Store
 
 
 class HandClock:

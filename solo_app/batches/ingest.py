@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Clock, MinuteAggregate
 from solo_app.batches.rollup import Minutes, fold, merge, whole_minute
-from solo_app.batches.store import Block, Store
+from solo_app.batches.store.columns import Block
+from solo_app.batches.store.database import Store
 
 logger = logging.getLogger(__name__)
 

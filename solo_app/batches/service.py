@@ -31,7 +31,8 @@ from solo_app.batches.model import (
 from solo_app.batches.producer import Producer
 from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
-from solo_app.batches.store import Block, Store
+from solo_app.batches.store.columns import Block
+from solo_app.batches.store.database import Store
 
 BATCH_LIMIT = 5
 """How many batches may run at once."""

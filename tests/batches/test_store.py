@@ -14,8 +14,8 @@ import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import BatchStatus, Window
-from solo_app.batches.store import Store
 from solo_app.batches.store.check import check
+from solo_app.batches.store.database import Store
 from tests.running_app import PROJECT
 from tests.workbench import counting, open_service, until
 
@@ -56,12 +56,9 @@ def killed_while_writing(database: Path, after_lines: int) -> list[int]:
     return [int(word) for word in whole[-1].split()]
 
 
-@pytest.mark.parametrize("after_lines", [40, 120])
-async def test_no_point_that_was_counted_is_lost_by_kill_9(
-    tmp_path: Path, after_lines: int
-) -> None:
+async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    told = killed_while_writing(database, after_lines)
+    told = killed_while_writing(database, after_lines=80)
     async with open_service(database) as service:
         for n, count in enumerate(told):
             batch = service.batch(f"b{n}")
@@ -103,50 +100,51 @@ async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
 async def test_a_database_in_use_is_told_with_the_process_that_holds_it(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     async with open_service(database):
-        line = refusal_by_the_check(database)
+        line = told_by_the_program(database)
     assert re.search(rf"in use by another process \(process {os.getpid()}\)", line)
     assert "SOLO_DATABASE" in line
 
 
-def test_a_damaged_file_is_told_and_not_touched(tmp_path: Path) -> None:
+def refusal(database: Path) -> str:
+    with pytest.raises(StoreUnavailableError) as refused:
+        check(database)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert "SOLO_DATABASE" in line
+    return line
+
+
+async def test_a_damaged_file_is_told_and_not_touched(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     database.write_bytes(b"this was a database once" * 1_000)
-    line = refusal_by_the_check(database)
+    line = refusal(database)
     assert str(database) in line
     assert "good copy" in line
+    with pytest.raises(StoreUnavailableError) as refused:
+        await Store(database).open()
+    assert str(refused.value) == line
     assert database.read_bytes() == b"this was a database once" * 1_000
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    line = refusal_by_the_check(tmp_path / "file" / "solo.duckdb")
-    assert "cannot be used" in line
-    line = refusal_by_the_check(Path("/sys/solo/solo.duckdb"))
-    assert "may not be written" in line
+    assert "cannot be used" in refusal(tmp_path / "file" / "solo.duckdb")
+    assert "may not be written" in refusal(Path("/sys/solo/solo.duckdb"))
 
 
-async def test_opening_says_the_same_as_the_check(tmp_path: Path) -> None:
-    database = tmp_path / "solo.duckdb"
-    database.write_bytes(b"x" * 5_000)
-    with pytest.raises(StoreUnavailableError) as refused:
-        await Store(database).open()
-    assert str(refused.value) == refusal_by_the_check(database)
-
-
-def refusal_by_the_check(database: Path) -> str:
+def told_by_the_program(database: Path) -> str:
     """What `python -m solo_app.batches.store` says, as one line; it must refuse."""
-    check = subprocess.run(
+    program = subprocess.run(
         [sys.executable, "-m", "solo_app.batches.store", str(database)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert check.returncode == 1
-    assert check.stdout == ""
-    lines = check.stderr.splitlines()
-    assert len(lines) == 1, check.stderr
-    return lines[0]
+    assert program.returncode == 1
+    assert program.stdout == ""
+    (line,) = program.stderr.splitlines()
+    return line
 
 
 async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Path) -> None:
