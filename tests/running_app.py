@@ -39,10 +39,13 @@ def free_port() -> int:
 class RunningApp:
     """`reflex run` in a folder, in development (``dev``) or production (``prod``)."""
 
-    def __init__(self, folder: Path, database: Path, mode: str, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, database: Path, mode: str, reflex: Path = REFLEX, **settings: str
+    ) -> None:
         self.folder = folder
         self.database = database
         self.mode = mode
+        self.reflex = reflex
         self.settings = settings
         self.backend_port = free_port()
         self.frontend_port = free_port() if mode == "dev" else self.backend_port
@@ -66,7 +69,7 @@ class RunningApp:
             ports["REFLEX_FRONTEND_PORT"] = str(self.frontend_port)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [REFLEX, "run", "--env", self.mode],
+                [self.reflex, "run", "--env", self.mode],
                 cwd=self.folder,
                 env={**os.environ, "SOLO_DATABASE": str(self.database), **ports, **self.settings},
                 stdin=subprocess.DEVNULL,
