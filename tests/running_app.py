@@ -40,13 +40,18 @@ class RunningApp:
     """`reflex run` in a folder, in development (``dev``) or production (``prod``)."""
 
     def __init__(
-        self, folder: Path, database: Path, mode: str, reflex: Path = REFLEX, **settings: str
+        self,
+        folder: Path,
+        database: Path,
+        mode: str,
+        settings: dict[str, str] | None = None,
+        reflex: Path = REFLEX,
     ) -> None:
         self.folder = folder
         self.database = database
         self.mode = mode
         self.reflex = reflex
-        self.settings = settings
+        self.settings = settings or {}
         self.backend_port = free_port()
         self.frontend_port = free_port() if mode == "dev" else self.backend_port
         self.log = folder.parent / f"{mode}-{self.backend_port}.log"

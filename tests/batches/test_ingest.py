@@ -30,7 +30,7 @@ async def test_a_refused_commit_is_tried_again_and_told_meanwhile(
                 raise StoreUnavailableError("no room")
             await write(*args)  # type: ignore[arg-type]
 
-        service._store.write = sometimes  # type: ignore[method-assign]
+        monkeypatch.setattr(service._store, "write", sometimes)
         await service.start("b")
         await until(lambda: service.totals().trouble)
         assert "no room" in (service.totals().trouble or "")
@@ -55,7 +55,9 @@ async def test_a_full_buffer_makes_its_producer_wait_and_a_take_lets_it_go_on() 
     assert (block.first_seq, block.last_seq) == (1, BUFFER_POINTS)
 
 
-async def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path) -> None:
+async def test_memory_is_bounded_while_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
         write = service._store.write
         opened = asyncio.Event()
@@ -64,7 +66,7 @@ async def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path) ->
             await opened.wait()
             await write(*args)  # type: ignore[arg-type]
 
-        service._store.write = stuck  # type: ignore[method-assign]
+        monkeypatch.setattr(service._store, "write", stuck)
         await service.start("b", "flood")
         buffer = next(iter(service._ingest._buffers.values()))
         await until(lambda: service._ingest._committing and buffer.gathered >= BUFFER_POINTS)

@@ -112,7 +112,7 @@ async def test_the_window_is_exact_across_every_change(
 
 
 async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the_minute(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: HandClock, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = asyncio.Event()
     written = service._store.write
@@ -121,7 +121,7 @@ async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the
         await held.wait()
         await written(*args)  # type: ignore[arg-type]
 
-    service._store.write = slow_write  # type: ignore[method-assign]
+    monkeypatch.setattr(service._store, "write", slow_write)
     script.say(at("2012-11-11 10:10:59.998"), 5.0)
     script.say(at("2012-11-11 10:10:59.999999"), 7.0)
     await until(lambda: clock.now == at("2012-11-11 10:10:59.999999"))
@@ -138,14 +138,14 @@ async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the
 
 
 async def test_points_of_the_minute_under_way_hold_up_no_answer(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: HandClock, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = asyncio.Event()
 
     async def held(*_: object) -> None:
         await released.wait()
 
-    service._store.write = held  # type: ignore[method-assign]
+    monkeypatch.setattr(service._store, "write", held)
     script.say(at("2012-11-11 10:11:05"), 5.0)
     await until(lambda: service._ingest._committing)
     answer = await asyncio.wait_for(service.aggregate("b"), 1)

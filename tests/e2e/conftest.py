@@ -56,7 +56,7 @@ def new_app(
     made: list[RunningApp] = []
 
     def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
-        app = RunningApp(project_in(mode), database or tmp_path / "solo.duckdb", mode, **settings)
+        app = RunningApp(project_in(mode), database or tmp_path / "solo.duckdb", mode, settings)
         made.append(app)
         return app
 

@@ -76,10 +76,14 @@ def memory_of(app: RunningApp) -> int:
     return total
 
 
+def rows(app: RunningApp) -> int:
+    return int(httpx.get(f"{app.api}/").json()["row_count"])
+
+
 def produced_in(app: RunningApp, seconds: float) -> int:
-    before = httpx.get(f"{app.api}/").json()["row_count"]
+    before = rows(app)
     time.sleep(seconds)  # The measure is how much comes in that time.
-    return int(httpx.get(f"{app.api}/").json()["row_count"]) - before
+    return rows(app) - before
 
 
 def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp) -> None:

@@ -80,7 +80,7 @@ def test_a_newcomer_needs_nothing_but_python_and_the_first_command(tmp_path: Pat
     install = ["-m", "pip", "install", "--quiet", "-r", "requirements.txt"]
     subprocess.run([".venv/bin/python", *install], cwd=folder, check=True)
     app = RunningApp(
-        folder, tmp_path / "solo.duckdb", "dev", reflex=folder / ".venv/bin/reflex", **plain
+        folder, tmp_path / "solo.duckdb", "dev", plain, reflex=folder / ".venv/bin/reflex"
     )
     try:
         app.start()
