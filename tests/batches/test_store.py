@@ -167,3 +167,17 @@ async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Pa
         ]
         whole = Window(runs[1].started_at.replace(second=0, microsecond=0), service.clock())
         assert sum(m.count for m in await service.minutes("b", whole)) == 3
+
+
+async def test_the_log_is_folded_in_after_many_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solo_app.batches.store.database.COMMITS_PER_CHECKPOINT", 5)
+    log = tmp_path / "solo.duckdb.wal"
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        await until(lambda: log.exists() and log.stat().st_size > 500)
+        await until(lambda: not log.exists() or log.stat().st_size < 500)
+        await service.stop("b")
+        stored = await service.points("b", 0, 10_000)
+        assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
