@@ -71,6 +71,8 @@ class BatchService:
 
     def __init__(self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now) -> None:
         self.clock = clock
+        self.revision = 0
+        """Changes whenever a batch starts or ends, so that a list of them need not be asked for."""
         self._store = store
         self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
@@ -378,6 +380,7 @@ class BatchService:
     def _keep(self, batch: Batch) -> None:
         self._batches[batch.batch_id] = batch
         self._newest_first = None
+        self.revision += 1
 
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
         self._row_counts[block.batch_no] = block.last_seq
