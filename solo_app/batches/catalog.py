@@ -24,6 +24,8 @@ class Catalog:
         self._newest_first: list[Batch] | None = None
         self._row_counts: dict[int, int] = {}
         self.row_count = 0
+        self.revision = 0
+        """Changes whenever a batch starts or ends, so that a list of them need not be asked for."""
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -32,6 +34,7 @@ class Catalog:
         """Take a batch in, or what became of it."""
         self._batches[batch.batch_id] = batch
         self._newest_first = None
+        self.revision += 1
 
     def count(self, batch_no: int, row_count: int) -> None:
         """Note how many committed points a batch has."""

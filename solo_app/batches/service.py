@@ -224,6 +224,11 @@ class BatchService:
         """
         return self._catalog.select(status, search)
 
+    @property
+    def revision(self) -> int:
+        """Another number whenever a batch has started or ended."""
+        return self._catalog.revision
+
     def running(self) -> list[Batch]:
         """The running batches in the order in which they took their slots."""
         return [producer.batch for producer in self._producers.values()]

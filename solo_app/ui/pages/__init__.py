@@ -1,8 +1,59 @@
-"""The pages, each a short sentence of components."""
+"""The pages, each a short sentence of components, and what surrounds them all."""
+
+from __future__ import annotations
+
+import logging
+import traceback
 
 import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.ui import strings
+from solo_app.ui.components.frame import away_banner, bar
+from solo_app.ui.pages.batch import batch_page
+from solo_app.ui.pages.home import home_page
+from solo_app.ui.pages.lost import lost_page
+from solo_app.ui.states.batch import BatchState
+from solo_app.ui.states.home import HomeState
+
+ICON = "favicon.svg"
+
+logger = logging.getLogger(__name__)
 
 
 def add_pages(app: rx.App) -> None:
-    """Add every page to the app."""
-    app.add_page(lambda: rx.el.main(rx.el.h1("SOLO")), route="/")
+    """Add every page to the app, and what stands around and before them."""
+    app.add_page(
+        home_page,
+        route="/",
+        title=f"{strings.BATCHES} · {strings.PRODUCT}",
+        image=ICON,
+        description=strings.DESCRIPTION,
+        on_load=HomeState.live,
+    )
+    app.add_page(
+        batch_page,
+        route="/batch/[id]",
+        title=BatchState.title,
+        image=ICON,
+        description=strings.DESCRIPTION,
+        on_load=BatchState.live,
+    )
+    app.add_page(
+        lost_page, route="404", title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}", image=ICON
+    )
+    app.head_components = [
+        *app.head_components,
+        rx.el.link(rel="icon", href=f"/{ICON}", type="image/svg+xml"),
+    ]
+    # One calm banner instead of Reflex's red toast and pulsing sign.
+    app.app_wraps[5, "Overlay"] = lambda stateful: away_banner() if stateful else None
+    app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
+    app.hydrate_fallback = rx.el.div(bar(), class_name="wrap")
+    app.backend_exception_handler = say_that_it_failed
+
+
+def say_that_it_failed(error: Exception) -> EventSpec:
+    """Log what a handler met unforeseen, and tell the person that it did not work."""
+    logger.error("".join(traceback.format_exception(error)))
+    return rx.toast.error(strings.BROKEN, description=strings.BROKEN_ADVICE, id="broken")

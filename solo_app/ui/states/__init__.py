@@ -1,0 +1,1 @@
+"""What one browser tab sees of the service. A state decides nothing."""

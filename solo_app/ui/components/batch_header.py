@@ -1,0 +1,67 @@
+"""The head of a batch's page: its name, how it stands, and the one thing to do with it."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.moment import moment
+from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.states.batch import BatchState
+
+
+def batch_header() -> rx.Component:
+    """Name and status at the left, Stop or Start again always in the same place at the right."""
+    return rx.el.div(
+        rx.el.div(
+            rx.el.h1(BatchState.shown, class_name="id"),
+            rx.el.p(status_pill(BatchState.status), _standing(), class_name="standing"),
+            rx.cond(
+                (BatchState.reason != "") & (BatchState.status == "failed"),
+                rx.el.p(BatchState.reason, class_name="reason"),
+            ),
+            class_name="name",
+        ),
+        rx.el.div(_button(), start_error(), class_name="deed"),
+        class_name="head",
+    )
+
+
+def start_error() -> rx.Component:
+    """Why the button did not do what it says."""
+    return rx.cond(
+        BatchState.error != "", rx.el.p(BatchState.error, role="alert", class_name="error")
+    )
+
+
+def _button() -> rx.Component:
+    return rx.cond(
+        BatchState.status == "running",
+        rx.el.button(
+            strings.STOP, type="button", on_click=BatchState.stop, class_name="button stop"
+        ),
+        rx.el.button(
+            strings.START_AGAIN, type="button", on_click=BatchState.start, class_name="button main"
+        ),
+    )
+
+
+def _standing() -> rx.Component:
+    span = browser.span(BatchState.run_seconds)
+    return rx.el.span(
+        rx.cond(
+            BatchState.status == "running",
+            rx.fragment("for ", span),
+            rx.fragment(
+                "after ", span, ", ", moment(BatchState.ended, browser.when(BatchState.ended))
+            ),
+        ),
+        rx.el.span("run ", browser.number(BatchState.run_number)),
+        rx.el.span(BatchState.source),
+        rx.el.span(browser.number(BatchState.last_seq), " rows"),
+        rx.cond(
+            BatchState.status == "running",
+            rx.el.span(browser.rate(BatchState.rate), " per second"),
+        ),
+        class_name="facts",
+    )

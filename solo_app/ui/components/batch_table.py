@@ -1,0 +1,102 @@
+"""The table of batches: running first, then those that ended, a page at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.react_router import link
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.batch_choice import batch_choice, pager
+from solo_app.ui.components.moment import moment
+from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.states.home import HomeState
+
+_CLASSES = ("", "wide", "n", "n wide", "n wide", "wide", "n act")
+
+
+def batch_table() -> rx.Component:
+    """The table with its search, its filter and its pages."""
+    return rx.el.section(
+        batch_choice(),
+        rx.cond(
+            HomeState.match_count > 0,
+            rx.el.table(_head(), _body(), class_name="batches"),
+            _nothing(),
+        ),
+        pager(),
+        aria_label=strings.ALL_BATCHES,
+        class_name="card list",
+    )
+
+
+def _head() -> rx.Component:
+    cells = zip(strings.COLUMNS, _CLASSES, strict=True)
+    return rx.el.thead(
+        rx.el.tr(
+            *[
+                rx.el.th(name or _unseen("Stop or start"), scope="col", class_name=c)
+                for name, c in cells
+            ]
+        )
+    )
+
+
+def _body() -> rx.Component:
+    return rx.el.tbody(
+        rx.foreach(HomeState.running_rows, lambda row: _row(row, _stop(row))),
+        rx.foreach(HomeState.ended_rows, lambda row: _row(row, _start_again(row))),
+    )
+
+
+def _row(row: Any, button: rx.Component) -> rx.Component:
+    cells = (
+        rx.fragment(
+            link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
+            rx.el.span(status_pill(row.status), class_name="narrow"),
+        ),
+        status_pill(row.status),
+        browser.key(row.latest),
+        browser.number(row.average, 2),
+        browser.number(row.row_count),
+        moment(row.started, browser.when(row.started)),
+        button,
+    )
+    return rx.el.tr(
+        *[rx.el.td(cell, class_name=c) for cell, c in zip(cells, _CLASSES, strict=True)],
+        key=row.batch_id,
+    )
+
+
+def _stop(row: Any) -> rx.Component:
+    return _button(strings.STOP, row, HomeState.stop(row.batch_id))  # type: ignore[misc]
+
+
+def _start_again(row: Any) -> rx.Component:
+    return _button(strings.START_AGAIN, row, HomeState.start_again(row.batch_id))  # type: ignore[misc]
+
+
+def _button(word: str, row: Any, does: Any) -> rx.Component:
+    return rx.el.button(
+        word,
+        type="button",
+        on_click=does,
+        aria_label=f"{word}: {row.batch_id}",
+        class_name="button small",
+    )
+
+
+def _nothing() -> rx.Component:
+    text = rx.cond(
+        (HomeState.search == "") & (HomeState.which == "all"),
+        strings.NO_BATCHES,
+        strings.NO_MATCHES,
+    )
+    return rx.el.p(
+        rx.cond(HomeState.loaded, text, rx.el.span(class_name="bone line")), class_name="nothing"
+    )
+
+
+def _unseen(text: str) -> rx.Component:
+    return rx.el.span(text, class_name="unseen")

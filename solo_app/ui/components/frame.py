@@ -1,0 +1,78 @@
+"""The frame around every page: the bar above, the banners, the main part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.core.banner import has_connection_errors
+from reflex_components_core.react_router import link
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.theme_choice import theme_choice
+
+
+def page(*children: Any, where: Any = None, state: Any = None) -> rx.Component:
+    """A page: the bar, then what ``state`` has to tell about the app, then the children."""
+    return rx.el.div(
+        rx.el.a("Skip to the content", href="#main", class_name="skip"),
+        bar(where),
+        rx.el.main(
+            banners(state) if state is not None else rx.fragment(),
+            *children,
+            id="main",
+            class_name="main",
+        ),
+        class_name="wrap",
+    )
+
+
+def bar(where: Any = None) -> rx.Component:
+    """The wordmark, where one is, whether the page is live, the theme."""
+    return rx.el.header(
+        link(strings.PRODUCT, to="/", class_name="word", aria_label="SOLO, all batches"),
+        rx.el.span("/ ", where, class_name="where") if where is not None else rx.fragment(),
+        rx.el.span(class_name="grow"),
+        liveness(),
+        theme_choice(),
+        class_name="bar",
+    )
+
+
+def liveness() -> rx.Component:
+    """Whether what the page shows is of now."""
+    return rx.cond(
+        has_connection_errors,
+        _sign("away", strings.AWAY),
+        rx.cond(
+            rx.State.is_hydrated, _sign("now", strings.LIVE), _sign("soon", strings.CONNECTING)
+        ),
+    )
+
+
+def banners(state: Any) -> rx.Component:
+    """Slow ticks, and points that wait for the disk."""
+    return rx.fragment(
+        rx.cond(
+            state.slowed_to > 0,
+            rx.el.p(
+                strings.SLOWED, browser.span(state.slowed_to), ".", class_name="note", role="status"
+            ),
+        ),
+        rx.cond(
+            state.trouble != "",
+            rx.el.p(strings.WAITING_FOR_DISK, state.trouble, class_name="note bad", role="status"),
+        ),
+    )
+
+
+def away_banner() -> rx.Component:
+    """What stands above every page while the server is away."""
+    return rx.cond(
+        has_connection_errors,
+        rx.el.p(strings.AWAY_BANNER, class_name="note away", role="status"),
+    )
+
+
+def _sign(kind: str, word: str) -> rx.Component:
+    return rx.el.span(rx.el.i(class_name="dot"), word, class_name=f"live {kind}")

@@ -1,0 +1,73 @@
+"""The latest value, large, and the line of the newest points that leads to it."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.chart import tooltip, x_axis, y_axis
+from solo_app.ui.components.moment import moment
+from solo_app.ui.states.batch import BatchState
+
+
+def live_chart() -> rx.Component:
+    """The card with both; it says what span the line covers."""
+    return rx.el.section(
+        rx.el.div(
+            rx.el.div(
+                rx.el.h2(strings.LATEST),
+                rx.el.p(browser.key(BatchState.keys[-1]), class_name="latest"),
+            ),
+            rx.cond(
+                BatchState.last_seq > 0,
+                rx.el.p(browser.function("covered").call(_series()).to(str), class_name="covered"),
+            ),
+            class_name="top",
+        ),
+        rx.cond(
+            BatchState.last_seq > 0, _line(), rx.el.p(strings.NO_POINTS_YET, class_name="nothing")
+        ),
+        aria_label=strings.LATEST,
+        class_name="card live-chart",
+    )
+
+
+def _line() -> rx.Component:
+    return rx.fragment(
+        rx.recharts.line_chart(
+            rx.recharts.cartesian_grid(vertical=False),
+            x_axis("t"),
+            y_axis(),
+            tooltip("clockMs"),
+            rx.recharts.line(
+                data_key="key",
+                name="data.key",
+                type_="linear",
+                stroke="var(--accent)",
+                stroke_width=1.6,
+                dot=False,
+                is_animation_active=False,
+            ),
+            data=_series(),
+            height=200,
+            margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
+        ),
+        rx.el.div(
+            moment(_end(0), browser.clock(_end(0))),
+            moment(_end(-1), browser.clock(_end(-1))),
+            class_name="ends",
+        ),
+    )
+
+
+def _series() -> rx.Var[list[dict[str, float]]]:
+    """The newest points of the newest run that has any."""
+    return (
+        browser.function("series")
+        .call(BatchState.last_seq, BatchState.times, BatchState.keys, BatchState.run_first_seq)
+        .to(list[dict[str, float]])
+    )
+
+
+def _end(index: int) -> rx.Var[int]:
+    return browser.function("end").call(_series(), index).to(int)

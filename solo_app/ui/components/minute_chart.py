@@ -1,0 +1,91 @@
+"""The last hour by minute, as a chart and as a table; a minute without points is a gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.chart import tooltip, x_axis, y_axis
+from solo_app.ui.components.moment import moment
+from solo_app.ui.states.batch import BatchState
+
+
+def minute_chart() -> rx.Component:
+    """The card."""
+    return rx.el.section(
+        rx.el.div(
+            rx.el.h2(strings.BY_MINUTE),
+            rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
+            class_name="top",
+        ),
+        rx.cond(
+            BatchState.minutes.length() > 0,
+            rx.fragment(_chart(), _table()),
+            rx.el.p(strings.NO_MINUTES, class_name="nothing"),
+        ),
+        aria_label=strings.BY_MINUTE,
+        class_name="card",
+    )
+
+
+def _chart() -> rx.Component:
+    start, end = BatchState.minutes_from, BatchState.minutes_to
+    return rx.fragment(
+        rx.recharts.composed_chart(
+            rx.recharts.cartesian_grid(vertical=False),
+            x_axis("t", type_="category", domain=None),
+            y_axis(),
+            tooltip("when"),
+            rx.recharts.bar(
+                data_key="range", name="range", fill="var(--band)", is_animation_active=False
+            ),
+            rx.recharts.line(
+                data_key="average",
+                name="average",
+                type_="linear",
+                stroke="var(--accent)",
+                stroke_width=1.8,
+                dot={"r": 1.4, "fill": "var(--accent)", "strokeWidth": 0},
+                is_animation_active=False,
+                connect_nulls=False,
+            ),
+            data=browser.function("hour")
+            .call(BatchState.minutes, start, end)
+            .to(list[dict[str, float]]),
+            bar_category_gap=1,
+            height=180,
+            margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
+        ),
+        rx.el.div(
+            moment(start, browser.when(start)), moment(end, browser.when(end)), class_name="ends"
+        ),
+    )
+
+
+def _table() -> rx.Component:
+    return rx.el.details(
+        rx.el.summary(strings.AS_TABLE),
+        rx.el.table(
+            rx.el.thead(
+                rx.el.tr(
+                    rx.el.th(strings.MINUTE, scope="col"),
+                    rx.el.th(strings.AVERAGE, scope="col", class_name="n"),
+                    rx.el.th(strings.LOWEST_HIGHEST, scope="col", class_name="n"),
+                    rx.el.th(strings.COUNT, scope="col", class_name="n"),
+                )
+            ),
+            rx.el.tbody(rx.foreach(BatchState.minutes.reverse(), _row)),
+        ),
+        class_name="as-table",
+    )
+
+
+def _row(minute: Any) -> rx.Component:
+    return rx.el.tr(
+        rx.el.td(moment(minute[0], browser.when(minute[0]))),
+        rx.el.td(browser.number(minute[1], 2), class_name="n"),
+        rx.el.td(browser.key(minute[2]), ", ", browser.key(minute[3]), class_name="n"),
+        rx.el.td(browser.number(minute[4]), class_name="n"),
+    )

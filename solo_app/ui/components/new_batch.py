@@ -1,0 +1,55 @@
+"""The form that starts a batch; what is wrong stands beside its field."""
+
+from __future__ import annotations
+
+import reflex as rx
+from reflex_components_core.react_router import link
+
+from solo_app.ui import strings
+from solo_app.ui.states.home import FIELD, HomeState
+
+_ERROR = "batch-id-error"
+
+
+def new_batch() -> rx.Component:
+    """Label, field, button, and the error when there is one."""
+    return rx.el.form(
+        rx.el.label(strings.NEW_BATCH, html_for=FIELD),
+        rx.el.div(
+            rx.el.input(
+                id=FIELD,
+                name="batch_id",
+                type="text",
+                placeholder=strings.NEW_BATCH_EXAMPLE,
+                auto_complete="off",
+                auto_capitalize="none",
+                spell_check=False,
+                enter_key_hint="go",
+                max_length=200,
+                aria_invalid=HomeState.error != "",
+                aria_describedby=_ERROR,
+                class_name="field",
+            ),
+            rx.el.button(strings.START, type="submit", class_name="button main"),
+            class_name="line",
+        ),
+        rx.el.p(
+            rx.cond(HomeState.error != "", _error(), strings.NEW_BATCH_HINT),
+            id=_ERROR,
+            class_name="hint",
+        ),
+        on_submit=HomeState.start,
+        class_name="new",
+    )
+
+
+def _error() -> rx.Component:
+    return rx.el.span(
+        HomeState.error,
+        rx.cond(
+            HomeState.running_already != "",
+            rx.fragment(" ", link(strings.OPEN_IT, to=f"/batch/{HomeState.running_already}")),
+        ),
+        role="alert",
+        class_name="error",
+    )

@@ -1,0 +1,47 @@
+"""The newest points, one to a row, the latest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.moment import moment
+from solo_app.ui.states.batch import BatchState
+
+SHOWN = 10
+
+
+def newest_points() -> rx.Component:
+    """The card with the table."""
+    rows = (
+        browser.function("newest")
+        .call(BatchState.last_seq, BatchState.times, BatchState.keys, SHOWN)
+        .to(list[list[float]])
+    )
+    return rx.el.section(
+        rx.el.h2(strings.NEWEST_POINTS),
+        rx.el.table(
+            rx.el.thead(
+                rx.el.tr(
+                    rx.el.th("seq", scope="col", class_name="n"),
+                    rx.el.th("Time", scope="col"),
+                    rx.el.th("data.key", scope="col", class_name="n"),
+                )
+            ),
+            rx.el.tbody(rx.foreach(rows, _row)),
+            class_name="points",
+        ),
+        rx.cond(BatchState.last_seq == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
+        aria_label=strings.NEWEST_POINTS,
+        class_name="card list",
+    )
+
+
+def _row(point: Any) -> rx.Component:
+    return rx.el.tr(
+        rx.el.td(browser.number(point[0]), class_name="n seq"),
+        rx.el.td(moment(point[1], browser.clock_ms(point[1]))),
+        rx.el.td(browser.key(point[2]), class_name="n key"),
+    )

@@ -1,0 +1,44 @@
+"""The runs of a batch, the latest first, each with how it ended and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from solo_app.ui import browser, strings
+from solo_app.ui.components.moment import moment
+from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.states.batch import BatchState
+
+
+def runs() -> rx.Component:
+    """The card."""
+    return rx.el.section(
+        rx.el.h2(strings.RUNS),
+        rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
+        aria_label=strings.RUNS,
+        class_name="card",
+    )
+
+
+def _run(run: Any) -> rx.Component:
+    return rx.el.li(
+        rx.el.div(
+            status_pill(run.status),
+            rx.el.span("run ", browser.number(run.number), class_name="no"),
+            class_name="what",
+        ),
+        rx.el.div(
+            moment(run.started, browser.when(run.started)),
+            " to ",
+            rx.cond(
+                run.status == "running",
+                strings.NOW,
+                moment(run.ended, browser.when(run.ended)),
+            ),
+            class_name="from-to",
+        ),
+        rx.cond(run.reason != "", rx.el.p(run.reason, class_name="reason")),
+        key=run.number,
+    )

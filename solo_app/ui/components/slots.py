@@ -1,0 +1,53 @@
+"""The five slots: who runs in them, and where another may start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.react_router import link
+
+from solo_app.batches.service import BATCH_LIMIT
+from solo_app.ui import browser, strings
+from solo_app.ui.states.home import FIELD, HomeState
+
+
+def slots() -> rx.Component:
+    """Taken slots first, then the free ones."""
+    free = rx.Var.range(HomeState.slots.length(), BATCH_LIMIT)
+    return rx.el.section(
+        rx.cond(
+            HomeState.loaded,
+            rx.fragment(rx.foreach(HomeState.slots, _taken), rx.foreach(free, lambda _: _free())),
+            rx.fragment(*[rx.el.div(class_name="card slot bone") for _ in range(BATCH_LIMIT)]),
+        ),
+        aria_label="Slots",
+        class_name="slots",
+    )
+
+
+def _taken(slot: Any) -> rx.Component:
+    return link(
+        rx.el.span(slot.batch_id, class_name="id"),
+        rx.el.span(browser.key(slot.latest), class_name="value"),
+        rx.el.svg(
+            rx.el.path(d=browser.spark(slot.line)),
+            view_box="0 0 100 32",
+            custom_attrs={"preserveAspectRatio": "none", "aria-hidden": "true"},
+            class_name="spark",
+        ),
+        to=f"/batch/{slot.batch_id}",
+        key=slot.batch_id,
+        title=slot.batch_id,
+        class_name="card slot",
+    )
+
+
+def _free() -> rx.Component:
+    return rx.el.button(
+        rx.el.span("+", class_name="plus", aria_hidden="true"),
+        strings.START_A_BATCH,
+        type="button",
+        on_click=rx.set_focus(FIELD),
+        class_name="card slot free",
+    )

@@ -1,0 +1,46 @@
+"""Acting: what starting and stopping a batch looks like to the person who did it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.batches.errors import SoloError
+from solo_app.batches.service import check_batch_id
+from solo_app.ui.console import console
+
+
+async def start(batch_id: object) -> SoloError | None:
+    """Start a batch; the reason when it is refused."""
+    try:
+        await console().service.start(_checked(batch_id))
+    except SoloError as error:
+        return error
+    return None
+
+
+async def stop(batch_id: object) -> SoloError | None:
+    """Stop a batch; the reason when it cannot be. One that ended before is no reason."""
+    try:
+        await console().service.stop(_checked(batch_id))
+    except SoloError as error:
+        return error
+    return None
+
+
+def told(text: str, label: str, then: Any) -> EventSpec:
+    """A toast that says what was done, with a way on."""
+    return rx.toast.success(text, action={"label": label, "on_click": then})
+
+
+def refused(error: SoloError) -> EventSpec:
+    """A toast that says why not."""
+    return rx.toast.error(str(error))
+
+
+def _checked(batch_id: object) -> str:
+    text = batch_id if isinstance(batch_id, str) else ""
+    check_batch_id(text)
+    return text

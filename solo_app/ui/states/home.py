@@ -1,0 +1,122 @@
+"""The state of the first page: overall data, the form, the table of batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.batches.errors import BatchRunningError
+from solo_app.batches.live import Snapshot
+from solo_app.ui import strings
+from solo_app.ui.console import console
+from solo_app.ui.states import acting
+from solo_app.ui.states.overview import Choice, Overview, Row, Slot
+from solo_app.ui.states.showing import View, conditions, keep_showing, show
+
+FIELD = "batch-id"
+"""The id of the field that names a new batch."""
+
+_LONGEST_SEARCH = 64
+
+
+class HomeState(rx.State):
+    """What a tab on ``/`` shows. Its handlers are all that a client may ask for."""
+
+    loaded: bool = False
+    row_count: int = 0
+    rows_per_second: float = 0.0
+    running: int = 0
+    slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
+    running_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
+    ended_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
+    match_count: int = 0
+    page_count: int = 1
+    page_no: int = 0
+    search: str = ""
+    which: str = "all"
+    error: str = ""
+    running_already: str = ""
+    slowed_to: float = 0.0
+    trouble: str = ""
+
+    @rx.event(background=True, supersedes=True)
+    async def live(self) -> None:
+        """Keep the page up to date for as long as the tab shows it."""
+        overview = Overview(console().service)
+
+        async def view(snapshot: Snapshot) -> View:
+            table = overview.table(snapshot, self._choice())
+            return conditions(snapshot) | await overview.view(snapshot) | table
+
+        await show(self, {"error": "", "running_already": ""})
+        await keep_showing(self, view)
+
+    @rx.event(background=True, throttle=600)
+    async def start(self, form: dict[str, Any]) -> list[EventSpec]:
+        """Start the batch that the form names; a refusal leaves the form as it is."""
+        named = form.get("batch_id") if isinstance(form, dict) else None
+        batch_id = named.strip() if isinstance(named, str) else ""
+        error = await acting.start(batch_id)
+        already = batch_id if isinstance(error, BatchRunningError) else ""
+        await show(self, {"error": str(error or ""), "running_already": already})
+        if error:
+            return [rx.set_focus(FIELD)]
+        return [rx.set_value(FIELD, ""), _told_started(batch_id)]
+
+    @rx.event(background=True)
+    async def start_again(self, batch_id: str) -> EventSpec:
+        """Start a batch that ended before."""
+        error = await acting.start(batch_id)
+        return acting.refused(error) if error else _told_started(batch_id)
+
+    @rx.event(background=True)
+    async def stop(self, batch_id: str) -> EventSpec:
+        """Stop a batch."""
+        error = await acting.stop(batch_id)
+        return acting.refused(error) if error else told_stopped(batch_id)
+
+    @rx.event
+    def search_for(self, text: str) -> None:
+        """Show the batches whose name holds this text."""
+        if isinstance(text, str):
+            self.search = text.strip()[:_LONGEST_SEARCH]
+            self.page_no = 0
+            self._turn()
+
+    @rx.event
+    def show_only(self, which: str) -> None:
+        """Show all batches, the running or the ended ones."""
+        if which in strings.FILTERS:
+            self.which = which
+            self.page_no = 0
+            self._turn()
+
+    @rx.event
+    def turn_to(self, page: int) -> None:
+        """Show another page of the table."""
+        if isinstance(page, int) and page >= 0:
+            self.page_no = page
+            self._turn()
+
+    def _choice(self) -> Choice:
+        return Choice(self.search, self.which, self.page_no)
+
+    def _turn(self) -> None:
+        """Show the table at once instead of at the next tick."""
+        snapshot = console().ticker.snapshot()
+        table = Overview(console().service).table(snapshot, self._choice())
+        for name, value in table.items():
+            setattr(self, name, value)
+
+
+def told_stopped(batch_id: str) -> EventSpec:
+    """A toast that says so and offers to start it again."""
+    text = strings.stopped(batch_id)
+    return acting.told(text, strings.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
+
+
+def _told_started(batch_id: str) -> EventSpec:
+    text = strings.started(batch_id)
+    return acting.told(text, strings.OPEN, rx.redirect(f"/batch/{batch_id}"))

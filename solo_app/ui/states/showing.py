@@ -1,0 +1,61 @@
+"""Showing: every tick as long as somebody looks, and of what is seen only what changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import reflex as rx
+
+from solo_app.batches.live import Snapshot
+from solo_app.batches.model import to_microseconds
+from solo_app.ui.console import console
+
+logger = logging.getLogger(__name__)
+
+View = dict[str, Any]
+"""Values of a state's vars, by name."""
+
+
+async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[View]]) -> None:
+    """Show now and at every tick, until cancelled. What fails once is tried at the next tick."""
+    failing = False
+    async for snapshot in _snapshots():
+        try:
+            await show(state, await view(snapshot))
+            failing = False
+        except Exception:
+            if not failing:
+                logger.exception("a tick could not be shown; trying again at every tick")
+            failing = True
+
+
+async def show(state: rx.State, view: View) -> None:
+    """Set the vars whose value changed: one that is set again is sent again."""
+    news = {name: value for name, value in view.items() if getattr(state, name) != value}
+    if news:
+        async with state:
+            for name, value in news.items():
+                setattr(state, name, value)
+
+
+def conditions(snapshot: Snapshot) -> View:
+    """What every page has to tell about the app: slow ticks, a disk that takes nothing."""
+    return {
+        "slowed_to": snapshot.interval if snapshot.slowed else 0.0,
+        "trouble": snapshot.totals.trouble or "",
+    }
+
+
+def microseconds(moment: datetime | None) -> int | None:
+    """A time as the browser takes it."""
+    return None if moment is None else to_microseconds(moment)
+
+
+async def _snapshots() -> AsyncIterator[Snapshot]:
+    ticker = console().ticker
+    yield ticker.snapshot()
+    while True:
+        yield await ticker.next()

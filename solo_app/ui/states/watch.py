@@ -1,0 +1,159 @@
+"""The watch over one batch: how it stands, its newest points, its minutes, its runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
+from solo_app.batches.live import Snapshot
+from solo_app.batches.model import MINUTE, Batch, Point, Run, to_microseconds
+from solo_app.batches.rollup import Window, last_whole_minute, whole_minute
+from solo_app.batches.service import Aggregate, BatchService, check_batch_id
+from solo_app.ui import strings
+from solo_app.ui.states.showing import View, microseconds
+
+CHART_POINTS = 240
+"""Newest points that a page shows: at the default pace one minute of them."""
+
+SHOWN_RUNS = 10
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Minute:
+    """The last whole minute; None where there are no points. Times in microseconds."""
+
+    start: int
+    end: int
+    average: float | None
+    sum: float
+    count: int
+    lowest: float | None
+    highest: float | None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run in the list of runs; ``ended`` is None while it goes on."""
+
+    number: int
+    status: str
+    started: int
+    ended: int | None
+    reason: str
+
+
+class Watch:
+    """Makes the views of one batch. Asks for minutes and runs only when they changed."""
+
+    def __init__(self, service: BatchService, batch_id: str) -> None:
+        self.batch_id = batch_id
+        self._service = service
+        self._newest: deque[Point] = deque(maxlen=CHART_POINTS)
+        self._minute_of: tuple[Batch, Window] | None = None
+        self._minutes_of: tuple[Batch, Window] | None = None
+        self._runs_of: Batch | None = None
+        self._kept: View = {}
+
+    async def view(self, snapshot: Snapshot) -> View:
+        """All there is to show, or why there is nothing."""
+        try:
+            check_batch_id(self.batch_id)
+            batch = self._service.batch(self.batch_id)
+        except InvalidBatchIdError as error:
+            return self._absent("invalid", strings.NO_SUCH_ID, str(error))
+        except BatchNotFoundError as error:
+            return self._absent("unknown", strings.NEVER_WAS, str(error))
+        await self._ask_for_points(batch)
+        await self._ask_for_minute(batch, snapshot.at)
+        await self._ask_for_minutes(batch, snapshot.at)
+        await self._ask_for_runs(batch)
+        return {**self._standing(batch, snapshot.at), **self._points(), **self._kept}
+
+    def _absent(self, kind: str, title: str, why: str) -> View:
+        title = f"{title} · {strings.PRODUCT}"
+        return {"shown": self.batch_id, "kind": kind, "why": why, "title": title}
+
+    def _standing(self, batch: Batch, at: datetime) -> View:
+        run = batch.run
+        return {
+            "shown": self.batch_id,
+            "kind": "batch",
+            "title": strings.title(self.batch_id, batch.status),
+            "status": str(batch.status),
+            "run_number": run.number,
+            "run_first_seq": run.first_seq,
+            "run_seconds": int(((run.ended_at or at) - run.started_at).total_seconds()),
+            "ended": microseconds(run.ended_at),
+            "reason": run.reason or "",
+            "source": run.source,
+            "rate": round(self._service.rows_per_second(batch), 1),
+            "next_in": 60 - at.second if batch.is_running else 0,
+        }
+
+    def _points(self) -> View:
+        return {
+            "last_seq": self._newest[-1].seq if self._newest else 0,
+            "times": [to_microseconds(point.ts) for point in self._newest],
+            "keys": [point.key for point in self._newest],
+        }
+
+    async def _ask_for_points(self, batch: Batch) -> None:
+        seen = self._newest[-1].seq if self._newest else 0
+        if self._service.row_count(batch) - seen < CHART_POINTS:
+            self._newest.extend(
+                await self._service.points(self.batch_id, after=seen, limit=CHART_POINTS)
+            )
+        else:
+            self._newest.extend(await self._service.newest_points(self.batch_id, CHART_POINTS))
+
+    async def _ask_for_minute(self, batch: Batch, at: datetime) -> None:
+        asked = (batch, last_whole_minute(at))
+        if asked != self._minute_of:
+            self._kept["minute"] = _minute(await self._service.aggregate(self.batch_id, at))
+            self._minute_of = asked
+
+    async def _ask_for_minutes(self, batch: Batch, at: datetime) -> None:
+        window = _last_hour(batch.run, at)
+        if (batch, window) != self._minutes_of:
+            minutes = await self._service.minutes(self.batch_id, window)
+            self._kept["minutes"] = [
+                [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
+            ]
+            self._kept["minutes_from"] = to_microseconds(window.start)
+            self._kept["minutes_to"] = to_microseconds(window.end)
+            self._minutes_of = (batch, window)
+
+    async def _ask_for_runs(self, batch: Batch) -> None:
+        if batch != self._runs_of:
+            runs = await self._service.runs(self.batch_id)
+            self._kept["runs"] = [_run_row(run) for run in runs[:SHOWN_RUNS]]
+            self._runs_of = batch
+
+
+def _last_hour(run: Run, at: datetime) -> Window:
+    """The last hour of whole minutes; of a batch that ended, the last in which it ran."""
+    end = whole_minute(at)
+    if run.ended_at is not None:
+        end = min(end, whole_minute(run.ended_at) + MINUTE)
+    return Window(end - _HOUR, end)
+
+
+def _minute(aggregate: Aggregate) -> Minute:
+    window, minute = aggregate.window, aggregate.minute
+    return Minute(
+        to_microseconds(window.start),
+        to_microseconds(window.end),
+        minute.average if minute else None,
+        minute.sum if minute else 0.0,
+        minute.count if minute else 0,
+        minute.min if minute else None,
+        minute.max if minute else None,
+    )
+
+
+def _run_row(run: Run) -> RunRow:
+    started = to_microseconds(run.started_at)
+    return RunRow(run.number, run.status, started, microseconds(run.ended_at), run.reason or "")

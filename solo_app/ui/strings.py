@@ -1,0 +1,86 @@
+"""What the pages say to people. Errors word themselves; see ``solo_app.batches.errors``."""
+
+from __future__ import annotations
+
+PRODUCT = "SOLO"
+DESCRIPTION = "A live console for background data batches."
+
+LIVE = "live"
+CONNECTING = "connecting"
+AWAY = "no server"
+AWAY_BANNER = "The server does not answer. What you see is as of then; the page goes on by itself."
+WAITING_FOR_DISK = "New points wait to be written: "
+SLOWED = "Many are looking just now: this page is updated every "
+BROKEN = "That did not work"
+BROKEN_ADVICE = "Something went wrong on the server; its log says what. Nothing is lost."
+
+THEMES = {"system": "Theme: as the system has it", "light": "Theme: light", "dark": "Theme: dark"}
+
+BATCHES = "Batches"
+ROWS = "rows"
+ROWS_PER_SECOND = "rows per second"
+RUNNING = "running"
+START_A_BATCH = "Start a batch"
+
+NEW_BATCH = "New batch"
+NEW_BATCH_EXAMPLE = "for example sensor-a"
+NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens."
+START = "Start"
+OPEN_IT = "Open it"
+OPEN = "Open"
+
+ALL_BATCHES = "All batches"
+SEARCH = "Search batches"
+SEARCH_EXAMPLE = "Search"
+FILTER = "Which batches"
+FILTERS = {"all": "All", "running": "Running", "ended": "Ended"}
+NO_BATCHES = "No batch yet. Name one above and start it."
+NO_MATCHES = "No batch matches."
+EARLIER, LATER = "Newer", "Older"
+COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "Rows", "Started", "")
+
+STATUS = {
+    "running": "Running",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "finished": "Finished",
+}
+STOP = "Stop"
+START_AGAIN = "Start again"
+
+LATEST = "Latest data.key"
+NO_POINTS_YET = "No points yet."
+LAST_WHOLE_MINUTE = "Last whole minute"
+AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest, highest"
+NO_POINTS_IN_IT = "No points in this minute."
+BY_MINUTE = "By minute"
+BY_MINUTE_LEGEND = "line: average, bars: lowest to highest, nothing: no points"
+NO_MINUTES = "No whole minute with points yet."
+AS_TABLE = "As a table"
+MINUTE = "Minute"
+NEWEST_POINTS = "Newest points"
+RUNS = "Runs"
+NOW = "now"
+
+NO_SUCH_ID = "No batch can have this name"
+NEVER_WAS = "There never was such a batch"
+START_IT = "Start it"
+TO_ALL_BATCHES = "To all batches"
+NO_SUCH_PAGE = "There is no such page"
+NO_SUCH_PAGE_ADVICE = "The address leads nowhere. All batches are on the first page."
+
+
+def started(batch_id: str) -> str:
+    """After a start."""
+    return f"Started {batch_id}"
+
+
+def stopped(batch_id: str) -> str:
+    """After a stop."""
+    return f"Stopped {batch_id}"
+
+
+def title(batch_id: str, status: str) -> str:
+    """The title of a batch's tab."""
+    return f"{batch_id} · {STATUS.get(status, status)} · {PRODUCT}"
