@@ -7,8 +7,8 @@ from typing import Any
 import reflex as rx
 from reflex.event import EventSpec
 
+from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import SoloError
-from solo_app.batches.service import check_batch_id
 from solo_app.ui.console import console
 
 

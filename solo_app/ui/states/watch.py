@@ -6,11 +6,20 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.live import Snapshot
-from solo_app.batches.model import MINUTE, Batch, Point, Run, to_microseconds
-from solo_app.batches.rollup import Window, last_whole_minute, whole_minute
-from solo_app.batches.service import Aggregate, BatchService, check_batch_id
+from solo_app.batches.model import (
+    MINUTE,
+    Aggregate,
+    Batch,
+    Point,
+    Run,
+    Window,
+    to_microseconds,
+)
+from solo_app.batches.rollup import last_whole_minute, whole_minute
+from solo_app.batches.service import BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.showing import View, microseconds
 
