@@ -8,12 +8,16 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import httpx
 import pytest
 
 from tests.running_app import RunningApp
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NewApp = Callable[..., RunningApp]
 
@@ -94,6 +98,27 @@ def test_it_ends_within_two_seconds_with_open_streams_and_loses_nothing(
         assert reader.seqs == list(range(1, len(reader.seqs) + 1))
         assert len(reader.seqs) <= len(kept)
     assert kept == list(range(1, len(kept) + 1))
+
+
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_it_ends_within_two_seconds_with_open_pages(
+    new_app: NewApp, browser: Browser, mode: str
+) -> None:
+    app = new_app(mode).start()
+    httpx.post(f"{app.api}/stream/b")
+    tabs = [browser.new_page() for _ in range(3)]
+    for tab, path in zip(tabs, ("/", "/batch/b", "/batch/b"), strict=True):
+        tab.goto(f"{app.url}{path}")
+        tab.get_by_text("rows", exact=False).first.wait_for()
+    reader = followed(app, "b")
+    assert app.stop() < 2
+    assert app.process
+    assert app.process.returncode == 0
+    assert "Traceback" not in app.output()
+    reader.join(5)
+    assert stored(app.database)[: len(reader.seqs)] == reader.seqs
+    for tab in tabs:
+        tab.close()
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
