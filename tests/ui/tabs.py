@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from reflex.istate.manager.memory import StateManagerMemory
 from reflex.istate.manager.token import BaseStateToken
 from reflex.state import State
 from reflex.utils.format import format_event_handler
+from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
 from solo_app.batches.live import Ticker
@@ -56,6 +58,14 @@ class Tabs:
     async def send(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> None:
         """Send an event, and wait until it was dealt with."""
         await (await self.enqueue(tab, state, handler, **payload))
+
+    async def look(self, tab: str, state: type[rx.State]) -> Any:
+        """Begin to keep a tab up to date, as Reflex does when it opens; gives a future."""
+        event = Event(name=format_event_handler(state.event_handlers["live"]))
+        opening = EventContext.get().fork(token=tab)
+        return await self.processor.enqueue(
+            tab, event, dataclasses.replace(opening, parent_txid="opening")
+        )
 
     async def state(self, tab: str, state: type[rx.State]) -> Any:
         """The state of a tab as it stands."""

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def look(tabs: Tabs, batch_id: str) -> Any:
     """Open the page of a batch in a tab of its own, and wait for what it shows first."""
     await tabs.open(batch_id, batch_id)
-    await tabs.enqueue(batch_id, BatchState, "live")
+    await tabs.look(batch_id, BatchState)
     state = await tabs.state(batch_id, BatchState)
     await until(lambda: state.shown == batch_id)
     return state

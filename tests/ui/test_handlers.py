@@ -39,6 +39,16 @@ def test_a_client_may_call_what_is_listed_and_nothing_else() -> None:
         assert set(state.event_handlers) - set(rx.State.event_handlers) == allowed
 
 
+@pytest.mark.parametrize("state", list(ALLOWED))
+async def test_a_client_cannot_begin_to_look_without_opening_a_page(
+    tmp_path: Path, state: type[rx.State]
+) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab", "b")
+        await tabs.send("tab", state, "live")
+        assert tabs.ticker.viewers == 0
+
+
 @pytest.mark.parametrize("handler", sorted(ARGUMENT))
 async def test_arguments_of_any_kind_change_nothing(tmp_path: Path, handler: str) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:

@@ -79,7 +79,7 @@ async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> N
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
         await tabs.open("tab")
-        looking = await tabs.enqueue("tab", HomeState, "live")
+        looking = await tabs.look("tab", HomeState)
         state = await tabs.state("tab", HomeState)
         await until(lambda: state.loaded and state.row_count > 0)
         seen = state.row_count
@@ -94,7 +94,7 @@ async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
         await tabs.service.start("ended")
         await tabs.service.stop("ended")
         await tabs.open("tab")
-        looking = await tabs.enqueue("tab", HomeState, "live")
+        looking = await tabs.look("tab", HomeState)
         state = await tabs.state("tab", HomeState)
         await until(lambda: state.loaded)
         sent = len(tabs.deltas["tab"])
@@ -112,7 +112,7 @@ async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
 async def test_looking_again_ends_the_look_before_and_leaving_ends_the_last(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.open("tab")
-        looks = [await tabs.enqueue("tab", HomeState, "live") for _ in range(5)]
+        looks = [await tabs.look("tab", HomeState) for _ in range(5)]
         await until(lambda: tabs.ticker.viewers == 1)
         await tabs.ticker.next()
         await until(lambda: all(look.done() for look in looks[:-1]))
@@ -126,7 +126,7 @@ async def test_one_tick_that_fails_does_not_end_the_look(
 ) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.open("tab")
-        looking = await tabs.enqueue("tab", HomeState, "live")
+        looking = await tabs.look("tab", HomeState)
         state = await tabs.state("tab", HomeState)
         await until(lambda: state.loaded)
         with monkeypatch.context() as broken:
