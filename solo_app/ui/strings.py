@@ -36,7 +36,7 @@ FILTER = "Which batches"
 FILTERS = {"all": "All", "running": "Running", "ended": "Ended"}
 NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
-EARLIER, LATER = "Newer", "Older"
+NEWER, OLDER = "Newer", "Older"
 COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "Rows", "Started", "")
 
 STATUS = {
@@ -53,9 +53,8 @@ LATEST = "Latest data.key"
 NO_POINTS_YET = "No points yet."
 LAST_WHOLE_MINUTE = "Last whole minute"
 AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest, highest"
-NO_POINTS_IN_IT = "No points in this minute."
 BY_MINUTE = "By minute"
-BY_MINUTE_LEGEND = "line: average, bars: lowest to highest, nothing: no points"
+BY_MINUTE_LEGEND = "Line: average. Bars: lowest to highest. No points, no bar."
 NO_MINUTES = "No whole minute with points yet."
 AS_TABLE = "As a table"
 MINUTE = "Minute"
@@ -65,6 +64,7 @@ NOW = "now"
 
 NO_SUCH_ID = "No batch can have this name"
 NEVER_WAS = "There never was such a batch"
+NEVER_WAS_ADVICE = "Start it, and this page shows it live."
 START_IT = "Start it"
 TO_ALL_BATCHES = "To all batches"
 NO_SUCH_PAGE = "There is no such page"

@@ -17,7 +17,7 @@ def never_was() -> rx.Component:
     return notice(
         strings.NEVER_WAS,
         rx.el.code(BatchState.shown),
-        None,
+        strings.NEVER_WAS_ADVICE,
         rx.el.button(
             strings.START_IT, type="button", on_click=BatchState.start, class_name="button main"
         ),

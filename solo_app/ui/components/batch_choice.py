@@ -48,7 +48,7 @@ def pager() -> rx.Component:
     return rx.cond(
         HomeState.page_count > 1,
         rx.el.nav(
-            _turn(strings.EARLIER, HomeState.page_no - 1, HomeState.page_no == 0),
+            _turn(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
                 "Page ",
                 browser.number(HomeState.page_no + 1),
@@ -57,7 +57,7 @@ def pager() -> rx.Component:
                 aria_live="polite",
             ),
             _turn(
-                strings.LATER,
+                strings.OLDER,
                 HomeState.page_no + 1,
                 HomeState.page_no + 1 >= HomeState.page_count,
             ),

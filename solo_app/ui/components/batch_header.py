@@ -51,14 +51,16 @@ def _standing() -> rx.Component:
     return rx.el.span(
         rx.cond(
             BatchState.status == "running",
-            rx.fragment("for ", span),
-            rx.fragment(
-                "after ", span, ", ", moment(BatchState.ended, browser.when(BatchState.ended))
+            rx.el.span("for ", span),
+            rx.el.span(
+                "ran ", span, ", until ", moment(BatchState.ended, browser.when(BatchState.ended))
             ),
         ),
         rx.el.span("run ", browser.number(BatchState.run_number)),
         rx.el.span(BatchState.source),
-        rx.el.span(browser.number(BatchState.last_seq), " rows"),
+        rx.el.span(
+            browser.number(BatchState.last_seq), rx.cond(BatchState.last_seq == 1, " row", " rows")
+        ),
         rx.cond(
             BatchState.status == "running",
             rx.el.span(browser.rate(BatchState.rate), " per second"),

@@ -46,6 +46,7 @@ def _line() -> rx.Component:
                 stroke="var(--accent)",
                 stroke_width=1.6,
                 dot=False,
+                active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
                 is_animation_active=False,
             ),
             data=_series(),

@@ -48,6 +48,7 @@ def _chart() -> rx.Component:
                 stroke="var(--accent)",
                 stroke_width=1.8,
                 dot={"r": 1.4, "fill": "var(--accent)", "strokeWidth": 0},
+                active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
                 is_animation_active=False,
                 connect_nulls=False,
             ),

@@ -88,7 +88,7 @@ class HomeState(rx.State):
     @rx.event
     def show_only(self, which: str) -> None:
         """Show all batches, the running or the ended ones."""
-        if which in strings.FILTERS:
+        if isinstance(which, str) and which in strings.FILTERS:
             self.which = which
             self.page_no = 0
             self._turn()

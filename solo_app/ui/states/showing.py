@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import reflex as rx
+from reflex_base.event.context import EventContext
 
 from solo_app.batches.live import Snapshot
 from solo_app.batches.model import to_microseconds
@@ -20,7 +21,13 @@ View = dict[str, Any]
 
 
 async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[View]]) -> None:
-    """Show now and at every tick, until cancelled. What fails once is tried at the next tick."""
+    """Show now and at every tick, until cancelled. What fails once is tried at the next tick.
+
+    Only opening a page begins it: Reflex ends what that began when the tab is gone, but not
+    what a client asked for directly.
+    """
+    if EventContext.get().parent_txid is None:
+        return
     failing = False
     async for snapshot in _snapshots():
         try:

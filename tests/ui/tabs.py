@@ -1,0 +1,119 @@
+"""Browser tabs without a browser: Reflex's own event processor, and a sink for what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import reflex as rx
+from reflex.event import Event
+from reflex.istate.manager.memory import StateManagerMemory
+from reflex.istate.manager.token import BaseStateToken
+from reflex.state import State
+from reflex.utils.format import format_event_handler
+from reflex_base.event.context import EventContext
+from reflex_base.event.processor import BaseStateEventProcessor
+
+from solo_app.batches.live import Ticker
+from solo_app.batches.service import BatchService
+from solo_app.ui.console import Console, connect
+from solo_app.ui.states.batch import BatchState
+from tests.workbench import open_service
+
+BatchState.setup_dynamic_args({"id": "arg_single"})
+
+
+class Tabs:
+    """All open tabs. A tab is known by a name; what was sent to it is kept."""
+
+    def __init__(self, service: BatchService, ticker: Ticker) -> None:
+        self.service = service
+        self.ticker = ticker
+        self.deltas: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.events: defaultdict[str, list[Event]] = defaultdict(list)
+        self.errors: list[Exception] = []
+        self.manager = StateManagerMemory()
+        self.processor = BaseStateEventProcessor(backend_exception_handler=self.errors.append)
+
+    async def emit_update(self, update: Any, token: str) -> None:
+        """What a socket would do."""
+        if update.delta:
+            self.deltas[token].append(update.delta)
+        self.events[token].extend(update.events or [])
+
+    async def open(self, tab: str, batch_id: str | None = None) -> None:
+        """Let a tab show ``/`` or the page of a batch, without keeping it up to date."""
+        await (await self._send(tab, State, "hydrate", {}, _router_data(batch_id)))
+
+    async def enqueue(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> Any:
+        """Send an event; gives a future of its end."""
+        return await self._send(tab, state, handler, payload, {})
+
+    async def send(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> None:
+        """Send an event, and wait until it was dealt with."""
+        await (await self.enqueue(tab, state, handler, **payload))
+
+    async def look(self, tab: str, state: type[rx.State]) -> Any:
+        """Begin to keep a tab up to date, as Reflex does when it opens; gives a future."""
+        event = Event(name=format_event_handler(state.event_handlers["live"]))
+        opening = EventContext.get().fork(token=tab)
+        return await self.processor.enqueue(
+            tab, event, dataclasses.replace(opening, parent_txid="opening")
+        )
+
+    async def state(self, tab: str, state: type[rx.State]) -> Any:
+        """The state of a tab as it stands."""
+        root = await self.manager.get_state(BaseStateToken(ident=tab, cls=state))
+        return await root.get_state(state)
+
+    def scripts(self, tab: str) -> str:
+        """What the tab was told to do, as text."""
+        return "\n".join(f"{event.name} {event.payload}" for event in self.events[tab])
+
+    async def _send(
+        self, tab: str, state: type[rx.State], handler: str, payload: Any, router: dict[str, Any]
+    ) -> asyncio.Future[Any]:
+        name = format_event_handler(state.event_handlers[handler])
+        event = Event(name=name, payload=payload, router_data=router)
+        return await self.processor.enqueue(tab, event)
+
+
+def _router_data(batch_id: str | None) -> dict[str, Any]:
+    if batch_id is None:
+        return {"pathname": "/", "asPath": "/", "query": {}}
+    return {
+        "pathname": "/batch/[id]",
+        "asPath": f"/batch/{batch_id}",
+        "query": {"id": batch_id},
+    }
+
+
+@asynccontextmanager
+async def open_tabs(database: Path) -> AsyncIterator[Tabs]:
+    """Tabs on a real service, with a ticker that ticks faster than people need."""
+    with patch("solo_app.batches.live.TICK", 0.02):
+        async with open_service(database) as service, _opened(service) as tabs:
+            yield tabs
+
+
+@asynccontextmanager
+async def _opened(service: BatchService) -> AsyncIterator[Tabs]:
+    ticker = Ticker(service)
+    tabs = Tabs(service, ticker)
+    ticking = asyncio.create_task(ticker.run())
+    connect(Console(service, ticker))
+    try:
+        async with tabs.processor.configure(
+            state_manager=tabs.manager,
+            event_namespace=tabs,  # type: ignore[arg-type]
+        ):
+            yield tabs
+    finally:
+        connect(None)
+        ticking.cancel()

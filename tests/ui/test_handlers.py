@@ -1,0 +1,81 @@
+"""What a client may call: exactly the handlers meant for it, with whatever arguments it likes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reflex as rx
+
+from solo_app.ui.states.batch import BatchState
+from solo_app.ui.states.home import HomeState
+from tests.ui.tabs import Tabs, open_tabs
+
+pytestmark = pytest.mark.anyio
+
+ALLOWED = {
+    HomeState: {"live", "start", "start_again", "stop", "search_for", "show_only", "turn_to"},
+    BatchState: {"live", "start", "stop"},
+}
+JUNK: list[Any] = [None, 0, -1, 1.5, True, "", "../x", "x" * 100_000, [], ["b"], {}, {"a": []}]
+ARGUMENT = {
+    "start": "form",
+    "start_again": "batch_id",
+    "stop": "batch_id",
+    "search_for": "text",
+    "show_only": "which",
+    "turn_to": "page",
+}
+
+
+def own_states() -> list[type[rx.State]]:
+    return [state for state in rx.State.get_substates() if state.__module__.startswith("solo_app")]
+
+
+def test_a_client_may_call_what_is_listed_and_nothing_else() -> None:
+    assert set(own_states()) == set(ALLOWED)
+    for state, allowed in ALLOWED.items():
+        assert set(state.event_handlers) - set(rx.State.event_handlers) == allowed
+
+
+@pytest.mark.parametrize("state", list(ALLOWED))
+async def test_a_client_cannot_begin_to_look_without_opening_a_page(
+    tmp_path: Path, state: type[rx.State]
+) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab", "b")
+        await tabs.send("tab", state, "live")
+        assert tabs.ticker.viewers == 0
+
+
+@pytest.mark.parametrize("handler", sorted(ARGUMENT))
+async def test_arguments_of_any_kind_change_nothing(tmp_path: Path, handler: str) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab")
+        for junk in JUNK:
+            await tabs.send("tab", HomeState, handler, **{ARGUMENT[handler]: junk})
+        await tabs.send("tab", HomeState, "start", form={"batch_id": ["x"]})
+        assert [batch.batch_id for batch in tabs.service.batches()] == ["b"]
+        assert len(tabs.service.running()) == 1
+        assert len(await tabs.service.runs("b")) == 1
+        assert not tabs.errors
+        state = await tabs.state("tab", HomeState)
+        assert isinstance(state.search, str)
+        assert len(state.search) <= 64
+        assert state.which == "all"
+
+
+async def test_arguments_that_no_handler_takes_change_nothing(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab", "b")
+        await _send_quietly(tabs, BatchState, "stop", batch_id="b")
+        await _send_quietly(tabs, HomeState, "stop", batch_id="b", force=True)
+        assert len(tabs.service.running()) == 1
+
+
+async def _send_quietly(tabs: Tabs, state: type[rx.State], handler: str, **payload: Any) -> None:
+    with pytest.raises(TypeError):
+        await tabs.send("tab", state, handler, **payload)

@@ -1,0 +1,166 @@
+"""The state of the first page, its handlers run as a browser would have them run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from solo_app.ui.states.home import HomeState
+from tests.ui.tabs import Tabs, open_tabs
+from tests.workbench import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def start(tabs: Tabs, tab: str, batch_id: str) -> None:
+    await tabs.send(tab, HomeState, "start", form={"batch_id": batch_id})
+
+
+async def test_fifty_tabs_that_start_fifty_batches_start_five(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        names = [f"b{i}" for i in range(50)]
+        await asyncio.gather(*(tabs.open(name) for name in names))
+        await asyncio.gather(*(start(tabs, name, name) for name in names))
+        assert len(tabs.service.running()) == 5
+        states = [await tabs.state(name, HomeState) for name in names]
+        refused = [state.error for state in states if state.error]
+        assert len(refused) == 45
+        assert set(refused) == {"5 batches are running already; stop one to start another."}
+        assert not tabs.errors
+
+
+async def test_fifty_tabs_that_start_one_batch_start_one(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        names = [f"tab{i}" for i in range(50)]
+        await asyncio.gather(*(tabs.open(name) for name in names))
+        await asyncio.gather(*(start(tabs, name, "one") for name in names))
+        assert [batch.batch_id for batch in tabs.service.running()] == ["one"]
+        assert len(await tabs.service.runs("one")) == 1
+        states = [await tabs.state(name, HomeState) for name in names]
+        assert sum(state.running_already == "one" for state in states) == 49
+
+
+async def test_a_refusal_says_why_and_leaves_the_field_alone(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab")
+        await start(tabs, "tab", "not one")
+        state = await tabs.state("tab", HomeState)
+        assert state.error.startswith("Use 1 to 64 letters")
+        assert state.running_already == ""
+        assert "value" not in tabs.scripts("tab")
+        assert tabs.service.batches() == []
+
+
+async def test_a_start_clears_the_field_and_the_error_before(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab")
+        await start(tabs, "tab", "")
+        assert (await tabs.state("tab", HomeState)).error
+        await start(tabs, "tab", "  sensor-a ")
+        assert (await tabs.state("tab", HomeState)).error == ""
+        assert [batch.batch_id for batch in tabs.service.running()] == ["sensor-a"]
+        assert "Started sensor-a" in tabs.scripts("tab")
+
+
+async def test_stopping_what_was_stopped_before_is_no_error(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab")
+        for _ in range(2):
+            await tabs.send("tab", HomeState, "stop", batch_id="b")
+        assert tabs.service.running() == []
+        assert tabs.scripts("tab").count("Stopped b") == 2
+        assert not tabs.errors
+
+
+async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+        await until(lambda: state.loaded and state.row_count > 0)
+        seen = state.row_count
+        await until(lambda: state.row_count > seen)
+        assert [slot.batch_id for slot in state.slots] == ["b"]
+        assert [row.status for row in state.running_rows] == ["running"]
+        looking.cancel()
+
+
+async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("ended")
+        await tabs.service.stop("ended")
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+        await until(lambda: state.loaded)
+        sent = len(tabs.deltas["tab"])
+        for _ in range(3):
+            await tabs.ticker.next()
+        assert len(tabs.deltas["tab"]) == sent
+        await tabs.service.start("b")
+        await until(lambda: state.running == 1)
+        for delta in tabs.deltas["tab"][sent:]:
+            (changed,) = delta.values()
+            assert not any(name.startswith("search") for name in changed)
+        looking.cancel()
+
+
+async def test_looking_again_ends_the_look_before_and_leaving_ends_the_last(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab")
+        looks = [await tabs.look("tab", HomeState) for _ in range(5)]
+        await until(lambda: tabs.ticker.viewers == 1)
+        await tabs.ticker.next()
+        await until(lambda: all(look.done() for look in looks[:-1]))
+        assert not looks[-1].done()
+        looks[-1].cancel()
+        await until(lambda: tabs.ticker.viewers == 0)
+
+
+async def test_one_tick_that_fails_does_not_end_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+        await until(lambda: state.loaded)
+        with monkeypatch.context() as broken:
+            broken.setattr(tabs.service, "newest_points", None)
+            await tabs.service.start("b")
+            await tabs.ticker.next()
+            await tabs.ticker.next()
+        await until(lambda: state.running == 1)
+        assert not looking.done()
+        looking.cancel()
+
+
+async def test_the_table_is_searched_filtered_and_turned(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        for i in range(25):
+            await tabs.service.start(f"old-{i}")
+            await tabs.service.stop(f"old-{i}")
+        await tabs.service.start("new")
+        await tabs.open("tab")
+        state = await tabs.state("tab", HomeState)
+
+        async def shown(handler: str, **payload: object) -> list[str]:
+            await tabs.send("tab", HomeState, handler, **payload)
+            return [row.batch_id for row in [*state.running_rows, *state.ended_rows]]
+
+        newest_first = [f"old-{i}" for i in reversed(range(25))]
+        assert await shown("show_only", which="all") == ["new", *newest_first[:19]]
+        assert (state.match_count, state.page_count) == (26, 2)
+        assert await shown("turn_to", page=1) == newest_first[19:]
+        assert await shown("turn_to", page=99) == newest_first[19:]
+        assert await shown("search_for", text="OLD-1") == [
+            *(f"old-{i}" for i in reversed(range(10, 20))),
+            "old-1",
+        ]
+        assert await shown("show_only", which="running") == []
+        assert await shown("search_for", text="") == ["new"]
+        assert await shown("show_only", which="ended") == newest_first[:20]
