@@ -74,13 +74,19 @@ export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
 // The path of a line through the numbers, in a box of 100 by 32.
+// Where there is no number the line is broken.
 export function spark(keys) {
-  if (keys.length < 2) return "";
-  const low = Math.min(...keys);
-  const height = Math.max(...keys) - low || 1;
+  const known = keys?.filter((value) => !isNone(value)) ?? [];
+  if (known.length < 2) return "";
+  const low = Math.min(...known);
+  const height = Math.max(...known) - low;
   const x = 100 / (keys.length - 1);
-  const at = (value, i) => `${(i * x).toFixed(1)} ${(31 - ((value - low) / height) * 30).toFixed(1)}`;
-  return `M${keys.map(at).join("L")}`;
+  const y = (value) => (height ? 31 - ((value - low) / height) * 30 : 16);
+  const at = (value, i) =>
+    isNone(value)
+      ? ""
+      : `${i > 0 && !isNone(keys[i - 1]) ? "L" : "M"}${(i * x).toFixed(1)} ${y(value).toFixed(1)}`;
+  return keys.map(at).join("");
 }
 
 // The newest points of the newest run; of those before it while it has none.
@@ -99,31 +105,73 @@ export function covered(points) {
   return `${number(points.length)} points in ${shown}`;
 }
 
-export function newest(lastSeq, times, keys, count) {
+// What is held still is what was shown last.
+let held = null;
+
+export function newest(lastSeq, times, keys, count, paused) {
+  if (paused && held) return held;
   const last = times.length - 1;
-  return Array.from({ length: Math.min(count, times.length) }, (_, i) => [
+  held = Array.from({ length: Math.min(count, times.length) }, (_, i) => [
     lastSeq - i,
     times[last - i],
     keys[last - i],
   ]);
+  return held;
 }
 
-// Every minute of the window, also those without points.
-export function hour(minutes, from, to) {
-  const known = new Map(minutes.map((minute) => [minute[0], minute]));
-  const shown = [];
-  for (let t = from; t < to; t += 60e6) {
-    const [, average, low, high] = known.get(t) ?? [t, null, null, null];
-    shown.push({ t, average, range: average === null ? null : [low, high] });
-  }
-  return shown;
+// The last answer is kept: the charts draw again only what is another array.
+function remembered(work) {
+  let asked = [];
+  let answer;
+  return (...args) => {
+    if (args.length !== asked.length || args.some((arg, i) => arg !== asked[i])) {
+      asked = args;
+      answer = work(...args);
+    }
+    return answer;
+  };
 }
+
+// The minutes as a chart takes them: where one is missing, so that line and band end with the
+// minute before, and a minute alone is as wide as a minute.
+export const byMinute = remembered((minutes) => {
+  const shown = [];
+  minutes.forEach(([t, average, low, high], i) => {
+    const range = [low, high];
+    shown.push({ t, average, range });
+    if (minutes[i + 1]?.[0] !== t + 60e6) {
+      shown.push({ t: t + 60e6 - 1, average, range });
+      shown.push({ t: t + 60e6, average: null, range: null });
+    }
+  });
+  return shown;
+});
 
 export const told = (value) =>
   Array.isArray(value) ? value.map(key).join(" to ") : key(value);
 
+// Since when the server is away; nothing while it is there.
+let since = null;
+
+export function awaySince(isAway) {
+  if (!isAway) since = null;
+  else since ??= Date.now();
+  return since === null ? "" : CLOCK.format(since);
+}
+
+// "/" and "n" lead to the field that names a new batch, from wherever nothing is being typed.
+function toTheField(press) {
+  const typing = press.target.closest?.("input, textarea, select, [contenteditable]");
+  const field = document.querySelector("form.new input");
+  if (!field || typing || press.ctrlKey || press.metaKey || press.altKey) return;
+  if (press.key !== "/" && press.key !== "n") return;
+  press.preventDefault();
+  field.focus();
+}
+
 // The second click of a double click hits whatever the first one moved there: it does nothing.
 if (typeof document !== "undefined") {
+  document.addEventListener("keydown", toTheField);
   document.addEventListener(
     "click",
     (click) => {

@@ -69,12 +69,18 @@ class Tail:
 
 
 class RateMeter:
-    """Points per second over the last few whole seconds of the monotonic clock."""
+    """Points per second over the last few whole seconds of the monotonic clock.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    ``kept`` is how many seconds ``history`` can tell of.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, kept: int = _RATE_SECONDS
+    ) -> None:
         self._now = now
         self._began = now()
-        self._counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
+        self._kept = kept
+        self._counts: deque[tuple[int, int]] = deque(maxlen=kept + 1)
 
     def add(self, count: int) -> None:
         """Note so many points as committed now."""
@@ -93,6 +99,13 @@ class RateMeter:
             elapsed = now - self._began
             return sum(n for _, n in self._counts) / elapsed if elapsed > 0.2 else 0.0
         return sum(n for second, n in self._counts if start <= second < end) / (end - start)
+
+    @property
+    def history(self) -> list[int]:
+        """Points of each of the last ``kept`` whole seconds, the latest last."""
+        counts = dict(self._counts)
+        end = int(self._now())
+        return [counts.get(second, 0) for second in range(end - self._kept, end)]
 
 
 class Producer:

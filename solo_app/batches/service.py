@@ -28,7 +28,7 @@ from solo_app.batches.model import (
     to_microseconds,
     utc_now,
 )
-from solo_app.batches.producer import Producer
+from solo_app.batches.producer import Producer, RateMeter
 from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
@@ -52,6 +52,7 @@ class BatchService:
         self._catalog = Catalog()
         self._producers: dict[str, Producer] = {}
         self._by_no: dict[int, Producer] = {}
+        self._throughput = RateMeter(kept=60)
         self._starting = asyncio.Lock()
         self.closing = False
         self._commits: asyncio.Task[None] | None = None
@@ -213,6 +214,18 @@ class BatchService:
             trouble=self._ingest.trouble,
         )
 
+    @property
+    def throughput(self) -> list[int]:
+        """Points committed in each of the last 60 whole seconds, the latest last."""
+        return self._throughput.history
+
+    def free_name(self) -> str:
+        """A name that no batch has: ``batch-1``, or the first after it."""
+        number = 1
+        while self._catalog.get(f"batch-{number}"):
+            number += 1
+        return f"batch-{number}"
+
     def batch(self, batch_id: str) -> Batch:
         """One batch. Raises BatchNotFoundError."""
         return self._catalog.find(batch_id)
@@ -315,6 +328,7 @@ class BatchService:
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
         self._catalog.count(block.batch_no, block.last_seq)
         self._rollup.add(block.batch_no, parts)
+        self._throughput.add(len(block.ts))
         self._rollup.forget(whole_minute(self.clock()) - KEPT)
         if producer := self._by_no.get(block.batch_no):
             producer.commit(block)

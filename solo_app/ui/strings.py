@@ -8,7 +8,8 @@ DESCRIPTION = "A live console for background data batches."
 LIVE = "live"
 CONNECTING = "connecting"
 AWAY = "no server"
-AWAY_BANNER = "The server does not answer. What you see is as of then; the page goes on by itself."
+AWAY_SINCE = "The server does not answer. What you see is of "
+AWAY_GOES_ON = "; the page goes on by itself."
 WAITING_FOR_DISK = "New points wait to be written: "
 SLOWED = "Many are looking just now: this page is updated every "
 BROKEN = "That did not work"
@@ -24,7 +25,7 @@ START_A_BATCH = "Start a batch"
 
 NEW_BATCH = "New batch"
 NEW_BATCH_EXAMPLE = "for example sensor-a"
-NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens."
+NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens. Free: "
 START = "Start"
 OPEN_IT = "Open it"
 OPEN = "Open"
@@ -37,7 +38,7 @@ FILTERS = {"all": "All", "running": "Running", "ended": "Ended"}
 NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
 NEWER, OLDER = "Newer", "Older"
-COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "Rows", "Started", "")
+COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "60 min", "Rows", "Started", "")
 
 STATUS = {
     "running": "Running",
@@ -54,7 +55,12 @@ NO_POINTS_YET = "No points yet."
 LAST_WHOLE_MINUTE = "Last whole minute"
 AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest, highest"
 BY_MINUTE = "By minute"
-BY_MINUTE_LEGEND = "Line: average. Bars: lowest to highest. No points, no bar."
+SPANS = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
+"""How many minutes may be shown."""
+FIRST_SPAN = 60
+SPAN = "How long"
+PAUSE, GO_ON = "Pause", "Go on"
+BY_MINUTE_LEGEND = "Line: average. Band: lowest to highest. A gap: no points."
 NO_MINUTES = "No whole minute with points yet."
 AS_TABLE = "As a table"
 MINUTE = "Minute"
@@ -84,3 +90,8 @@ def stopped(batch_id: str) -> str:
 def title(batch_id: str, status: str) -> str:
     """The title of a batch's tab."""
     return f"{batch_id} · {STATUS.get(status, status)} · {PRODUCT}"
+
+
+def home_title(running: int) -> str:
+    """The title of the first page's tab: what runs, and nothing when nothing does."""
+    return f"{running} running · {PRODUCT}" if running else f"{BATCHES} · {PRODUCT}"

@@ -39,14 +39,19 @@ def clean(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a test does: no error in the page, nothing asked of another host."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-    page.on("console", lambda m: m.type == "error" and problems.append(f"console: {m.text}"))
-    page.on("request", lambda r: _foreign(r.url) and problems.append(f"foreign: {r.url}"))
+    page.on("console", lambda m: _note(problems, m.type == "error", f"console: {m.text}"))
+    page.on("request", lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"))
     yield
     if "restart" in request.node.name:
         return  # The browser itself complains of a server that is away.
     if "/" in request.node.name or "nowhere" in request.node.name:
         problems = [text for text in problems if "status of 404" not in text]
     assert problems == []
+
+
+def _note(problems: list[str], is_one: bool, text: str) -> None:
+    if is_one:
+        problems.append(text)
 
 
 def _foreign(url: str) -> bool:

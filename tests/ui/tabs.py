@@ -38,7 +38,7 @@ class Tabs:
         self.deltas: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.events: defaultdict[str, list[Event]] = defaultdict(list)
         self.errors: list[Exception] = []
-        self.manager = StateManagerMemory()
+        self.manager = StateManagerMemory()  # type: ignore[abstract]
         self.processor = BaseStateEventProcessor(backend_exception_handler=self.errors.append)
 
     async def emit_update(self, update: Any, token: str) -> None:

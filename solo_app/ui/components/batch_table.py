@@ -9,11 +9,12 @@ from reflex_components_core.react_router import link
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.batch_choice import batch_choice, pager
+from solo_app.ui.components.line import line
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.states.home import HomeState
 
-_CLASSES = ("", "wide", "n", "n wide", "n wide", "wide", "n act")
+_CLASSES = ("", "wide", "n", "n wide", "wide trend", "n wide", "wide", "n act")
 
 
 def batch_table() -> rx.Component:
@@ -59,6 +60,7 @@ def _row(row: Any, button: rx.Component) -> rx.Component:
         status_pill(row.status),
         browser.key(row.latest),
         browser.number(row.average, 2),
+        line(browser.spark(HomeState.lines[row.batch_id])),
         browser.number(row.row_count),
         moment(row.started, browser.when(row.started)),
         button,

@@ -12,9 +12,13 @@ from solo_app.ui import browser, strings
 from solo_app.ui.components.theme_choice import theme_choice
 
 
-def page(*children: Any, where: Any = None, state: Any = None) -> rx.Component:
-    """A page: the bar, then what ``state`` has to tell about the app, then the children."""
+def page(*children: Any, where: Any = None, state: Any = None, status: Any = "") -> rx.Component:
+    """A page: the bar, then what ``state`` has to tell about the app, then the children.
+
+    ``status`` is that of what the page is about; the icon in the tab shows it.
+    """
     return rx.el.div(
+        icon(status),
         rx.el.a("Skip to the content", href="#main", class_name="skip"),
         bar(where),
         rx.el.main(
@@ -25,6 +29,13 @@ def page(*children: Any, where: Any = None, state: Any = None) -> rx.Component:
         ),
         class_name="wrap",
     )
+
+
+def icon(status: Any) -> rx.Component:
+    """The icon in the tab: with a green dot while something runs, a red one after a failure."""
+    name = rx.match(status, ("running", "icon-running"), ("failed", "icon-failed"), "icon")
+    # React puts it into the head of the document, wherever it stands.
+    return rx.el.link(rel="icon", href=f"/{name}.svg", type="image/svg+xml", key="icon")
 
 
 def bar(where: Any = None) -> rx.Component:
@@ -68,9 +79,16 @@ def banners(state: Any) -> rx.Component:
 
 def away_banner() -> rx.Component:
     """What stands above every page while the server is away."""
+    since = browser.function("awaySince").call(has_connection_errors).to(str)
     return rx.cond(
-        has_connection_errors,
-        rx.el.p(strings.AWAY_BANNER, class_name="note away", role="status"),
+        since != "",
+        rx.el.p(
+            strings.AWAY_SINCE,
+            since,
+            strings.AWAY_GOES_ON,
+            class_name="note away",
+            role="status",
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The last hour by minute, as a chart and as a table; a minute without points is a gap."""
+"""The last minutes, as a chart and as a table; a minute without points is a gap."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ import reflex as rx
 from solo_app.ui import browser, strings
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.moment import moment
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.states.batch import BatchState, MinutesState
+
+ROWS = 60
+"""How many minutes the table tells of: the latest."""
 
 
 def minute_chart() -> rx.Component:
     """The card."""
     return rx.el.section(
         rx.el.div(
-            rx.el.h2(strings.BY_MINUTE),
-            rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
+            rx.el.div(
+                rx.el.h2(strings.BY_MINUTE),
+                rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
+            ),
+            rx.el.div(
+                *[_span(minutes, word) for minutes, word in strings.SPANS.items()],
+                role="group",
+                aria_label=strings.SPAN,
+                class_name="seg",
+            ),
             class_name="top",
         ),
         rx.cond(
-            BatchState.minutes.length() > 0,
+            MinutesState.minutes.length() > 0,
             rx.fragment(_chart(), _table()),
             rx.el.p(strings.NO_MINUTES, class_name="nothing"),
         ),
@@ -30,16 +41,33 @@ def minute_chart() -> rx.Component:
     )
 
 
+def _span(minutes: int, word: str) -> rx.Component:
+    return rx.el.button(
+        word,
+        type="button",
+        on_click=BatchState.show_span(minutes),  # type: ignore[operator]
+        aria_pressed=BatchState.span == minutes,
+    )
+
+
 def _chart() -> rx.Component:
-    start, end = BatchState.minutes_from, BatchState.minutes_to
+    start, end = MinutesState.start, MinutesState.end
     return rx.fragment(
         rx.recharts.composed_chart(
             rx.recharts.cartesian_grid(vertical=False),
-            x_axis("t", type_="category", domain=None),
+            x_axis("t", domain=[start, end]),
             y_axis(),
             tooltip("when"),
-            rx.recharts.bar(
-                data_key="range", name="range", fill="var(--band)", is_animation_active=False
+            rx.recharts.area(
+                data_key="range",
+                name="range",
+                type_="linear",
+                fill="var(--band)",
+                fill_opacity=1,
+                stroke="none",
+                active_dot=False,
+                is_animation_active=False,
+                connect_nulls=False,
             ),
             rx.recharts.line(
                 data_key="average",
@@ -47,15 +75,12 @@ def _chart() -> rx.Component:
                 type_="linear",
                 stroke="var(--accent)",
                 stroke_width=1.8,
-                dot={"r": 1.4, "fill": "var(--accent)", "strokeWidth": 0},
+                dot=False,
                 active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
                 is_animation_active=False,
                 connect_nulls=False,
             ),
-            data=browser.function("hour")
-            .call(BatchState.minutes, start, end)
-            .to(list[dict[str, float]]),
-            bar_category_gap=1,
+            data=browser.function("byMinute").call(MinutesState.minutes).to(list[dict[str, float]]),
             height=180,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
         ),
@@ -77,7 +102,7 @@ def _table() -> rx.Component:
                     rx.el.th(strings.COUNT, scope="col", class_name="n"),
                 )
             ),
-            rx.el.tbody(rx.foreach(BatchState.minutes.reverse(), _row)),
+            rx.el.tbody(rx.foreach(MinutesState.minutes[-ROWS:].reverse(), _row)),
         ),
         class_name="as-table",
     )

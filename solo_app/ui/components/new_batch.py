@@ -34,12 +34,25 @@ def new_batch() -> rx.Component:
             class_name="line",
         ),
         rx.el.p(
-            rx.cond(HomeState.error != "", _error(), strings.NEW_BATCH_HINT),
+            rx.cond(HomeState.error != "", _error(), _hint()),
             id=_ERROR,
             class_name="hint",
         ),
         on_submit=HomeState.start,
         class_name="new",
+    )
+
+
+def _hint() -> rx.Component:
+    return rx.fragment(
+        strings.NEW_BATCH_HINT,
+        rx.el.button(
+            HomeState.free_name,
+            type="button",
+            on_click=[rx.set_value(FIELD, HomeState.free_name), rx.set_focus(FIELD)],
+            aria_label=f"Take the name {HomeState.free_name}",
+            class_name="link",
+        ),
     )
 
 

@@ -17,11 +17,11 @@ def newest_points() -> rx.Component:
     """The card with the table."""
     rows = (
         browser.function("newest")
-        .call(BatchState.last_seq, BatchState.times, BatchState.keys, SHOWN)
+        .call(BatchState.last_seq, BatchState.times, BatchState.keys, SHOWN, BatchState.paused)
         .to(list[list[float]])
     )
     return rx.el.section(
-        rx.el.h2(strings.NEWEST_POINTS),
+        rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause(), class_name="top"),
         rx.el.table(
             rx.el.thead(
                 rx.el.tr(
@@ -36,6 +36,16 @@ def newest_points() -> rx.Component:
         rx.cond(BatchState.last_seq == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
         aria_label=strings.NEWEST_POINTS,
         class_name="card list",
+    )
+
+
+def _pause() -> rx.Component:
+    return rx.el.button(
+        rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
+        type="button",
+        on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
+        aria_pressed=BatchState.paused,
+        class_name="button small again",
     )
 
 

@@ -9,6 +9,7 @@ from reflex_components_core.react_router import link
 
 from solo_app.batches.service import BATCH_LIMIT
 from solo_app.ui import browser, strings
+from solo_app.ui.components.line import line
 from solo_app.ui.states.home import FIELD, HomeState
 
 
@@ -30,12 +31,7 @@ def _taken(slot: Any) -> rx.Component:
     return link(
         rx.el.span(slot.batch_id, class_name="id"),
         rx.el.span(browser.key(slot.latest), class_name="value"),
-        rx.el.svg(
-            rx.el.path(d=browser.spark(slot.line)),
-            view_box="0 0 100 32",
-            custom_attrs={"preserveAspectRatio": "none", "aria-hidden": "true"},
-            class_name="spark",
-        ),
+        line(browser.spark(slot.line)),
         to=f"/batch/{slot.batch_id}",
         key=slot.batch_id,
         title=slot.batch_id,

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.batches.service import BATCH_LIMIT
 from solo_app.ui import browser, strings
+from solo_app.ui.components.line import line
 from solo_app.ui.states.home import HomeState
 
 
@@ -17,7 +18,13 @@ def totals() -> rx.Component:
         rx.el.h1(strings.BATCHES),
         rx.el.dl(
             _stat(strings.ROWS, browser.number(HomeState.row_count)),
-            _stat(strings.ROWS_PER_SECOND, browser.rate(HomeState.rows_per_second)),
+            _stat(
+                strings.ROWS_PER_SECOND,
+                rx.fragment(
+                    browser.rate(HomeState.rows_per_second),
+                    line(browser.spark(HomeState.throughput)),
+                ),
+            ),
             _stat(strings.RUNNING, f"{HomeState.running} of {BATCH_LIMIT}"),
             class_name="stats",
         ),

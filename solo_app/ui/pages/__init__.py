@@ -16,7 +16,7 @@ from solo_app.ui.pages.lost import lost_page
 from solo_app.ui.states.batch import BatchState
 from solo_app.ui.states.home import HomeState
 
-ICON = "favicon.svg"
+ICON = "icon.svg"
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def add_pages(app: rx.App) -> None:
     app.add_page(
         home_page,
         route="/",
-        title=f"{strings.BATCHES} · {strings.PRODUCT}",
+        title=HomeState.title,
         image=ICON,
         description=strings.DESCRIPTION,
         on_load=HomeState.live,
@@ -42,10 +42,6 @@ def add_pages(app: rx.App) -> None:
     app.add_page(
         lost_page, route="404", title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}", image=ICON
     )
-    app.head_components = [
-        *app.head_components,
-        rx.el.link(rel="icon", href=f"/{ICON}", type="image/svg+xml"),
-    ]
     # One calm banner instead of Reflex's red toast and pulsing sign.
     app.app_wraps[5, "Overlay"] = lambda stateful: away_banner() if stateful else None
     app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)

@@ -32,6 +32,7 @@ def batch_page() -> rx.Component:
         ),
         where=route_id(),
         state=BatchState,
+        status=BatchState.status,
     )
 
 

@@ -14,4 +14,11 @@ from solo_app.ui.states.home import HomeState
 
 def home_page() -> rx.Component:
     """Everything at a glance."""
-    return page(totals(), slots(), new_batch(), batch_table(), state=HomeState)
+    return page(
+        totals(),
+        slots(),
+        new_batch(),
+        batch_table(),
+        state=HomeState,
+        status=rx.cond(HomeState.running > 0, "running", ""),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import reflex as rx
 from reflex.event import EventSpec
 
@@ -10,8 +12,19 @@ from solo_app.ui import strings
 from solo_app.ui.console import console
 from solo_app.ui.states import acting
 from solo_app.ui.states.home import told_stopped
-from solo_app.ui.states.showing import View, conditions, keep_showing, show
+from solo_app.ui.states.showing import View, conditions, keep_showing, show, show_in
 from solo_app.ui.states.watch import Minute, RunRow, Watch
+
+
+class MinutesState(rx.State):
+    """The minutes of the batch: seldom news, much to draw, and so a state of their own.
+
+    ``minutes`` are lists of first instant, average, lowest, highest and count.
+    """
+
+    minutes: rx.Field[list[list[float]]] = rx.field(default_factory=list)
+    start: int = 0
+    end: int = 0
 
 
 class BatchState(rx.State):
@@ -38,9 +51,8 @@ class BatchState(rx.State):
     times: rx.Field[list[int]] = rx.field(default_factory=list)
     keys: rx.Field[list[float]] = rx.field(default_factory=list)
     minute: Minute = Minute(0, 0, None, 0.0, 0, None, None)
-    minutes: rx.Field[list[list[float]]] = rx.field(default_factory=list)
-    minutes_from: int = 0
-    minutes_to: int = 0
+    span: int = strings.FIRST_SPAN
+    paused: bool = False
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     slowed_to: float = 0.0
     trouble: str = ""
@@ -51,9 +63,12 @@ class BatchState(rx.State):
         watch = Watch(console().service, self._batch_id())
 
         async def view(snapshot: Snapshot) -> View:
-            return conditions(snapshot) | await watch.view(snapshot)
+            watch.span = timedelta(minutes=self.span)
+            seen = await watch.view(snapshot)
+            await show_in(self, MinutesState, watch.news_of_minutes())
+            return conditions(snapshot) | seen
 
-        await show(self, {"error": ""})
+        await show(self, {"error": "", "paused": False})
         await keep_showing(self, view)
 
     @rx.event(background=True)
@@ -69,6 +84,17 @@ class BatchState(rx.State):
         """Start the batch, for the first time or again."""
         error = await acting.start(self._batch_id())
         await show(self, {"error": str(error or "")})
+
+    @rx.event
+    def show_span(self, minutes: int) -> None:
+        """Show so many of the last whole minutes."""
+        if isinstance(minutes, int) and minutes in strings.SPANS:
+            self.span = minutes
+
+    @rx.event
+    def pause(self, paused: bool) -> None:
+        """Hold the table of newest points still, or let it go on."""
+        self.paused = paused is True
 
     def _batch_id(self) -> str:
         """What the address names; Reflex makes this var of the route."""

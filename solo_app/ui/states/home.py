@@ -31,6 +31,10 @@ class HomeState(rx.State):
     slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
     running_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
     ended_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
+    lines: rx.Field[dict[str, list[float | None]]] = rx.field(default_factory=dict)
+    throughput: rx.Field[list[int]] = rx.field(default_factory=list)
+    free_name: str = ""
+    title: str = f"{strings.BATCHES} · {strings.PRODUCT}"
     match_count: int = 0
     page_count: int = 1
     page_no: int = 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from solo_app.batches.live import RunningBatch, Snapshot
-from solo_app.batches.model import Batch, to_microseconds
+from solo_app.batches.model import MINUTE, Batch, Window, to_microseconds
+from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
+from solo_app.ui import strings
 from solo_app.ui.states.showing import View
 
 ROWS_PER_PAGE = 20
 SPARK_POINTS = 40
+_LINE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Overview:
         self._service = service
         self._searched: tuple[int, str] | None = None
         self._ended: list[Batch] = []
+        self._named_at = -1
+        self._name = ""
 
     async def view(self, snapshot: Snapshot) -> View:
         """Totals and slots."""
@@ -60,6 +66,10 @@ class Overview:
             "rows_per_second": round(totals.rows_per_second, 1),
             "running": totals.running,
             "slots": [await self._slot(running) for running in snapshot.running],
+            "throughput": self._service.throughput,
+            "lines": {r.batch.batch_id: self._line(r.batch, snapshot.at) for r in snapshot.running},
+            "free_name": self._free_name(),
+            "title": strings.home_title(totals.running),
         }
 
     def table(self, snapshot: Snapshot, choice: Choice) -> View:
@@ -83,6 +93,20 @@ class Overview:
             "page_count": pages,
             "page_no": page,
         }
+
+    def _line(self, batch: Batch, at: datetime) -> list[float | None]:
+        """The averages of the last whole hour by minute; none where there are no points."""
+        end = whole_minute(at)
+        minutes = self._service.recent_minutes(batch, Window(end - _LINE, end))
+        averages = {minute.minute: round(minute.average, 2) for minute in minutes}
+        first = min(averages, default=end)
+        return [averages.get(first + n * MINUTE) for n in range((end - first) // MINUTE)]
+
+    def _free_name(self) -> str:
+        if self._named_at != self._service.revision:
+            self._named_at = self._service.revision
+            self._name = self._service.free_name()
+        return self._name
 
     async def _slot(self, running: RunningBatch) -> Slot:
         batch_id = running.batch.batch_id

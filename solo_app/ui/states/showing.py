@@ -48,6 +48,15 @@ async def show(state: rx.State, view: View) -> None:
                 setattr(state, name, value)
 
 
+async def show_in(state: rx.State, other: type[rx.State], view: View) -> None:
+    """Set vars of another state of the same tab; nothing when there is nothing to set."""
+    if view:
+        async with state:
+            target = await state.get_state(other)
+            for name, value in view.items():
+                setattr(target, name, value)
+
+
 def conditions(snapshot: Snapshot) -> View:
     """What every page has to tell about the app: slow ticks, a disk that takes nothing."""
     return {

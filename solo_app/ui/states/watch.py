@@ -27,7 +27,6 @@ CHART_POINTS = 240
 """Newest points that a page shows: at the default pace one minute of them."""
 
 SHOWN_RUNS = 10
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,15 @@ class Watch:
 
     def __init__(self, service: BatchService, batch_id: str) -> None:
         self.batch_id = batch_id
+        self.span = timedelta(minutes=strings.FIRST_SPAN)
+        """How long before now the minutes are shown from."""
         self._service = service
         self._newest: deque[Point] = deque(maxlen=CHART_POINTS)
         self._minute_of: tuple[Batch, Window] | None = None
         self._minutes_of: tuple[Batch, Window] | None = None
         self._runs_of: Batch | None = None
         self._kept: View = {}
+        self._news: View = {}
 
     async def view(self, snapshot: Snapshot) -> View:
         """All there is to show, or why there is nothing."""
@@ -125,15 +127,22 @@ class Watch:
             self._minute_of = asked
 
     async def _ask_for_minutes(self, batch: Batch, at: datetime) -> None:
-        window = _last_hour(batch.run, at)
+        window = _last_minutes(self.span, batch.run, at)
         if (batch, window) != self._minutes_of:
             minutes = await self._service.minutes(self.batch_id, window)
-            self._kept["minutes"] = [
-                [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
-            ]
-            self._kept["minutes_from"] = to_microseconds(window.start)
-            self._kept["minutes_to"] = to_microseconds(window.end)
+            self._news = {
+                "minutes": [
+                    [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
+                ],
+                "start": to_microseconds(window.start),
+                "end": to_microseconds(window.end),
+            }
             self._minutes_of = (batch, window)
+
+    def news_of_minutes(self) -> View:
+        """The minutes when there are others than the last time; else nothing."""
+        news, self._news = self._news, {}
+        return news
 
     async def _ask_for_runs(self, batch: Batch) -> None:
         if batch != self._runs_of:
@@ -142,12 +151,12 @@ class Watch:
             self._runs_of = batch
 
 
-def _last_hour(run: Run, at: datetime) -> Window:
-    """The last hour of whole minutes; of a batch that ended, the last in which it ran."""
+def _last_minutes(span: timedelta, run: Run, at: datetime) -> Window:
+    """The last whole minutes; of a batch that ended, the last in which it ran."""
     end = whole_minute(at)
     if run.ended_at is not None:
         end = min(end, whole_minute(run.ended_at) + MINUTE)
-    return Window(end - _HOUR, end)
+    return Window(end - span, end)
 
 
 def _minute(aggregate: Aggregate) -> Minute:
