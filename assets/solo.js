@@ -150,6 +150,16 @@ export const byMinute = remembered((minutes) => {
 export const told = (value) =>
   Array.isArray(value) ? value.map(key).join(" to ") : key(value);
 
+// The icon in the tab: with a green dot while something runs, a red one after a failure.
+const ICONS = { running: "/icon-running.svg", failed: "/icon-failed.svg" };
+
+export function showIcon(status) {
+  const link = typeof document === "undefined" ? null : document.querySelector("link[rel=icon]");
+  const href = ICONS[status] ?? "/icon.svg";
+  if (link && link.getAttribute("href") !== href) link.setAttribute("href", href);
+  return "";
+}
+
 // Since when the server is away; nothing while it is there.
 let since = null;
 

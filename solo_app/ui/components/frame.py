@@ -18,7 +18,7 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
     ``status`` is that of what the page is about; the icon in the tab shows it.
     """
     return rx.el.div(
-        icon(status),
+        browser.function("showIcon").call(status).to(str),
         rx.el.a("Skip to the content", href="#main", class_name="skip"),
         bar(where),
         rx.el.main(
@@ -29,13 +29,6 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
         ),
         class_name="wrap",
     )
-
-
-def icon(status: Any) -> rx.Component:
-    """The icon in the tab: with a green dot while something runs, a red one after a failure."""
-    name = rx.match(status, ("running", "icon-running"), ("failed", "icon-failed"), "icon")
-    # React puts it into the head of the document, wherever it stands.
-    return rx.el.link(rel="icon", href=f"/{name}.svg", type="image/svg+xml", key="icon")
 
 
 def bar(where: Any = None) -> rx.Component:

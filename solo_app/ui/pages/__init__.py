@@ -42,6 +42,10 @@ def add_pages(app: rx.App) -> None:
     app.add_page(
         lost_page, route="404", title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}", image=ICON
     )
+    app.head_components = [
+        *app.head_components,
+        rx.el.link(rel="icon", href=f"/{ICON}", type="image/svg+xml"),
+    ]
     # One calm banner instead of Reflex's red toast and pulsing sign.
     app.app_wraps[5, "Overlay"] = lambda stateful: away_banner() if stateful else None
     app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
