@@ -90,20 +90,29 @@ export function spark(keys) {
 }
 
 // The newest points of the newest run; of those before it while it has none.
+// They stand where their times are, or evenly when they came faster than clocks tell apart.
 export function series(lastSeq, times, keys, runFirstSeq) {
   const run = runFirstSeq - (lastSeq - times.length + 1);
   const from = run > 0 && run < times.length ? run : 0;
-  return times.slice(from).map((t, i) => ({ t, key: keys[from + i] }));
+  const count = times.length - from;
+  const byTime = times.at(-1) - times[from] >= 1000 * count;
+  return times.slice(from).map((t, i) => ({ x: byTime ? t : i, t, key: keys[from + i] }));
 }
 
 export const end = (points, index) => points.at(index)?.t;
 
 export function covered(points) {
   if (points.length < 2) return "";
-  const seconds = (points.at(-1).t - points[0].t) / 1e6;
-  const shown = seconds >= 1 && seconds < 100 ? `${seconds.toFixed(1)}${THIN}s` : span(seconds);
-  return `${number(points.length)} points in ${shown}`;
+  return `${number(points.length)} points in ${shortSpan(points.at(-1).t - points[0].t)}`;
 }
+
+function shortSpan(us) {
+  if (us < 1000) return `less than 1${THIN}ms`;
+  if (us < 1e6) return `${Math.round(us / 1000)}${THIN}ms`;
+  return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : span(us / 1e6);
+}
+
+export const pointTime = (_, items) => clockMs(items?.[0]?.payload.t);
 
 // What is held still is what was shown last.
 let held = null;

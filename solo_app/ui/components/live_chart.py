@@ -36,9 +36,9 @@ def _line() -> rx.Component:
     return rx.fragment(
         rx.recharts.line_chart(
             rx.recharts.cartesian_grid(vertical=False),
-            x_axis("t"),
+            x_axis("x"),
             y_axis(),
-            tooltip("clockMs"),
+            tooltip("pointTime"),
             rx.recharts.line(
                 data_key="key",
                 name="data.key",

@@ -71,7 +71,7 @@ class BatchState(rx.State):
         await show(self, {"error": "", "paused": False})
         await keep_showing(self, view)
 
-    @rx.event(background=True)
+    @rx.event(background=True, temporal=True)
     async def stop(self) -> list[EventSpec] | None:
         """Stop the batch and go back to all batches; one that ended already is as good."""
         batch_id = self._batch_id()
@@ -79,7 +79,7 @@ class BatchState(rx.State):
         await show(self, {"error": str(error or "")})
         return None if error else [rx.redirect("/"), told_stopped(batch_id)]
 
-    @rx.event(background=True, throttle=600)
+    @rx.event(background=True, temporal=True, throttle=600)
     async def start(self) -> None:
         """Start the batch, for the first time or again."""
         error = await acting.start(self._batch_id())

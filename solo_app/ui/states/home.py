@@ -22,7 +22,11 @@ _LONGEST_SEARCH = 64
 
 
 class HomeState(rx.State):
-    """What a tab on ``/`` shows. Its handlers are all that a client may ask for."""
+    """What a tab on ``/`` shows. Its handlers are all that a client may ask for.
+
+    Those that change something are temporal: what is clicked while the server is away is not
+    done by surprise when it is back.
+    """
 
     loaded: bool = False
     row_count: int = 0
@@ -57,7 +61,7 @@ class HomeState(rx.State):
         await show(self, {"error": "", "running_already": ""})
         await keep_showing(self, view)
 
-    @rx.event(background=True, throttle=600)
+    @rx.event(background=True, temporal=True, throttle=600)
     async def start(self, form: dict[str, Any]) -> list[EventSpec]:
         """Start the batch that the form names; a refusal leaves the form as it is."""
         named = form.get("batch_id") if isinstance(form, dict) else None
@@ -69,13 +73,13 @@ class HomeState(rx.State):
             return [rx.set_focus(FIELD)]
         return [rx.set_value(FIELD, ""), _told_started(batch_id)]
 
-    @rx.event(background=True)
+    @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
         """Start a batch that ended before."""
         error = await acting.start(batch_id)
         return acting.refused(error) if error else _told_started(batch_id)
 
-    @rx.event(background=True)
+    @rx.event(background=True, temporal=True)
     async def stop(self, batch_id: str) -> EventSpec:
         """Stop a batch."""
         error = await acting.stop(batch_id)
