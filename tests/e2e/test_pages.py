@@ -39,7 +39,9 @@ def clean(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a test does: no error in the page, nothing asked of another host."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-    page.on("console", lambda m: _note(problems, m.type == "error", f"console: {m.text}"))
+    page.on(
+        "console", lambda m: _note(problems, m.type == "error", f"console: {m.text} {m.location}")
+    )
     page.on("request", lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"))
     yield
     if "restart" in request.node.name:
