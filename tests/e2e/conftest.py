@@ -37,13 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A copy of the project for each mode, made once, so that each builds its pages once."""
+    """A copy of the project for each use, made once, so that each builds its pages once.
+
+    Two apps that run at the same time need two: each builds into its own folder.
+    """
     copies: dict[str, Path] = {}
 
-    def copy(mode: str) -> Path:
-        if mode not in copies:
-            copies[mode] = copy_of_project(tmp_path_factory.mktemp("project") / mode)
-        return copies[mode]
+    def copy(use: str) -> Path:
+        if use not in copies:
+            copies[use] = copy_of_project(tmp_path_factory.mktemp("project") / use)
+        return copies[use]
 
     return copy
 
@@ -56,7 +59,8 @@ def new_app(
     made: list[RunningApp] = []
 
     def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
-        app = RunningApp(project_in(mode), database or tmp_path / "solo.duckdb", mode, settings)
+        folder = project_in(f"{mode}-alone")
+        app = RunningApp(folder, database or tmp_path / "solo.duckdb", mode, settings)
         made.append(app)
         return app
 
@@ -76,19 +80,19 @@ def _running(
         app.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def dev_app(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in development, one for all tests of a module."""
+    """The app in development, one for all tests."""
     yield from _running("dev", project_in, tmp_path_factory)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prod_app(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in production, one for all tests of a module."""
+    """The app in production, one for all tests."""
     yield from _running("prod", project_in, tmp_path_factory)
 
 
