@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi_offline import FastAPIOffline
 
 from solo_app.api.asking import BatchId, Service, no_unknown_query
+from solo_app.api.downloads import ANSWER, file_of
 from solo_app.api.problems import answer_with_problems, documented
 from solo_app.api.streams import stream
 from solo_app.api.values import (
@@ -30,7 +31,7 @@ from solo_app.api.values import (
     TimeQuery,
 )
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, BatchStatus, Window
+from solo_app.batches.model import MINUTE, BatchStatus, FileFormat, Window
 from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
@@ -187,6 +188,33 @@ async def minutes(
         end=window.end,
         minutes=[MinuteValue.of(minute) for minute in found],
     )
+
+
+@router.get(
+    "/batches/{batch_id:anything}/download",
+    summary="Points of a batch as a file",
+    response_class=Response,
+    responses={**ANSWER, **documented(404, 422)},
+)
+async def download(
+    batch_id: BatchId,
+    service: Service,
+    file_format: Annotated[FileFormat, Query(alias="format")] = FileFormat.CSV,
+    start: Annotated[
+        TimeQuery | None, Query(alias="from", description="default: the first point")
+    ] = None,
+    end: Annotated[
+        TimeQuery | None, Query(alias="to", description="not included; default: the last point")
+    ] = None,
+) -> Response:
+    """The points committed by now that have `from` <= `ts` < `to`, in order of seq.
+
+    CSV and JSON are made as they are read; Parquet tells its length beforehand.
+    """
+    found = await service.download(
+        batch_id, file_format, start or datetime.min, end or datetime.max
+    )
+    return file_of(found, batch_id, file_format, service.clock())
 
 
 @router.get("/batches/{batch_id:anything}", summary="One batch", responses=documented(404, 422))
