@@ -19,6 +19,9 @@ from solo_app.batches.store.database import Store
 from solo_app.config import Settings
 from solo_app.ui.console import Console, connect
 
+_LET_GO_WITHIN = 0.5
+"""Seconds that readers have to take the end of their answers once the process is told to end."""
+
 Use = Callable[[BatchService | None], None]
 
 
@@ -34,12 +37,13 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         _give_up(error)
     ticker = Ticker(service)
     ticks = asyncio.create_task(ticker.run(), name="ticker")
-    _end_streams_on_signals(service)
+    signals = _EndOnSignals(service)
     use(service)
     connect(Console(service, ticker))
     try:
         yield service
     finally:
+        signals.forget()
         connect(None)
         ticks.cancel()
         await service.close()
@@ -54,21 +58,43 @@ def _give_up(error: StoreUnavailableError) -> NoReturn:
     os._exit(1)
 
 
-def _end_streams_on_signals(service: BatchService) -> None:
-    """End every open stream as soon as the process is told to end.
+class _EndOnSignals:
+    """Ends every open answer as soon as the process is told to end, and soon the process too.
 
-    The server waits for open responses before it ends the app, and an event stream never ends
-    by itself. Its own handling of the signals goes on afterwards.
+    The server waits for open answers before it ends the app. An event stream never ends by
+    itself, and a reader that takes nothing holds the end of its answer back for ever. The
+    server's own handling of the signals goes on afterwards.
     """
-    loop = asyncio.get_running_loop()
 
-    def around(previous: object) -> Callable[[int, FrameType | None], None]:
+    def __init__(self, service: BatchService) -> None:
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._around(signal.getsignal(number)))
+
+    def forget(self) -> None:
+        """The app ends as it should: nobody is waited for any more."""
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _around(self, previous: object) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(service.end_streams)
+            self._loop.call_soon_threadsafe(self._end)
             if callable(previous):
                 previous(number, frame)
 
         return handle
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, around(signal.getsignal(number)))
+    def _end(self) -> None:
+        self._service.end_streams()
+        if self._deadline is None:
+            self._deadline = self._loop.call_later(_LET_GO_WITHIN, self._leave)
+
+    def _leave(self) -> None:
+        self._leaving = asyncio.create_task(self._leave_readers_behind(), name="leave")
+
+    async def _leave_readers_behind(self) -> None:
+        await self._service.close()
+        os._exit(0)

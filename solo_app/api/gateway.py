@@ -7,6 +7,7 @@ nothing. A request without ``Origin`` comes from no web page and is let through.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from solo_app.api.problems import nothing_to_do, problem
 
 _API_PATHS = {"tasks", "stream", "agg", "batches", "docs", "openapi.json", "static-offline-docs"}
+_ONLY_GET = re.compile(r"/stream.*|/batches/.+/download", re.DOTALL)
 
 
 class Gateway:
@@ -71,8 +73,9 @@ class Gateway:
             )
 
     async def _ask_api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # RFC 9110: HEAD is GET without the body. A stream has no end to wait for.
-        if scope["method"] == "HEAD" and not scope["path"].startswith("/stream"):
+        # RFC 9110: HEAD is GET without the body. A stream has no end to wait for, and a download
+        # would be made for nothing.
+        if scope["method"] == "HEAD" and not _ONLY_GET.fullmatch(scope["path"]):
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         await self._api(scope, receive, send)
 

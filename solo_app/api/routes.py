@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi_offline import FastAPIOffline
-from starlette.convertors import Convertor, register_url_convertor
 
+from solo_app.api.asking import BatchId, Service, no_unknown_query
+from solo_app.api.downloads import ANSWER, file_of
 from solo_app.api.problems import answer_with_problems, documented
 from solo_app.api.streams import stream
 from solo_app.api.values import (
@@ -30,63 +30,17 @@ from solo_app.api.values import (
     Tasks,
     TimeQuery,
 )
-from solo_app.batches.catalog import check_batch_id
-from solo_app.batches.errors import ServiceClosedError, WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, BatchStatus, Window
+from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.model import MINUTE, BatchStatus, FileFormat, Window
 from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
-
-
-class _Anything(Convertor[str]):
-    """Matches any text, slashes and line ends too, so that a bad id is told that it is one."""
-
-    regex = r"[\s\S]*"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("anything", _Anything())
 
 LONGEST_SPAN = timedelta(days=31)
 """How many minutes one answer may tell of."""
 
 _HIGHEST_SEQ = 2**63 - 1
 
-
-def service_of(request: Request) -> BatchService:
-    """The service, while the app runs. Raises ServiceClosedError."""
-    service: BatchService | None = getattr(request.app.state, "service", None)
-    if service is None:
-        raise ServiceClosedError
-    return service
-
-
-def no_unknown_query(request: Request) -> None:
-    """Refuse a query with a name that the route does not know: it is a slip, not a wish."""
-    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        raise RequestValidationError(
-            [
-                {"loc": ("query", name), "type": "unknown", "msg": "is not known here"}
-                for name in unknown
-            ]
-        )
-
-
-def batch_id_of(batch_id: str) -> str:
-    """The id in the address. Raises InvalidBatchIdError."""
-    check_batch_id(batch_id)
-    return batch_id
-
-
-Service = Annotated[BatchService, Depends(service_of)]
-BatchId = Annotated[str, Depends(batch_id_of)]
 After = Annotated[
     int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq")
 ]
@@ -234,6 +188,33 @@ async def minutes(
         end=window.end,
         minutes=[MinuteValue.of(minute) for minute in found],
     )
+
+
+@router.get(
+    "/batches/{batch_id:anything}/download",
+    summary="Points of a batch as a file",
+    response_class=Response,
+    responses={**ANSWER, **documented(404, 422)},
+)
+async def download(
+    batch_id: BatchId,
+    service: Service,
+    file_format: Annotated[FileFormat, Query(alias="format")] = FileFormat.CSV,
+    start: Annotated[
+        TimeQuery | None, Query(alias="from", description="default: the first point")
+    ] = None,
+    end: Annotated[
+        TimeQuery | None, Query(alias="to", description="not included; default: the last point")
+    ] = None,
+) -> Response:
+    """The points committed by now that have `from` <= `ts` < `to`, in order of seq.
+
+    CSV and JSON are made as they are read; Parquet tells its length beforehand.
+    """
+    found = await service.download(
+        batch_id, file_format, start or datetime.min, end or datetime.max
+    )
+    return file_of(found, batch_id, file_format, service.clock())
 
 
 @router.get("/batches/{batch_id:anything}", summary="One batch", responses=documented(404, 422))

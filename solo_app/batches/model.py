@@ -5,7 +5,7 @@ Times are naive UTC throughout; a minute is named by its first instant.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -145,6 +145,32 @@ class Aggregate:
     batch_id: str
     window: Window
     minute: MinuteAggregate | None
+
+
+class FileFormat(StrEnum):
+    """What points can be downloaded as; the value is the ending of the file's name too."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Points of one batch: those with ``seq <= last_seq`` and ``start <= ts < end``."""
+
+    batch_no: int
+    last_seq: int
+    start: datetime = datetime.min
+    end: datetime = datetime.max
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file piece by piece; ``size`` in bytes where it is known before the end."""
+
+    pieces: AsyncIterator[bytes]
+    size: int | None = None
 
 
 BATCH_NO = Sequence("batch_no")

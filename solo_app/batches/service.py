@@ -13,6 +13,7 @@ from solo_app.batches.errors import (
     BatchRunningError,
     ServiceClosedError,
     UnknownSourceError,
+    WindowOutOfRangeError,
 )
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import (
@@ -20,9 +21,12 @@ from solo_app.batches.model import (
     Batch,
     BatchStatus,
     Clock,
+    Download,
+    FileFormat,
     MinuteAggregate,
     Point,
     Run,
+    Selection,
     Totals,
     Window,
     to_microseconds,
@@ -95,8 +99,9 @@ class BatchService:
         await self._store.close()
 
     def end_streams(self) -> None:
-        """Let everyone who follows a batch go, and start nothing any more."""
+        """Let everyone who follows or downloads a batch go, and start nothing any more."""
         self.closing = True
+        self._store.exports.stop()
         for producer in self._producers.values():
             producer.wake()
 
@@ -287,6 +292,23 @@ class BatchService:
         """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""
         after = max(0, self.row_count(self.batch(batch_id)) - limit)
         return await self.points(batch_id, after, limit)
+
+    async def download(
+        self,
+        batch_id: str,
+        file_format: FileFormat,
+        start: datetime = datetime.min,
+        end: datetime = datetime.max,
+    ) -> Download:
+        """The points with ``start <= ts < end`` that are committed now, as a file.
+
+        Raises BatchNotFoundError, WindowOutOfRangeError, StoreUnavailableError.
+        """
+        batch = self.batch(batch_id)
+        if start >= end:
+            raise WindowOutOfRangeError("`from` must lie before `to`.")
+        chosen = Selection(batch.no, self.row_count(batch), start, end)
+        return await self._store.exports.download(file_format, chosen)
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
         """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""

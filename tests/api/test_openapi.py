@@ -24,6 +24,7 @@ CONTRACT = {
     ("/batches/{batch_id}", "get"),
     ("/batches/{batch_id}/points", "get"),
     ("/batches/{batch_id}/minutes", "get"),
+    ("/batches/{batch_id}/download", "get"),
 }
 
 
@@ -66,9 +67,14 @@ async def test_answers_are_as_described(client: httpx.AsyncClient, service: Batc
         ("get", "/batches/{batch_id}", "b"),
         ("get", "/batches/{batch_id}/points", "ended"),
         ("get", "/batches/{batch_id}/minutes", "ended"),
+        ("get", "/batches/{batch_id}/download", "ended"),
+        ("get", "/batches/{batch_id}/download", "nobody"),
+        ("get", "/batches/{batch_id}/download?format=parquet", "ended"),
+        ("get", "/batches/{batch_id}/download?format=json", "ended"),
     ]
     for method, path, batch_id in requests:
         answer = await client.request(method, path.replace("{batch_id}", batch_id))
+        path = path.partition("?")[0]
         responses = described[path][method]["responses"]
         assert str(answer.status_code) in responses, (method, path, answer.status_code)
         if answer.content:

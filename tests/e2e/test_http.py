@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
@@ -113,6 +114,27 @@ def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp
     for reader in idle:
         reader.close()
     assert app.stop() < 2
+
+
+def test_a_reader_that_takes_nothing_does_not_hold_the_end_up(new_app: NewApp) -> None:
+    app = new_app("prod", SOLO_INTERVAL="0").start()
+    httpx.post(f"{app.api}/stream/b")
+    while rows(app) < 1_000_000:  # More than the network holds for a reader.
+        time.sleep(0.1)
+    readers = []
+    for path in ("/stream/b?after=0", "/batches/b/download", "/batches/b/download?format=parquet"):
+        reader = socket.create_connection(("127.0.0.1", app.backend_port))
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert reader.recv(64).startswith(b"HTTP/1.1 200")
+        readers.append(reader)
+    assert app.stop() < 5
+    assert [path.name for path in app.database.parent.iterdir() if "download" in path.name] == []
+    with duckdb.connect(app.database, read_only=True) as connection:
+        ended = connection.execute("SELECT status FROM runs WHERE ended_at IS NOT NULL").fetchall()
+    assert ended == [("interrupted",)]
+    for reader in readers:
+        reader.close()
 
 
 def test_a_foreign_page_may_not_speak(dev_app: RunningApp, prod_app: RunningApp) -> None:

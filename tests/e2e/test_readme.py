@@ -32,6 +32,10 @@ def told_requests() -> list[tuple[list[str], str]]:
 def ask(app: RunningApp, words: list[str]) -> str:
     """Do what the curl line does; of a stream, its first three events."""
     assert words[0] == "curl"
+    if "|" in words:
+        at = words.index("|")
+        assert words[at + 1 :] == ["head", "-3"]
+        return "\n".join(ask(app, words[:at]).splitlines()[:3])
     url = words[-1].replace("http://localhost:8000", app.api)
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}

@@ -23,6 +23,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
 from solo_app.batches.store.check import advice, one_line
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
+from solo_app.batches.store.export import Exports
 from solo_app.batches.store.registry import Registry
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.exports = Exports(self._read, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -176,6 +178,7 @@ class Store:
                     "autoinstall_known_extensions": False,
                 },
             )
+            self.exports.remove_leftovers()
             self._cursor = self._root.cursor()
             self._cursor.execute(_SCHEMA)
             root = self._root

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
+from solo_app.ui.components.download import download
 from solo_app.ui.components.moment import moment
 from solo_app.ui.states.batch import BatchState, MinutesState
 
@@ -29,6 +30,7 @@ def minute_chart() -> rx.Component:
                 aria_label=strings.SPAN,
                 class_name="seg",
             ),
+            download(),
             class_name="top",
         ),
         rx.cond(

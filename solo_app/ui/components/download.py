@@ -1,0 +1,89 @@
+"""Downloading a batch's points: which format, which time; then the browser fetches and saves.
+
+The page's server has no part in it: ``assets/solo.js`` asks the API and tells how it goes.
+"""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from solo_app.batches.model import FileFormat
+from solo_app.ui import browser, strings
+from solo_app.ui.states.batch import BatchState
+
+_TIME = "download-time"
+
+
+def download() -> rx.Component:
+    """A button that opens the choice."""
+    return rx.el.details(
+        rx.el.summary(strings.DOWNLOAD, class_name="button small"),
+        rx.el.div(_formats(), _times(), _deed(), _outcome(), class_name="card panel"),
+        custom_attrs={
+            "data-batch": BatchState.shown,
+            "data-ended": BatchState.ended,
+            "data-broken": strings.DOWNLOAD_BROKEN,
+            "data-saved": strings.DOWNLOAD_SAVED,
+            "onKeyDown": browser.function("closeOnEscape"),
+        },
+        class_name="download",
+    )
+
+
+def _formats() -> rx.Component:
+    return rx.el.fieldset(
+        rx.el.legend(strings.DOWNLOAD_FORMAT),
+        *[
+            rx.el.label(
+                rx.el.input(
+                    type="radio",
+                    name="download-format",
+                    value=str(file_format),
+                    default_checked=file_format is FileFormat.CSV,
+                ),
+                strings.FILE_FORMATS[file_format],
+            )
+            for file_format in FileFormat
+        ],
+        class_name="formats",
+    )
+
+
+def _times() -> rx.Component:
+    return rx.el.div(
+        rx.el.label(strings.DOWNLOAD_TIME, html_for=_TIME),
+        rx.el.select(
+            *[
+                rx.el.option(word, value=str(minutes))
+                for minutes, word in strings.DOWNLOAD_TIMES.items()
+            ],
+            id=_TIME,
+            class_name="field",
+        ),
+    )
+
+
+def _deed() -> rx.Component:
+    return rx.el.div(
+        rx.el.button(
+            strings.DOWNLOAD,
+            type="button",
+            custom_attrs={"onClick": browser.function("download")},
+            class_name="button main",
+        ),
+        rx.el.button(
+            strings.CANCEL,
+            type="button",
+            custom_attrs={"onClick": browser.function("cancelDownload")},
+            class_name="button cancel",
+        ),
+        class_name="line",
+    )
+
+
+def _outcome() -> rx.Component:
+    """Filled by ``assets/solo.js``: how far it is, and why it did not work."""
+    return rx.fragment(
+        rx.el.p(role="status", aria_live="polite", class_name="hint"),
+        rx.el.p(role="alert", class_name="error"),
+    )

@@ -1,0 +1,268 @@
+"""Downloads: every chosen point once and in order, in each format, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import httpx
+import numpy as np
+import pytest
+
+from solo_app.batches.model import FileFormat, Point
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Numbers
+from solo_app.batches.store import export
+from tests.api.conftest import client_of
+from tests.workbench import HandClock, Script, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2012, 11, 11, 10, 10)
+FORMATS = ["csv", "parquet", "json"]
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+}
+KEYS = [3, 0.1 + 0.2, -2.5, 1e300, 5e-324, 2.0**53, -7, 1e15, 12345678.000000001]
+MANY = 25_000
+
+
+def read(kind: str, content: bytes) -> list[Point]:
+    """The points in a file, read by other hands than made it."""
+    if kind == "csv":
+        assert content.startswith(b"seq,ts,key\n")
+        rows = [
+            (int(row["seq"]), row["ts"], float(row["key"]))
+            for row in csv.DictReader(io.StringIO(content.decode()))
+        ]
+    elif kind == "json":
+        rows = [(row["seq"], row["ts"], row["data"]["key"]) for row in json.loads(content)]
+    else:
+        return read_parquet(content)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", ts) for _, ts, _ in rows)
+    return [Point(seq, datetime.fromisoformat(ts[:-1]), key) for seq, ts, key in rows]
+
+
+def read_parquet(content: bytes) -> list[Point]:
+    with duckdb.connect() as connection, tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        found = connection.from_parquet(file.name)
+        assert found.columns == ["seq", "ts", "key"]
+        assert [str(kind) for kind in found.types] == ["BIGINT", "TIMESTAMP", "DOUBLE"]
+        return [Point(*row) for row in found.fetchall()]
+
+
+def left_behind(database_folder: Path) -> list[str]:
+    return [path.name for path in database_folder.iterdir() if "download" in path.name]
+
+
+async def told(service: BatchService, script: Script, keys: list[float]) -> None:
+    """Have the batch that draws from the script produce these, one a second from 10:10:00 on."""
+    before = service.totals().row_count
+    for n, key in enumerate(keys):
+        script.say(NOON + timedelta(seconds=n), key)
+    await until(lambda: service.totals().row_count == before + len(keys))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_the_file_holds_the_stored_points(
+    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
+) -> None:
+    await service.start("sensor-a")
+    await told(service, script, KEYS)
+    clock.set("2012-11-11 10:11:10.5")
+    answer = await client.get(f"/batches/sensor-a/download?format={kind}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == MEDIA_TYPES[kind]
+    assert (
+        answer.headers["content-disposition"]
+        == f'attachment; filename="sensor-a-20121111T101110Z.{kind}"'
+    )
+    stored = await service.points("sensor-a", 0, 100)
+    assert read(kind, answer.content) == stored
+    assert [point.key for point in stored] == KEYS
+
+
+async def test_text_words_points_as_the_api_does(
+    client: httpx.AsyncClient, service: BatchService, script: Script
+) -> None:
+    await service.start("b")
+    await told(service, script, [57, 0.5])
+    assert (await client.get("/batches/b/download")).text == (
+        "seq,ts,key\n1,2012-11-11T10:10:00.000000Z,57\n2,2012-11-11T10:10:01.000000Z,0.5\n"
+    )
+    objects = (await client.get("/batches/b/download?format=json")).json()
+    assert objects == (await client.get("/batches/b/points")).json()["points"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_from_is_included_and_to_is_not(
+    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script
+) -> None:
+    await service.start("b")
+    await told(service, script, [1, 2, 3, 4, 5])
+
+    async def seqs(**times: str) -> list[int]:
+        answer = await client.get("/batches/b/download", params={"format": kind, **times})
+        assert answer.status_code == 200
+        return [point.seq for point in read(kind, answer.content)]
+
+    assert await seqs(**{"from": "2012-11-11T10:10:01Z"}) == [2, 3, 4, 5]
+    assert await seqs(to="2012-11-11T10:10:03Z") == [1, 2, 3]
+    assert await seqs(**{"from": "2012-11-11T11:10:01+01:00", "to": "2012-11-11T10:10:03"}) == [
+        2,
+        3,
+    ]
+    assert await seqs(**{"from": "2012-11-11T10:10:01.000001Z", "to": "2012-11-11T10:10:02Z"}) == []
+    assert await seqs(**{"from": "2112-11-11T10:10Z"}) == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_a_batch_without_points_gives_an_empty_file(
+    kind: str, client: httpx.AsyncClient, service: BatchService
+) -> None:
+    await service.start("b")
+    answer = await client.get(f"/batches/b/download?format={kind}")
+    assert read(kind, answer.content) == []
+
+
+async def test_what_cannot_be_downloaded(client: httpx.AsyncClient, service: BatchService) -> None:
+    await service.start("b")
+    refused = {
+        "/batches/nobody/download": 404,
+        "/batches/~/download": 422,
+        "/batches//download": 422,
+        "/batches/a/b/download": 422,
+        "/batches/b/download?format=xml": 422,
+        "/batches/b/download?format=": 422,
+        "/batches/b/download?from=yesterday": 422,
+        "/batches/b/download?to=": 422,
+        "/batches/b/download?from=2012-11-11T10:10Z&to=2012-11-11T10:10Z": 422,
+        "/batches/b/download?from=2012-11-11T10:11Z&to=2012-11-11T10:10Z": 422,
+        "/batches/b/download?after=5": 422,
+    }
+    for address, status in refused.items():
+        answer = await client.get(address)
+        assert answer.status_code == status, address
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "content-disposition" not in answer.headers
+    head = await client.head("/batches/b/download")
+    assert (head.status_code, head.headers["allow"]) == (405, "GET")
+    # A batch of that name is a batch like any other.
+    await service.start("download")
+    assert (await client.get("/batches/download")).json()["batch_id"] == "download"
+    assert (await client.head("/batches/download")).status_code == 200
+    assert (await client.get("/batches/download/download")).text == "seq,ts,key\n"
+
+
+async def many() -> AsyncIterator[Numbers]:
+    """Enough points for several slices, in blocks, so that two batches lie mingled."""
+    for start in range(0, MANY, 500):
+        yield np.arange(start, start + 500, dtype=np.float64)
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_many_points_come_complete_and_in_order(kind: str, tmp_path: Path) -> None:
+    assert MANY > 2 * export.SLICE_POINTS
+    async with (
+        open_service(tmp_path / "solo.duckdb", many=many) as service,
+        client_of(service) as client,
+    ):
+        await service.start("a", "many")
+        await service.start("b", "many")
+        await until(lambda: not service.running())
+        for batch_id in "ab":
+            answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
+            points = read(kind, answer.content)
+            assert [point.seq for point in points] == list(range(1, MANY + 1))
+            assert [point.key for point in points] == list(range(MANY))
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_what_is_produced_meanwhile_does_no_harm(
+    kind: str,
+    service: BatchService,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(export, "SLICE_POINTS", 2)
+    await service.start("b")
+    await told(service, script, [1, 2, 3, 4, 5])
+    download = await service.download("b", FileFormat(kind))
+    content = b""
+    async for piece in download.pieces:
+        content += piece
+        await told(service, script, [6])
+    assert [point.key for point in read(kind, content)] == [1, 2, 3, 4, 5]
+    assert (download.size or len(content)) == len(content)
+
+
+async def test_a_point_that_was_seen_is_in_the_file(
+    client: httpx.AsyncClient, service: BatchService, script: Script
+) -> None:
+    await service.start("b")
+    for count in range(1, 20):
+        await told(service, script, [count])
+        answer = await client.get("/batches/b/download")
+        assert len(read("csv", answer.content)) == count
+
+
+async def test_who_goes_away_leaves_no_file_behind(
+    service: BatchService, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_PIECE_BYTES", 16)
+    await service.start("b")
+    await told(service, script, [1, 2, 3])
+    never_begun = await service.download("b", FileFormat.PARQUET)
+    assert left_behind(tmp_path) == []  # Also while it is on its way.
+    begun = await service.download("b", FileFormat.PARQUET)
+    assert (await anext(begun.pieces)).startswith(b"PAR1")
+    del never_begun, begun
+    assert left_behind(tmp_path) == []
+
+
+async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    leftover = tmp_path / ".solo.duckdb.download-x7"
+    leftover.mkdir()
+    (leftover / "points.parquet").write_bytes(b"PAR1")
+    (tmp_path / ".other.download-x7").mkdir()
+    async with open_service(tmp_path / "solo.duckdb"):
+        assert left_behind(tmp_path) == [".other.download-x7"]
+
+
+async def test_a_disk_that_takes_no_file_is_told(
+    client: httpx.AsyncClient, service: BatchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.start("b")
+    monkeypatch.setattr(
+        export, "_WRITE_PARQUET", export._WRITE_PARQUET.replace("$path", "'/dev/full/x'")
+    )
+    answer = await client.get("/batches/b/download?format=parquet")
+    assert answer.status_code == 503
+    assert "was not made" in answer.json()["detail"]
+
+
+async def test_the_end_of_the_app_breaks_a_download_off(
+    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "SLICE_POINTS", 1)
+    await service.start("b")
+    await told(service, script, [1, 2, 3])
+    download = await service.download("b", FileFormat.CSV)
+    assert await anext(download.pieces) == b"seq,ts,key\n"
+    service.end_streams()
+    with pytest.raises(Exception, match="shutting down"):
+        await anext(download.pieces)

@@ -1,0 +1,150 @@
+"""The download on the page of a batch: the saved file holds what the API tells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from typing import TYPE_CHECKING
+
+import duckdb
+import httpx
+import pytest
+
+from tests.running_app import RunningApp
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Download, Locator, Page
+
+Row = tuple[int, str, float]
+
+
+@pytest.fixture(params=["dev_app", "prod_app"])
+def app(request: pytest.FixtureRequest) -> RunningApp:
+    """The app in each mode, with the ended batch ``b``."""
+    found: RunningApp = request.getfixturevalue(request.param)
+    if httpx.get(f"{found.api}/batches/b").status_code == 404:
+        httpx.post(f"{found.api}/stream/b")
+        while httpx.get(f"{found.api}/batches/b").json()["row_count"] < 8:
+            time.sleep(0.05)
+        httpx.delete(f"{found.api}/stream/b")
+    return found
+
+
+def told(app: RunningApp) -> list[Row]:
+    points = httpx.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
+    return [(p["seq"], p["ts"], p["data"]["key"]) for p in points]
+
+
+def read(download: Download) -> list[Row]:
+    path = download.path()
+    kind = download.suggested_filename.rpartition(".")[2]
+    if kind == "csv":
+        rows = csv.DictReader(path.read_text().splitlines())
+        return [(int(row["seq"]), row["ts"], float(row["key"])) for row in rows]
+    if kind == "json":
+        return [(p["seq"], p["ts"], p["data"]["key"]) for p in json.loads(path.read_text())]
+    with duckdb.connect() as connection:
+        found = connection.from_parquet(str(path)).fetchall()
+    return [(seq, ts.isoformat(timespec="microseconds") + "Z", key) for seq, ts, key in found]
+
+
+def menu_on(page: Page, address: str) -> Locator:
+    page.goto(address)
+    page.locator("summary", has_text="Download").click()
+    return page.locator("details.download")
+
+
+def saved(page: Page, menu: Locator) -> Download:
+    with page.expect_download() as caught:
+        menu.get_by_role("button", name="Download").click()
+    return caught.value
+
+
+def test_each_format_is_saved_whole(app: RunningApp, page: Page) -> None:
+    for host in ("localhost", "127.0.0.1"):
+        menu = menu_on(page, f"{app.url.replace('localhost', host)}/batch/b")
+        for word in ("CSV", "Parquet", "JSON"):
+            menu.get_by_label(word, exact=True).check()
+            download = saved(page, menu)
+            assert download.suggested_filename.startswith("b-2")
+            assert read(download) == told(app)
+            menu.get_by_text(f"Saved {download.suggested_filename}").wait_for()
+
+
+def test_the_last_minutes_of_an_ended_batch_are_those_before_its_end(
+    app: RunningApp, page: Page
+) -> None:
+    page.clock.install()
+    page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
+    menu = menu_on(page, f"{app.url}/batch/b")
+    menu.get_by_label("Time").select_option("Last 15 min")
+    assert read(saved(page, menu)) == told(app)
+
+
+def test_the_menu_is_worked_with_the_keyboard(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/batch/b")
+    summary = page.locator("summary", has_text="Download")
+    panel = page.locator("details.download .panel")
+    summary.focus()
+    page.keyboard.press("Enter")
+    panel.wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("input[name=download-format]:checked").get_attribute("value") == "parquet"
+    page.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert summary.evaluate("it => it === document.activeElement")
+    summary.click()
+    panel.wait_for()
+    page.locator("h1").click()
+    panel.wait_for(state="hidden")
+
+
+def test_a_server_that_is_away_is_told_beside_the_button(app: RunningApp, page: Page) -> None:
+    menu = menu_on(page, f"{app.url}/batch/b")
+    page.route("**/download?*", lambda route: route.abort())
+    menu.get_by_role("button", name="Download").click()
+    assert "Nothing was saved" in menu.get_by_role("alert").inner_text()
+    page.unroute("**/download?*")
+    assert read(saved(page, menu)) == told(app)
+    assert menu.get_by_role("alert").inner_text() == ""
+
+
+def test_a_refusal_is_told_in_the_servers_words(app: RunningApp, page: Page) -> None:
+    menu = menu_on(page, f"{app.url}/batch/b")
+    problem = {"detail": "The file was not made: no space."}
+    page.route("**/download?*", lambda route: route.fulfill(status=503, json=problem))
+    menu.get_by_role("button", name="Download").click()
+    menu.get_by_text("The file was not made: no space.").wait_for()
+
+
+SLOW_ANSWER = """
+() => { window.fetch = async (_, { signal }) => new Response(
+  new ReadableStream({
+    start: (out) => signal.addEventListener("abort", () => out.error(signal.reason)),
+    async pull(out) {
+      await new Promise((go) => setTimeout(go, 100));
+      if (!signal.aborted) out.enqueue(new Uint8Array(1e6));
+    },
+  }), { headers: { "Content-Disposition": 'attachment; filename="b.csv"' } }); }
+"""
+
+
+def test_a_slow_download_tells_how_far_it_is_and_can_be_cancelled(
+    app: RunningApp, page: Page
+) -> None:
+    menu = menu_on(page, f"{app.url}/batch/b")
+    page.evaluate(SLOW_ANSWER)
+    menu.get_by_role("button", name="Download").click()
+    progress = menu.get_by_role("status")
+    progress.get_by_text("MB").wait_for()
+    first = progress.inner_text()
+    page.wait_for_function(
+        "first => document.querySelector('.download [role=status]').textContent !== first",
+        arg=first,
+    )
+    assert float(progress.inner_text().split()[0]) > float(first.split()[0])
+    menu.get_by_role("button", name="Cancel").click()
+    menu.get_by_role("button", name="Download").wait_for()
+    assert (progress.inner_text(), menu.get_by_role("alert").inner_text()) == ("", "")
