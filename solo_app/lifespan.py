@@ -96,5 +96,7 @@ class _EndOnSignals:
         self._leaving = asyncio.create_task(self._leave_readers_behind(), name="leave")
 
     async def _leave_readers_behind(self) -> None:
-        await self._service.close()
-        os._exit(0)
+        try:
+            await self._service.close()
+        finally:
+            os._exit(0)
