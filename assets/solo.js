@@ -1,6 +1,8 @@
 // What is worked out in the browser: times in the viewer's zone, numbers, lines.
 // Times come as microseconds since 1970-01-01 UTC, which a JavaScript number holds exactly.
 
+import { useEffect, useState } from "react";
+
 const DASH = "–";
 const THIN = "\u202f";
 
@@ -13,13 +15,30 @@ const DAY_OF_YEAR = format({ day: "numeric", month: "short", year: "numeric" });
 const date = (us) => new Date(us / 1000);
 const isNone = (value) => value === null || value === undefined;
 
+// The function, remembering its last answer: pages ask again and again for the same.
+function lately(compute) {
+  let asked = [];
+  let answer;
+  return (...args) => {
+    if (asked.length !== args.length || args.some((arg, i) => arg !== asked[i])) {
+      answer = compute(...args);
+      asked = args;
+    }
+    return answer;
+  };
+}
+
+// Making one takes far longer than using it.
+const NUMBERS = [0, 1, 2].map(
+  (digits) =>
+    new Intl.NumberFormat("en-US", {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    }),
+);
+
 export function number(value, digits = 0) {
-  if (isNone(value)) return DASH;
-  const shown = value.toLocaleString("en-US", {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-  return shown.replaceAll(",", THIN);
+  return isNone(value) ? DASH : NUMBERS[digits].format(value).replaceAll(",", THIN);
 }
 
 // As short as it can be told: whole numbers whole, others with six digits that count.
@@ -84,11 +103,11 @@ export function spark(keys) {
 }
 
 // The newest points of the newest run; of those before it while it has none.
-export function series(lastSeq, times, keys, runFirstSeq) {
+export const series = lately((lastSeq, times, keys, runFirstSeq) => {
   const run = runFirstSeq - (lastSeq - times.length + 1);
   const from = run > 0 && run < times.length ? run : 0;
   return times.slice(from).map((t, i) => ({ t, key: keys[from + i] }));
-}
+});
 
 export const end = (points, index) => points.at(index)?.t;
 
@@ -109,7 +128,7 @@ export function newest(lastSeq, times, keys, count) {
 }
 
 // Every minute of the window, also those without points.
-export function hour(minutes, from, to) {
+export const hour = lately((minutes, from, to) => {
   const known = new Map(minutes.map((minute) => [minute[0], minute]));
   const shown = [];
   for (let t = from; t < to; t += 60e6) {
@@ -117,10 +136,20 @@ export function hour(minutes, from, to) {
     shown.push({ t, average, range: average === null ? null : [low, high] });
   }
   return shown;
-}
+});
 
 export const told = (value) =>
   Array.isArray(value) ? value.map(key).join(" to ") : key(value);
+
+// What can wait is drawn once the rest of the page is there, and never holds it up.
+export function Later({ children }) {
+  const [isTime, setIsTime] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsTime(true));
+    return () => clearTimeout(timer);
+  }, []);
+  return isTime ? children : null;
+}
 
 // The second click of a double click hits whatever the first one moved there: it does nothing.
 if (typeof document !== "undefined") {
