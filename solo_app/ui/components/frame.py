@@ -15,7 +15,7 @@ from solo_app.ui.components.theme_choice import theme_choice
 def page(*children: Any, where: Any = None, state: Any = None) -> rx.Component:
     """A page: the bar, then what ``state`` has to tell about the app, then the children."""
     return rx.el.div(
-        rx.el.a("Skip to the content", href="#main", class_name="skip"),
+        link("Skip to the content", to="#main", reload_document=True, class_name="skip"),
         bar(where),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
