@@ -12,7 +12,7 @@ import pytest
 from tests.running_app import RunningApp
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 BATCH = "sensor-a"
 PATHS = ["/", f"/batch/{BATCH}"]
@@ -52,9 +52,26 @@ def app(prod_app: RunningApp) -> RunningApp:
 def load(browser: Browser, app: RunningApp, path: str) -> Load:
     """Load a page and watch it for some ticks."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    seen, asked = Load(), {}
-    network = context.new_cdp_session(page)
+    page, seen = context.new_page(), Load()
+    note_network(page, seen)
+    page.on("request", lambda request: seen.strangers.append(request.url))
+    page.on("websocket", lambda socket: seen.strangers.append(socket.url))
+    page.add_init_script(_OBSERVE)
+    page.goto(app.url + path)
+    page.locator(".slot .value, .latest").first.wait_for()
+    page.wait_for_timeout(1500)
+    paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    seen.first_content = page.evaluate(paint)
+    seen.longest_task = page.evaluate("Math.max(0, ...window.tasks)")
+    seen.strangers = [url for url in seen.strangers if urlsplit(url).hostname != "localhost"]
+    context.close()
+    return seen
+
+
+def note_network(page: Page, seen: Load) -> None:
+    """Note what comes over the network, in bytes as transferred."""
+    network = page.context.new_cdp_session(page)
+    asked: dict[str, str] = {}
 
     def answered(event: dict[str, Any]) -> None:
         answer = event["response"]
@@ -69,18 +86,6 @@ def load(browser: Browser, app: RunningApp, path: str) -> Load:
     network.on("Network.responseReceived", answered)
     network.on("Network.loadingFinished", finished)
     network.send("Network.enable")
-    page.on("request", lambda request: seen.strangers.append(request.url))
-    page.on("websocket", lambda socket: seen.strangers.append(socket.url))
-    page.add_init_script(_OBSERVE)
-    page.goto(app.url + path)
-    page.locator(".slot .value, .latest").first.wait_for()
-    page.wait_for_timeout(1500)
-    paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-    seen.first_content = page.evaluate(paint)
-    seen.longest_task = page.evaluate("Math.max(0, ...window.tasks)")
-    seen.strangers = [url for url in seen.strangers if urlsplit(url).hostname != "localhost"]
-    context.close()
-    return seen
 
 
 @pytest.mark.parametrize("path", PATHS)
