@@ -1,6 +1,7 @@
 // What is worked out in the browser: times in the viewer's zone, numbers, lines.
 // Times come as microseconds since 1970-01-01 UTC, which a JavaScript number holds exactly.
 
+import { useEffect, useState } from "react";
 import { getBackendURL } from "$/utils/state";
 
 const DASH = "–";
@@ -15,13 +16,30 @@ const DAY_OF_YEAR = format({ day: "numeric", month: "short", year: "numeric" });
 const date = (us) => new Date(us / 1000);
 const isNone = (value) => value === null || value === undefined;
 
+// The function, remembering its last answer: pages ask again and again for the same.
+function lately(compute) {
+  let asked = [];
+  let answer;
+  return (...args) => {
+    if (asked.length !== args.length || args.some((arg, i) => arg !== asked[i])) {
+      answer = compute(...args);
+      asked = args;
+    }
+    return answer;
+  };
+}
+
+// Making one takes far longer than using it.
+const NUMBERS = [0, 1, 2].map(
+  (digits) =>
+    new Intl.NumberFormat("en-US", {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    }),
+);
+
 export function number(value, digits = 0) {
-  if (isNone(value)) return DASH;
-  const shown = value.toLocaleString("en-US", {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-  return shown.replaceAll(",", THIN);
+  return isNone(value) ? DASH : NUMBERS[digits].format(value).replaceAll(",", THIN);
 }
 
 // As short as it can be told: whole numbers whole, others with six digits that count.
@@ -93,13 +111,13 @@ export function spark(keys) {
 
 // The newest points of the newest run; of those before it while it has none.
 // They stand where their times are, or evenly when they came faster than clocks tell apart.
-export function series(lastSeq, times, keys, runFirstSeq) {
+export const series = lately((lastSeq, times, keys, runFirstSeq) => {
   const run = runFirstSeq - (lastSeq - times.length + 1);
   const from = run > 0 && run < times.length ? run : 0;
   const count = times.length - from;
   const byTime = times.at(-1) - times[from] >= 1000 * count;
   return times.slice(from).map((t, i) => ({ x: byTime ? t : i, t, key: keys[from + i] }));
-}
+});
 
 export const end = (points, index) => points.at(index)?.t;
 
@@ -130,22 +148,10 @@ export function newest(lastSeq, times, keys, count, paused) {
   return held;
 }
 
-// The last answer is kept: the charts draw again only what is another array.
-function remembered(work) {
-  let asked = [];
-  let answer;
-  return (...args) => {
-    if (args.length !== asked.length || args.some((arg, i) => arg !== asked[i])) {
-      asked = args;
-      answer = work(...args);
-    }
-    return answer;
-  };
-}
 
 // The minutes as a chart takes them: where one is missing, so that line and band end with the
 // minute before, and a minute alone is as wide as a minute.
-export const byMinute = remembered((minutes) => {
+export const byMinute = lately((minutes) => {
   const shown = [];
   minutes.forEach(([t, average, low, high], i) => {
     const range = [low, high];
@@ -281,6 +287,16 @@ if (typeof document !== "undefined") {
     const menu = document.querySelector("details.download[open]");
     if (menu && !menu.contains(press.target)) menu.open = false;
   });
+}
+
+// What can wait is drawn once the rest of the page is there, and never holds it up.
+export function Later({ children }) {
+  const [isTime, setIsTime] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsTime(true));
+    return () => clearTimeout(timer);
+  }, []);
+  return isTime ? children : null;
 }
 
 // The second click of a double click hits whatever the first one moved there: it does nothing.

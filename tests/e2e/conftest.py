@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browsers import QUIET, find_browser
 from tests.running_app import RunningApp, copy_of_project
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-_QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,18 +84,20 @@ def prod_app(
     yield from _running("prod", project_in, tmp_path_factory)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium or Chrome of the system (or the one that CHROMIUM names)."""
+    """A Chromium or Chrome of the system (or the one that CHROMIUM names).
+
+    One for each module: its event loop runs until it is closed, and some tests run their own.
+    """
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="browser tests need requirements-dev.txt"
     )
-    named = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else []
-    found = next(filter(None, map(shutil.which, [*named, *_BROWSERS])), None)
+    found = find_browser()
     if found is None:
         pytest.skip("browser tests need a Chromium or Chrome; none was found")
     with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=_QUIET)
+        launched = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield launched
         launched.close()
 

@@ -9,6 +9,16 @@ import reflex as rx
 from solo_app.ui import browser
 
 
+class _Later(rx.Component):
+    library = "$/public/solo.js"
+    tag = "Later"
+
+
+def later(*children: rx.Component) -> rx.Component:
+    """What is drawn once the rest of the page stands: two charts at once would hold it up."""
+    return _Later.create(*children)
+
+
 def x_axis(data_key: str, **more: Any) -> rx.Component:
     """Time, without ticks: its two ends are told below the chart."""
     options = {"type_": "number", "domain": ["dataMin", "dataMax"], **more}

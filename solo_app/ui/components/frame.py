@@ -19,7 +19,7 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
     """
     return rx.el.div(
         browser.function("showIcon").call(status).to(str),
-        rx.el.a("Skip to the content", href="#main", class_name="skip"),
+        link("Skip to the content", to="#main", reload_document=True, class_name="skip"),
         bar(where),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),

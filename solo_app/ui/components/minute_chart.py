@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import browser, strings
-from solo_app.ui.components.chart import tooltip, x_axis, y_axis
+from solo_app.ui.components.chart import later, tooltip, x_axis, y_axis
 from solo_app.ui.components.download import download
 from solo_app.ui.components.moment import moment
 from solo_app.ui.states.batch import BatchState, MinutesState
@@ -35,7 +35,7 @@ def minute_chart() -> rx.Component:
         ),
         rx.cond(
             MinutesState.minutes.length() > 0,
-            rx.fragment(_chart(), _table()),
+            rx.el.div(later(_chart(), _table()), class_name="minutes"),
             rx.el.p(strings.NO_MINUTES, class_name="nothing"),
         ),
         aria_label=strings.BY_MINUTE,

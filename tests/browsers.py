@@ -1,0 +1,24 @@
+"""The browser of the system that tests and pictures use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+
+
+def find_browser() -> str | None:
+    """The path of a Chromium or Chrome, that which CHROMIUM names before all others."""
+    named = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else []
+    return next(filter(None, map(shutil.which, [*named, *_NAMES])), None)
