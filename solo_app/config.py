@@ -22,7 +22,12 @@ class SettingsError(Exception):
 
 
 def _a_file(path: Path) -> Path:
-    if not path.name or path.is_dir():
+    try:
+        fits = path.name and (path.is_file() or not path.exists())
+    except OSError:  # A name too long for any file.
+        fits = False
+    # ":memory:" is DuckDB's word for no file at all.
+    if not fits or path.name == ":memory:":
         raise ValueError
     return path
 
@@ -66,7 +71,7 @@ class Settings(BaseSettings):
     frontend_port: Port = Field(
         3000,
         validation_alias="REFLEX_FRONTEND_PORT",
-        description="the port of the pages in development",
+        description="the port of the pages in development; leave it unset in production",
         json_schema_extra={"allowed": "a whole number from 1 to 65535"},
     )
 
@@ -92,7 +97,8 @@ def _complaint(variable: object, value: object) -> str:
         if field.validation_alias == variable:
             extra = field.json_schema_extra
             assert isinstance(extra, dict)
-            return f"{variable}={value} is not allowed: it must be {extra['allowed']}."
+            shown = " ".join(str(value).split())[:80]
+            return f"{variable}={shown} is not allowed: it must be {extra['allowed']}."
     raise AssertionError(variable)
 
 

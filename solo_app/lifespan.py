@@ -22,6 +22,8 @@ from solo_app.ui.console import Console, connect
 _LET_GO_WITHIN = 0.5
 """Seconds that readers have to take the end of their answers once the process is told to end."""
 
+_LOOK_FOR_PARENT_EVERY = 0.5
+
 Use = Callable[[BatchService | None], None]
 
 
@@ -38,6 +40,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     ticker = Ticker(service)
     ticks = asyncio.create_task(ticker.run(), name="ticker")
     signals = _EndOnSignals(service)
+    orphanhood = asyncio.create_task(_end_with(os.getppid()), name="orphanhood")
     use(service)
     connect(Console(service, ticker))
     try:
@@ -46,6 +49,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         signals.forget()
         connect(None)
         ticks.cancel()
+        orphanhood.cancel()
         await service.close()
         use(None)
 
@@ -56,6 +60,13 @@ def _give_up(error: StoreUnavailableError) -> NoReturn:
     sys.stderr.flush()
     os.kill(os.getppid(), signal.SIGTERM)  # The server would start another worker for ever.
     os._exit(1)
+
+
+async def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone: nobody else would."""
+    while os.getppid() == parent:  # noqa: ASYNC110 (no event tells of it)
+        await asyncio.sleep(_LOOK_FOR_PARENT_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _EndOnSignals:

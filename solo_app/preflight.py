@@ -31,11 +31,18 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
     if _checked or not options_read or "run" not in argv or multiprocessing.parent_process():
         return
     _checked = True
-    if not _is_on("REFLEX_FRONTEND_ONLY"):
+    has_backend = not _is_on("REFLEX_FRONTEND_ONLY")
+    has_own_frontend = os.environ["REFLEX_ENV_MODE"] == "dev" and not _is_on("REFLEX_BACKEND_ONLY")
+    if has_backend and has_own_frontend and settings.backend_port == settings.frontend_port:
+        raise SettingsError(
+            f"Pages and API cannot share port {settings.backend_port} in development; "
+            "choose another with REFLEX_FRONTEND_PORT or REFLEX_BACKEND_PORT."
+        )
+    if has_own_frontend:
+        _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
+    if has_backend:
         _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
         _check_database(settings.database)
-    if os.environ["REFLEX_ENV_MODE"] == "dev" and not _is_on("REFLEX_BACKEND_ONLY"):
-        _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
 
 
 def _is_on(variable: str) -> bool:

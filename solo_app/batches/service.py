@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from solo_app.batches.errors import (
     BatchLimitReachedError,
     BatchRunningError,
     ServiceClosedError,
+    StoreUnavailableError,
     UnknownSourceError,
     WindowOutOfRangeError,
 )
@@ -38,9 +40,12 @@ from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
 from solo_app.batches.store.database import Store
 
+logger = logging.getLogger(__name__)
+
 BATCH_LIMIT = 5
 """How many batches may run at once."""
 
+_ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1, 2)
 _CLOSE_WITHIN = 1.2
 
 
@@ -76,6 +81,7 @@ class BatchService:
             await self._store.minutes_since(self._rollup.complete_since)
         ).items():
             self._rollup.add(batch_no, parts)
+        await self._store.on_writer(self._store.registry.end_forgotten_runs)
         for batch in await self._store.on_writer(self._store.registry.load):
             self._catalog.keep(await self._interrupted(batch) if batch.is_running else batch)
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
@@ -199,13 +205,25 @@ class BatchService:
         )
         batch = replace(producer.batch, run=run)
         try:
-            await self._store.on_writer(self._store.registry.end_run, batch)
+            await self._record_end(batch)
         finally:
             # Even when its end could not be recorded, nobody holds the slot any more.
             self._ingest.close_buffer(batch.no)
             del self._producers[batch.batch_id], self._by_no[batch.no]
             self._catalog.keep(batch)
             producer.end(batch)
+
+    async def _record_end(self, batch: Batch) -> None:
+        """Record how a run ended; a disk that refuses is asked again for some seconds."""
+        for pause in _ASK_AGAIN_AFTER:
+            try:
+                await self._store.on_writer(self._store.registry.end_run, batch)
+            except StoreUnavailableError as error:
+                logger.warning("The end of %s is not recorded yet: %s", batch.batch_id, error)
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._store.on_writer(self._store.registry.end_run, batch)
 
     # -- asking -----------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import BatchStatus, Window
+from solo_app.batches.model import Batch, BatchStatus, Window
+from solo_app.batches.sources import random
 from solo_app.batches.store.check import check
 from solo_app.batches.store.database import Store
 from tests.running_app import PROJECT
@@ -181,3 +182,94 @@ async def test_the_log_is_folded_in_after_many_commits(
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
+
+
+async def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "solo.duckdb"
+    async with open_service(file, flood=random(0)) as service:
+        await service.start("b", "flood")
+        await until(lambda: service.totals().row_count > 200_000)
+    os.truncate(file, file.stat().st_size // 2)
+    assert "cut short" in refusal(file)
+
+
+def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) -> None:
+    for table in ("points(a INTEGER)", "batches(x INTEGER)"):
+        file = tmp_path / f"{table[:6]}.duckdb"
+        with duckdb.connect(file) as connection:
+            connection.execute(f"CREATE TABLE {table}")
+        before = file.read_bytes()
+        assert "another program's" in refusal(file)
+        assert file.read_bytes() == before
+
+
+def test_a_file_that_another_process_only_reads_is_in_use(tmp_path: Path) -> None:
+    file = tmp_path / "solo.duckdb"
+    duckdb.connect(file).close()
+    reader = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(1); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", reader, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert "in use by another process" in refusal(file)
+        process.kill()
+
+
+def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    check(tmp_path / "a" / "b" / "solo.duckdb")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_end_that_could_not_be_recorded_counts_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solo_app.batches.service._ASK_AGAIN_AFTER", ())
+    file = tmp_path / "solo.duckdb"
+    async with open_service(file) as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count >= 5)
+
+        def refuse(*_: object) -> None:
+            raise StoreUnavailableError("no room")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(service._store.registry, "end_run", refuse)
+            with pytest.raises(StoreUnavailableError):
+                await service.stop("b")
+        first = service.batch("b").run
+        await service.start("b")
+        await until(lambda: service.totals().row_count >= (first.last_seq or 0) + 5)
+        with monkeypatch.context() as broken:
+            broken.setattr(service._store.registry, "end_run", refuse)
+            with pytest.raises(StoreUnavailableError):
+                await service.stop("b")
+        known = service.totals().row_count
+    async with open_service(file) as service:
+        runs = await service.runs("b")
+        assert service.totals().row_count == known == runs[0].last_seq
+        assert [run.status for run in runs] == [BatchStatus.INTERRUPTED] * 2
+        assert (runs[1].last_seq, runs[0].first_seq) == (first.last_seq, (first.last_seq or 0) + 1)
+
+
+async def test_a_refused_end_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        end_run, tries = service._store.registry.end_run, []
+
+        def refuse_once(batch: Batch) -> None:
+            tries.append(batch)
+            if len(tries) == 1:
+                raise StoreUnavailableError("no room")
+            end_run(batch)
+
+        monkeypatch.setattr(service._store.registry, "end_run", refuse_once)
+        assert (await service.stop("b")).status is BatchStatus.STOPPED
+        assert len(tries) == 2
+        assert (await service.runs("b"))[0].status is BatchStatus.STOPPED

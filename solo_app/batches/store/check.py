@@ -2,21 +2,93 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    import duckdb
+
+TABLES = {
+    "batches": {"no", "batch_id", "created_at"},
+    "runs": {
+        "batch_no",
+        "number",
+        "source",
+        "status",
+        "reason",
+        "started_at",
+        "ended_at",
+        "first_seq",
+        "last_seq",
+    },
+    "points": {"batch_no", "seq", "ts", "key"},
+    "minutes": {"batch_no", "minute", "count", "sum", "min", "max"},
+}
+"""The tables of a database of this project, and their columns."""
+
+
+def check(path: Path) -> None:
+    """See whether a database could be opened there, and leave everything as it is.
+
+    Raises StoreUnavailableError.
+    """
+    import duckdb
+
+    try:
+        with _folder_of(path):
+            if path.exists():
+                _check_nobody_has(path)
+                with duckdb.connect(path, read_only=True) as connection:
+                    check_content(path, connection)
+            may = os.access(path.parent, os.W_OK) and (
+                not path.exists() or os.access(path, os.W_OK)
+            )
+    except (duckdb.Error, OSError) as error:
+        raise StoreUnavailableError(advice(path, error)) from error
+    if not may:
+        raise StoreUnavailableError(advice(path, PermissionError()))
+
+
+def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a file that is cut short, or that holds another program's tables of our names.
+
+    Raises StoreUnavailableError.
+    """
+    (size,) = connection.execute(
+        "SELECT coalesce(max(block_size * used_blocks), 0) FROM pragma_database_size()"
+    ).fetchall()[0]
+    if path.stat().st_size < size:
+        raise StoreUnavailableError(
+            f"The database {path} is cut short: {path.stat().st_size} of at least {size} bytes "
+            "are there. Put a good copy in its place, or choose another file with SOLO_DATABASE."
+        )
+    columns = connection.execute(
+        "SELECT table_name, list(column_name) FROM duckdb_columns() "
+        "WHERE NOT internal AND database_name = current_database() GROUP BY table_name"
+    ).fetchall()
+    for table, found in columns:
+        if table in TABLES and set(found) != TABLES[table]:
+            raise StoreUnavailableError(
+                f"The database {path} is another program's: its table {table} is not of this "
+                "kind. Nothing in it was changed; choose another file with SOLO_DATABASE."
+            )
 
 
 def advice(path: Path, error: Exception) -> str:
     """One line for a person: what is wrong with the database file and what to do about it."""
     text = one_line(error)
-    if "Could not set lock" in text or "Conflicting lock" in text:
+    if isinstance(error, BlockingIOError) or "Could not set lock" in text:
         return (
             f"The database {path} is in use by another process{_holder(text)}; "
             "stop that one, or choose another file with SOLO_DATABASE."
         )
-    folder = path.parent
     if isinstance(error, PermissionError) or "Permission denied" in text:
         return (
             f"The database {path} may not be written; give this user the right to write it "
@@ -24,7 +96,7 @@ def advice(path: Path, error: Exception) -> str:
         )
     if isinstance(error, OSError):
         return (
-            f"The folder {folder} cannot be used ({error.strerror}); "
+            f"The folder {path.parent} cannot be used ({error.strerror}); "
             "choose another file with SOLO_DATABASE."
         )
     return (
@@ -44,19 +116,30 @@ def _holder(text: str) -> str:
     return f" (process {pid})" if pid.isdigit() else ""
 
 
-def check(path: Path) -> None:
-    """See whether a database could be opened there, without changing anything in it.
+def _check_nobody_has(path: Path) -> None:
+    """Raise BlockingIOError when any process has the file open as a database.
 
-    Makes the folder when it is missing. Raises StoreUnavailableError.
+    DuckDB locks its file as a whole; to read only, it lets other readers in.
     """
     import duckdb
 
+    duckdb.connect(path, read_only=True).close()  # Names the process when somebody writes.
+    with path.open("rb+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _folder_of(path: Path) -> Iterator[None]:
+    """See that the folder of a file is there or could be made; what is made is taken away."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    made: list[Path] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            duckdb.connect(path, read_only=True).close()
-        writable = os.access(path if path.exists() else path.parent, os.W_OK)
-    except (duckdb.Error, OSError) as error:
-        raise StoreUnavailableError(advice(path, error)) from error
-    if not writable:
-        raise StoreUnavailableError(advice(path, PermissionError()))
+        for folder in reversed(missing):
+            folder.mkdir()
+            made.append(folder)
+        if not path.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        yield
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()

@@ -19,9 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
-from solo_app.batches.store.check import advice, one_line
+from solo_app.batches.store.check import advice, check_content, one_line
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
 from solo_app.batches.store.registry import Registry
@@ -96,8 +98,15 @@ class Store:
         return self._registry
 
     async def on_writer(self, call: Callable[..., T], *args: object) -> T:
-        """Run a call on the writer thread, after all writes handed over before it."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
+        """Run a call on the writer thread, after all writes handed over before it.
+
+        Raises StoreUnavailableError when the database refuses what the call does.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
+        except SQLAlchemyError as error:
+            reason = one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+            raise StoreUnavailableError(f"The database refused it: {reason}") from error
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
@@ -180,12 +189,16 @@ class Store:
             )
             self.exports.remove_leftovers()
             self._cursor = self._root.cursor()
+            check_content(self.path, self._cursor)
             self._cursor.execute(_SCHEMA)
             root = self._root
             self._registry = Registry(lambda: ConnectionWrapper(root.cursor()))
             self._registry.create_tables()
             self._fold_the_rest()
-        except (duckdb.Error, OSError) as error:
+        except StoreUnavailableError:
+            self._close()
+            raise
+        except (duckdb.Error, OSError, SQLAlchemyError) as error:
             self._close()
             raise StoreUnavailableError(advice(self.path, error)) from error
 
@@ -202,7 +215,7 @@ class Store:
         """
         assert self._cursor
         return self._cursor.execute(
-            "SELECT r.batch_no, 1 + coalesce((SELECT sum(m.count) FROM minutes m"
+            "SELECT DISTINCT r.batch_no, 1 + coalesce((SELECT sum(m.count) FROM minutes m"
             " WHERE m.batch_no = r.batch_no), 0)::BIGINT FROM runs r WHERE r.ended_at IS NULL"
         ).fetchall()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import create_engine, func
+from sqlalchemy.orm import aliased
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateSequence, CreateTable
 from sqlmodel import Session, SQLModel, col, select
@@ -76,6 +77,22 @@ class Registry:
             )
             session.commit()
             return batch
+
+    def end_forgotten_runs(self) -> None:
+        """End what was left open before a later run: its end could not be recorded then."""
+        later = aliased(RunRow)
+        query = select(RunRow, func.min(later.started_at), func.min(later.first_seq)).where(
+            col(RunRow.ended_at).is_(None),
+            col(later.batch_no) == col(RunRow.batch_no),
+            col(later.number) == col(RunRow.number) + 1,
+        )
+        with Session(self._engine) as session:
+            for row, next_start, next_seq in session.exec(query.group_by(*RunRow.__table__.c)):  # type: ignore[attr-defined]
+                row.status = BatchStatus.INTERRUPTED
+                row.ended_at = next_start
+                row.last_seq = next_seq - 1
+                session.add(row)
+            session.commit()
 
     def end_run(self, batch: Batch) -> None:
         """Record how the latest run of a batch ended."""
