@@ -88,7 +88,7 @@ class RunningApp:
         """Start it and wait until API and pages answer."""
         process = self.launch()
         deadline = time.monotonic() + within
-        while not (self._answers(f"{self.api}/tasks") and self._answers(f"{self.url}/")):
+        while not (self.answers(f"{self.api}/tasks") and self.answers(f"{self.url}/")):
             assert process.poll() is None, f"ended with {process.returncode}:\n{self.output()}"
             assert time.monotonic() < deadline, f"does not answer:\n{self.output()}"
             time.sleep(0.1)
@@ -126,7 +126,8 @@ class RunningApp:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     @staticmethod
-    def _answers(url: str) -> bool:
+    def answers(url: str) -> bool:
+        """Whether somebody answers there, and well."""
         try:
             return httpx.get(url, timeout=5).status_code == 200
         except httpx.TransportError:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo_app.api.problems import nothing_to_do, problem
 
+_PAGE_OF_A_BATCH = re.compile(r"/batch/[^/]+")
 _API_PATHS = {"tasks", "stream", "agg", "batches", "docs", "openapi.json", "static-offline-docs"}
 _ONLY_GET = re.compile(r"/stream.*|/batches/.+/download", re.DOTALL)
 
@@ -52,10 +53,10 @@ class Gateway:
     def _refusal(self, headers: Headers) -> str | None:
         if "*" in self._origins:
             return None
-        origin = headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        if not self._origins.issuperset(headers.getlist("origin")):
             return "Only this app's own pages may speak to it; this request comes from elsewhere."
-        if urlsplit(f"//{headers.get('host', '')}").hostname not in self._hosts:
+        hosts = [_host_name(host) for host in headers.getlist("host")]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
             return "This app does not answer to that host name."
         return None
 
@@ -68,6 +69,9 @@ class Gateway:
         if path.split("/")[1] in _API_PATHS or (path == "/" and not page_at_root):
             await self._ask_api(scope, receive, send)
         else:
+            if wants_page and _PAGE_OF_A_BATCH.fullmatch(path):
+                # Whatever the id: the same page, which says of an odd one that it is none.
+                scope = {**scope, "path": "/batch/any", "raw_path": b"/batch/any"}
             await self._pages(
                 scope, receive, send if wants_page else _ErrorsAsProblems(scope, send)
             )
@@ -106,6 +110,13 @@ class _ErrorsAsProblems:
         )
         body = b"" if method == "HEAD" else response.body
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _with_vary(send: Send) -> Send:

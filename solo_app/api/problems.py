@@ -66,6 +66,13 @@ def problem(
     )
 
 
+class LimitProblem(Problem):
+    """A start that was refused for want of a slot; ``running`` names the batches that hold one."""
+
+    limit: int
+    running: list[str]
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may answer with these problems."""
     schema = Problem.model_json_schema()
@@ -76,6 +83,14 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+LIMIT_REACHED: dict[int | str, dict[str, Any]] = {
+    429: {
+        "description": "Every slot is taken",
+        "content": {MEDIA_TYPE: {"schema": LimitProblem.model_json_schema()}},
+    }
+}
 
 
 def answer_with_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
@@ -104,6 +119,9 @@ async def _validation_error(_: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = error.detail
+    if error.status_code == 400:
+        # The only 400 of the framework: a body that its parser gave up on.
+        return problem(422, "The body cannot be read as JSON.", code="invalid-request")
     if detail == HTTPStatus(error.status_code).phrase:
         detail = nothing_to_do(request.method, request.url.path, error.status_code)
     headers = dict(error.headers or {})

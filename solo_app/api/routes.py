@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from solo_app.api.asking import BatchId, Service, no_unknown_query
 from solo_app.api.downloads import ANSWER, file_of
-from solo_app.api.problems import answer_with_problems, documented
+from solo_app.api.problems import LIMIT_REACHED, answer_with_problems, documented
 from solo_app.api.streams import stream
 from solo_app.api.values import (
     AggregateValue,
@@ -36,6 +36,7 @@ from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
 
+_LOCATION = {"Location": {"description": "where it is told of", "schema": {"type": "string"}}}
 LONGEST_SPAN = timedelta(days=31)
 """How many minutes one answer may tell of."""
 
@@ -72,7 +73,7 @@ async def tasks(service: Service) -> Tasks:
     "/stream/{batch_id:anything}",
     status_code=201,
     summary="Start a batch",
-    responses=documented(409, 422, 429),
+    responses={201: {"headers": _LOCATION}, **documented(409, 422), **LIMIT_REACHED},
 )
 async def start(
     batch_id: BatchId, service: Service, response: Response, body: StartRequest | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +24,9 @@ def number(value: float) -> int | float:
 
 def read_time(text: object) -> datetime:
     """ISO 8601 with an offset, ``Z`` or none (then UTC), as naive UTC. Raises ValueError."""
+    if isinstance(text, str):
+        # A plus that was not escaped in the address arrives as a space.
+        text = re.sub(r"(T[\d:.]+) (\d\d:?\d\d)$", r"\1+\2", text)
     try:
         moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
         if moment.tzinfo is not None:

@@ -53,7 +53,7 @@ START_AGAIN = "Start again"
 LATEST = "Latest data.key"
 NO_POINTS_YET = "No points yet."
 LAST_WHOLE_MINUTE = "Last whole minute"
-AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest, highest"
+AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest to highest"
 BY_MINUTE = "By minute"
 SPANS = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
 """How many minutes may be shown."""

@@ -20,7 +20,12 @@ OWN = "http://localhost:8000"
 
 async def pages(scope: Scope, receive: Receive, send: Send) -> None:
     """Stands where Reflex's server stands: it has one page and one file."""
-    known = {"/": "the page", "/batch/b": "the page", "/assets/app.js": "the file"}
+    known = {
+        "/": "the page",
+        "/batch/any": "the page",
+        "/batch/b": "the page",
+        "/assets/app.js": "the file",
+    }
     text = known.get(scope["path"])
     await PlainTextResponse(text or "Not Found", 200 if text else 404)(scope, receive, send)
 

@@ -48,6 +48,7 @@ async def test_bodies_that_are_no_request(client: httpx.AsyncClient, service: Ba
     as_json = {"Content-Type": "application/json"}
     for content, headers in [
         (b'{"source": ', as_json),
+        (b"[" * 100_000, as_json),
         (b"hello", as_json),
         (b"\xff\xfe", as_json),
         (b"[]", as_json),

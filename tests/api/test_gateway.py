@@ -36,7 +36,7 @@ async def test_the_own_origin_and_none_are_let_through(client: httpx.AsyncClient
 
 
 async def test_a_foreign_name_that_points_here_gains_nothing(client: httpx.AsyncClient) -> None:
-    for host in ("evil.example:8000", "evil.example", ""):
+    for host in ("evil.example:8000", "evil.example", "", "[", "[::1", "[abc]"):
         assert (await client.get("/tasks", headers={"Host": host})).status_code == 403
     for host in ("localhost:8000", "127.0.0.1:8000", "localhost"):
         assert (await client.get("/tasks", headers={"Host": host})).status_code == 200
@@ -119,3 +119,16 @@ async def test_head_is_get_without_the_body(client: httpx.AsyncClient) -> None:
         assert head.headers["content-length"] == get.headers["content-length"]
     assert (await client.head("/batches/x")).status_code == 404
     assert (await client.head("/stream/x")).status_code == 405
+
+
+async def test_what_is_said_twice_is_not_believed(client: httpx.AsyncClient) -> None:
+    twice = [("Origin", OWN), ("Origin", "http://evil.example")]
+    assert (await client.post("/stream/b", headers=twice)).status_code == 403
+    twice = [("Host", "localhost"), ("Host", "evil.example")]
+    assert (await client.get("/tasks", headers=twice)).status_code == 403
+
+
+async def test_any_id_in_the_address_leads_to_the_page(production: httpx.AsyncClient) -> None:
+    for odd in ("%0a", "a%0Ab", "%00", "..%20", "%3Cb%3E", "x" * 200):
+        answer = await production.get(f"/batch/{odd}", headers={"Accept": BROWSER})
+        assert answer.text == "the page", odd

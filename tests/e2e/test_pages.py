@@ -150,6 +150,22 @@ def test_a_double_click_starts_one_run_and_no_error(page: Page, app: RunningApp)
     assert len(runs) == 1
 
 
+def test_two_names_typed_one_after_the_other_both_start(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    field = page.get_by_label("New batch")
+    field.click()
+    page.keyboard.type("first-of-two")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("second-of-two")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("and-a-third")
+    for name in ("first-of-two", "second-of-two"):
+        expect(page.locator(".slot").filter(has_text=name)).to_be_visible()
+    expect(field).to_have_value("and-a-third")
+
+
 def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     field = page.get_by_label("New batch")

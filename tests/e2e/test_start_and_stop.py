@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +123,39 @@ def test_it_ends_within_two_seconds_with_open_pages(
         tab.close()
 
 
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_request_that_was_never_finished_does_not_hold_the_end_up(
+    new_app: NewApp, mode: str
+) -> None:
+    app = new_app(mode).start()
+    httpx.post(f"{app.api}/stream/b")
+    followed(app, "b")
+    unfinished = []
+    for text in (b"GET /tasks HTT", b"POST /stream/c HTTP/1.1\r\nHost: localhost\r\n"):
+        unfinished.append(socket.create_connection(("127.0.0.1", app.backend_port)))
+        unfinished[-1].sendall(text + b"Content-Length: 100\r\n\r\n{" * text.endswith(b"\n"))
+    assert app.stop() < 2
+    for connection in unfinished:
+        connection.close()
+    with duckdb.connect(app.database) as kept:
+        status = kept.execute("SELECT status, ended_at IS NULL FROM runs").fetchall()
+    assert status == [("interrupted", False)]
+
+
+def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> None:
+    app = new_app("prod").start()
+    httpx.post(f"{app.api}/stream/b")
+    assert app.process
+    os.kill(app.process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while app.answers(f"{app.api}/tasks"):
+        assert time.monotonic() < deadline, "the server lives on"
+        time.sleep(0.05)
+    app.kill()
+    app.start()
+    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+
+
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
     app = new_app("dev", SOLO_INTERVAL="0.02").start()
     httpx.post(f"{app.api}/stream/b")
@@ -161,11 +196,14 @@ def test_kill_9_loses_no_point_that_a_reader_saw(new_app: NewApp) -> None:
 
 def refused(app: RunningApp, within: float = 30) -> str:
     """The one line with which a start is refused; fails when it is not."""
+    before = list(app.database.parent.glob("solo.duckdb*"))
     process = app.launch()
     assert process.wait(within) != 0
     output = app.output()
     assert "Traceback" not in output
     (line,) = [line for line in output.splitlines() if "SOLO cannot start" in line]
+    assert output.rstrip().endswith(line)
+    assert list(app.database.parent.glob("solo.duckdb*")) == before
     return line
 
 
@@ -206,6 +244,12 @@ def test_a_database_that_another_process_holds_is_told(
         line = refused(new_app(mode))
         assert "in use by another process" in line
         assert held.execute("SELECT answer FROM mine").fetchall() == [(42,)]
+
+
+def test_one_port_for_both_in_development_is_told(new_app: NewApp) -> None:
+    app = new_app("dev")
+    app.frontend_port = app.backend_port
+    assert f"cannot share port {app.backend_port}" in refused(app)
 
 
 def test_a_busy_frontend_port_is_told(new_app: NewApp) -> None:

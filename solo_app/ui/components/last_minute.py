@@ -30,7 +30,7 @@ def last_minute() -> rx.Component:
                 strings.LOWEST_HIGHEST,
                 rx.cond(
                     minute.count > 0,
-                    rx.fragment(browser.key(minute.lowest), ", ", browser.key(minute.highest)),
+                    rx.fragment(browser.key(minute.lowest), " to ", browser.key(minute.highest)),
                     browser.key(minute.lowest),
                 ),
             ),

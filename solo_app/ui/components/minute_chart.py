@@ -114,6 +114,6 @@ def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
         rx.el.td(moment(minute[0], browser.when(minute[0]))),
         rx.el.td(browser.number(minute[1], 2), class_name="n"),
-        rx.el.td(browser.key(minute[2]), ", ", browser.key(minute[3]), class_name="n"),
+        rx.el.td(browser.key(minute[2]), " to ", browser.key(minute[3]), class_name="n"),
         rx.el.td(browser.number(minute[4]), class_name="n"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import reflex as rx
@@ -19,6 +20,8 @@ FIELD = "batch-id"
 """The id of the field that names a new batch."""
 
 _LONGEST_SEARCH = 64
+_AT_ONCE = 0.6
+"""Seconds within which the same name again is a double click."""
 
 
 class HomeState(rx.State):
@@ -48,6 +51,7 @@ class HomeState(rx.State):
     running_already: str = ""
     slowed_to: float = 0.0
     trouble: str = ""
+    _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
     async def live(self) -> None:
@@ -61,17 +65,21 @@ class HomeState(rx.State):
         await show(self, {"error": "", "running_already": ""})
         await keep_showing(self, view)
 
-    @rx.event(background=True, temporal=True, throttle=600)
+    @rx.event(background=True, temporal=True)
     async def start(self, form: dict[str, Any]) -> list[EventSpec]:
         """Start the batch that the form names; a refusal leaves the form as it is."""
         named = form.get("batch_id") if isinstance(form, dict) else None
         batch_id = named.strip() if isinstance(named, str) else ""
+        async with self:
+            repeated = self._is_repeated(batch_id)
+        if repeated:
+            return []
         error = await acting.start(batch_id)
         already = batch_id if isinstance(error, BatchRunningError) else ""
         await show(self, {"error": str(error or ""), "running_already": already})
         if error:
             return [rx.set_focus(FIELD)]
-        return [rx.set_value(FIELD, ""), _told_started(batch_id)]
+        return [_cleared(batch_id), _told_started(batch_id)]
 
     @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
@@ -108,6 +116,13 @@ class HomeState(rx.State):
             self.page_no = page
             self._turn()
 
+    def _is_repeated(self, batch_id: str) -> bool:
+        """Whether this is the second half of a double click: the same name, at once again."""
+        now = time.monotonic()
+        last_id, last_at = self._submitted
+        self._submitted = (batch_id, now)
+        return batch_id == last_id and now - last_at < _AT_ONCE
+
     def _choice(self) -> Choice:
         return Choice(self.search, self.which, self.page_no)
 
@@ -123,6 +138,14 @@ def told_stopped(batch_id: str) -> EventSpec:
     """A toast that says so and offers to start it again."""
     text = strings.stopped(batch_id)
     return acting.told(text, strings.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
+
+
+def _cleared(batch_id: str) -> EventSpec:
+    """Empty the field, unless something else was typed meanwhile. The id is a checked one."""
+    return rx.call_script(
+        f"for (const f of document.querySelectorAll('#{FIELD}'))"
+        f" if (f.value.trim() === '{batch_id}') f.value = ''"
+    )
 
 
 def _told_started(batch_id: str) -> EventSpec:

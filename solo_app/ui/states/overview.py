@@ -99,8 +99,7 @@ class Overview:
         end = whole_minute(at)
         minutes = self._service.recent_minutes(batch, Window(end - _LINE, end))
         averages = {minute.minute: round(minute.average, 2) for minute in minutes}
-        first = min(averages, default=end)
-        return [averages.get(first + n * MINUTE) for n in range((end - first) // MINUTE)]
+        return [averages.get(end - _LINE + n * MINUTE) for n in range(_LINE // MINUTE)]
 
     def _free_name(self) -> str:
         if self._named_at != self._service.revision:
