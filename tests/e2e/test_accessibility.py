@@ -146,10 +146,11 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
 ) -> None:
     visit(page, console, "/")
     frame = ["Skip to the content", "SOLO, all batches", "Theme: as the system has it"]
-    form = ["New batch", "Start", "Search batches", "All", "Running", "Ended"]
+    offer = page.get_by_role("button", name="Take the name").get_attribute("aria-label")
+    form = ["New batch", "Start", offer, "Search batches", "All", "Running", "Ended"]
     running = [task["batch_id"] for task in httpx.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
-    assert tabbed(page, 3 + 5 + 6 + 10) == [*frame, *running, *form, *rows]
+    assert tabbed(page, 3 + 5 + 7 + 10) == [*frame, *running, *form, *rows]
     visit(page, console, f"/batch/{RUNNING[0]}")
     assert tabbed(page, 4) == [*frame, "Stop"]
 

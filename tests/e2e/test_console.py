@@ -22,10 +22,15 @@ expect = pytest.importorskip(
 @pytest.fixture
 def app(prod_app: RunningApp) -> Iterator[RunningApp]:
     """The app in production with one running batch."""
+    stop_all(prod_app)
     httpx.post(f"{prod_app.api}/stream/live").raise_for_status()
     yield prod_app
-    for task in httpx.get(f"{prod_app.api}/tasks").json()["tasks"]:
-        httpx.delete(f"{prod_app.api}/stream/{task['batch_id']}").raise_for_status()
+    stop_all(prod_app)
+
+
+def stop_all(app: RunningApp) -> None:
+    for task in httpx.get(f"{app.api}/tasks").json()["tasks"]:
+        httpx.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
 
 
 def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: Page) -> None:

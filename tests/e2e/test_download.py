@@ -105,7 +105,7 @@ def test_a_server_that_is_away_is_told_beside_the_button(app: RunningApp, page: 
     menu = menu_on(page, f"{app.url}/batch/b")
     page.route("**/download?*", lambda route: route.abort())
     menu.get_by_role("button", name="Download").click()
-    assert "Nothing was saved" in menu.get_by_role("alert").inner_text()
+    menu.get_by_role("alert").filter(has_text="Nothing was saved").wait_for()
     page.unroute("**/download?*")
     assert read(saved(page, menu)) == told(app)
     assert menu.get_by_role("alert").inner_text() == ""

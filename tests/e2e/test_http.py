@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -58,19 +57,6 @@ def test_fifty_posts_at_once_start_exactly_five_or_one(
     stop_all(app)
 
 
-def test_a_comment_comes_at_least_every_fifteen_seconds(dev_app: RunningApp) -> None:
-    httpx.post(f"{dev_app.api}/stream/quiet")
-    began, comments = time.monotonic(), [0.0]
-    with httpx.stream("GET", f"{dev_app.api}/stream/quiet", timeout=20) as answer:
-        for line in answer.iter_lines():
-            if line.startswith(":"):
-                comments.append(time.monotonic() - began)
-                if len(comments) == 2:
-                    break
-    assert all(later - earlier <= 15 for earlier, later in pairwise(comments))
-    stop_all(dev_app)
-
-
 def memory_of(app: RunningApp) -> int:
     """Bytes that all processes of the app hold."""
     assert app.process
@@ -98,7 +84,7 @@ def produced_in(app: RunningApp, seconds: float) -> int:
 def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp) -> None:
     app = new_app("prod", SOLO_INTERVAL="0.002").start()
     httpx.post(f"{app.api}/stream/b")
-    alone = produced_in(app, 3)
+    alone = produced_in(app, 2)
     idle = []
     for _ in range(50):
         reader = socket.socket()
@@ -106,9 +92,9 @@ def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp
         reader.connect(("127.0.0.1", app.backend_port))
         reader.sendall(b"GET /stream/b?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         idle.append(reader)
-    produced_in(app, 2)  # They are answered, and what the network holds for them fills up.
+    produced_in(app, 1)  # They are answered, and what the network holds for them fills up.
     before = memory_of(app)
-    together = produced_in(app, 6) / 2
+    together = produced_in(app, 4) / 2
     assert together > 0.8 * alone
     assert memory_of(app) - before < 30_000_000
     for reader in idle:

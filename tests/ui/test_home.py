@@ -100,7 +100,10 @@ async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
         sent = len(tabs.deltas["tab"])
         for _ in range(3):
             await tabs.ticker.next()
-        assert len(tabs.deltas["tab"]) == sent
+        for delta in tabs.deltas["tab"][sent:]:
+            (changed,) = delta.values()
+            assert {name.split("_rx_state_")[0] for name in changed} == {"throughput"}
+        sent = len(tabs.deltas["tab"])
         await tabs.service.start("b")
         await until(lambda: state.running == 1)
         for delta in tabs.deltas["tab"][sent:]:
