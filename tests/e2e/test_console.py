@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,12 +21,14 @@ expect = pytest.importorskip(
 
 
 @pytest.fixture
-def app(prod_app: RunningApp) -> Iterator[RunningApp]:
-    """The app in production with one running batch."""
-    stop_all(prod_app)
-    httpx.post(f"{prod_app.api}/stream/live").raise_for_status()
-    yield prod_app
-    stop_all(prod_app)
+def app(request: pytest.FixtureRequest) -> Iterator[RunningApp]:
+    """The app with one running batch: in production, or as SOLO_TEST_PAGES=dev says."""
+    mode = os.environ.get("SOLO_TEST_PAGES", "prod")
+    running: RunningApp = request.getfixturevalue(f"{mode}_app")
+    stop_all(running)
+    httpx.post(f"{running.api}/stream/live").raise_for_status()
+    yield running
+    stop_all(running)
 
 
 def stop_all(app: RunningApp) -> None:
