@@ -92,8 +92,9 @@ def rows(app: RunningApp) -> int:
 
 def wait_for_ticks(app: RunningApp) -> None:
     """Wait until so many points were made that every page must have been told of some."""
-    row_count = rows(app)
+    row_count, deadline = rows(app), time.monotonic() + 30
     while rows(app) < row_count + 8:
+        assert time.monotonic() < deadline, "nothing is produced"
         time.sleep(0.05)
 
 
@@ -298,6 +299,7 @@ def test_nothing_is_left_behind_when_the_tabs_are_closed(page: Page, app: Runnin
         expect(tab.locator(".live.now")).to_be_visible()
         tab.goto(f"{app.url}/batch/left")
         tab.go_back()
+        expect(tab.locator(".live.now")).to_be_visible()
         tab.close()
     wait_for_ticks(app)
     sent_in_vain = app.output().count("disconnected client")
