@@ -100,7 +100,7 @@ async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
 
 
 async def test_a_database_in_use_is_told_with_the_process_that_holds_it(tmp_path: Path) -> None:
-    database = tmp_path / "solo.duckdb"
+    database = tmp_path / ("a-long-name-" * 15) / "solo.duckdb"
     async with open_service(database):
         line = told_by_the_program(database)
     assert re.search(rf"in use by another process \(process {os.getpid()}\)", line)

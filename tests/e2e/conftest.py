@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
+BESIDE = {"test_accessibility", "test_download"}
+"""The files whose tests look at no clock: they run beside the others, on an app of their own."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked as end to end."""
+    """Everything in this folder is marked as end to end, in two groups that run side by side."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            item.add_marker(
+                pytest.mark.xdist_group("beside" if item.path.stem in BESIDE else "e2e")
+            )
 
 
 @pytest.fixture(scope="session")

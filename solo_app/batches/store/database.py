@@ -176,6 +176,7 @@ class Store:
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not self.path.exists()
             self._root = duckdb.connect(
                 self.path,
                 config={
@@ -189,7 +190,8 @@ class Store:
             )
             self.exports.remove_leftovers()
             self._cursor = self._root.cursor()
-            check_content(self.path, self._cursor)
+            if not is_new:
+                check_content(self.path, self._cursor)
             self._cursor.execute(_SCHEMA)
             root = self._root
             self._registry = Registry(lambda: ConnectionWrapper(root.cursor()))
