@@ -1,7 +1,7 @@
 // What is worked out in the browser: times in the viewer's zone, numbers, lines.
 // Times come as microseconds since 1970-01-01 UTC, which a JavaScript number holds exactly.
 
-import { useEffect, useState } from "react";
+import { createElement, useEffect, useState } from "react";
 import { getBackendURL } from "$/utils/state";
 
 const DASH = "–";
@@ -186,8 +186,24 @@ export function awaySince(isAway) {
   return since === null ? "" : CLOCK.format(since);
 }
 
-// "/" and "n" lead to the field that names a new batch, from wherever nothing is being typed.
+// "/" and "n" lead to the field that names a new batch, from wherever nothing is being typed;
+// unless somebody who speaks to the computer, say, has switched that off.
+const KEYS = "solo-keys";
+const keysAreOff = () => localStorage.getItem(KEYS) === "off";
+
+export function KeysChoice({ children }) {
+  const [isOff, setIsOff] = useState(false);
+  useEffect(() => setIsOff(keysAreOff()), []);
+  const choose = (change) => {
+    localStorage.setItem(KEYS, change.target.checked ? "on" : "off");
+    setIsOff(keysAreOff());
+  };
+  const box = createElement("input", { type: "checkbox", checked: !isOff, onChange: choose });
+  return createElement("label", { className: "keys" }, box, children);
+}
+
 function toTheField(press) {
+  if (keysAreOff()) return;
   const typing = press.target.closest?.("input, textarea, select, [contenteditable]");
   const field = document.querySelector("form.new input");
   if (!field || typing || press.ctrlKey || press.metaKey || press.altKey) return;
@@ -207,6 +223,11 @@ export const closeOnEscape = (press) => {
   if (press.key !== "Escape" || !menu.open) return;
   menu.open = false;
   menu.querySelector("summary").focus();
+};
+
+export const closeOnLeaving = (leave) => {
+  const menu = leave.currentTarget;
+  if (leave.relatedTarget && !menu.contains(leave.relatedTarget)) menu.open = false;
 };
 
 export const cancelDownload = (click) => underWay.get(click.currentTarget.closest("details"))?.abort();
@@ -239,13 +260,19 @@ function swap(menu, busy) {
   if (focused) menu.querySelector(here).focus();
 }
 
-// The last minutes of a batch that ended are those before its end.
+// The last minutes of a batch that ended are those before its end. Two times that somebody
+// enters are of the viewer's zone; what is left empty is no limit.
 function fileAddress(menu) {
   const { batch, ended } = menu.dataset;
   const query = new URLSearchParams({ format: menu.querySelector("input:checked").value });
   const minutes = Number(menu.querySelector("select").value);
   const end = ended ? Number(ended) : Date.now() * 1000;
   if (minutes > 0) query.set("from", iso(end - minutes * 60e6));
+  if (minutes < 0) {
+    for (const { name, value } of menu.querySelectorAll("input[type=datetime-local]")) {
+      if (value) query.set(name, new Date(value).toISOString());
+    }
+  }
   return new URL(`/batches/${batch}/download?${query}`, getBackendURL());
 }
 

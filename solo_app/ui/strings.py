@@ -8,8 +8,8 @@ DESCRIPTION = "A live console for background data batches."
 LIVE = "live"
 CONNECTING = "connecting"
 AWAY = "no server"
-AWAY_SINCE = "The server does not answer. What you see is of "
-AWAY_GOES_ON = ", and buttons do nothing; the page goes on by itself."
+AWAY_SINCE = "The server has not answered since "
+AWAY_GOES_ON = ". Until it does, buttons do nothing; then the page goes on by itself."
 WAITING_FOR_DISK = "New points wait to be written: "
 SLOWED = "Many are looking just now: this page is updated every "
 BROKEN = "That did not work"
@@ -26,6 +26,7 @@ START_A_BATCH = "Start a batch"
 NEW_BATCH = "New batch"
 NEW_BATCH_EXAMPLE = "for example sensor-a"
 NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens. Free: "
+KEYS = "Keys ", "/", " and ", "n", " lead to this field"
 START = "Start"
 OPEN_IT = "Open it"
 OPEN = "Open"
@@ -68,7 +69,12 @@ DOWNLOAD = "Download"
 DOWNLOAD_FORMAT = "Format"
 FILE_FORMATS = {"csv": "CSV", "parquet": "Parquet", "json": "JSON"}
 DOWNLOAD_TIME = "Time"
-DOWNLOAD_TIMES = {0: "Everything", **{m: f"Last {word}" for m, word in SPANS.items()}}
+DOWNLOAD_TIMES = {
+    0: "Everything",
+    **{m: f"Last {word}" for m, word in SPANS.items()},
+    -1: "Between two times",
+}
+DOWNLOAD_BETWEEN = {"from": "From", "to": "To, not included"}
 DOWNLOAD_SAVED = "Saved"
 DOWNLOAD_BROKEN = "The server does not answer, or broke off. Nothing was saved; try again."
 CANCEL = "Cancel"

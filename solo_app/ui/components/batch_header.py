@@ -20,6 +20,7 @@ def batch_header() -> rx.Component:
                 (BatchState.reason != "") & (BatchState.status == "failed"),
                 rx.el.p(BatchState.reason, class_name="reason"),
             ),
+            _told_status(),
             class_name="name",
         ),
         rx.el.div(_button(), start_error(), class_name="deed"),
@@ -35,14 +36,23 @@ def start_error() -> rx.Component:
 
 
 def _button() -> rx.Component:
-    return rx.cond(
-        BatchState.status == "running",
-        rx.el.button(
-            strings.STOP, type="button", on_click=BatchState.stop, class_name="button stop"
-        ),
-        rx.el.button(
-            strings.START_AGAIN, type="button", on_click=BatchState.start, class_name="button main"
-        ),
+    """One button for both, so that whoever pressed it by key has not lost it then."""
+    is_running = BatchState.status == "running"
+    return rx.el.button(
+        rx.cond(is_running, strings.STOP, strings.START_AGAIN),
+        type="button",
+        on_click=rx.cond(is_running, BatchState.stop, BatchState.start),
+        class_name=rx.cond(is_running, "button stop", "button main"),
+    )
+
+
+def _told_status() -> rx.Component:
+    """How the batch stands, said aloud when that changes; by itself, for facts change often."""
+    return rx.el.p(
+        rx.match(BatchState.status, *strings.STATUS.items(), ""),
+        rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),
+        role="status",
+        class_name="unseen",
     )
 
 

@@ -18,13 +18,14 @@ def download() -> rx.Component:
     """A button that opens the choice."""
     return rx.el.details(
         rx.el.summary(strings.DOWNLOAD, class_name="button small"),
-        rx.el.div(_formats(), _times(), _deed(), _outcome(), class_name="card panel"),
+        rx.el.div(_formats(), _times(), _between(), _deed(), _outcome(), class_name="card panel"),
         custom_attrs={
             "data-batch": BatchState.shown,
             "data-ended": BatchState.ended,
             "data-broken": strings.DOWNLOAD_BROKEN,
             "data-saved": strings.DOWNLOAD_SAVED,
             "onKeyDown": browser.function("closeOnEscape"),
+            "onBlur": browser.function("closeOnLeaving"),
         },
         class_name="download",
     )
@@ -60,6 +61,22 @@ def _times() -> rx.Component:
             id=_TIME,
             class_name="field",
         ),
+    )
+
+
+def _between() -> rx.Component:
+    """Two times of somebody's own; the stylesheet shows them when they are asked for."""
+    return rx.el.div(
+        *[
+            rx.el.label(
+                word,
+                rx.el.input(
+                    type="datetime-local", name=name, custom_attrs={"step": 1}, class_name="field"
+                ),
+            )
+            for name, word in strings.DOWNLOAD_BETWEEN.items()
+        ],
+        class_name="between",
     )
 
 

@@ -27,8 +27,16 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
             id="main",
             class_name="main",
         ),
+        # Fetched while the server is there: without it a link must still lead somewhere.
+        *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="wrap",
     )
+
+
+class _Preload(rx.Component):
+    library = "react-router"
+    tag = "PrefetchPageLinks"
+    page: rx.Var[str]
 
 
 def bar(where: Any = None) -> rx.Component:

@@ -26,6 +26,7 @@ def new_batch() -> rx.Component:
                 spell_check=False,
                 enter_key_hint="go",
                 max_length=200,
+                custom_attrs={"aria-keyshortcuts": "/ n"},
                 aria_invalid=HomeState.error != "",
                 aria_describedby=_ERROR,
                 class_name="field",
@@ -38,9 +39,21 @@ def new_batch() -> rx.Component:
             id=_ERROR,
             class_name="hint",
         ),
+        _keys(),
         on_submit=HomeState.start,
         class_name="new",
     )
+
+
+class _KeysChoice(rx.Component):
+    library = "$/public/solo.js"
+    tag = "KeysChoice"
+
+
+def _keys() -> rx.Component:
+    """The switch of the single keys, which also says that there are any."""
+    before, slash, between, letter, after = strings.KEYS
+    return _KeysChoice.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
 
 
 def _hint() -> rx.Component:

@@ -44,7 +44,6 @@ def _pause() -> rx.Component:
         rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
         type="button",
         on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
-        aria_pressed=BatchState.paused,
         class_name="button small again",
     )
 

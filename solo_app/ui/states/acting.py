@@ -11,6 +11,13 @@ from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import SoloError
 from solo_app.ui.console import console
 
+_LONG = 10_000
+"""Milliseconds that a toast with ways on stays."""
+
+
+Way = tuple[str, Any]
+"""The label of a button in a toast, and what it does."""
+
 
 async def start(batch_id: object) -> SoloError | None:
     """Start a batch; the reason when it is refused."""
@@ -30,9 +37,11 @@ async def stop(batch_id: object) -> SoloError | None:
     return None
 
 
-def told(text: str, label: str, then: Any) -> EventSpec:
-    """A toast that says what was done, with a way on."""
-    return rx.toast.success(text, action={"label": label, "on_click": then})
+def told(text: str, back: Way, on: Way | None = None) -> EventSpec:
+    """A toast that says what was done, long enough for its ways back and on to be taken."""
+    ways = {"cancel": back, "action": on} if on else {"action": back}
+    buttons = {kind: {"label": label, "on_click": then} for kind, (label, then) in ways.items()}
+    return rx.toast.success(text, duration=_LONG, **buttons)
 
 
 def refused(error: SoloError) -> EventSpec:

@@ -11,7 +11,7 @@ from solo_app.batches.live import Snapshot
 from solo_app.ui import strings
 from solo_app.ui.console import console
 from solo_app.ui.states import acting
-from solo_app.ui.states.home import told_stopped
+from solo_app.ui.states.home import told_started, told_stopped
 from solo_app.ui.states.showing import View, conditions, keep_showing, show, show_in
 from solo_app.ui.states.watch import Minute, RunRow, Watch
 
@@ -80,10 +80,12 @@ class BatchState(rx.State):
         return None if error else [rx.redirect("/"), told_stopped(batch_id)]
 
     @rx.event(background=True, temporal=True, throttle=600)
-    async def start(self) -> None:
+    async def start(self) -> EventSpec | None:
         """Start the batch, for the first time or again."""
-        error = await acting.start(self._batch_id())
+        batch_id = self._batch_id()
+        error = await acting.start(batch_id)
         await show(self, {"error": str(error or "")})
+        return None if error else told_started(batch_id)
 
     @rx.event
     def show_span(self, minutes: int) -> None:

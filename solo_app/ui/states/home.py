@@ -79,13 +79,13 @@ class HomeState(rx.State):
         await show(self, {"error": str(error or ""), "running_already": already})
         if error:
             return [rx.set_focus(FIELD)]
-        return [_cleared(batch_id), _told_started(batch_id)]
+        return [_cleared(batch_id), told_started(batch_id, _open(batch_id))]
 
     @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
         """Start a batch that ended before."""
         error = await acting.start(batch_id)
-        return acting.refused(error) if error else _told_started(batch_id)
+        return acting.refused(error) if error else told_started(batch_id, _open(batch_id))
 
     @rx.event(background=True, temporal=True)
     async def stop(self, batch_id: str) -> EventSpec:
@@ -134,10 +134,20 @@ class HomeState(rx.State):
             setattr(self, name, value)
 
 
+def told_started(batch_id: str, way_on: acting.Way | None = None) -> EventSpec:
+    """A toast that says so and offers to stop it, and a way on."""
+    back = (strings.STOP, HomeState.stop(batch_id))  # type: ignore[misc]
+    return acting.told(strings.started(batch_id), back, way_on)
+
+
 def told_stopped(batch_id: str) -> EventSpec:
     """A toast that says so and offers to start it again."""
-    text = strings.stopped(batch_id)
-    return acting.told(text, strings.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
+    again = HomeState.start_again(batch_id)  # type: ignore[misc]
+    return acting.told(strings.stopped(batch_id), (strings.START_AGAIN, again))
+
+
+def _open(batch_id: str) -> acting.Way:
+    return strings.OPEN, rx.redirect(f"/batch/{batch_id}")
 
 
 def _cleared(batch_id: str) -> EventSpec:
@@ -146,8 +156,3 @@ def _cleared(batch_id: str) -> EventSpec:
         f"for (const f of document.querySelectorAll('#{FIELD}'))"
         f" if (f.value.trim() === '{batch_id}') f.value = ''"
     )
-
-
-def _told_started(batch_id: str) -> EventSpec:
-    text = strings.started(batch_id)
-    return acting.told(text, strings.OPEN, rx.redirect(f"/batch/{batch_id}"))
