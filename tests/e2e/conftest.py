@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 BESIDE = {"test_accessibility", "test_download"}
-"""The files whose tests look at no clock: they run beside the others, on an app of their own."""
+"""The files whose tests look at no clock: they run beside the others, as what is in development."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,9 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(
-                pytest.mark.xdist_group("beside" if item.path.stem in BESIDE else "e2e")
-            )
+            is_beside = item.path.stem in BESIDE or "dev" in item.keywords
+            item.add_marker(pytest.mark.xdist_group("beside" if is_beside else "e2e"))
+
+
+@pytest.fixture(params=[pytest.param("prod"), pytest.param("dev", marks=pytest.mark.dev)])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Both modes, one after the other."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

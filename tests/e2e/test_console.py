@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -21,9 +20,8 @@ expect = pytest.importorskip(
 
 
 @pytest.fixture
-def app(request: pytest.FixtureRequest) -> Iterator[RunningApp]:
-    """The app with one running batch: in production, or as SOLO_TEST_PAGES=dev says."""
-    mode = os.environ.get("SOLO_TEST_PAGES", "prod")
+def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
+    """The app with one running batch."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
     stop_all(running)
     httpx.post(f"{running.api}/stream/live").raise_for_status()
@@ -47,6 +45,59 @@ def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: 
         expect(field).to_have_value("")
     page.keyboard.type("n/n")
     expect(field).to_have_value("n/n")
+
+
+def test_the_keys_can_be_switched_off_and_stay_so(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/")
+    switch = page.get_by_role("checkbox", name="lead to this field")
+    switch.uncheck()
+    page.reload()
+    expect(page.get_by_text("1 of 5")).to_be_visible()
+    expect(switch).not_to_be_checked()
+    page.locator("h1").click()
+    page.keyboard.press("n")
+    expect(page.get_by_label("New batch")).not_to_be_focused()
+    switch.check()
+    page.locator("h1").click()
+    page.keyboard.press("n")
+    expect(page.get_by_label("New batch")).to_be_focused()
+
+
+def test_a_start_can_be_taken_back_and_a_stop_too(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/")
+    expect(page.get_by_text("1 of 5")).to_be_visible()
+    page.get_by_label("New batch").fill("back")
+    page.keyboard.press("Enter")
+    toast = page.locator("[data-sonner-toast]")
+    toast.filter(has_text="Started back").get_by_role("button", name="Stop").click()
+    toast.filter(has_text="Stopped back").get_by_role("button", name="Start again").click()
+    expect(toast.filter(has_text="Started back").last).to_be_visible()
+    expect(page.get_by_role("button", name="Stop: back")).to_be_visible()
+    httpx.delete(f"{app.api}/stream/back")
+
+
+def test_the_one_button_of_a_batch_keeps_the_focus(app: RunningApp, page: Page) -> None:
+    httpx.delete(f"{app.api}/stream/live")
+    page.goto(f"{app.url}/batch/live")
+    page.get_by_role("button", name="Start again").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("main").get_by_role("button", name="Stop")).to_be_focused()
+    toast = page.locator("[data-sonner-toast]").filter(has_text="Started live")
+    expect(toast.get_by_role("button", name="Stop")).to_be_visible()
+
+
+def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/")
+    expect(page.get_by_text("1 of 5")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.evaluate("window.same = true")
+    app.stop()
+    expect(page.get_by_text("The server has not answered since")).to_be_visible()
+    page.locator("table.batches").get_by_role("link", name="live").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("live")
+    assert page.evaluate("window.same")
+    app.start()
+    expect(page.locator(".standing .pill")).to_have_text("Interrupted", timeout=10_000)
 
 
 def test_a_free_name_is_offered_and_taken_with_one_click(app: RunningApp, page: Page) -> None:

@@ -82,6 +82,38 @@ def test_the_last_minutes_of_an_ended_batch_are_those_before_its_end(
     assert read(saved(page, menu)) == told(app)
 
 
+def test_the_points_between_two_times_are_those_the_person_names(
+    app: RunningApp, page: Page
+) -> None:
+    httpx.post(f"{app.api}/stream/b")
+    while len(told(app)) < 20 or told(app)[-1][1][:19] == told(app)[-8][1][:19]:
+        time.sleep(0.05)
+    httpx.delete(f"{app.api}/stream/b")
+    last_second = told(app)[-1][1][:19]
+    shown = page.evaluate(
+        "utc => { const t = new Date(utc + 'Z'); t.setMinutes(t.getMinutes() -"
+        " t.getTimezoneOffset()); return t.toISOString().slice(0, 19); }",
+        last_second,
+    )
+    menu = menu_on(page, f"{app.url}/batch/b")
+    menu.get_by_label("To, not included").wait_for(state="hidden")
+    menu.get_by_label("Time").select_option("Between two times")
+    menu.get_by_label("To, not included").fill(shown)
+    before = [row for row in told(app) if row[1] < last_second]
+    assert before
+    assert read(saved(page, menu)) == before
+    menu.get_by_label("To, not included").fill("")
+    menu.get_by_label("From").fill(shown)
+    assert read(saved(page, menu)) == [row for row in told(app) if row[1] >= last_second]
+
+
+def test_the_menu_closes_when_the_focus_goes_on(app: RunningApp, page: Page) -> None:
+    menu = menu_on(page, f"{app.url}/batch/b")
+    menu.get_by_role("button", name="Download").focus()
+    page.keyboard.press("Tab")
+    menu.locator(".panel").wait_for(state="hidden")
+
+
 def test_the_menu_is_worked_with_the_keyboard(app: RunningApp, page: Page) -> None:
     page.goto(f"{app.url}/batch/b")
     summary = page.locator("summary", has_text="Download")

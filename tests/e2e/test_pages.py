@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -23,15 +22,14 @@ if TYPE_CHECKING:
 LIVE = 2_000
 """Milliseconds within which a page must show what changed; it should take a quarter of them."""
 
-MODE = os.environ.get("SOLO_TEST_PAGES", "prod")
 RULE = "beginning with a letter or digit"
 FULL = "5 batches are running already; stop one to start another."
 
 
 @pytest.fixture
-def app(request: pytest.FixtureRequest) -> Iterator[RunningApp]:
-    """The app, with all slots free: in production, or as SOLO_TEST_PAGES=dev says."""
-    running: RunningApp = request.getfixturevalue(f"{MODE}_app")
+def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
+    """The app, with all slots free."""
+    running: RunningApp = request.getfixturevalue(f"{mode}_app")
     stop_all(running)
     yield running
     stop_all(running)
@@ -345,32 +343,34 @@ def test_what_can_be_no_id_is_told_the_rule(page: Page, app: RunningApp, odd: st
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
-def test_an_address_that_leads_nowhere_leads_back(page: Page, app: RunningApp) -> None:
+def test_an_address_that_leads_nowhere_leads_back(page: Page, app: RunningApp, mode: str) -> None:
     answer = page.goto(f"{app.url}/nothing/here")
     assert answer is not None
     # The development server gives every address the frame of the pages.
-    assert answer.status == (404 if MODE == "prod" else 200)
+    assert answer.status == (404 if mode == "prod" else 200)
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
     page.get_by_role("link", name="To all batches").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
-def test_an_open_page_outlives_a_restart_of_the_server(page: Page, app: RunningApp) -> None:
+def test_an_open_page_outlives_a_restart_of_the_server(
+    page: Page, app: RunningApp, mode: str
+) -> None:
     start(app, "survivor")
     open_page(page, app, "/batch/survivor")
     expect(page.locator("td.seq").first).to_be_visible()
     page.evaluate("window.same = true")
     app.stop()
-    expect(page.get_by_text("The server does not answer.")).to_be_visible(timeout=5_000)
+    expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=5_000)
     app.start()
     expect(page.locator(".live.now")).to_be_visible(timeout=10_000)
     expect(page.locator(".standing .pill")).to_have_text("Interrupted", timeout=LIVE)
-    expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+    expect(page.get_by_text("The server has not answered since")).to_have_count(0)
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running", timeout=LIVE)
     expect_to_go_on(page)
     # The client of the development server loads the page anew when that comes back.
-    assert page.evaluate("window.same") or MODE == "dev"
+    assert page.evaluate("window.same") or mode == "dev"
 
 
 def test_the_theme_follows_the_system_until_chosen_and_is_kept(page: Page, app: RunningApp) -> None:
@@ -394,16 +394,3 @@ def test_nothing_sticks_out(page: Page, app: RunningApp, width: int) -> None:
         open_page(page, app, path)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-def test_the_pages_work_in_development_too(page: Page, dev_app: RunningApp) -> None:
-    open_page(page, dev_app, "/")
-    start_by_form(page, "dev.1.js")
-    page.locator("a.slot", has_text="dev.1.js").click()
-    expect(page.locator("td.seq").first).to_be_visible()
-    expect_to_go_on(page)
-    page.reload()
-    expect(page.locator("td.seq").first).to_be_visible(timeout=15_000)
-    expect_to_go_on(page)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page).to_have_url(f"{dev_app.url}/")
