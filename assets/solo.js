@@ -95,7 +95,7 @@ export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
 // The path of a line through the numbers, in a box of 100 by 32.
 // Where there is no number the line is broken.
-export function spark(keys) {
+function spark(keys) {
   const known = keys?.filter((value) => !isNone(value)) ?? [];
   if (known.length < 2) return "";
   const low = Math.min(...known);
@@ -109,15 +109,51 @@ export function spark(keys) {
   return keys.map(at).join("");
 }
 
+// What ticks tell, put together. A tick brings the newest items of a sequence: all that are to
+// be shown, or those that came since the tick before. Whoever missed one knows by the numbers.
+// `last` is the number of the latest item; the sequence says `missed` when it must be told anew.
+const NONE = { last: 0, items: [], missed: true };
+
+function joined(known, last, items, whole, shown) {
+  const before = last - items.length;
+  if (whole) return { last, items, missed: false };
+  if (known.missed || known.last < before) return { ...known, missed: true };
+  const kept = known.items.slice(0, known.items.length - (known.last - before));
+  return { last, items: [...kept, ...items].slice(-shown), missed: false };
+}
+
+// The batch that is looked at, as its ticks have told of it; `points` are pairs of time and key.
+let watched = { batch: null, points: NONE };
+
+const batch = lately((id, [at, rate, last, whole, times, keys]) => {
+  let time = at * 1000;
+  const items = times.map((step, i) => [(time += step), keys[i]]);
+  const known = watched.batch === id ? watched.points : NONE;
+  watched = { batch: id, at: at * 1000, rate, last, points: joined(known, last, items, whole, 240) };
+  return watched;
+});
+
+export const rowsOf = (id, tick) => batch(id, tick).last;
+
+export const rateOf = (id, tick) => batch(id, tick).rate;
+
+export const ranFor = (id, tick, started) => (batch(id, tick).at - started) / 1e6;
+
+export const latestOf = (id, tick) => key(batch(id, tick).points.items.at(-1)?.[1]);
+
+// Seconds until the minute is whole.
+export const nextIn = (id, tick) => 60 - (Math.floor(batch(id, tick).at / 1e6) % 60);
+
 // The newest points of the newest run; of those before it while it has none.
 // They stand where their times are, or evenly when they came faster than clocks tell apart.
-export const series = lately((lastSeq, times, keys, runFirstSeq) => {
-  const run = runFirstSeq - (lastSeq - times.length + 1);
-  const from = run > 0 && run < times.length ? run : 0;
-  const count = times.length - from;
-  const byTime = times.at(-1) - times[from] >= 1000 * count;
-  return times.slice(from).map((t, i) => ({ x: byTime ? t : i, t, key: keys[from + i] }));
+const inRun = lately(({ last, items }, runFirstSeq) => {
+  const run = runFirstSeq - (last - items.length + 1);
+  const points = items.slice(run > 0 && run < items.length ? run : 0);
+  const byTime = points.length > 0 && points.at(-1)[0] - points[0][0] >= 1000 * points.length;
+  return points.map(([t, key], i) => ({ x: byTime ? t : i, t, key }));
 });
+
+export const series = (id, tick, runFirstSeq) => inRun(batch(id, tick).points, runFirstSeq);
 
 export const end = (points, index) => points.at(index)?.t;
 
@@ -137,17 +173,70 @@ export const pointTime = (_, items) => clockMs(items?.[0]?.payload.t);
 // What is held still is what was shown last.
 let held = null;
 
-export function newest(lastSeq, times, keys, count, paused) {
+export function newest(id, tick, count, paused) {
   if (paused && held) return held;
-  const last = times.length - 1;
-  held = Array.from({ length: Math.min(count, times.length) }, (_, i) => [
-    lastSeq - i,
-    times[last - i],
-    keys[last - i],
-  ]);
+  const { last, items } = batch(id, tick).points;
+  held = items.slice(-count).map(([t, key], i, shown) => [last - shown.length + 1 + i, t, key]).reverse();
   return held;
 }
 
+// All batches that run, as the ticks of the first page have told of them.
+let all = { counts: NONE, trends: {} };
+
+function trend(known, minute, [last, whole, keys, averages], firstSeq) {
+  const points = joined(known.points, last, keys, whole, 40);
+  const minutes = joined(known.minutes, minute, averages, averages.length === 60, 60);
+  return { points, minutes, latest: last >= firstSeq ? points.items.at(-1) : null };
+}
+
+const overview = lately((slots, [at, rows, rate, second, counts, news]) => {
+  const told = { points: NONE, minutes: NONE };
+  const trends = slots.map(({ batch_id: id, first_seq: first }, i) => [
+    id,
+    trend(all.trends[id] ?? told, Math.floor(at / 60e3), news[i], first),
+  ]);
+  all = {
+    rows,
+    rate,
+    counts: joined(all.counts, second, counts, counts.length === 60, 60),
+    trends: Object.fromEntries(trends),
+  };
+  return all;
+});
+
+export const allRows = (slots, tick) => overview(slots, tick).rows;
+
+export const allRates = (slots, tick) => overview(slots, tick).rate;
+
+export const throughput = (slots, tick) => spark(overview(slots, tick).counts.items);
+
+const trendOf = (slots, tick, id) => overview(slots, tick).trends[id];
+
+export const latestIn = (slots, tick, id) => key(trendOf(slots, tick, id)?.latest);
+
+export const rowsIn = (slots, tick, id, ended) =>
+  number(ended ?? trendOf(slots, tick, id)?.points.last);
+
+export const newestIn = (slots, tick, id) => spark(trendOf(slots, tick, id)?.points.items);
+
+export const hourIn = (slots, tick, id) => spark(trendOf(slots, tick, id)?.minutes.items);
+
+// Asks to be told anew when ticks were missed: the browser shows only the latest of several that
+// come while it is busy.
+export function CatchUp({ missed, onMissed }) {
+  useEffect(() => {
+    const asking = missed && setInterval(onMissed, 500);
+    return () => clearInterval(asking);
+  }, [missed]);
+  return null;
+}
+
+export const missedOf = (id, tick) => batch(id, tick).points.missed;
+
+export const missedIn = (slots, tick) => {
+  const { counts, trends } = overview(slots, tick);
+  return [counts, ...Object.values(trends).flatMap((t) => [t.points, t.minutes])].some((s) => s.missed);
+};
 
 // The minutes as a chart takes them: where one is missing, so that line and band end with the
 // minute before, and a minute alone is as wide as a minute.

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import PointBuffer
@@ -60,12 +61,9 @@ class Tail:
         """The points with ``seq > after``, in order; None when the tail begins later."""
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
-        return [
-            point
-            for block in self._blocks
-            if block.last_seq > after
-            for point in block.points(after)
-        ]
+        # From the end: those who follow ask for few.
+        asked = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
+        return [point for block in reversed(asked) for point in block.points(after)]
 
 
 class RateMeter:
@@ -101,11 +99,11 @@ class RateMeter:
         return sum(n for second, n in self._counts if start <= second < end) / (end - start)
 
     @property
-    def history(self) -> list[int]:
-        """Points of each of the last ``kept`` whole seconds, the latest last."""
+    def history(self) -> tuple[int, list[int]]:
+        """The second under way, and the points of each of the ``kept`` before it, in order."""
         counts = dict(self._counts)
         end = int(self._now())
-        return [counts.get(second, 0) for second in range(end - self._kept, end)]
+        return end, [counts.get(second, 0) for second in range(end - self._kept, end)]
 
 
 class Producer:

@@ -238,8 +238,11 @@ class BatchService:
         )
 
     @property
-    def throughput(self) -> list[int]:
-        """Points committed in each of the last 60 whole seconds, the latest last."""
+    def throughput(self) -> tuple[int, list[int]]:
+        """The second under way, and the points committed in each of the 60 before it.
+
+        Seconds count on a clock that never jumps; the latest come last.
+        """
         return self._throughput.history
 
     def free_name(self) -> str:

@@ -70,11 +70,6 @@ def iso(moment: Any) -> Var[str]:
     return _text("iso", moment)
 
 
-def spark(keys: Any) -> Var[str]:
-    """The path of a small line through these numbers."""
-    return _text("spark", keys)
-
-
 def route_id() -> Var[str]:
     """The batch_id in the address that the browser shows now."""
     return Var(

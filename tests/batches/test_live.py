@@ -1,58 +1,96 @@
-"""The ticker: one snapshot for all who look, slower when very many do."""
+"""The ticker: snapshots for all who look, spread over time, slower when very many do."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from solo_app.batches.live import COST, SHARE, TICK, Ticker
+from solo_app.batches.live import COST, SHARE, STEP, TICK, Snapshot, Ticker
 from solo_app.batches.producer import RateMeter
 from tests.workbench import open_service, until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_all_who_look_share_one_snapshot(tmp_path: Path) -> None:
+@asynccontextmanager
+async def looking(ticker: Ticker, count: int) -> AsyncIterator[list[list[tuple[float, Snapshot]]]]:
+    """So many who look; of each the snapshots it got, and when."""
+    got: list[list[tuple[float, Snapshot]]] = [[] for _ in range(count)]
+    now = asyncio.get_running_loop().time
+
+    async def look(mine: list[tuple[float, Snapshot]]) -> None:
+        async with aclosing(ticker.ticks()) as ticks:
+            async for snapshot in ticks:
+                mine.append((now(), snapshot))
+
+    tasks = [asyncio.create_task(look(mine)) for mine in got]
+    try:
+        yield got
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_who_begins_to_look_sees_at_once_how_everything_stands(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
-        ticker = Ticker(service)
-        ticking = asyncio.create_task(ticker.run())
         await service.start("b")
         await until(lambda: service.totals().row_count >= 1)
-        snapshots = await asyncio.gather(*(ticker.next() for _ in range(50)))
-        assert len({id(snapshot) for snapshot in snapshots}) == 1
-        assert snapshots[0].totals.running == 1
-        assert [r.batch.batch_id for r in snapshots[0].running] == ["b"]
-        assert snapshots[0].running[0].latest is not None
-        assert not snapshots[0].slowed
+        async with aclosing(Ticker(service).ticks()) as ticks:
+            snapshot = await anext(ticks)
+        assert snapshot.totals.running == 1
+        assert [r.batch.batch_id for r in snapshot.running] == ["b"]
+        assert snapshot.running[0].row_count >= 1
+        assert not snapshot.slowed
+
+
+async def test_those_who_look_at_one_moment_share_one_snapshot(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        ticker = Ticker(service)
+        async with looking(ticker, 50) as got:
+            await until(lambda: ticker.viewers == 50)
+            assert len({id(mine[0][1]) for mine in got}) == 1
         assert ticker.viewers == 0
-        ticking.cancel()
+
+
+async def test_many_who_look_are_spread_over_the_tick(tmp_path: Path) -> None:
+    many = 100
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        async with looking(Ticker(service), many) as got:
+            await until(lambda: all(len(mine) > 2 for mine in got))
+        due = [round(mine[1][0] / STEP) % round(TICK / STEP) for mine in got]
+        at_once = max(due.count(moment) for moment in due)
+        assert at_once < many / 5
 
 
 async def test_ticks_come_slower_when_very_many_look_and_say_so(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         ticker = Ticker(service)
         many = int(2 * TICK * SHARE / COST)
-        looking = [asyncio.create_task(ticker.next()) for _ in range(many)]
-        await until(lambda: ticker.viewers == many)
-        ticking = asyncio.create_task(ticker.run())
-        snapshots = await asyncio.gather(*looking)
-        assert snapshots[0].slowed
-        assert snapshots[0].interval == pytest.approx(2 * TICK)
-        ticking.cancel()
+        async with looking(ticker, many):
+            await until(lambda: ticker.viewers == many)
+            assert ticker.interval == pytest.approx(2 * TICK)
+            async with aclosing(ticker.ticks()) as ticks:
+                await anext(ticks)
+                snapshot = await anext(ticks)
+            assert snapshot.slowed
+            assert snapshot.interval == pytest.approx(3 * TICK)
+        assert ticker.interval == TICK
 
 
 async def test_one_who_goes_away_takes_nothing_from_the_others(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         ticker = Ticker(service)
-        gone, stays = asyncio.create_task(ticker.next()), asyncio.create_task(ticker.next())
-        await until(lambda: ticker.viewers == 2)
-        gone.cancel()
-        ticking = asyncio.create_task(ticker.run())
-        assert (await stays).totals.batches == 0
-        assert ticker.viewers == 0
-        ticking.cancel()
+        async with looking(ticker, 1) as got:
+            async with looking(ticker, 1):
+                await until(lambda: ticker.viewers == 2)
+            seen = len(got[0])
+            await until(lambda: len(got[0]) > seen)
+            assert ticker.viewers == 1
 
 
 def test_the_rate_is_the_mean_of_the_last_whole_seconds() -> None:

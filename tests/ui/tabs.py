@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +21,9 @@ from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
 from solo_app.batches.live import Ticker
+from solo_app.batches.model import utc_now
 from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Source
 from solo_app.ui.console import Console, connect
 from solo_app.ui.states.batch import BatchState
 from tests.workbench import open_service
@@ -72,6 +74,12 @@ class Tabs:
         root = await self.manager.get_state(BaseStateToken(ident=tab, cls=state))
         return await root.get_state(state)
 
+    async def ticks(self, count: int = 1) -> None:
+        """Wait until every tab has had so many ticks."""
+        async with aclosing(self.ticker.ticks()) as ticks:
+            for _ in range(count + 2):
+                await anext(ticks)
+
     def scripts(self, tab: str) -> str:
         """What the tab was told to do, as text."""
         return "\n".join(f"{event.name} {event.payload}" for event in self.events[tab])
@@ -95,10 +103,13 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_tabs(database: Path) -> AsyncIterator[Tabs]:
+async def open_tabs(database: Path, **sources: Source) -> AsyncIterator[Tabs]:
     """Tabs on a real service, with a ticker that ticks faster than people need."""
     with patch("solo_app.batches.live.TICK", 0.02):
-        async with open_service(database) as service, _opened(service) as tabs:
+        async with (
+            open_service(database, utc_now, False, **sources) as service,
+            _opened(service) as tabs,
+        ):
             yield tabs
 
 
@@ -106,7 +117,6 @@ async def open_tabs(database: Path) -> AsyncIterator[Tabs]:
 async def _opened(service: BatchService) -> AsyncIterator[Tabs]:
     ticker = Ticker(service)
     tabs = Tabs(service, ticker)
-    ticking = asyncio.create_task(ticker.run())
     connect(Console(service, ticker))
     try:
         async with tabs.processor.configure(
@@ -116,4 +126,3 @@ async def _opened(service: BatchService) -> AsyncIterator[Tabs]:
             yield tabs
     finally:
         connect(None)
-        ticking.cancel()

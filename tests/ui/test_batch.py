@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from solo_app.batches.model import to_microseconds
+from solo_app.batches.sources import Numbers
 from solo_app.ui.states.batch import BatchState
 from solo_app.ui.states.watch import CHART_POINTS
+from tests.ui.shown import KEYS, LAST_SEQ, WHOLE, line, ticks_of
 from tests.ui.tabs import Tabs, open_tabs
 from tests.workbench import until
 
@@ -25,29 +31,92 @@ async def look(tabs: Tabs, batch_id: str) -> Any:
     return state
 
 
+async def committed(tabs: Tabs, batch_id: str, first_seq: int) -> list[tuple[int, int, float]]:
+    """The points of a batch from ``first_seq`` up to what its tab shows."""
+    last_seq = line(tabs, batch_id).last_seq
+    points = await tabs.service.points(batch_id, first_seq - 1, last_seq - first_seq + 1)
+    return [(point.seq, to_microseconds(point.ts), point.key) for point in points]
+
+
+async def flat_out() -> AsyncIterator[Numbers]:
+    """A source that never waits."""
+    while True:
+        yield np.arange(1_000.0)
+        await asyncio.sleep(0)
+
+
 async def test_a_running_batch_is_shown_live(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
         state = await look(tabs, "b")
         assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
-        await until(lambda: state.last_seq > CHART_POINTS + 10)
-        assert len(state.times) == len(state.keys) == CHART_POINTS
-        assert list(state.times) == sorted(state.times)
-        points = await tabs.service.points("b", after=state.last_seq - 1, limit=1)
-        assert points[0].key == state.keys[-1]
         assert state.title == "b · Running · SOLO"
-        assert 1 <= state.next_in <= 60
+        await until(lambda: line(tabs, "b").last_seq > CHART_POINTS + 10)
+        shown = line(tabs, "b")
+        assert len(shown.points) == CHART_POINTS
+        assert shown.points == await committed(tabs, "b", shown.points[0][0])
+        assert state.started <= shown.points[0][1] <= shown.at * 1000
 
 
 async def test_the_points_shown_are_without_gap_whatever_was_missed(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
-        state = await look(tabs, "b")
+        await look(tabs, "b")
         for _ in range(3):
-            await tabs.ticker.next()
-            last = state.last_seq
-            expected = await tabs.service.points("b", max(0, last - CHART_POINTS), CHART_POINTS)
-            assert [point.key for point in expected][: len(state.keys)] == list(state.keys)
+            await tabs.ticks()
+            shown = line(tabs, "b")
+            assert shown.points == await committed(tabs, "b", shown.points[0][0])
+
+
+async def test_a_tick_brings_each_new_point_once_and_no_old_one(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await until(lambda: tabs.service.totals().row_count > 10)
+        await look(tabs, "b")
+        await until(lambda: len(ticks_of(tabs, "b")) > 20)
+        first, *others = ticks_of(tabs, "b")
+        assert first[WHOLE]
+        assert not any(tick[WHOLE] for tick in others)
+        assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - first[LAST_SEQ]
+
+
+async def test_a_page_that_comes_back_is_told_all_it_shows(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await look(tabs, "b")
+        await until(lambda: line(tabs, "b").last_seq > 10)
+        sent = len(ticks_of(tabs, "b"))
+        await tabs.look("b", BatchState)
+        await until(lambda: len(ticks_of(tabs, "b")) > sent + 1)
+        again = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
+        assert len(again[0][KEYS]) == again[0][LAST_SEQ] > 10
+        assert line(tabs, "b").points == await committed(tabs, "b", 1)
+
+
+async def test_a_tab_that_missed_something_is_told_all_again(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await look(tabs, "b")
+        await until(lambda: line(tabs, "b").last_seq > 10)
+        sent = len(ticks_of(tabs, "b"))
+        await tabs.send("b", BatchState, "catch_up")
+        await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, "b")[sent:]))
+        await tabs.ticks(3)
+        whole = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
+        assert [len(tick[KEYS]) for tick in whole] == [whole[0][LAST_SEQ]]
+
+
+async def test_a_source_at_full_speed_sends_no_more_than_is_shown(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb", flat_out=flat_out) as tabs:
+        await tabs.service.start("b", "flat_out")
+        await look(tabs, "b")
+        await until(lambda: len(ticks_of(tabs, "b")) > 10)
+        ticks = ticks_of(tabs, "b")
+        assert max(len(tick[KEYS]) for tick in ticks) == CHART_POINTS
+        assert max(len(json.dumps(tick)) for tick in ticks) < 5_000
+        shown = line(tabs, "b")
+        assert shown.last_seq > 10 * CHART_POINTS
+        assert shown.points == await committed(tabs, "b", shown.points[0][0])
 
 
 async def test_a_page_follows_its_batch_through_end_and_start(tmp_path: Path) -> None:
@@ -62,13 +131,15 @@ async def test_a_page_follows_its_batch_through_end_and_start(tmp_path: Path) ->
         await until(lambda: state.status == "running")
         assert [run.status for run in state.runs] == ["running", "stopped"]
         assert state.run_number == 2
+        await until(lambda: line(tabs, "b").last_seq > state.run_first_seq)
+        assert line(tabs, "b").points == await committed(tabs, "b", 1)
 
 
 async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         state = await look(tabs, "never")
         assert state.kind == "unknown"
-        await tabs.ticker.next()
+        await tabs.ticks()
         assert tabs.service.batches() == []
         await tabs.send("never", BatchState, "start")
         await until(lambda: state.kind == "batch")
@@ -125,9 +196,8 @@ async def test_a_page_at_rest_sends_nothing(tmp_path: Path) -> None:
         await tabs.service.start("b")
         await tabs.service.stop("b")
         await look(tabs, "b")
-        await tabs.ticker.next()
+        await tabs.ticks()
         sent, minute = len(tabs.deltas["b"]), tabs.service.clock().minute
-        for _ in range(3):
-            await tabs.ticker.next()
+        await tabs.ticks(3)
         if tabs.service.clock().minute == minute:
             assert len(tabs.deltas["b"]) == sent

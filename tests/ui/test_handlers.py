@@ -15,8 +15,17 @@ from tests.ui.tabs import Tabs, open_tabs
 pytestmark = pytest.mark.anyio
 
 ALLOWED: dict[Any, set[str]] = {
-    HomeState: {"live", "start", "start_again", "stop", "search_for", "show_only", "turn_to"},
-    BatchState: {"live", "start", "stop", "show_span", "pause"},
+    HomeState: {
+        "live",
+        "start",
+        "start_again",
+        "stop",
+        "search_for",
+        "show_only",
+        "turn_to",
+        "catch_up",
+    },
+    BatchState: {"live", "start", "stop", "show_span", "pause", "catch_up"},
     MinutesState: set(),
 }
 JUNK: list[Any] = [None, 0, -1, 1.5, True, "", "../x", "x" * 100_000, [], ["b"], {}, {"a": []}]

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from solo_app.ui.states.home import HomeState
+from tests.ui.shown import ticks_of
 from tests.ui.tabs import Tabs, open_tabs
 from tests.workbench import until
 
 pytestmark = pytest.mark.anyio
+
+ROWS, SECOND, COUNTS, TRENDS = 1, 3, 4, 5
+"""Where a tick of the first page tells them."""
 
 
 async def start(tabs: Tabs, tab: str, batch_id: str) -> None:
@@ -81,9 +85,9 @@ async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> N
         await tabs.open("tab")
         looking = await tabs.look("tab", HomeState)
         state = await tabs.state("tab", HomeState)
-        await until(lambda: state.loaded and state.row_count > 0)
-        seen = state.row_count
-        await until(lambda: state.row_count > seen)
+        await until(lambda: state.loaded and state.tick[ROWS] > 0)
+        seen = state.tick[ROWS]
+        await until(lambda: state.tick[ROWS] > seen)
         assert [slot.batch_id for slot in state.slots] == ["b"]
         assert [row.status for row in state.running_rows] == ["running"]
         looking.cancel()
@@ -98,11 +102,10 @@ async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
         state = await tabs.state("tab", HomeState)
         await until(lambda: state.loaded)
         sent = len(tabs.deltas["tab"])
-        for _ in range(3):
-            await tabs.ticker.next()
+        await tabs.ticks(3)
         for delta in tabs.deltas["tab"][sent:]:
             (changed,) = delta.values()
-            assert {name.split("_rx_state_")[0] for name in changed} == {"throughput"}
+            assert {name.split("_rx_state_")[0] for name in changed} == {"tick"}
         sent = len(tabs.deltas["tab"])
         await tabs.service.start("b")
         await until(lambda: state.running == 1)
@@ -112,12 +115,49 @@ async def test_a_tick_sends_only_what_changed(tmp_path: Path) -> None:
         looking.cancel()
 
 
+async def test_ticks_tell_each_second_and_each_point_once(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        await until(lambda: len(ticks_of(tabs, "tab")) > 60)
+        first, *others = ticks_of(tabs, "tab")
+        assert len(first[COUNTS]) == 60
+        assert sum(len(tick[COUNTS]) for tick in others) == others[-1][SECOND] - first[SECOND] > 0
+        keys: list[float] = []
+        for (last_seq, whole, news, averages), *none in (t[TRENDS] for t in [first, *others]):
+            assert not none
+            keys = news if whole else keys + news
+            assert len(keys) == last_seq
+            assert len(averages) in (0, 1, 60)
+        points = await tabs.service.points("b", 0, len(keys))
+        assert [point.key for point in points] == keys
+        looking.cancel()
+
+
+async def test_a_tab_that_missed_something_is_told_all_again(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        await tabs.service.start("b")
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        await until(lambda: len(ticks_of(tabs, "tab")) > 5)
+        sent = len(ticks_of(tabs, "tab"))
+        await tabs.send("tab", HomeState, "catch_up")
+        await until(lambda: any(len(t[COUNTS]) == 60 for t in ticks_of(tabs, "tab")[sent:]))
+        (whole,) = (t for t in ticks_of(tabs, "tab")[sent:] if len(t[COUNTS]) == 60)
+        (last_seq, told_whole, keys, averages), *_ = whole[TRENDS]
+        assert told_whole
+        assert len(keys) == min(last_seq, 40)
+        assert len(averages) == 60
+        looking.cancel()
+
+
 async def test_looking_again_ends_the_look_before_and_leaving_ends_the_last(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.open("tab")
         looks = [await tabs.look("tab", HomeState) for _ in range(5)]
         await until(lambda: tabs.ticker.viewers == 1)
-        await tabs.ticker.next()
+        await tabs.ticks()
         await until(lambda: all(look.done() for look in looks[:-1]))
         assert not looks[-1].done()
         looks[-1].cancel()
@@ -133,10 +173,9 @@ async def test_one_tick_that_fails_does_not_end_the_look(
         state = await tabs.state("tab", HomeState)
         await until(lambda: state.loaded)
         with monkeypatch.context() as broken:
-            broken.setattr(tabs.service, "newest_points", None)
+            broken.setattr(tabs.service, "points", None)
             await tabs.service.start("b")
-            await tabs.ticker.next()
-            await tabs.ticker.next()
+            await tabs.ticks()
         await until(lambda: state.running == 1)
         assert not looking.done()
         looking.cancel()

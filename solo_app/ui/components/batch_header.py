@@ -7,6 +7,7 @@ import reflex as rx
 from solo_app.ui import browser, strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.ticks import of_batch
 from solo_app.ui.states.batch import BatchState
 
 
@@ -57,7 +58,8 @@ def _told_status() -> rx.Component:
 
 
 def _standing() -> rx.Component:
-    span = browser.span(BatchState.run_seconds)
+    rows = of_batch("rowsOf")
+    span = browser.span(of_batch("ranFor", BatchState.started))
     return rx.el.span(
         rx.cond(
             BatchState.status == "running",
@@ -68,12 +70,10 @@ def _standing() -> rx.Component:
         ),
         rx.el.span("run ", browser.number(BatchState.run_number)),
         rx.el.span(BatchState.source),
-        rx.el.span(
-            browser.number(BatchState.last_seq), rx.cond(BatchState.last_seq == 1, " row", " rows")
-        ),
+        rx.el.span(browser.number(rows), rx.cond(rows == 1, " row", " rows")),
         rx.cond(
             BatchState.status == "running",
-            rx.el.span(browser.rate(BatchState.rate), " per second"),
+            rx.el.span(browser.rate(of_batch("rateOf")), " per second"),
         ),
         class_name="facts",
     )

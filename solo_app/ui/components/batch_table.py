@@ -12,6 +12,7 @@ from solo_app.ui.components.batch_choice import batch_choice, pager
 from solo_app.ui.components.line import line
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.ticks import of_all
 from solo_app.ui.states.home import HomeState
 
 _CLASSES = ("", "wide", "n", "n wide", "wide trend", "n wide", "wide", "n act")
@@ -58,10 +59,10 @@ def _row(row: Any, button: rx.Component) -> rx.Component:
             rx.el.span(status_pill(row.status), class_name="narrow"),
         ),
         status_pill(row.status),
-        browser.key(row.latest),
+        of_all("latestIn", row.batch_id).to(str),
         browser.number(row.average, 2),
-        line(browser.spark(HomeState.lines[row.batch_id])),
-        browser.number(row.row_count),
+        line(of_all("hourIn", row.batch_id)),
+        of_all("rowsIn", row.batch_id, row.row_count).to(str),
         moment(row.started, browser.when(row.started)),
         button,
     )

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.moment import moment
+from solo_app.ui.components.ticks import of_batch
 from solo_app.ui.states.batch import BatchState
 
 
@@ -36,7 +37,7 @@ def last_minute() -> rx.Component:
             ),
             class_name="facts",
         ),
-        rx.cond(BatchState.next_in > 0, _next()),
+        rx.cond(BatchState.status == "running", _next()),
         aria_label=strings.LAST_WHOLE_MINUTE,
         class_name="card minute",
     )
@@ -47,10 +48,11 @@ def _fact(name: str, value: Any) -> rx.Component:
 
 
 def _next() -> rx.Component:
+    seconds = of_batch("nextIn").to(int)
     return rx.el.div(
-        rx.el.p("Next in ", rx.el.span(BatchState.next_in, class_name="two-digits"), " s"),
+        rx.el.p("Next in ", rx.el.span(seconds, class_name="two-digits"), " s"),
         rx.el.div(
-            rx.el.i(style={"width": f"calc(100% * {60 - BatchState.next_in} / 60)"}),
+            rx.el.i(style={"width": f"calc(100% * {60 - seconds} / 60)"}),
             class_name="progress",
             aria_hidden="true",
         ),

@@ -7,6 +7,7 @@ import reflex as rx
 from solo_app.ui import browser, strings
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.moment import moment
+from solo_app.ui.components.ticks import catch_up, of_batch
 from solo_app.ui.states.batch import BatchState
 
 
@@ -16,17 +17,20 @@ def live_chart() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.LATEST),
-                rx.el.p(browser.key(BatchState.keys[-1]), class_name="latest"),
+                rx.el.p(of_batch("latestOf").to(str), class_name="latest"),
             ),
             rx.cond(
-                BatchState.last_seq > 0,
+                of_batch("rowsOf").to(int) > 0,
                 rx.el.p(browser.function("covered").call(_series()).to(str), class_name="covered"),
             ),
             class_name="top",
         ),
         rx.cond(
-            BatchState.last_seq > 0, _line(), rx.el.p(strings.NO_POINTS_YET, class_name="nothing")
+            of_batch("rowsOf").to(int) > 0,
+            _line(),
+            rx.el.p(strings.NO_POINTS_YET, class_name="nothing"),
         ),
+        catch_up(of_batch("missedOf"), BatchState.catch_up),
         aria_label=strings.LATEST,
         class_name="card live-chart",
     )
@@ -63,11 +67,7 @@ def _line() -> rx.Component:
 
 def _series() -> rx.Var[list[dict[str, float]]]:
     """The newest points of the newest run that has any."""
-    return (
-        browser.function("series")
-        .call(BatchState.last_seq, BatchState.times, BatchState.keys, BatchState.run_first_seq)
-        .to(list[dict[str, float]])
-    )
+    return of_batch("series", BatchState.run_first_seq).to(list[dict[str, float]])
 
 
 def _end(index: int) -> rx.Var[int]:

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.moment import moment
+from solo_app.ui.components.ticks import of_batch
 from solo_app.ui.states.batch import BatchState
 
 SHOWN = 10
@@ -15,11 +16,7 @@ SHOWN = 10
 
 def newest_points() -> rx.Component:
     """The card with the table."""
-    rows = (
-        browser.function("newest")
-        .call(BatchState.last_seq, BatchState.times, BatchState.keys, SHOWN, BatchState.paused)
-        .to(list[list[float]])
-    )
+    rows = of_batch("newest", SHOWN, BatchState.paused).to(list[list[float]])
     return rx.el.section(
         rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause(), class_name="top"),
         rx.el.table(
@@ -33,7 +30,7 @@ def newest_points() -> rx.Component:
             rx.el.tbody(rx.foreach(rows, _row)),
             class_name="points",
         ),
-        rx.cond(BatchState.last_seq == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
+        rx.cond(of_batch("rowsOf") == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
         aria_label=strings.NEWEST_POINTS,
         class_name="card list",
     )

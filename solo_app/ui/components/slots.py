@@ -8,8 +8,9 @@ import reflex as rx
 from reflex_components_core.react_router import link
 
 from solo_app.batches.service import BATCH_LIMIT
-from solo_app.ui import browser, strings
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
+from solo_app.ui.components.ticks import of_all
 from solo_app.ui.states.home import FIELD, HomeState
 
 
@@ -30,8 +31,8 @@ def slots() -> rx.Component:
 def _taken(slot: Any) -> rx.Component:
     return link(
         rx.el.span(slot.batch_id, class_name="id"),
-        rx.el.span(browser.key(slot.latest), class_name="value"),
-        line(browser.spark(slot.line)),
+        rx.el.span(of_all("latestIn", slot.batch_id).to(str), class_name="value"),
+        line(of_all("newestIn", slot.batch_id)),
         to=f"/batch/{slot.batch_id}",
         key=slot.batch_id,
         title=slot.batch_id,

@@ -9,6 +9,7 @@ import reflex as rx
 from solo_app.batches.service import BATCH_LIMIT
 from solo_app.ui import browser, strings
 from solo_app.ui.components.line import line
+from solo_app.ui.components.ticks import catch_up, of_all
 from solo_app.ui.states.home import HomeState
 
 
@@ -17,17 +18,18 @@ def totals() -> rx.Component:
     return rx.el.div(
         rx.el.h1(strings.BATCHES),
         rx.el.dl(
-            _stat(strings.ROWS, browser.number(HomeState.row_count)),
+            _stat(strings.ROWS, browser.number(of_all("allRows"))),
             _stat(
                 strings.ROWS_PER_SECOND,
                 rx.fragment(
-                    browser.rate(HomeState.rows_per_second),
-                    line(browser.spark(HomeState.throughput)),
+                    browser.rate(of_all("allRates")),
+                    line(of_all("throughput")),
                 ),
             ),
             _stat(strings.RUNNING, f"{HomeState.running} of {BATCH_LIMIT}"),
             class_name="stats",
         ),
+        catch_up(of_all("missedIn"), HomeState.catch_up),
         class_name="head",
     )
 

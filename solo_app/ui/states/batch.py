@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -30,7 +31,10 @@ class MinutesState(rx.State):
 class BatchState(rx.State):
     """What a tab on ``/batch/{id}`` shows; all of it is about the batch that ``shown`` names.
 
-    ``kind`` is ``batch``, ``unknown`` (never was one) or ``invalid`` (can be none).
+    ``kind`` is ``batch``, ``unknown`` (never was one) or ``invalid`` (can be none). ``tick`` is
+    what changes all the time, in one list because names take more room than numbers: the
+    moment it tells of (milliseconds), points per second, and the fields of ``News``, with the
+    first time as the difference to that moment.
     """
 
     shown: str = ""
@@ -41,21 +45,18 @@ class BatchState(rx.State):
     status: str = ""
     run_number: int = 0
     run_first_seq: int = 1
-    run_seconds: int = 0
+    started: int = 0
     ended: int | None = None
     reason: str = ""
     source: str = ""
-    rate: float = 0.0
-    next_in: int = 0
-    last_seq: int = 0
-    times: rx.Field[list[int]] = rx.field(default_factory=list)
-    keys: rx.Field[list[float]] = rx.field(default_factory=list)
+    tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 1, [], []])
     minute: Minute = Minute(0, 0, None, 0.0, 0, None, None)
     span: int = strings.FIRST_SPAN
     paused: bool = False
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     slowed_to: float = 0.0
     trouble: str = ""
+    _missed: bool = False
 
     @rx.event(background=True, supersedes=True)
     async def live(self) -> None:
@@ -64,6 +65,9 @@ class BatchState(rx.State):
 
         async def view(snapshot: Snapshot) -> View:
             watch.span = timedelta(minutes=self.span)
+            if self._missed:
+                watch.start_over()
+                await show(self, {"_missed": False})
             seen = await watch.view(snapshot)
             await show_in(self, MinutesState, watch.news_of_minutes())
             return conditions(snapshot) | seen
@@ -97,6 +101,11 @@ class BatchState(rx.State):
     def pause(self, paused: bool) -> None:
         """Hold the table of newest points still, or let it go on."""
         self.paused = paused is True
+
+    @rx.event
+    def catch_up(self) -> None:
+        """Tell the tab all points again that it shows: it has missed some."""
+        self._missed = True
 
     def _batch_id(self) -> str:
         """What the address names; Reflex makes this var of the route."""

@@ -28,18 +28,18 @@ class HomeState(rx.State):
     """What a tab on ``/`` shows. Its handlers are all that a client may ask for.
 
     Those that change something are temporal: what is clicked while the server is away is not
-    done by surprise when it is back.
+    done by surprise when it is back. ``tick`` is what changes all the time, in one list because
+    names take more room than numbers: the moment it tells of (milliseconds), rows, rows per
+    second, the second under way and what each of the latest brought, and the news of each
+    ``Trend`` in the order of the slots.
     """
 
     loaded: bool = False
-    row_count: int = 0
-    rows_per_second: float = 0.0
+    tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 0, [], []])
     running: int = 0
     slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
     running_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
     ended_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
-    lines: rx.Field[dict[str, list[float | None]]] = rx.field(default_factory=dict)
-    throughput: rx.Field[list[int]] = rx.field(default_factory=list)
     free_name: str = ""
     title: str = f"{strings.BATCHES} · {strings.PRODUCT}"
     match_count: int = 0
@@ -51,6 +51,7 @@ class HomeState(rx.State):
     running_already: str = ""
     slowed_to: float = 0.0
     trouble: str = ""
+    _missed: bool = False
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -59,6 +60,9 @@ class HomeState(rx.State):
         overview = Overview(console().service)
 
         async def view(snapshot: Snapshot) -> View:
+            if self._missed:
+                overview.start_over()
+                await show(self, {"_missed": False})
             table = overview.table(snapshot, self._choice())
             return conditions(snapshot) | await overview.view(snapshot) | table
 
@@ -115,6 +119,11 @@ class HomeState(rx.State):
         if isinstance(page, int) and page >= 0:
             self.page_no = page
             self._turn()
+
+    @rx.event
+    def catch_up(self) -> None:
+        """Tell the tab all lines whole again: it has missed something."""
+        self._missed = True
 
     def _is_repeated(self, batch_id: str) -> bool:
         """Whether this is the second half of a double click: the same name, at once again."""

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from solo_app.batches.live import RunningBatch, Snapshot
-from solo_app.batches.model import MINUTE, Batch, Window, to_microseconds
-from solo_app.batches.rollup import whole_minute
+from solo_app.batches.model import Batch, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
+from solo_app.ui.states.newest import short
 from solo_app.ui.states.showing import View
+from solo_app.ui.states.trend import Trend
 
 ROWS_PER_PAGE = 20
-SPARK_POINTS = 40
-_LINE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A running batch in its slot; ``line`` are its newest numbers, the latest last."""
+    """A running batch in its slot; ``first_seq`` is that of the run under way."""
 
     batch_id: str
-    latest: float | None
-    line: list[float]
+    first_seq: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """A batch in the table; ``started`` in microseconds."""
+    """A batch in the table; ``started`` in microseconds.
+
+    ``row_count`` is None while the batch runs: the tick tells it.
+    """
 
     batch_id: str
     status: str
-    latest: float | None
     average: float | None
-    row_count: int
+    row_count: int | None
     started: int
 
 
@@ -48,28 +47,33 @@ class Choice:
 
 
 class Overview:
-    """Makes the views. Searches anew only when the registry or the choice changed."""
+    """Makes the views for one tab. Searches anew only when the registry or the choice changed."""
 
     def __init__(self, service: BatchService) -> None:
         self._service = service
+        self._trends: dict[int, Trend] = {}
+        self._told: tuple[int, float, list[int]] | None = None
+        self._second: int | None = None
         self._searched: tuple[int, str] | None = None
         self._ended: list[Batch] = []
         self._named_at = -1
         self._name = ""
 
+    def start_over(self) -> None:
+        """Tell all lines whole again: the tab has missed something."""
+        self._trends = {}
+        self._second = None
+
     async def view(self, snapshot: Snapshot) -> View:
-        """Totals and slots."""
-        totals = snapshot.totals
+        """Totals and slots; no ``tick`` when that would tell nothing new."""
+        running = snapshot.totals.running
         return {
             "loaded": True,
-            "row_count": totals.row_count,
-            "rows_per_second": round(totals.rows_per_second, 1),
-            "running": totals.running,
-            "slots": [await self._slot(running) for running in snapshot.running],
-            "throughput": self._service.throughput,
-            "lines": {r.batch.batch_id: self._line(r.batch, snapshot.at) for r in snapshot.running},
+            "running": running,
+            "slots": [Slot(r.batch.batch_id, r.batch.run.first_seq) for r in snapshot.running],
             "free_name": self._free_name(),
-            "title": strings.home_title(totals.running),
+            "title": strings.home_title(running),
+            **await self._tick(snapshot),
         }
 
     def table(self, snapshot: Snapshot, choice: Choice) -> View:
@@ -94,24 +98,39 @@ class Overview:
             "page_no": page,
         }
 
-    def _line(self, batch: Batch, at: datetime) -> list[float | None]:
-        """The averages of the last whole hour by minute; none where there are no points."""
-        end = whole_minute(at)
-        minutes = self._service.recent_minutes(batch, Window(end - _LINE, end))
-        averages = {minute.minute: round(minute.average, 2) for minute in minutes}
-        return [averages.get(end - _LINE + n * MINUTE) for n in range(_LINE // MINUTE)]
+    async def _tick(self, snapshot: Snapshot) -> View:
+        """What changes all the time, in one list. For its order see ``HomeState``."""
+        totals = snapshot.totals
+        rate = short(round(totals.rows_per_second, 1))
+        counts = self._counts()
+        trends = await self._tell_trends(snapshot)
+        told = totals.row_count, rate, list(self._trends)
+        news = counts or any(any(trend[1:]) for trend in trends)
+        if told == self._told and not news:
+            return {}
+        self._told = told
+        at = to_microseconds(snapshot.at) // 1000
+        return {"tick": [at, totals.row_count, rate, self._second, counts, trends]}
+
+    def _counts(self) -> list[int]:
+        """Points committed in each second since the last time, or in all that are to be shown."""
+        second, counts = self._service.throughput
+        if self._second is not None:
+            counts = counts[max(0, len(counts) - (second - self._second)) :]
+        self._second = second
+        return counts
+
+    async def _tell_trends(self, snapshot: Snapshot) -> list[list[object]]:
+        """The news of each running batch, in the order of the slots."""
+        batches = [running.batch for running in snapshot.running]
+        self._trends = {b.no: self._trends.get(b.no) or Trend(self._service) for b in batches}
+        return [await self._trends[batch.no].news(snapshot, batch) for batch in batches]
 
     def _free_name(self) -> str:
         if self._named_at != self._service.revision:
             self._named_at = self._service.revision
             self._name = self._service.free_name()
         return self._name
-
-    async def _slot(self, running: RunningBatch) -> Slot:
-        batch_id = running.batch.batch_id
-        points = await self._service.newest_points(batch_id, SPARK_POINTS)
-        latest = running.latest.key if running.latest else None
-        return Slot(batch_id, latest, [point.key for point in points])
 
     def _search(self, text: str) -> list[Batch]:
         asked = (self._service.revision, text)
@@ -122,16 +141,14 @@ class Overview:
 
     def _ended_row(self, batch: Batch) -> Row:
         rows = self._service.row_count(batch)
-        started = to_microseconds(batch.run.started_at)
-        return Row(batch.batch_id, batch.status, None, None, rows, started)
+        return Row(batch.batch_id, batch.status, None, rows, to_microseconds(batch.run.started_at))
 
 
 def _running_row(running: RunningBatch) -> Row:
     return Row(
         running.batch.batch_id,
         running.batch.status,
-        running.latest.key if running.latest else None,
         running.minute.average if running.minute else None,
-        running.row_count,
+        None,
         to_microseconds(running.batch.run.started_at),
     )

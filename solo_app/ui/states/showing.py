@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -28,15 +29,23 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
     """
     if EventContext.get().parent_txid is None:
         return
+    shown: View = {}
     failing = False
-    async for snapshot in _snapshots():
-        try:
-            await show(state, await view(snapshot))
-            failing = False
-        except Exception:
-            if not failing:
-                logger.exception("a tick could not be shown; trying again at every tick")
-            failing = True
+    async with aclosing(console().ticker.ticks()) as ticks:
+        async for snapshot in ticks:
+            try:
+                seen = await view(snapshot)
+                # Remembering costs less than asking the state.
+                await show(
+                    state,
+                    {n: v for n, v in seen.items() if n not in shown or shown[n] != v},
+                )
+                shown |= seen
+                failing = False
+            except Exception:
+                if not failing:
+                    logger.exception("a tick could not be shown; trying again at every tick")
+                failing = True
 
 
 async def show(state: rx.State, view: View) -> None:
@@ -68,10 +77,3 @@ def conditions(snapshot: Snapshot) -> View:
 def microseconds(moment: datetime | None) -> int | None:
     """A time as the browser takes it."""
     return None if moment is None else to_microseconds(moment)
-
-
-async def _snapshots() -> AsyncIterator[Snapshot]:
-    ticker = console().ticker
-    yield ticker.snapshot()
-    while True:
-        yield await ticker.next()

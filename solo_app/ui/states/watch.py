@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +12,6 @@ from solo_app.batches.model import (
     MINUTE,
     Aggregate,
     Batch,
-    Point,
     Run,
     Window,
     to_microseconds,
@@ -21,6 +19,7 @@ from solo_app.batches.model import (
 from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
+from solo_app.ui.states.newest import Newest, short
 from solo_app.ui.states.showing import View, microseconds
 
 CHART_POINTS = 240
@@ -61,15 +60,24 @@ class Watch:
         self.span = timedelta(minutes=strings.FIRST_SPAN)
         """How long before now the minutes are shown from."""
         self._service = service
-        self._newest: deque[Point] = deque(maxlen=CHART_POINTS)
+        self._newest = Newest(service, CHART_POINTS)
+        self._told: tuple[int, float] | None = None
+        self._standing_of: Batch | None = None
         self._minute_of: tuple[Batch, Window] | None = None
         self._minutes_of: tuple[Batch, Window] | None = None
         self._runs_of: Batch | None = None
         self._kept: View = {}
         self._news: View = {}
 
+    def start_over(self) -> None:
+        """Tell all points to show again: the tab has missed some."""
+        self._newest.start_over()
+
     async def view(self, snapshot: Snapshot) -> View:
-        """All there is to show, or why there is nothing."""
+        """All there is to show, or why there is nothing.
+
+        There is no ``tick`` in it when that would tell nothing new.
+        """
         try:
             check_batch_id(self.batch_id)
             batch = self._service.batch(self.batch_id)
@@ -77,48 +85,43 @@ class Watch:
             return self._absent("invalid", strings.NO_SUCH_ID, str(error))
         except BatchNotFoundError as error:
             return self._absent("unknown", strings.NEVER_WAS, str(error))
-        await self._ask_for_points(batch)
+        self._ask_how_it_stands(batch)
         await self._ask_for_minute(batch, snapshot.at)
         await self._ask_for_minutes(batch, snapshot.at)
         await self._ask_for_runs(batch)
-        return {**self._standing(batch, snapshot.at), **self._points(), **self._kept}
+        return self._kept | await self._tick(snapshot, batch)
 
     def _absent(self, kind: str, title: str, why: str) -> View:
         title = f"{title} · {strings.PRODUCT}"
         return {"shown": self.batch_id, "kind": kind, "why": why, "title": title}
 
-    def _standing(self, batch: Batch, at: datetime) -> View:
+    async def _tick(self, snapshot: Snapshot, batch: Batch) -> View:
+        """What changes all the time, in one list. For its order see ``BatchState``."""
+        news = await self._newest.news(snapshot, batch)
+        at = to_microseconds(batch.run.ended_at or snapshot.at) // 1000
+        rate = short(round(snapshot.rate_of(batch), 1))
+        if not (news.whole or news.keys) and (at // 1000, rate) == self._told:
+            return {}
+        self._told = at // 1000, rate
+        return {"tick": [at, rate, news.last_seq, news.whole, _from(at, news.times), news.keys]}
+
+    def _ask_how_it_stands(self, batch: Batch) -> None:
+        if batch == self._standing_of:
+            return
         run = batch.run
-        return {
+        self._kept |= {
             "shown": self.batch_id,
             "kind": "batch",
             "title": strings.title(self.batch_id, batch.status),
             "status": str(batch.status),
             "run_number": run.number,
             "run_first_seq": run.first_seq,
-            "run_seconds": int(((run.ended_at or at) - run.started_at).total_seconds()),
+            "started": to_microseconds(run.started_at),
             "ended": microseconds(run.ended_at),
             "reason": run.reason or "",
             "source": run.source,
-            "rate": round(self._service.rows_per_second(batch), 1),
-            "next_in": 60 - at.second if batch.is_running else 0,
         }
-
-    def _points(self) -> View:
-        return {
-            "last_seq": self._newest[-1].seq if self._newest else 0,
-            "times": [to_microseconds(point.ts) for point in self._newest],
-            "keys": [point.key for point in self._newest],
-        }
-
-    async def _ask_for_points(self, batch: Batch) -> None:
-        seen = self._newest[-1].seq if self._newest else 0
-        if self._service.row_count(batch) - seen < CHART_POINTS:
-            self._newest.extend(
-                await self._service.points(self.batch_id, after=seen, limit=CHART_POINTS)
-            )
-        else:
-            self._newest.extend(await self._service.newest_points(self.batch_id, CHART_POINTS))
+        self._standing_of = batch
 
     async def _ask_for_minute(self, batch: Batch, at: datetime) -> None:
         asked = (batch, last_whole_minute(at))
@@ -149,6 +152,11 @@ class Watch:
             runs = await self._service.runs(self.batch_id)
             self._kept["runs"] = [_run_row(run) for run in runs[:SHOWN_RUNS]]
             self._runs_of = batch
+
+
+def _from(at: int, times: list[int]) -> list[int]:
+    """The times with the first one counted from ``at`` (milliseconds): seven digits less."""
+    return [times[0] - at * 1000, *times[1:]] if times else times
 
 
 def _last_minutes(span: timedelta, run: Run, at: datetime) -> Window:
