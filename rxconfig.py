@@ -19,6 +19,10 @@ except SettingsError as error:
 
 # DuckDB admits one process to a file: a second worker could only fail.
 os.environ.setdefault("GRANIAN_WORKERS", "1")
+# Seconds between two looks at whether the other end is still there, and how long to wait for
+# its answer: with Reflex's own 25 and 120 a page goes on for minutes on a line that is dead.
+os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
+os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
 # Reflex has its development server listen on every address; this app listens on one.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
 

@@ -127,6 +127,7 @@ let watched = { batch: null, points: NONE };
 
 const batch = lately((id, [at, rate, last, whole, times, keys]) => {
   let time = at * 1000;
+  heard();
   const items = times.map((step, i) => [(time += step), keys[i]]);
   const known = watched.batch === id ? watched.points : NONE;
   watched = { batch: id, at: at * 1000, rate, last, points: joined(known, last, items, whole, 240) };
@@ -191,7 +192,9 @@ function trend(known, minute, [last, whole, keys, averages], firstSeq) {
 
 const overview = lately((slots, [at, rows, rate, second, counts, news]) => {
   const told = { points: NONE, minutes: NONE };
-  const trends = slots.map(({ batch_id: id, first_seq: first }, i) => [
+  heard();
+  const taken = slots.filter(({ batch_id: id }) => id !== "");
+  const trends = taken.map(({ batch_id: id, first_seq: first }, i) => [
     id,
     trend(all.trends[id] ?? told, Math.floor(at / 60e3), news[i], first),
   ]);
@@ -266,13 +269,54 @@ export function showIcon(status) {
   return "";
 }
 
-// Since when the server is away; nothing while it is there.
-let since = null;
+// How old what one sees is. While something runs a tick comes at least every second; whoever
+// does not hear one is told so, also when the connection stands and the server does not.
+const LATE = 3;
+const SILENT = 10;
+let heardAt = Date.now();
+let isWaiting = true;
 
-export function awaySince(isAway) {
-  if (!isAway) since = null;
-  else since ??= Date.now();
-  return since === null ? "" : CLOCK.format(since);
+const heard = () => (heardAt = Date.now());
+const age = () => (isWaiting ? (Date.now() - heardAt) / 1000 : 0);
+
+// What a clock beside the page says, asked every half second.
+function useClock(ask) {
+  const [told, setTold] = useState(null);
+  useEffect(() => {
+    const look = () => setTold(ask());
+    look();
+    const looking = setInterval(look, 500);
+    return () => clearInterval(looking);
+  });
+  return told;
+}
+
+// The sign in the bar: live, or how old what one sees is; `words` are for that, and for when
+// there is no server or none yet.
+export function Liveness({ away, ready, ticking, interval, words }) {
+  const [live, connecting, none, old] = words;
+  useEffect(() => {
+    if (ticking || !ready) heard();
+    isWaiting = ticking || !ready;
+  }, [ticking, ready]);
+  const seconds = useClock(() => Math.floor(age()));
+  const late = ready && seconds >= LATE + 2 * interval;
+  const kind = away || late ? "away" : ready ? "now" : "soon";
+  const word = away ? none : late ? `${span(seconds)} ${old}` : ready ? live : connecting;
+  const dot = createElement("i", { className: "dot" });
+  return createElement("span", { className: `live ${kind}` }, dot, word);
+}
+
+// The banner while the server is away, or silent as if it were; `children` are the words before
+// and after the time of what was heard last.
+export function AwayBanner({ away, before, after }) {
+  const [noticedAt, setNoticedAt] = useState(null);
+  useEffect(() => setNoticedAt(away ? Date.now() : null), [away]);
+  const isSilent = useClock(() => age() >= SILENT);
+  const since = isWaiting && (away || isSilent) ? heardAt : noticedAt;
+  if (!since) return null;
+  const text = `${before}${CLOCK.format(since)}${after}`;
+  return createElement("p", { className: "note away", role: "status" }, text);
 }
 
 // "/" and "n" lead to the field that names a new batch, from wherever nothing is being typed;

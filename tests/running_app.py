@@ -101,6 +101,16 @@ class RunningApp:
             time.sleep(0.1)
         return self
 
+    def freeze(self) -> None:
+        """Stop every process of it where it is, as a machine does that hangs."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self, number: int = signal.SIGINT, whole_group: bool = True) -> float:
         """Signal it as Ctrl-C does (the whole group) or a supervisor; seconds until its end."""
         assert self.process is not None

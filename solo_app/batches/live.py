@@ -42,6 +42,7 @@ class RunningBatch:
     """A running batch at one moment. ``minute`` is its last whole minute, None without points."""
 
     batch: Batch
+    slot: int
     row_count: int
     rows_per_second: float
     minute: MinuteAggregate | None
@@ -118,6 +119,7 @@ class Ticker:
             running=tuple(
                 RunningBatch(
                     batch=batch,
+                    slot=service.slot(batch),
                     row_count=service.row_count(batch),
                     rows_per_second=service.rows_per_second(batch),
                     minute=service.last_minute(batch),

@@ -109,12 +109,16 @@ class RateMeter:
 class Producer:
     """The one task that carries out a run, and what those who look at the run may know.
 
+    ``slot`` is which of the places for running batches it holds, counted from 0.
     ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
     outcome when it is done.
     """
 
-    def __init__(self, batch: Batch, buffer: PointBuffer, source: Source, clock: Clock) -> None:
+    def __init__(
+        self, batch: Batch, slot: int, buffer: PointBuffer, source: Source, clock: Clock
+    ) -> None:
         self.batch = batch
+        self.slot = slot
         self.buffer = buffer
         self.tail = Tail()
         self.rate = RateMeter()

@@ -161,7 +161,7 @@ class BatchService:
             )
             batch = await self._store.on_writer(self._store.registry.open_run, batch_id, run)
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
-            producer = Producer(batch, buffer, self._sources[source], self.clock)
+            producer = Producer(batch, self._free_slot(), buffer, self._sources[source], self.clock)
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
             self._producers[batch_id] = self._by_no[batch.no] = producer
             self._catalog.keep(batch)
@@ -174,6 +174,10 @@ class BatchService:
             raise BatchRunningError(batch_id)
         if len(self._producers) >= BATCH_LIMIT:
             raise BatchLimitReachedError(BATCH_LIMIT, list(self._producers))
+
+    def _free_slot(self) -> int:
+        taken = {producer.slot for producer in self._producers.values()}
+        return next(slot for slot in range(BATCH_LIMIT) if slot not in taken)
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:
@@ -271,6 +275,10 @@ class BatchService:
     def running(self) -> list[Batch]:
         """The running batches in the order in which they took their slots."""
         return [producer.batch for producer in self._producers.values()]
+
+    def slot(self, batch: Batch) -> int:
+        """Which slot a running batch holds, from 0 to ``BATCH_LIMIT`` - 1, as long as it runs."""
+        return self._by_no[batch.no].slot
 
     def producer(self, batch: Batch) -> Producer | None:
         """The run under way of a batch."""

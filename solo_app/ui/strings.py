@@ -8,6 +8,7 @@ DESCRIPTION = "A live console for background data batches."
 LIVE = "live"
 CONNECTING = "connecting"
 AWAY = "no server"
+OLD = "old"
 AWAY_SINCE = "The server has not answered since "
 AWAY_GOES_ON = ". Until it does, buttons do nothing; then the page goes on by itself."
 WAITING_FOR_DISK = "New points wait to be written: "
@@ -25,7 +26,7 @@ START_A_BATCH = "Start a batch"
 
 NEW_BATCH = "New batch"
 NEW_BATCH_EXAMPLE = "for example sensor-a"
-NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens. Free: "
+NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens. Or at once: "
 KEYS = "Keys ", "/", " and ", "n", " lead to this field"
 START = "Start"
 OPEN_IT = "Open it"
@@ -35,7 +36,13 @@ ALL_BATCHES = "All batches"
 SEARCH = "Search batches"
 SEARCH_EXAMPLE = "Search"
 FILTER = "Which batches"
-FILTERS = {"all": "All", "running": "Running", "ended": "Ended"}
+FILTERS = {
+    "all": "All",
+    "running": "Running",
+    "ended": "Ended",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
 NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
 NEWER, OLDER = "Newer", "Older"
@@ -80,6 +87,7 @@ DOWNLOAD_BROKEN = "The server does not answer, or broke off. Nothing was saved; 
 CANCEL = "Cancel"
 NEWEST_POINTS = "Newest points"
 RUNS = "Runs"
+EARLIER_RUNS = " earlier"
 NOW = "now"
 
 NO_SUCH_ID = "No batch can have this name"

@@ -102,16 +102,86 @@ def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> 
 
 def test_a_free_name_is_offered_and_taken_with_one_click(app: RunningApp, page: Page) -> None:
     page.goto(f"{app.url}/")
-    offer = page.get_by_role("button", name="Take the name")
+    offer = page.get_by_role("button", name="Start batch-")
     expect(offer).to_have_text(re.compile(r"batch-\d+"))
     name = offer.inner_text()
     offer.click()
-    field = page.get_by_label("New batch")
-    expect(field).to_have_value(name)
-    expect(field).to_be_focused()
-    page.keyboard.press("Enter")
     expect(page.locator(".slot").filter(has_text=name)).to_be_visible()
     expect(offer).not_to_have_text(name)
+
+
+def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/batch/live")
+    expect(page.locator(".live.now")).to_be_visible()
+    app.freeze()
+    try:
+        expect(page.locator(".live")).to_have_text(re.compile(r"\d\s+s old"), timeout=8_000)
+        expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=12_000)
+    finally:
+        app.thaw()
+    expect(page.locator(".live.now")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("The server has not answered since")).to_have_count(0)
+
+
+def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, page: Page) -> None:
+    for name in ("kept-1", "kept-2"):
+        httpx.post(f"{app.api}/stream/{name}").raise_for_status()
+    httpx.delete(f"{app.api}/stream/kept-1").raise_for_status()
+    page.goto(f"{app.url}/")
+    rows = page.locator("table.batches tbody tr")
+    page.get_by_label("Search batches").fill("KEPT")
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="Running", exact=True).click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("kept-2")
+    app.stop()
+    app.start()
+    expect(page.locator(".live.now")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.get_by_label("Search batches")).to_have_value("KEPT")
+    expect(page.get_by_text("No batch matches.")).to_be_visible()
+    page.get_by_role("button", name="Interrupted", exact=True).click()
+    expect(rows).to_contain_text("kept-2")
+    page.get_by_label("Search batches").fill("nothing like it")
+    expect(page.get_by_text("No batch matches.")).to_be_visible()
+
+
+def test_a_refusal_goes_with_its_cause(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/")
+    field = page.get_by_label("New batch")
+    expect(page.get_by_text("1 of 5")).to_be_visible()
+    field.fill("no name")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Use 1 to 64")
+    field.press_sequentially("!")
+    expect(page.locator("form [role=alert]")).to_have_count(0)
+    expect(field).to_have_attribute("aria-invalid", "false")
+    field.fill("live")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("is running already")
+    httpx.delete(f"{app.api}/stream/live")
+    expect(page.locator("form [role=alert]")).to_have_count(0)
+
+
+def test_the_button_in_a_row_keeps_the_focus(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url}/")
+    page.get_by_role("button", name="Stop: live").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Start again: live")).to_be_focused()
+
+
+def test_all_runs_of_a_batch_can_be_seen(app: RunningApp, page: Page) -> None:
+    for _ in range(12):
+        httpx.post(f"{app.api}/stream/often").raise_for_status()
+        httpx.delete(f"{app.api}/stream/often").raise_for_status()
+    page.goto(f"{app.url}/batch/often")
+    runs = page.get_by_role("region", name="Runs")
+    expect(runs.locator("li")).to_have_count(10)
+    runs.get_by_role("button", name=re.compile("earlier")).click()
+    expect(runs.get_by_text("run 1", exact=True)).to_be_visible()
+    expect(runs.get_by_role("button")).to_have_count(0)
 
 
 def test_the_tab_says_what_runs(app: RunningApp, page: Page) -> None:

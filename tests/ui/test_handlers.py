@@ -24,8 +24,17 @@ ALLOWED: dict[Any, set[str]] = {
         "show_only",
         "turn_to",
         "catch_up",
+        "forget_error",
     },
-    BatchState: {"live", "start", "stop", "show_span", "pause", "catch_up"},
+    BatchState: {
+        "live",
+        "start",
+        "stop",
+        "show_span",
+        "show_earlier_runs",
+        "pause",
+        "catch_up",
+    },
     MinutesState: set(),
 }
 JUNK: list[Any] = [None, 0, -1, 1.5, True, "", "../x", "x" * 100_000, [], ["b"], {}, {"a": []}]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from solo_app.batches.sources import Numbers
 from solo_app.ui.states.home import HomeState
 from tests.ui.shown import ticks_of
 from tests.ui.tabs import Tabs, open_tabs
@@ -16,6 +18,11 @@ pytestmark = pytest.mark.anyio
 
 ROWS, SECOND, COUNTS, TRENDS = 1, 3, 4, 5
 """Where a tick of the first page tells them."""
+
+
+async def raising() -> AsyncIterator[Numbers]:
+    raise OSError("the cable is out")
+    yield 0.0
 
 
 async def start(tabs: Tabs, tab: str, batch_id: str) -> None:
@@ -88,8 +95,8 @@ async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> N
         await until(lambda: state.loaded and state.tick[ROWS] > 0)
         seen = state.tick[ROWS]
         await until(lambda: state.tick[ROWS] > seen)
-        assert [slot.batch_id for slot in state.slots] == ["b"]
-        assert [row.status for row in state.running_rows] == ["running"]
+        assert [slot.batch_id for slot in state.slots] == ["b", "", "", "", ""]
+        assert [row.status for row in state.rows] == ["running"]
         looking.cancel()
 
 
@@ -181,6 +188,98 @@ async def test_one_tick_that_fails_does_not_end_the_look(
         looking.cancel()
 
 
+async def test_a_batch_keeps_its_slot_whoever_comes_and_goes(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        for name in ("a", "b", "c"):
+            await tabs.service.start(name)
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+
+        def held() -> list[str]:
+            return [slot.batch_id for slot in state.slots]
+
+        await until(lambda: held() == ["a", "b", "c", "", ""])
+        await tabs.service.stop("a")
+        await until(lambda: held() == ["", "b", "c", "", ""])
+        await tabs.service.start("d")
+        await until(lambda: held() == ["d", "b", "c", "", ""])
+        await until(lambda: len(state.tick[TRENDS]) == 3)
+        points = {n: tabs.service.row_count(tabs.service.batch(n)) for n in "dbc"}
+        told = {n: trend[0] for n, trend in zip("dbc", state.tick[TRENDS], strict=True)}
+        assert told["d"] < min(told["b"], told["c"])
+        assert all(told[n] <= points[n] for n in "dbc")
+        looking.cancel()
+
+
+async def test_a_refusal_goes_when_its_cause_does(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        for i in range(5):
+            await tabs.service.start(f"b{i}")
+        await tabs.open("tab")
+        looking = await tabs.look("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+        await until(lambda: state.loaded)
+        await start(tabs, "tab", "sixth")
+        assert state.error.startswith("5 batches are running")
+        await tabs.ticks(2)
+        assert state.error.startswith("5 batches are running")
+        await tabs.service.stop("b0")
+        await until(lambda: state.error == "")
+        await start(tabs, "tab", "b1")
+        assert state.running_already == "b1"
+        await tabs.service.stop("b1")
+        await until(lambda: state.running_already == state.error == "")
+        await start(tabs, "tab", "no such name")
+        await tabs.service.stop("b2")
+        await until(lambda: state.running == 2)
+        assert state.error  # A name that cannot be stays one.
+        await tabs.send("tab", HomeState, "forget_error")
+        assert state.error == ""
+        looking.cancel()
+
+
+async def test_what_the_tab_kept_is_shown_again(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
+        for i in range(25):
+            await tabs.service.start(f"old-{i}")
+            await tabs.service.stop(f"old-{i}")
+        await tabs.open("before")
+        await tabs.send("before", HomeState, "search_for", text="OLD & +")
+        await tabs.send("before", HomeState, "search_for", text="old")
+        await tabs.send("before", HomeState, "show_only", which="ended")
+        await tabs.send("before", HomeState, "turn_to", page=1)
+        kept = (await tabs.state("before", HomeState)).kept
+        for tab, told in {
+            "after": kept,
+            "odd": "page=9e9&which=%00&search",
+            "long": "&" * 99,
+        }.items():
+            await tabs.open(tab)
+            state = await tabs.state(tab, HomeState)
+            state.kept = told
+            looking = await tabs.look(tab, HomeState)
+            await until(lambda state=state: state.loaded)  # type: ignore[misc]
+            shown = (state.search, state.which, state.page_no, len(state.rows))
+            assert shown == (("old", "ended", 1, 5) if tab == "after" else ("", "all", 0, 20))
+            looking.cancel()
+        assert not tabs.errors
+
+
+async def test_the_failed_are_found_with_their_reasons(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb", broken=raising) as tabs:
+        await tabs.service.start("good")
+        await tabs.service.stop("good")
+        await tabs.service.start("bad", "broken")
+        await until(lambda: not tabs.service.running())
+        await tabs.open("tab")
+        await tabs.send("tab", HomeState, "show_only", which="failed")
+        (row,) = (await tabs.state("tab", HomeState)).rows
+        assert (row.batch_id, row.reason) == ("bad", "OSError: the cable is out")
+        await tabs.send("tab", HomeState, "show_only", which="interrupted")
+        assert (await tabs.state("tab", HomeState)).rows == []
+
+
 async def test_the_table_is_searched_filtered_and_turned(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         for i in range(25):
@@ -192,7 +291,7 @@ async def test_the_table_is_searched_filtered_and_turned(tmp_path: Path) -> None
 
         async def shown(handler: str, **payload: object) -> list[str]:
             await tabs.send("tab", HomeState, handler, **payload)
-            return [row.batch_id for row in [*state.running_rows, *state.ended_rows]]
+            return [row.batch_id for row in state.rows]
 
         newest_first = [f"old-{i}" for i in reversed(range(25))]
         assert await shown("show_only", which="all") == ["new", *newest_first[:19]]

@@ -47,24 +47,23 @@ def _head() -> rx.Component:
 
 def _body() -> rx.Component:
     return rx.el.tbody(
-        rx.foreach(HomeState.running_rows, lambda row: _row(row, _stop(row))),
-        rx.foreach(HomeState.ended_rows, lambda row: _row(row, _start_again(row))),
+        rx.foreach(HomeState.rows, _row),
     )
 
 
-def _row(row: Any, button: rx.Component) -> rx.Component:
+def _row(row: Any) -> rx.Component:
     cells = (
         rx.fragment(
             link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
             rx.el.span(status_pill(row.status), class_name="narrow"),
         ),
-        status_pill(row.status),
+        rx.el.span(status_pill(row.status), title=row.reason),
         of_all("latestIn", row.batch_id).to(str),
         browser.number(row.average, 2),
         line(of_all("hourIn", row.batch_id)),
         of_all("rowsIn", row.batch_id, row.row_count).to(str),
         moment(row.started, browser.when(row.started)),
-        button,
+        _button(row),
     )
     return rx.el.tr(
         *[rx.el.td(cell, class_name=c) for cell, c in zip(cells, _CLASSES, strict=True)],
@@ -72,19 +71,18 @@ def _row(row: Any, button: rx.Component) -> rx.Component:
     )
 
 
-def _stop(row: Any) -> rx.Component:
-    return _button(strings.STOP, row, HomeState.stop(row.batch_id))  # type: ignore[misc]
-
-
-def _start_again(row: Any) -> rx.Component:
-    return _button(strings.START_AGAIN, row, HomeState.start_again(row.batch_id))  # type: ignore[misc]
-
-
-def _button(word: str, row: Any, does: Any) -> rx.Component:
+def _button(row: Any) -> rx.Component:
+    """One button for both, so that whoever pressed it by key has not lost it then."""
+    is_running = row.status == "running"
+    word = rx.cond(is_running, strings.STOP, strings.START_AGAIN)
     return rx.el.button(
         word,
         type="button",
-        on_click=does,
+        on_click=rx.cond(
+            is_running,
+            HomeState.stop(row.batch_id),  # type: ignore[misc]
+            HomeState.start_again(row.batch_id),  # type: ignore[misc]
+        ),
         aria_label=f"{word}: {row.batch_id}",
         class_name="button small",
     )

@@ -12,15 +12,22 @@ from solo_app.ui import browser, strings
 from solo_app.ui.components.theme_choice import theme_choice
 
 
-def page(*children: Any, where: Any = None, state: Any = None, status: Any = "") -> rx.Component:
+def page(
+    *children: Any,
+    where: Any = None,
+    state: Any = None,
+    status: Any = "",
+    is_ticking: Any = False,
+) -> rx.Component:
     """A page: the bar, then what ``state`` has to tell about the app, then the children.
 
-    ``status`` is that of what the page is about; the icon in the tab shows it.
+    ``status`` is that of what the page is about; the icon in the tab shows it. ``is_ticking``
+    says whether the page is told something every second.
     """
     return rx.el.div(
         browser.function("showIcon").call(status).to(str),
         link("Skip to the content", to="#main", reload_document=True, class_name="skip"),
-        bar(where),
+        bar(where, liveness(is_ticking, state.slowed_to) if state is not None else liveness()),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
             *children,
@@ -39,26 +46,29 @@ class _Preload(rx.Component):
     page: rx.Var[str]
 
 
-def bar(where: Any = None) -> rx.Component:
+def bar(where: Any = None, sign: Any = None) -> rx.Component:
     """The wordmark, where one is, whether the page is live, the theme."""
     return rx.el.header(
         link(strings.PRODUCT, to="/", class_name="word", aria_label="SOLO, all batches"),
         rx.el.span("/ ", where, class_name="where") if where is not None else rx.fragment(),
         rx.el.span(class_name="grow"),
-        liveness(),
+        sign if sign is not None else liveness(),
         theme_choice(),
         class_name="bar",
     )
 
 
-def liveness() -> rx.Component:
-    """Whether what the page shows is of now."""
-    return rx.cond(
-        has_connection_errors,
-        _sign("away", strings.AWAY),
-        rx.cond(
-            rx.State.is_hydrated, _sign("now", strings.LIVE), _sign("soon", strings.CONNECTING)
-        ),
+def liveness(is_ticking: Any = False, interval: Any = 0) -> rx.Component:
+    """Whether what the page shows is of now.
+
+    ``is_ticking`` says whether ticks must come, ``interval`` how slow they may be (seconds).
+    """
+    return _Liveness.create(
+        away=has_connection_errors,
+        ready=rx.State.is_hydrated,
+        ticking=is_ticking,
+        interval=interval,
+        words=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
     )
 
 
@@ -80,18 +90,27 @@ def banners(state: Any) -> rx.Component:
 
 def away_banner() -> rx.Component:
     """What stands above every page while the server is away."""
-    since = browser.function("awaySince").call(has_connection_errors).to(str)
-    return rx.cond(
-        since != "",
-        rx.el.p(
-            strings.AWAY_SINCE,
-            since,
-            strings.AWAY_GOES_ON,
-            class_name="note away",
-            role="status",
-        ),
+    # Reflex puts the rest of the app into what it is given here: a fragment has room for it.
+    return rx.fragment(
+        _AwayBanner.create(
+            away=has_connection_errors, before=strings.AWAY_SINCE, after=strings.AWAY_GOES_ON
+        )
     )
 
 
-def _sign(kind: str, word: str) -> rx.Component:
-    return rx.el.span(rx.el.i(class_name="dot"), word, class_name=f"live {kind}")
+class _Liveness(rx.Component):
+    library = "$/public/solo.js"
+    tag = "Liveness"
+    away: rx.Var[bool]
+    ready: rx.Var[bool]
+    ticking: rx.Var[bool]
+    interval: rx.Var[float]
+    words: rx.Var[list[str]]
+
+
+class _AwayBanner(rx.Component):
+    library = "$/public/solo.js"
+    tag = "AwayBanner"
+    away: rx.Var[bool]
+    before: rx.Var[str]
+    after: rx.Var[str]

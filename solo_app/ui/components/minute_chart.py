@@ -48,7 +48,7 @@ def _span(minutes: int, word: str) -> rx.Component:
         word,
         type="button",
         on_click=BatchState.show_span(minutes),  # type: ignore[operator]
-        aria_pressed=BatchState.span == minutes,
+        aria_pressed=BatchState.span == str(minutes),
     )
 
 

@@ -27,6 +27,7 @@ def new_batch() -> rx.Component:
                 enter_key_hint="go",
                 max_length=200,
                 custom_attrs={"aria-keyshortcuts": "/ n"},
+                on_change=rx.cond(HomeState.error != "", HomeState.forget_error, rx.noop()),
                 aria_invalid=HomeState.error != "",
                 aria_describedby=_ERROR,
                 class_name="field",
@@ -62,8 +63,8 @@ def _hint() -> rx.Component:
         rx.el.button(
             HomeState.free_name,
             type="button",
-            on_click=[rx.set_value(FIELD, HomeState.free_name), rx.set_focus(FIELD)],
-            aria_label=f"Take the name {HomeState.free_name}",
+            on_click=HomeState.start({"batch_id": HomeState.free_name}),  # type: ignore[misc]
+            aria_label=f"Start {HomeState.free_name}",
             class_name="link",
         ),
     )

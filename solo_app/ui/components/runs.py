@@ -17,8 +17,19 @@ def runs() -> rx.Component:
     return rx.el.section(
         rx.el.h2(strings.RUNS),
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
+        rx.cond(BatchState.earlier_runs > 0, _earlier()),
         aria_label=strings.RUNS,
         class_name="card",
+    )
+
+
+def _earlier() -> rx.Component:
+    return rx.el.button(
+        browser.number(BatchState.earlier_runs),
+        strings.EARLIER_RUNS,
+        type="button",
+        on_click=BatchState.show_earlier_runs,
+        class_name="button small again",
     )
 
 

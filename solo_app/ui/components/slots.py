@@ -15,12 +15,14 @@ from solo_app.ui.states.home import FIELD, HomeState
 
 
 def slots() -> rx.Component:
-    """Taken slots first, then the free ones."""
-    free = rx.Var.range(HomeState.slots.length(), BATCH_LIMIT)
+    """Each batch keeps its slot as long as it runs, whoever comes and goes beside it."""
     return rx.el.section(
         rx.cond(
             HomeState.loaded,
-            rx.fragment(rx.foreach(HomeState.slots, _taken), rx.foreach(free, lambda _: _free())),
+            rx.foreach(
+                HomeState.slots,
+                lambda slot: rx.cond(slot.batch_id != "", _taken(slot), _free()),
+            ),
             rx.fragment(*[rx.el.div(class_name="card slot bone") for _ in range(BATCH_LIMIT)]),
         ),
         aria_label="Slots",

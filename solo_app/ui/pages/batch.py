@@ -33,6 +33,7 @@ def batch_page() -> rx.Component:
         where=route_id(),
         state=BatchState,
         status=BatchState.status,
+        is_ticking=BatchState.status == "running",
     )
 
 

@@ -14,7 +14,7 @@ from solo_app.ui.console import console
 from solo_app.ui.states import acting
 from solo_app.ui.states.home import told_started, told_stopped
 from solo_app.ui.states.showing import View, conditions, keep_showing, show, show_in
-from solo_app.ui.states.watch import Minute, RunRow, Watch
+from solo_app.ui.states.watch import FIRST_RUNS, MORE_RUNS, Minute, RunRow, Watch
 
 
 class MinutesState(rx.State):
@@ -51,12 +51,15 @@ class BatchState(rx.State):
     source: str = ""
     tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 1, [], []])
     minute: Minute = Minute(0, 0, None, 0.0, 0, None, None)
-    span: int = strings.FIRST_SPAN
+    span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
     paused: bool = False
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
+    earlier_runs: int = 0
     slowed_to: float = 0.0
     trouble: str = ""
     _missed: bool = False
+    _shown_runs: int = FIRST_RUNS
+    _refused_at: int = -1
 
     @rx.event(background=True, supersedes=True)
     async def live(self) -> None:
@@ -64,15 +67,17 @@ class BatchState(rx.State):
         watch = Watch(console().service, self._batch_id())
 
         async def view(snapshot: Snapshot) -> View:
-            watch.span = timedelta(minutes=self.span)
+            watch.span = timedelta(minutes=_minutes(self.span))
+            watch.shown_runs = self._shown_runs
             if self._missed:
                 watch.start_over()
                 await show(self, {"_missed": False})
             seen = await watch.view(snapshot)
             await show_in(self, MinutesState, watch.news_of_minutes())
+            await show(self, self._passed())
             return conditions(snapshot) | seen
 
-        await show(self, {"error": "", "paused": False})
+        await show(self, {"error": "", "paused": False, "_shown_runs": FIRST_RUNS})
         await keep_showing(self, view)
 
     @rx.event(background=True, temporal=True)
@@ -88,14 +93,20 @@ class BatchState(rx.State):
         """Start the batch, for the first time or again."""
         batch_id = self._batch_id()
         error = await acting.start(batch_id)
-        await show(self, {"error": str(error or "")})
+        refused_at = console().service.revision if error else -1
+        await show(self, {"error": str(error or ""), "_refused_at": refused_at})
         return None if error else told_started(batch_id)
 
     @rx.event
     def show_span(self, minutes: int) -> None:
         """Show so many of the last whole minutes."""
         if isinstance(minutes, int) and minutes in strings.SPANS:
-            self.span = minutes
+            self.span = str(minutes)
+
+    @rx.event
+    def show_earlier_runs(self) -> None:
+        """Show more of the runs, a hundred at a time."""
+        self._shown_runs += MORE_RUNS
 
     @rx.event
     def pause(self, paused: bool) -> None:
@@ -107,7 +118,18 @@ class BatchState(rx.State):
         """Tell the tab all points again that it shows: it has missed some."""
         self._missed = True
 
+    def _passed(self) -> View:
+        """What to take back when it was so: a batch has started or ended since the refusal."""
+        if self._refused_at in (-1, console().service.revision):
+            return {}
+        return {"error": "", "_refused_at": -1}
+
     def _batch_id(self) -> str:
         """What the address names; Reflex makes this var of the route."""
         asked = getattr(self, "id", "")
         return asked if isinstance(asked, str) else ""
+
+
+def _minutes(span: str) -> int:
+    """So many minutes as the tab keeps; the first choice when what it keeps is none."""
+    return int(span) if span in map(str, strings.SPANS) else strings.FIRST_SPAN

@@ -8,18 +8,17 @@ from typing import Any
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.batches.errors import BatchRunningError
+from solo_app.batches.errors import BatchLimitReachedError, BatchRunningError
 from solo_app.batches.live import Snapshot
 from solo_app.ui import strings
 from solo_app.ui.console import console
 from solo_app.ui.states import acting
-from solo_app.ui.states.overview import Choice, Overview, Row, Slot
+from solo_app.ui.states.overview import LONGEST_SEARCH, Choice, Overview, Row, Slot
 from solo_app.ui.states.showing import View, conditions, keep_showing, show
 
 FIELD = "batch-id"
 """The id of the field that names a new batch."""
 
-_LONGEST_SEARCH = 64
 _AT_ONCE = 0.6
 """Seconds within which the same name again is a double click."""
 
@@ -31,15 +30,15 @@ class HomeState(rx.State):
     done by surprise when it is back. ``tick`` is what changes all the time, in one list because
     names take more room than numbers: the moment it tells of (milliseconds), rows, rows per
     second, the second under way and what each of the latest brought, and the news of each
-    ``Trend`` in the order of the slots.
+    ``Trend`` in the order of the slots. ``kept`` is what of the table the tab shows: it keeps
+    that itself, for when the server has forgotten.
     """
 
     loaded: bool = False
     tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 0, [], []])
     running: int = 0
     slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
-    running_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
-    ended_rows: rx.Field[list[Row]] = rx.field(default_factory=list)
+    rows: rx.Field[list[Row]] = rx.field(default_factory=list)
     free_name: str = ""
     title: str = f"{strings.BATCHES} · {strings.PRODUCT}"
     match_count: int = 0
@@ -47,11 +46,13 @@ class HomeState(rx.State):
     page_no: int = 0
     search: str = ""
     which: str = "all"
+    kept: str = rx.SessionStorage("", name="solo-table")
     error: str = ""
     running_already: str = ""
     slowed_to: float = 0.0
     trouble: str = ""
     _missed: bool = False
+    _refused_at: int = -1
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -64,8 +65,11 @@ class HomeState(rx.State):
                 overview.start_over()
                 await show(self, {"_missed": False})
             table = overview.table(snapshot, self._choice())
+            await show(self, self._passed())
             return conditions(snapshot) | await overview.view(snapshot) | table
 
+        choice = Choice.parse(self.kept)
+        await show(self, {"search": choice.search, "which": choice.which, "page_no": choice.page})
         await show(self, {"error": "", "running_already": ""})
         await keep_showing(self, view)
 
@@ -80,7 +84,12 @@ class HomeState(rx.State):
             return []
         error = await acting.start(batch_id)
         already = batch_id if isinstance(error, BatchRunningError) else ""
-        await show(self, {"error": str(error or ""), "running_already": already})
+        passes = isinstance(error, BatchRunningError | BatchLimitReachedError)
+        refused_at = console().service.revision if passes else -1
+        await show(
+            self,
+            {"error": str(error or ""), "running_already": already, "_refused_at": refused_at},
+        )
         if error:
             return [rx.set_focus(FIELD)]
         return [_cleared(batch_id), told_started(batch_id, _open(batch_id))]
@@ -98,27 +107,27 @@ class HomeState(rx.State):
         return acting.refused(error) if error else told_stopped(batch_id)
 
     @rx.event
+    def forget_error(self) -> None:
+        """Take back what was wrong with a name: another is being typed."""
+        self.error = self.running_already = ""
+
+    @rx.event
     def search_for(self, text: str) -> None:
         """Show the batches whose name holds this text."""
         if isinstance(text, str):
-            self.search = text.strip()[:_LONGEST_SEARCH]
-            self.page_no = 0
-            self._turn()
+            self._turn(Choice(text.strip()[:LONGEST_SEARCH], self.which))
 
     @rx.event
     def show_only(self, which: str) -> None:
-        """Show all batches, the running or the ended ones."""
+        """Show all batches, the running or the ended ones, or those of a status."""
         if isinstance(which, str) and which in strings.FILTERS:
-            self.which = which
-            self.page_no = 0
-            self._turn()
+            self._turn(Choice(self.search, which))
 
     @rx.event
     def turn_to(self, page: int) -> None:
         """Show another page of the table."""
         if isinstance(page, int) and page >= 0:
-            self.page_no = page
-            self._turn()
+            self._turn(Choice(self.search, self.which, page))
 
     @rx.event
     def catch_up(self) -> None:
@@ -135,10 +144,16 @@ class HomeState(rx.State):
     def _choice(self) -> Choice:
         return Choice(self.search, self.which, self.page_no)
 
-    def _turn(self) -> None:
-        """Show the table at once instead of at the next tick."""
-        snapshot = console().ticker.snapshot()
-        table = Overview(console().service).table(snapshot, self._choice())
+    def _passed(self) -> View:
+        """What to take back when it was so: a batch has started or ended since the refusal."""
+        if self._refused_at in (-1, console().service.revision):
+            return {}
+        return {"error": "", "running_already": "", "_refused_at": -1}
+
+    def _turn(self, choice: Choice) -> None:
+        """Show another part of the table, at once instead of at the next tick."""
+        self.search, self.which, self.kept = choice.search, choice.which, str(choice)
+        table = Overview(console().service).table(console().ticker.snapshot(), choice)
         for name, value in table.items():
             setattr(self, name, value)
 

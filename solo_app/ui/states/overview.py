@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlencode
 
 from solo_app.batches.live import RunningBatch, Snapshot
 from solo_app.batches.model import Batch, to_microseconds
-from solo_app.batches.service import BatchService
+from solo_app.batches.service import BATCH_LIMIT, BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.newest import short
 from solo_app.ui.states.showing import View
 from solo_app.ui.states.trend import Trend
 
 ROWS_PER_PAGE = 20
+LONGEST_SEARCH = 64
+_PAGE_DIGITS = 9
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A running batch in its slot; ``first_seq`` is that of the run under way."""
+    """A slot with the batch that runs in it; ``first_seq`` is that of the run under way.
 
-    batch_id: str
-    first_seq: int
+    ``batch_id`` is empty when the slot is free.
+    """
+
+    batch_id: str = ""
+    first_seq: int = 1
 
 
 @dataclass(frozen=True)
 class Row:
     """A batch in the table; ``started`` in microseconds.
 
-    ``row_count`` is None while the batch runs: the tick tells it.
+    ``row_count`` is None while the batch runs: the tick tells it. ``reason`` says why it failed.
     """
 
     batch_id: str
@@ -35,6 +41,7 @@ class Row:
     average: float | None
     row_count: int | None
     started: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,20 @@ class Choice:
     search: str = ""
     which: str = "all"
     page: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Choice:
+        """A choice as ``str`` writes it; the first choice where the text makes no sense."""
+        told = {name: values[0] for name, values in parse_qs(text).items()}
+        which, page = told.get("which", ""), told.get("page", "")
+        return cls(
+            told.get("search", "")[:LONGEST_SEARCH],
+            which if which in strings.FILTERS else "all",
+            int(page) if page.isdecimal() and len(page) < _PAGE_DIGITS else 0,
+        )
+
+    def __str__(self) -> str:
+        return urlencode({"search": self.search, "which": self.which, "page": self.page})
 
 
 class Overview:
@@ -70,7 +91,7 @@ class Overview:
         return {
             "loaded": True,
             "running": running,
-            "slots": [Slot(r.batch.batch_id, r.batch.run.first_seq) for r in snapshot.running],
+            "slots": _slots(snapshot),
             "free_name": self._free_name(),
             "title": strings.home_title(running),
             **await self._tick(snapshot),
@@ -83,16 +104,20 @@ class Overview:
         ended = self._search(choice.search)
         if choice.which == "running":
             ended = []
-        elif choice.which == "ended":
+        elif choice.which != "all":
             running = []
+        if choice.which not in ("all", "running", "ended"):
+            ended = [batch for batch in ended if batch.status == choice.which]
         count = len(running) + len(ended)
         pages = max(1, -(-count // ROWS_PER_PAGE))
         page = min(choice.page, pages - 1)
         first, end = page * ROWS_PER_PAGE, (page + 1) * ROWS_PER_PAGE
         ended = ended[max(0, first - len(running)) : max(0, end - len(running))]
         return {
-            "running_rows": [_running_row(r) for r in running[first:end]],
-            "ended_rows": [self._ended_row(batch) for batch in ended],
+            "rows": [
+                *(_running_row(r) for r in running[first:end]),
+                *(self._ended_row(batch) for batch in ended),
+            ],
             "match_count": count,
             "page_count": pages,
             "page_no": page,
@@ -122,7 +147,8 @@ class Overview:
 
     async def _tell_trends(self, snapshot: Snapshot) -> list[list[object]]:
         """The news of each running batch, in the order of the slots."""
-        batches = [running.batch for running in snapshot.running]
+        by_slot = sorted(snapshot.running, key=lambda running: running.slot)
+        batches = [running.batch for running in by_slot]
         self._trends = {b.no: self._trends.get(b.no) or Trend(self._service) for b in batches}
         return [await self._trends[batch.no].news(snapshot, batch) for batch in batches]
 
@@ -141,7 +167,16 @@ class Overview:
 
     def _ended_row(self, batch: Batch) -> Row:
         rows = self._service.row_count(batch)
-        return Row(batch.batch_id, batch.status, None, rows, to_microseconds(batch.run.started_at))
+        run = batch.run
+        started = to_microseconds(run.started_at)
+        return Row(batch.batch_id, run.status, None, rows, started, run.reason or "")
+
+
+def _slots(snapshot: Snapshot) -> list[Slot]:
+    slots = [Slot()] * BATCH_LIMIT
+    for running in snapshot.running:
+        slots[running.slot] = Slot(running.batch.batch_id, running.batch.run.first_seq)
+    return slots
 
 
 def _running_row(running: RunningBatch) -> Row:
@@ -151,4 +186,5 @@ def _running_row(running: RunningBatch) -> Row:
         running.minute.average if running.minute else None,
         None,
         to_microseconds(running.batch.run.started_at),
+        "",
     )

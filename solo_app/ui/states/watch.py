@@ -25,7 +25,8 @@ from solo_app.ui.states.showing import View, microseconds
 CHART_POINTS = 240
 """Newest points that a page shows: at the default pace one minute of them."""
 
-SHOWN_RUNS = 10
+FIRST_RUNS = 10
+MORE_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,14 @@ class Watch:
         self.batch_id = batch_id
         self.span = timedelta(minutes=strings.FIRST_SPAN)
         """How long before now the minutes are shown from."""
+        self.shown_runs = FIRST_RUNS
         self._service = service
         self._newest = Newest(service, CHART_POINTS)
         self._told: tuple[int, float] | None = None
         self._standing_of: Batch | None = None
         self._minute_of: tuple[Batch, Window] | None = None
         self._minutes_of: tuple[Batch, Window] | None = None
-        self._runs_of: Batch | None = None
+        self._runs_of: tuple[Batch, int] | None = None
         self._kept: View = {}
         self._news: View = {}
 
@@ -148,10 +150,12 @@ class Watch:
         return news
 
     async def _ask_for_runs(self, batch: Batch) -> None:
-        if batch != self._runs_of:
+        asked = (batch, self.shown_runs)
+        if asked != self._runs_of:
             runs = await self._service.runs(self.batch_id)
-            self._kept["runs"] = [_run_row(run) for run in runs[:SHOWN_RUNS]]
-            self._runs_of = batch
+            self._kept["runs"] = [_run_row(run) for run in runs[: self.shown_runs]]
+            self._kept["earlier_runs"] = max(0, len(runs) - self.shown_runs)
+            self._runs_of = asked
 
 
 def _from(at: int, times: list[int]) -> list[int]:
