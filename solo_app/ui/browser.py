@@ -70,9 +70,9 @@ def iso(moment: Any) -> Var[str]:
     return _text("iso", moment)
 
 
-def spark(keys: Any) -> Var[str]:
-    """The path of a small line through these numbers."""
-    return _text("spark", keys)
+def spark(keys: Any, floor: float | None = None) -> Var[str]:
+    """The path of a small line through these numbers, above a ``floor`` where one is given."""
+    return _text("spark", keys, floor)
 
 
 def route_id() -> Var[str]:

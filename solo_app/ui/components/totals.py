@@ -20,10 +20,8 @@ def totals() -> rx.Component:
             _stat(strings.ROWS, browser.number(HomeState.row_count)),
             _stat(
                 strings.ROWS_PER_SECOND,
-                rx.fragment(
-                    browser.rate(HomeState.rows_per_second),
-                    line(browser.spark(HomeState.throughput)),
-                ),
+                browser.rate(HomeState.rows_per_second),
+                line(browser.spark(HomeState.throughput, floor=0)),
             ),
             _stat(strings.RUNNING, f"{HomeState.running} of {BATCH_LIMIT}"),
             class_name="stats",
@@ -32,9 +30,9 @@ def totals() -> rx.Component:
     )
 
 
-def _stat(name: str, value: Any) -> rx.Component:
+def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name),
-        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="bone number"))),
+        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="bone number")), *more),
         class_name="stat",
     )
