@@ -14,7 +14,8 @@ from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.states.home import HomeState
 
-_CLASSES = ("", "wide", "n", "n wide", "wide trend", "n wide", "wide", "n act")
+_CLASSES = ("name", "state", "n last", "n average", "trend", "n rows", "since", "n act")
+_BONES = 6
 
 
 def batch_table() -> rx.Component:
@@ -23,8 +24,8 @@ def batch_table() -> rx.Component:
         batch_choice(),
         rx.cond(
             HomeState.match_count > 0,
-            rx.el.table(_head(), _body(), class_name="batches"),
-            _nothing(),
+            _table(_running_and_ended()),
+            rx.cond(HomeState.loaded, _nothing(), _table([_bone_row() for _ in range(_BONES)])),
         ),
         pager(),
         aria_label=strings.ALL_BATCHES,
@@ -32,43 +33,69 @@ def batch_table() -> rx.Component:
     )
 
 
+def _table(rows: list[rx.Component]) -> rx.Component:
+    """On a phone its rows are cards; the roles keep it a table for whoever hears it."""
+    body = rx.el.tbody(*rows, role="rowgroup")
+    return rx.el.table(_head(), body, role="table", class_name="batches")
+
+
 def _head() -> rx.Component:
     cells = zip(strings.COLUMNS, _CLASSES, strict=True)
     return rx.el.thead(
         rx.el.tr(
             *[
-                rx.el.th(name or _unseen("Stop or start"), scope="col", class_name=c)
+                rx.el.th(
+                    name or _unseen("Stop or start"), scope="col", role="columnheader", class_name=c
+                )
                 for name, c in cells
-            ]
-        )
-    )
-
-
-def _body() -> rx.Component:
-    return rx.el.tbody(
-        rx.foreach(HomeState.running_rows, lambda row: _row(row, _stop(row))),
-        rx.foreach(HomeState.ended_rows, lambda row: _row(row, _start_again(row))),
-    )
-
-
-def _row(row: Any, button: rx.Component) -> rx.Component:
-    cells = (
-        rx.fragment(
-            link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
-            rx.el.span(status_pill(row.status), class_name="narrow"),
+            ],
+            role="row",
         ),
+        role="rowgroup",
+    )
+
+
+def _running_and_ended() -> list[rx.Component]:
+    return [
+        rx.foreach(HomeState.running_rows, lambda row: _row(row, _stop(row), "going")),
+        rx.foreach(HomeState.ended_rows, lambda row: _row(row, _start_again(row), "ended")),
+    ]
+
+
+def _bone_row() -> rx.Component:
+    bone = rx.el.span(class_name="bone line")
+    return _cells(*[bone for _ in _CLASSES], class_name="going")
+
+
+def _row(row: Any, button: rx.Component, kind: str) -> rx.Component:
+    return _cells(
+        link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
         status_pill(row.status),
         browser.key(row.latest),
-        browser.number(row.average, 2),
+        rx.fragment(_label(strings.AVERAGE_OF), browser.number(row.average, 2)),
         line(browser.spark(HomeState.lines[row.batch_id])),
-        browser.number(row.row_count),
-        moment(row.started, browser.when(row.started)),
+        rx.fragment(browser.number(row.row_count), _label(strings.ROWS_OF)),
+        rx.fragment(_label(strings.SINCE), moment(row.started, browser.when(row.started))),
         button,
-    )
-    return rx.el.tr(
-        *[rx.el.td(cell, class_name=c) for cell, c in zip(cells, _CLASSES, strict=True)],
+        class_name=kind,
         key=row.batch_id,
     )
+
+
+def _cells(*cells: Any, **row: Any) -> rx.Component:
+    return rx.el.tr(
+        *[
+            rx.el.td(cell, role="cell", class_name=c)
+            for cell, c in zip(cells, _CLASSES, strict=True)
+        ],
+        role="row",
+        **row,
+    )
+
+
+def _label(text: str) -> rx.Component:
+    """What a figure is, where no column's head says it."""
+    return rx.el.span(text, class_name="label")
 
 
 def _stop(row: Any) -> rx.Component:
@@ -95,9 +122,7 @@ def _nothing() -> rx.Component:
         strings.NO_BATCHES,
         strings.NO_MATCHES,
     )
-    return rx.el.p(
-        rx.cond(HomeState.loaded, text, rx.el.span(class_name="bone line")), class_name="nothing"
-    )
+    return rx.el.p(text, class_name="nothing")
 
 
 def _unseen(text: str) -> rx.Component:

@@ -18,7 +18,7 @@ def runs() -> rx.Component:
         rx.el.h2(strings.RUNS),
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
         aria_label=strings.RUNS,
-        class_name="card",
+        class_name="card all-runs",
     )
 
 
