@@ -196,24 +196,38 @@ function steps(minutes, longest) {
   return found;
 }
 
-// A line and a band end before a gap, and begin after it, so that it is wide enough to be seen.
+// Line and band end before a gap and begin after it, so that it is wide enough to be seen: what a
+// narrow gap needs it takes from both its sides, but never more than two thirds of a side.
 function withGaps(found, least) {
-  const drawn = [];
-  let begin = 0; // What the gap before a step takes of it.
-  found.forEach((step, i) => {
-    const { from, to, sum, count, range } = step;
-    const shown = { average: sum / count, range, from, to };
-    drawn.push({ ...shown, t: from + begin });
-    const next = found[i + 1];
-    const gap = next ? next.from - to : 0;
-    const isGap = gap > 0 || step.hasHole || !next;
-    const taken = next && isGap ? Math.max(0, (least - gap) / 2) : 0;
-    begin = next ? Math.min(taken, (next.to - next.from) / 3) : 0;
-    if (!isGap) return;
-    const stop = to - Math.min(taken, (to - from) / 3);
-    drawn.push({ ...shown, t: stop - 1 }, { t: stop, average: null, range: null });
+  const runs = unbroken(found);
+  const cut = (i) => Math.max(0, (least - (runs[i + 1]?.from - runs[i]?.to)) / 2) || 0;
+  return runs.flatMap(({ from, to, steps }, i) => {
+    const [before, after] = [cut(i - 1), cut(i)];
+    const share = Math.min(1, ((to - from) * 2) / 3 / (before + after || 1));
+    const start = from + before * share;
+    const stop = to - after * share;
+    const points = steps.map((step) => ({
+      t: Math.min(Math.max(step.from, start), stop - 1),
+      average: step.sum / step.count,
+      range: step.range,
+      from: step.from,
+      to: step.to,
+    }));
+    return [...points, { ...points.at(-1), t: stop - 1 }, { t: stop, average: null, range: null }];
   });
-  return drawn;
+}
+
+function unbroken(found) {
+  const runs = [];
+  let last = null;
+  for (const step of found) {
+    const follows = last && last.to === step.from && !last.hasHole;
+    if (!follows) runs.push({ from: step.from, steps: [] });
+    runs.at(-1).steps.push(step);
+    runs.at(-1).to = step.to;
+    last = step;
+  }
+  return runs;
 }
 
 // Where there are no points for so long that the chart has room to say so.

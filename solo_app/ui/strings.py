@@ -39,7 +39,7 @@ NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
 NEWER, OLDER = "Newer", "Older"
 NEWEST, OLDEST = "Newest", "Oldest"
-AVERAGE_OF, ROWS_OF, SINCE = "average ", " rows", "since "
+AVERAGE_OF, ROW_OF, ROWS_OF, SINCE = "average ", " row", " rows", "since "
 COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "60 min", "Rows", "Started", "")
 
 STATUS = {

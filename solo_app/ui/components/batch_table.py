@@ -74,7 +74,10 @@ def _row(row: Any, button: rx.Component, kind: str) -> rx.Component:
         browser.key(row.latest),
         rx.fragment(_label(strings.AVERAGE_OF), browser.number(row.average, 2)),
         line(browser.spark(HomeState.lines[row.batch_id])),
-        rx.fragment(browser.number(row.row_count), _label(strings.ROWS_OF)),
+        rx.fragment(
+            browser.number(row.row_count),
+            _label(rx.cond(row.row_count == 1, strings.ROW_OF, strings.ROWS_OF)),
+        ),
         rx.fragment(_label(strings.SINCE), moment(row.started, browser.when(row.started))),
         button,
         class_name=kind,
@@ -93,7 +96,7 @@ def _cells(*cells: Any, **row: Any) -> rx.Component:
     )
 
 
-def _label(text: str) -> rx.Component:
+def _label(text: Any) -> rx.Component:
     """What a figure is, where no column's head says it."""
     return rx.el.span(text, class_name="label")
 
