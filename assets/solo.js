@@ -93,19 +93,23 @@ export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
-// The path of a line through the numbers, in a box of 100 by 32.
-// Where there is no number the line is broken.
-function spark(keys) {
+// The path of a line through the numbers, in a box of 100 by 32, from the lowest (or from
+// ``floor``) to the highest. Where there is no number the line is broken; a number alone is a dash.
+export function spark(keys, floor = null) {
   const known = keys?.filter((value) => !isNone(value)) ?? [];
-  if (known.length < 2) return "";
-  const low = Math.min(...known);
+  if (known.length < 1 || keys.length < 2) return "";
+  const low = Math.min(...known, floor ?? Infinity);
   const height = Math.max(...known) - low;
-  const x = 100 / (keys.length - 1);
-  const y = (value) => (height ? 31 - ((value - low) / height) * 30 : 16);
-  const at = (value, i) =>
-    isNone(value)
-      ? ""
-      : `${i > 0 && !isNone(keys[i - 1]) ? "L" : "M"}${(i * x).toFixed(1)} ${y(value).toFixed(1)}`;
+  const flat = isNone(floor) ? 16 : 31;
+  const step = 100 / (keys.length - 1);
+  const y = (value) => (height ? 31 - ((value - low) / height) * 30 : flat).toFixed(1);
+  const at = (value, i) => {
+    if (isNone(value)) return "";
+    const x = i * step;
+    if (!isNone(keys[i - 1])) return `L${x.toFixed(1)} ${y(value)}`;
+    if (!isNone(keys[i + 1])) return `M${x.toFixed(1)} ${y(value)}`;
+    return `M${Math.max(0, x - step / 2).toFixed(1)} ${y(value)}h${step.toFixed(1)}`;
+  };
   return keys.map(at).join("");
 }
 
@@ -169,7 +173,10 @@ function shortSpan(us) {
   return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : span(us / 1e6);
 }
 
-export const pointTime = (_, items) => clockMs(items?.[0]?.payload.t);
+export function pointTime(_, items) {
+  const t = items?.[0]?.payload.t;
+  return `${clockMs(t)}\n${utc(t)}`;
+}
 
 // What is held still is what was shown last.
 let held = null;
@@ -211,7 +218,7 @@ export const allRows = (slots, tick) => overview(slots, tick).rows;
 
 export const allRates = (slots, tick) => overview(slots, tick).rate;
 
-export const throughput = (slots, tick) => spark(overview(slots, tick).counts.items);
+export const throughput = (slots, tick) => spark(overview(slots, tick).counts.items, 0);
 
 const trendOf = (slots, tick, id) => overview(slots, tick).trends[id];
 
@@ -241,23 +248,130 @@ export const missedIn = (slots, tick) => {
   return [counts, ...Object.values(trends).flatMap((t) => [t.points, t.minutes])].some((s) => s.missed);
 };
 
-// The minutes as a chart takes them: where one is missing, so that line and band end with the
-// minute before, and a minute alone is as wide as a minute.
-export const byMinute = lately((minutes) => {
-  const shown = [];
-  minutes.forEach(([t, average, low, high], i) => {
-    const range = [low, high];
-    shown.push({ t, average, range });
-    if (minutes[i + 1]?.[0] !== t + 60e6) {
-      shown.push({ t: t + 60e6 - 1, average, range });
-      shown.push({ t: t + 60e6, average: null, range: null });
-    }
-  });
-  return shown;
+// The minutes, drawn. A chart of a day has more of them than pixels: those that follow each
+// other come together to steps, whose average, lowest and highest are those of all their points.
+
+const MINUTE = 60e6;
+const MOST_STEPS = 480;
+const LEAST_GAP = 2; // Pixels.
+const ROOM_FOR_WORDS = 80; // Pixels.
+const ROOM_FOR_TICK = 56; // Pixels.
+const TICKS = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440]; // Minutes.
+
+// How wide the chart is within its axes; ``y_axis`` and margins of ``minute_chart.py`` are 44.
+const plotWidth = () => (document.querySelector(".minutes")?.clientWidth ?? 324) - 44;
+
+export const byMinute = (minutes, start, end) => drawnMinutes(minutes, end - start, plotWidth());
+
+const drawnMinutes = lately((minutes, span, width) => {
+  const least = (LEAST_GAP / width) * span;
+  const longest = Math.ceil(Math.max(span / MOST_STEPS, least) / MINUTE) * MINUTE;
+  return withGaps(steps(minutes, longest), least);
 });
 
-export const told = (value) =>
-  Array.isArray(value) ? value.map(key).join(" to ") : key(value);
+// No step has a gap in it, unless gaps come thicker than steps: then it has one at its end.
+function steps(minutes, longest) {
+  const found = [];
+  for (const [t, average, low, high, count] of minutes) {
+    const last = found.at(-1);
+    const follows = last?.to === t;
+    if (last && t + MINUTE - last.from <= longest && (follows || last.isRagged)) {
+      last.hasHole ||= !follows;
+      last.to = t + MINUTE;
+      last.sum += average * count;
+      last.count += count;
+      last.range = [Math.min(last.range[0], low), Math.max(last.range[1], high)];
+    } else {
+      const isRagged = last !== undefined && !follows;
+      found.push({ from: t, to: t + MINUTE, sum: average * count, count, range: [low, high], isRagged });
+    }
+  }
+  return found;
+}
+
+// Line and band end before a gap and begin after it, so that it is wide enough to be seen: what a
+// narrow gap needs it takes from both its sides, but never more than two thirds of a side.
+function withGaps(found, least) {
+  const runs = unbroken(found);
+  const cut = (i) => Math.max(0, (least - (runs[i + 1]?.from - runs[i]?.to)) / 2) || 0;
+  return runs.flatMap(({ from, to, steps }, i) => {
+    const [before, after] = [cut(i - 1), cut(i)];
+    const share = Math.min(1, ((to - from) * 2) / 3 / (before + after || 1));
+    const start = from + before * share;
+    const stop = to - after * share;
+    const points = steps.map((step) => ({
+      t: Math.min(Math.max(step.from, start), stop - 1),
+      average: step.sum / step.count,
+      range: step.range,
+      from: step.from,
+      to: step.to,
+    }));
+    return [...points, { ...points.at(-1), t: stop - 1 }, { t: stop, average: null, range: null }];
+  });
+}
+
+function unbroken(found) {
+  const runs = [];
+  let last = null;
+  for (const step of found) {
+    const follows = last && last.to === step.from && !last.hasHole;
+    if (!follows) runs.push({ from: step.from, steps: [] });
+    runs.at(-1).steps.push(step);
+    runs.at(-1).to = step.to;
+    last = step;
+  }
+  return runs;
+}
+
+// Where there are no points for so long that the chart has room to say so.
+export const wideGaps = (minutes, start, end) => gapsWithRoom(minutes, start, end, plotWidth());
+
+const gapsWithRoom = lately((minutes, start, end, width) => {
+  const room = (ROOM_FOR_WORDS / width) * (end - start);
+  const ends = [start, ...minutes.map(([t]) => t + MINUTE)];
+  const begins = [...minutes.map(([t]) => t), end];
+  return ends.map((from, i) => [from, begins[i]]).filter(([from, to]) => to - from > room);
+});
+
+// Round times of the viewer's day, as many as there is room for.
+export const timeTicks = (start, end) => ticksWithRoom(start, end, plotWidth());
+
+const ticksWithRoom = lately((start, end, width) => {
+  const room = (ROOM_FOR_TICK / width) * (end - start);
+  const step = TICKS.find((count) => count * MINUTE >= room) ?? TICKS.at(-1);
+  const tick = date(start);
+  tick.setHours(0, 0, 0, 0);
+  const found = [];
+  for (; tick * 1000 < end; tick.setMinutes(tick.getMinutes() + step)) {
+    if (tick * 1000 > start) found.push(tick * 1000);
+  }
+  return found;
+});
+
+export const timeTick = (us) => {
+  const time = TIME.format(date(us));
+  return time === "00:00" ? DAY.format(date(us)) : time;
+};
+
+export function minuteTime(t, items) {
+  const { from, to } = items?.[0]?.payload ?? { from: t, to: t };
+  const until = to - from > MINUTE ? ` to ${TIME.format(date(to))}` : "";
+  const nothing = items?.length ? "" : ": no points";
+  return `${when(from)}${until}${nothing}\n${iso(from).slice(0, 16).replace("T", " ")} UTC`;
+}
+
+export function told(value, name) {
+  if (Array.isArray(value)) return value.map(key).join(" to ");
+  return name === "average" ? number(value, 2) : key(value);
+}
+
+// What opens below a line, drawn only while it is open.
+export function Disclosure({ summary, className, children }) {
+  const [isOpen, setIsOpen] = useState(false);
+  const onToggle = (change) => setIsOpen(change.currentTarget.open);
+  const line = createElement("summary", null, summary);
+  return createElement("details", { className, onToggle }, line, isOpen ? children : null);
+}
 
 // The icon in the tab: with a green dot while something runs, a red one after a failure.
 const ICONS = { running: "/icon-running.svg", failed: "/icon-failed.svg" };

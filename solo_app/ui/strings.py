@@ -46,6 +46,8 @@ FILTERS = {
 NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
 NEWER, OLDER = "Newer", "Older"
+NEWEST, OLDEST = "Newest", "Oldest"
+AVERAGE_OF, ROW_OF, ROWS_OF, SINCE = "average ", " row", " rows", "since "
 COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "60 min", "Rows", "Started", "")
 
 STATUS = {
@@ -59,6 +61,7 @@ STOP = "Stop"
 START_AGAIN = "Start again"
 
 LATEST = "Latest data.key"
+POINTS_DRAWN = "Newest points"
 NO_POINTS_YET = "No points yet."
 LAST_WHOLE_MINUTE = "Last whole minute"
 AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest to highest"
@@ -70,7 +73,10 @@ SPAN = "How long"
 PAUSE, GO_ON = "Pause", "Go on"
 BY_MINUTE_LEGEND = "Line: average. Band: lowest to highest. A gap: no points."
 NO_MINUTES = "No whole minute with points yet."
+NO_POINTS = "no points"
+MINUTES_DRAWN = "Average, lowest and highest by minute"
 AS_TABLE = "As a table"
+LATEST_MINUTES = ("The latest ", " of ", " minutes with points.")
 MINUTE = "Minute"
 DOWNLOAD = "Download"
 DOWNLOAD_FORMAT = "Format"

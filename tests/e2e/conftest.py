@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-BESIDE = {"test_accessibility", "test_download"}
+BESIDE = {"test_accessibility", "test_download", "test_drawing"}
 """The files whose tests look at no clock: they run beside the others, as what is in development."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ PLACES = [
     "/batch/-cannot-be",
     "/no/such/page",
 ]
+BATCH_PARTS = [".standing", ".live-chart", ".minute", ".by-minute", ".newest", ".all-runs"]
 in_each_theme = pytest.mark.parametrize("theme", ["light", "dark"])
 
 
@@ -121,7 +123,7 @@ def focused(page: Page) -> str:
             """() => {
               const it = document.activeElement;
               const name = it.getAttribute('aria-label') ?? it.labels?.[0]?.textContent
-                ?? it.title ?? it.textContent;
+                ?? it.title ?? (it.matches('svg') ? '(nameless)' : it.textContent);
               const { outlineStyle, outlineWidth } = getComputedStyle(it);
               const box = it.getBoundingClientRect();
               const seen = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2
@@ -152,7 +154,21 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
     assert tabbed(page, 3 + 5 + 7 + 10) == [*frame, *running, *form, *rows]
     visit(page, console, f"/batch/{RUNNING[0]}")
-    assert tabbed(page, 4) == [*frame, "Stop"]
+    minutes = ["15 min", "1 h", "6 h", "24 h", "Download", "Average, lowest and highest by minute"]
+    below = ["As a table", "Pause"]
+    whole = [*frame, "Stop", "Newest points", *minutes, *below]
+    assert tabbed(page, len(whole)) == whole
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement === document.body")
+
+
+def test_a_chart_tells_its_points_to_the_keyboard(console: RunningApp, page: Page) -> None:
+    visit(page, console, f"/batch/{FINISHED}")
+    page.get_by_label("Average, lowest and highest by minute").focus()
+    page.keyboard.press("ArrowRight")
+    told = page.locator(".minutes .recharts-tooltip-wrapper")
+    told.get_by_text("UTC").wait_for()
+    assert re.search(r"average: \d+\.\d\d\b", told.inner_text())
 
 
 def test_the_skip_link_leads_past_the_frame(console: RunningApp, page: Page) -> None:
@@ -180,6 +196,117 @@ def test_a_batch_is_stopped_and_started_without_a_mouse(console: RunningApp, pag
     page.keyboard.press("Enter")
     page.get_by_role("button", name=f"Stop: {RUNNING[4]}").wait_for()
     free.wait_for(state="detached")
+
+
+PARTS = {
+    "/": [".head", ".slots", ".new", ".card.list", ".batches tbody"],
+    f"/batch/{RUNNING[0]}": BATCH_PARTS,
+    f"/batch/{FINISHED}": BATCH_PARTS,
+}
+
+
+def tops(page: Page, parts: list[str]) -> dict[str, int]:
+    """How far down the page each part begins, in pixels."""
+    top = "it => Math.round(it.getBoundingClientRect().top + scrollY)"
+    return {part: page.locator(part).first.evaluate(top) for part in parts}
+
+
+@pytest.mark.parametrize("width", [1920, 1280, 360, 320])
+@pytest.mark.parametrize("path", PARTS)
+def test_bones_stand_where_the_data_will(
+    console: RunningApp, page: Page, path: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    waiting = page.context.new_page()
+    waiting.set_viewport_size({"width": width, "height": 900})
+    waiting.route_web_socket(re.compile("_event"), lambda _: None)  # Nobody answers.
+    waiting.goto(console.url + path)
+    waiting.locator("main .bone").first.wait_for()
+    waiting.evaluate("document.fonts.ready")
+    visit(page, console, path)
+    assert tops(waiting, PARTS[path]) == tops(page, PARTS[path])
+
+
+def test_the_first_points_and_minutes_find_their_place_kept(
+    console: RunningApp, page: Page
+) -> None:
+    assert httpx.delete(f"{console.api}/stream/{RUNNING[1]}").status_code == 200
+    assert httpx.post(f"{console.api}/stream/fresh").status_code == 201
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        visit(page, console, "/batch/fresh")
+        new = tops(page, BATCH_PARTS)
+        visit(page, console, f"/batch/{RUNNING[0]}")
+        assert new == tops(page, BATCH_PARTS)
+    assert httpx.delete(f"{console.api}/stream/fresh").status_code == 200
+    assert httpx.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
+
+
+def test_before_the_scripts_run_there_is_a_title_and_a_main_part(console: RunningApp) -> None:
+    for path in ("/", f"/batch/{RUNNING[0]}"):
+        text = httpx.get(console.url + path, headers={"Accept": "text/html"}).text
+        assert re.search("<title>(Batches · )?SOLO</title>", text)
+        assert '<main class="main" id="main">' in text
+
+
+@pytest.mark.parametrize("width", [320, 360, 900])
+def test_no_words_are_cut_and_nothing_sticks_out(
+    console: RunningApp, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, console, "/")
+    cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
+    assert page.locator(".batches td:visible").evaluate_all(cut) == []
+    for figure in (".average", ".rows", ".since"):
+        assert page.locator(f".batches .going {figure}").first.is_visible()
+    visit(page, console, f"/batch/{RUNNING[0]}")
+    assert page.locator(".as-table tr").count() == 0  # What is closed is not drawn.
+    page.get_by_role("button", name="24 h", exact=True).click()
+    page.get_by_text("As a table").click()
+    page.get_by_text("The latest 60 of").wait_for()
+    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".by-minute td").evaluate_all(cut) == []
+    assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
+
+
+def test_rows_that_look_like_cards_are_rows_to_whoever_hears_them(
+    console: RunningApp, page: Page
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    visit(page, console, "/")
+    row = page.get_by_role("table").get_by_role("row").nth(1)
+    assert row.get_by_role("cell").count() == 8
+    assert page.get_by_role("columnheader", name="Average, last minute").count() == 1
+
+
+def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    visit(page, console, f"/batch/{FINISHED}")
+    heading = page.get_by_role("heading", level=1)
+    before = heading.bounding_box()
+    page.get_by_role("button", name="Start again").click()
+    refusal = page.get_by_role("alert").filter(has_text="5 batches are running")
+    refusal.wait_for()
+    assert heading.bounding_box() == before
+    box = refusal.bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (16, 328)
+
+
+def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(
+    console: RunningApp, page: Page
+) -> None:
+    page.emulate_media(forced_colors="active")
+    visit(page, console, "/")
+    for part, pseudo in ((".live .dot", None), (".batches .pill", "::before")):
+        edge = page.locator(part).first.evaluate(
+            "(it, pseudo) => getComputedStyle(it, pseudo).borderTopWidth", pseudo
+        )
+        assert float(edge.removesuffix("px")) >= 2
+    grounds = page.locator(".seg button").evaluate_all(
+        "all => all.map((it) => getComputedStyle(it).backgroundColor)"
+    )
+    assert len(set(grounds)) == 2
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])

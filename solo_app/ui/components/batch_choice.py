@@ -9,6 +9,9 @@ import reflex as rx
 from solo_app.ui import browser, strings
 from solo_app.ui.states.home import HomeState
 
+_MANY = 5
+"""From more pages than these one may go to the first and the last at once."""
+
 
 def batch_choice() -> rx.Component:
     """The head of the table."""
@@ -44,10 +47,12 @@ def batch_choice() -> rx.Component:
 
 
 def pager() -> rx.Component:
-    """Forth and back; nothing when all fits on one page."""
+    """Forth and back, and to the ends where they are far; nothing when all fits on one page."""
+    last = HomeState.page_count - 1
     return rx.cond(
         HomeState.page_count > 1,
         rx.el.nav(
+            _turn_far(strings.NEWEST, 0, HomeState.page_no == 0),
             _turn(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
                 "Page ",
@@ -59,8 +64,9 @@ def pager() -> rx.Component:
             _turn(
                 strings.OLDER,
                 HomeState.page_no + 1,
-                HomeState.page_no + 1 >= HomeState.page_count,
+                HomeState.page_no >= last,
             ),
+            _turn_far(strings.OLDEST, last, HomeState.page_no >= last),
             aria_label="Pages of batches",
             class_name="pager",
         ),
@@ -74,6 +80,10 @@ def _filter(which: str, word: str) -> rx.Component:
         on_click=HomeState.show_only(which),  # type: ignore[operator]
         aria_pressed=HomeState.which == which,
     )
+
+
+def _turn_far(word: str, page: Any, never: Any) -> rx.Component:
+    return rx.cond(HomeState.page_count > _MANY, _turn(word, page, never))
 
 
 def _turn(word: str, page: Any, never: Any) -> rx.Component:

@@ -20,9 +20,9 @@ def later(*children: rx.Component) -> rx.Component:
 
 
 def x_axis(data_key: str, **more: Any) -> rx.Component:
-    """Time, without ticks: its two ends are told below the chart."""
-    options = {"type_": "number", "domain": ["dataMin", "dataMax"], **more}
-    return rx.recharts.x_axis(data_key=data_key, hide=True, **options)
+    """Time, without ticks unless some are given: its two ends are told beside the chart."""
+    options = {"type_": "number", "domain": ["dataMin", "dataMax"], "hide": True, **more}
+    return rx.recharts.x_axis(data_key=data_key, **options)
 
 
 def y_axis(**more: Any) -> rx.Component:
@@ -43,6 +43,7 @@ def tooltip(label: str) -> rx.Component:
     """What is under the pointer; ``label`` names the function that words the time."""
     return rx.recharts.graphing_tooltip(
         is_animation_active=False,
+        separator=": ",
         cursor={"stroke": "var(--line)", "fill": "transparent"},
         custom_attrs={
             "labelFormatter": browser.function(label),

@@ -56,6 +56,7 @@ def _line() -> rx.Component:
             data=_series(),
             height=200,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
+            custom_attrs={"aria-label": strings.POINTS_DRAWN},
         ),
         rx.el.div(
             moment(_end(0), browser.clock(_end(0))),

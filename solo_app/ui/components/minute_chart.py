@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.chart import later, tooltip, x_axis, y_axis
+from solo_app.ui.components.disclosure import disclosure
 from solo_app.ui.components.download import download
 from solo_app.ui.components.moment import moment
 from solo_app.ui.states.batch import BatchState, MinutesState
@@ -22,7 +23,11 @@ def minute_chart() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.BY_MINUTE),
+                rx.el.p(
+                    _end(MinutesState.start), " to ", _end(MinutesState.end), class_name="window"
+                ),
                 rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
+                class_name="about",
             ),
             rx.el.div(
                 *[_span(minutes, word) for minutes, word in strings.SPANS.items()],
@@ -33,13 +38,16 @@ def minute_chart() -> rx.Component:
             download(),
             class_name="top",
         ),
-        rx.cond(
-            MinutesState.minutes.length() > 0,
-            rx.el.div(later(_chart(), _table()), class_name="minutes"),
-            rx.el.p(strings.NO_MINUTES, class_name="nothing"),
+        rx.el.div(
+            rx.cond(
+                MinutesState.minutes.length() > 0,
+                later(_chart(), _table()),
+                rx.el.p(strings.NO_MINUTES, class_name="nothing"),
+            ),
+            class_name="minutes",
         ),
         aria_label=strings.BY_MINUTE,
-        class_name="card",
+        class_name="card by-minute",
     )
 
 
@@ -52,50 +60,85 @@ def _span(minutes: int, word: str) -> rx.Component:
     )
 
 
+def _end(at: Any) -> rx.Component:
+    return moment(at, browser.when(at))
+
+
 def _chart() -> rx.Component:
-    start, end = MinutesState.start, MinutesState.end
-    return rx.fragment(
-        rx.recharts.composed_chart(
-            rx.recharts.cartesian_grid(vertical=False),
-            x_axis("t", domain=[start, end]),
-            y_axis(),
-            tooltip("when"),
-            rx.recharts.area(
-                data_key="range",
-                name="range",
-                type_="linear",
-                fill="var(--band)",
-                fill_opacity=1,
-                stroke="none",
-                active_dot=False,
-                is_animation_active=False,
-                connect_nulls=False,
-            ),
-            rx.recharts.line(
-                data_key="average",
-                name="average",
-                type_="linear",
-                stroke="var(--accent)",
-                stroke_width=1.8,
-                dot=False,
-                active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
-                is_animation_active=False,
-                connect_nulls=False,
-            ),
-            data=browser.function("byMinute").call(MinutesState.minutes).to(list[dict[str, float]]),
-            height=180,
-            margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
+    return rx.recharts.composed_chart(
+        rx.recharts.cartesian_grid(vertical=False),
+        _time_axis(),
+        y_axis(),
+        tooltip("minuteTime"),
+        rx.recharts.area(
+            data_key="range",
+            name="lowest to highest",
+            type_="linear",
+            fill="var(--band)",
+            fill_opacity=1,
+            stroke="none",
+            active_dot=False,
+            is_animation_active=False,
+            connect_nulls=False,
         ),
-        rx.el.div(
-            moment(start, browser.when(start)), moment(end, browser.when(end)), class_name="ends"
+        rx.recharts.line(
+            data_key="average",
+            name="average",
+            type_="linear",
+            stroke="var(--accent)",
+            stroke_width=1.8,
+            dot=False,
+            active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
+            is_animation_active=False,
+            connect_nulls=False,
         ),
+        rx.foreach(_of_minutes("wideGaps").to(list[list[int]]), _gap),
+        data=_of_minutes("byMinute").to(list[dict[str, float]]),
+        height=200,
+        margin={"top": 6, "right": 4, "bottom": 0, "left": 0},
+        custom_attrs={"aria-label": strings.MINUTES_DRAWN},
     )
 
 
+def _time_axis() -> rx.Component:
+    ticks = browser.function("timeTicks").call(MinutesState.start, MinutesState.end)
+    return x_axis(
+        "t",
+        hide=False,
+        height=20,
+        domain=[MinutesState.start, MinutesState.end],
+        ticks=ticks.to(list[int]),
+        interval="preserveEnd",
+        axis_line=False,
+        tick_line=False,
+        tick_formatter=browser.function("timeTick"),
+    )
+
+
+def _gap(gap: Any) -> rx.Component:
+    return rx.recharts.reference_area(
+        x1=gap[0],
+        x2=gap[1],
+        fill="none",
+        custom_attrs={"label": strings.NO_POINTS},
+    )
+
+
+def _of_minutes(name: str) -> rx.Var[Any]:
+    """What a function of the browser makes of the minutes and the window that they are in."""
+    return browser.function(name).call(MinutesState.minutes, MinutesState.start, MinutesState.end)
+
+
 def _table() -> rx.Component:
-    return rx.el.details(
-        rx.el.summary(strings.AS_TABLE),
+    count = MinutesState.minutes.length()
+    the_latest, of, minutes = strings.LATEST_MINUTES
+    return disclosure(
+        strings.AS_TABLE,
         rx.el.table(
+            rx.cond(
+                count > ROWS,
+                rx.el.caption(the_latest, str(ROWS), of, browser.number(count), minutes),
+            ),
             rx.el.thead(
                 rx.el.tr(
                     rx.el.th(strings.MINUTE, scope="col"),

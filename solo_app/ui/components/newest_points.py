@@ -32,7 +32,7 @@ def newest_points() -> rx.Component:
         ),
         rx.cond(of_batch("rowsOf") == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
         aria_label=strings.NEWEST_POINTS,
-        class_name="card list",
+        class_name="card list newest",
     )
 
 

@@ -19,7 +19,7 @@ def runs() -> rx.Component:
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
         rx.cond(BatchState.earlier_runs > 0, _earlier()),
         aria_label=strings.RUNS,
-        class_name="card",
+        class_name="card all-runs",
     )
 
 

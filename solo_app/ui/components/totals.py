@@ -21,10 +21,8 @@ def totals() -> rx.Component:
             _stat(strings.ROWS, browser.number(of_all("allRows"))),
             _stat(
                 strings.ROWS_PER_SECOND,
-                rx.fragment(
-                    browser.rate(of_all("allRates")),
-                    line(of_all("throughput")),
-                ),
+                browser.rate(of_all("allRates")),
+                line(of_all("throughput")),
             ),
             _stat(strings.RUNNING, f"{HomeState.running} of {BATCH_LIMIT}"),
             class_name="stats",
@@ -34,9 +32,9 @@ def totals() -> rx.Component:
     )
 
 
-def _stat(name: str, value: Any) -> rx.Component:
+def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name),
-        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="bone number"))),
+        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="bone number")), *more),
         class_name="stat",
     )

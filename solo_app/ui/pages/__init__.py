@@ -49,8 +49,18 @@ def add_pages(app: rx.App) -> None:
     # One calm banner instead of Reflex's red toast and pulsing sign.
     app.app_wraps[5, "Overlay"] = lambda stateful: away_banner() if stateful else None
     app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
-    app.hydrate_fallback = rx.el.div(bar(), class_name="wrap")
+    app.hydrate_fallback = before_all()
     app.backend_exception_handler = say_that_it_failed
+
+
+def before_all() -> rx.Component:
+    """What stands before the scripts run, the same at every address."""
+    return rx.el.div(
+        rx.el.title(strings.PRODUCT),
+        bar(),
+        rx.el.main(rx.el.h1(strings.PRODUCT, class_name="unseen"), id="main", class_name="main"),
+        class_name="wrap",
+    )
 
 
 def say_that_it_failed(error: Exception) -> EventSpec:

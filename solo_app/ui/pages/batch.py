@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
+from solo_app.ui import strings
 from solo_app.ui.browser import route_id
 from solo_app.ui.components.absent import cannot_be, never_was
 from solo_app.ui.components.batch_header import batch_header
@@ -47,12 +48,32 @@ def _batch() -> rx.Component:
 
 
 def _not_yet() -> rx.Component:
-    """The bones of the page, until the first data are there."""
+    """The bones of the page, as large as what comes, until the first data are there."""
     return rx.fragment(
-        rx.el.div(rx.el.h1(route_id(), class_name="id"), class_name="head"),
         rx.el.div(
-            rx.el.div(class_name="card bone tall"),
-            rx.el.div(class_name="card bone tall"),
+            rx.el.div(
+                rx.el.h1(route_id(), class_name="id"),
+                rx.el.p(rx.el.span(class_name="bone line"), class_name="standing"),
+                class_name="name",
+            ),
+            rx.el.div(rx.el.span(class_name="button bone"), class_name="deed"),
+            class_name="head",
+        ),
+        rx.el.div(
+            _bones(strings.LATEST, "live-chart"),
+            _bones(strings.LAST_WHOLE_MINUTE, "minute"),
             class_name="two",
         ),
+        _bones(strings.BY_MINUTE, "by-minute"),
+        rx.el.div(
+            _bones(strings.NEWEST_POINTS, "newest"),
+            _bones(strings.RUNS, "all-runs"),
+            class_name="two",
+        ),
+    )
+
+
+def _bones(title: str, kind: str) -> rx.Component:
+    return rx.el.section(
+        rx.el.h2(title), rx.el.div(class_name="bone fill"), class_name=f"card bones {kind}"
     )
