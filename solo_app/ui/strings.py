@@ -43,6 +43,7 @@ FILTERS = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
+FOUND = "in the table"
 NO_BATCHES = "No batch yet. Name one above and start it."
 NO_MATCHES = "No batch matches."
 NEWER, OLDER = "Newer", "Older"

@@ -23,6 +23,12 @@ def batch_choice() -> rx.Component:
                 rx.el.span(" ", browser.number(HomeState.match_count), class_name="count"),
             ),
         ),
+        # For those who hear what a search found: the table itself says nothing by changing.
+        rx.el.p(
+            rx.cond(HomeState.loaded, f"{HomeState.match_count} {strings.FOUND}", ""),
+            role="status",
+            class_name="unseen",
+        ),
         rx.el.span(class_name="grow"),
         rx.debounce_input(
             rx.el.input(

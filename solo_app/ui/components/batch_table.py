@@ -64,7 +64,10 @@ def _bone_row() -> rx.Component:
 def _row(row: Any) -> rx.Component:
     return _cells(
         link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
-        rx.el.span(status_pill(row.status), title=row.reason),
+        rx.fragment(
+            status_pill(row.status),
+            rx.cond(row.reason != "", rx.el.p(row.reason, title=row.reason, class_name="why")),
+        ),
         of_all("latestIn", row.batch_id).to(str),
         rx.fragment(_label(strings.AVERAGE_OF), browser.number(row.average, 2)),
         line(of_all("hourIn", row.batch_id)),
