@@ -62,6 +62,15 @@ class Settings(BaseSettings):
         description="start interrupted batches again when the app starts",
         json_schema_extra={"allowed": "true or false"},
     )
+    retention_days: float | None = Field(
+        None,
+        validation_alias="SOLO_RETENTION_DAYS",
+        gt=0,
+        le=36_500,
+        allow_inf_nan=False,
+        description="days after which points go from the database into the archive beside it",
+        json_schema_extra={"allowed": "a number of days above 0, up to 36500"},
+    )
     backend_port: Port = Field(
         8000,
         validation_alias="REFLEX_BACKEND_PORT",

@@ -9,12 +9,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import NoReturn
 
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
+from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.store.database import Store
 from solo_app.config import Settings
@@ -34,15 +36,17 @@ Use = Callable[[BatchService | None], None]
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
     """Open the service and give it to pages and API (through ``use``) as long as the app lives."""
-    service = BatchService(
-        Store(settings.database), {sources.DEFAULT_SOURCE: sources.random(settings.interval)}
-    )
+    store = Store(settings.database)
+    service = BatchService(store, {sources.DEFAULT_SOURCE: sources.random(settings.interval)})
     try:
         await service.open(resume=settings.resume)
     except StoreUnavailableError as error:
         _give_up(error)
+    helpers = [asyncio.create_task(_end_with(os.getppid()), name="orphanhood")]
+    if settings.retention_days is not None:
+        retention = Retention(store, timedelta(days=settings.retention_days), service.clock)
+        helpers.append(asyncio.create_task(retention.run(), name="retention"))
     signals = _EndOnSignals(service)
-    orphanhood = asyncio.create_task(_end_with(os.getppid()), name="orphanhood")
     _spare_what_stays()
     use(service)
     connect(Console(service, Ticker(service)))
@@ -51,7 +55,8 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     finally:
         signals.forget()
         connect(None)
-        orphanhood.cancel()
+        for helper in helpers:
+            helper.cancel()
         await service.close()
         use(None)
 

@@ -1,18 +1,22 @@
-"""A database with a past, for pages that need one: batches that ended in every way."""
+"""A database with a past: batches that ended in every way, for pages that need them, or so many
+points that only DuckDB itself can make them in a moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from solo_app.batches.model import utc_now
+import duckdb
+
+from solo_app.batches.model import MICROSECOND, utc_now
 from solo_app.batches.sources import Numbers
-from tests.workbench import HandClock, open_service, until
+from tests.workbench import HandClock, open_service, silent, until
 
 PACE = timedelta(seconds=0.25)
 _HOUR = timedelta(hours=1)
@@ -38,6 +42,37 @@ def write_past(database: Path) -> None:
     """Write runs into a new database as if they had been, until this moment."""
     with ThreadPoolExecutor(1) as thread:  # The caller's may have an event loop of its own.
         thread.submit(asyncio.run, _write(database)).result()
+
+
+def write_long_past(
+    database: Path, batch_ids: Sequence[str], points: int, pace: timedelta, end: datetime
+) -> None:
+    """Write batches into a new database as if they had run side by side, and stopped at ``end``.
+
+    Each has so many points, ``pace`` apart, with whole numbers from 0 to 100.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        began = end - pace * points
+        thread.submit(asyncio.run, _write_without_points(database, batch_ids, began)).result()
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO points SELECT no, i + 1, $began + to_microseconds(i * $pace), "
+            "(hash(i * 31 + no) % 101)::DOUBLE "
+            "FROM range($points) numbers(i), batches ORDER BY i, no",
+            {"began": began, "pace": pace // MICROSECOND, "points": points},
+        )
+        connection.execute(
+            "INSERT INTO minutes SELECT batch_no, date_trunc('minute', ts), count(*), sum(key), "
+            "min(key), max(key) FROM points GROUP BY ALL"
+        )
+        connection.execute("UPDATE runs SET last_seq = ?, ended_at = ?", [points, end])
+
+
+async def _write_without_points(database: Path, batch_ids: Sequence[str], began: datetime) -> None:
+    async with open_service(database, HandClock(began.isoformat()), random=silent) as service:
+        for batch_id in batch_ids:
+            await service.start(batch_id)
+            await service.stop(batch_id)
 
 
 async def _write(database: Path) -> None:

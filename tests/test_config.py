@@ -21,6 +21,7 @@ def test_everything_has_a_default() -> None:
     settings = read_settings()
     assert settings.database == Path(".solo/solo.duckdb")
     assert (settings.interval, settings.resume) == (0.25, False)
+    assert settings.retention_days is None
     assert (settings.backend_port, settings.frontend_port) == (8000, 3000)
 
 
@@ -34,9 +35,11 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("SOLO_DATABASE", str(tmp_path / "x.duckdb"))
     monkeypatch.setenv("SOLO_INTERVAL", "0")
     monkeypatch.setenv("SOLO_RESUME", "true")
+    monkeypatch.setenv("SOLO_RETENTION_DAYS", "0.5")
     settings = read_settings()
     assert settings.database == tmp_path / "x.duckdb"
     assert (settings.interval, settings.resume) == (0, True)
+    assert settings.retention_days == 0.5
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,12 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("SOLO_INTERVAL", "nan"),
         ("SOLO_INTERVAL", "inf"),
         ("SOLO_RESUME", "2"),
+        ("SOLO_RETENTION_DAYS", "0"),
+        ("SOLO_RETENTION_DAYS", "-1"),
+        ("SOLO_RETENTION_DAYS", "nan"),
+        ("SOLO_RETENTION_DAYS", "inf"),
+        ("SOLO_RETENTION_DAYS", "40000"),
+        ("SOLO_RETENTION_DAYS", "for ever"),
         ("SOLO_DATABASE", "/"),
         ("SOLO_DATABASE", "."),
         ("SOLO_DATABASE", ":memory:"),

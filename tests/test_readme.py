@@ -23,8 +23,9 @@ def test_the_table_of_settings_is_the_codes() -> None:
         extra = field.json_schema_extra
         assert isinstance(extra, dict)
         default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        shown = "none" if default is None else f"`{default}`"
         row = told.pop(f"`{field.validation_alias}`")
-        assert row == [f"`{default}`", field.description, extra["allowed"]]
+        assert row == [shown, field.description, extra["allowed"]]
     assert told == {}
 
 

@@ -17,8 +17,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from solo_app.api.problems import nothing_to_do, problem
 
 _PAGE_OF_A_BATCH = re.compile(r"/batch/[^/]+")
-_API_PATHS = {"tasks", "stream", "agg", "batches", "docs", "openapi.json", "static-offline-docs"}
-_ONLY_GET = re.compile(r"/stream.*|/batches/.+/download", re.DOTALL)
+_API_PATHS = {
+    "tasks",
+    "stream",
+    "agg",
+    "batches",
+    "backup",
+    "docs",
+    "openapi.json",
+    "static-offline-docs",
+}
+_ONLY_GET = re.compile(r"/stream.*|/batches/.+/download|/backup", re.DOTALL)
 
 
 class Gateway:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi_offline import FastAPIOffline
 
 from solo_app.api.asking import BatchId, Service, no_unknown_query
-from solo_app.api.downloads import ANSWER, file_of
+from solo_app.api.downloads import ANSWER, BACKUP, backup_of, file_of
 from solo_app.api.problems import LIMIT_REACHED, answer_with_problems, documented
 from solo_app.api.streams import stream
 from solo_app.api.values import (
@@ -114,7 +114,7 @@ async def follow(
 ) -> Response:
     """Each committed point once, in order: after `Last-Event-ID` or `after`, else from now on."""
     # A reader that comes back sends both; what it saw last is the newer of the two.
-    return stream(service, batch_id, after if last_event_id is None else last_event_id)
+    return await stream(service, batch_id, after if last_event_id is None else last_event_id)
 
 
 @router.get(
@@ -225,6 +225,21 @@ async def batch(batch_id: BatchId, service: Service) -> BatchWithRuns:
     return BatchWithRuns.of(
         service.batch(batch_id), service, runs=[RunValue.of(run) for run in runs]
     )
+
+
+@router.get(
+    "/backup",
+    summary="The database as a file",
+    response_class=Response,
+    responses={**BACKUP, **documented(422)},
+)
+async def backup(service: Service) -> Response:
+    """A copy of the whole database as it is at one moment, while every batch runs on.
+
+    It tells its length beforehand. Archived points are not in it: their files never change and
+    are copied as they are, after it.
+    """
+    return backup_of(await service.backup(), service.clock())
 
 
 def build_api() -> FastAPI:

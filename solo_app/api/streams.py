@@ -27,10 +27,11 @@ RETRY = 1_000
 """Milliseconds a reader is asked to wait before it comes back."""
 
 
-def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
+async def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
     """The points of a batch with ``seq > after``, from now on when None.
 
-    204 when the batch has ended and the reader has it all. Raises BatchNotFoundError.
+    204 when the batch has ended and the reader has it all. Raises BatchNotFoundError, and
+    StoreUnavailableError when the first of the points cannot be read.
     """
     batch = service.batch(batch_id)
     row_count = service.row_count(batch)
@@ -38,6 +39,8 @@ def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
         after = row_count
     if not batch.is_running and after >= row_count:
         return Response(status_code=204)
+    # What is wrong with the archive is told as a problem: a stream could only break off.
+    await service.points(batch_id, after, 1)
     return EventSourceResponse(
         _events(service, batch_id, after),
         # A proxy that gathers what it passes on would hold the points back.

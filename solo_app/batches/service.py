@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -113,7 +114,9 @@ class BatchService:
 
     async def _interrupted(self, batch: Batch) -> Batch:
         last_seq = self._catalog.rows_of(batch.no)
-        newest = await self._store.points(batch.no, last_seq - 1, 1)
+        newest: list[Point] = []
+        with suppress(StoreUnavailableError):  # In an archive that is not there just now.
+            newest = await self._store.points(batch.no, last_seq - 1, 1)
         seen = newest[0].ts if newest and last_seq >= batch.run.first_seq else None
         ended_at = seen or batch.run.started_at
         run = replace(
@@ -338,6 +341,13 @@ class BatchService:
             raise WindowOutOfRangeError("`from` must lie before `to`.")
         chosen = Selection(batch.no, self.row_count(batch), start, end)
         return await self._store.exports.download(file_format, chosen)
+
+    async def backup(self) -> Download:
+        """The database as it is now, every batch running on, as a file to keep.
+
+        Raises StoreUnavailableError.
+        """
+        return await self._store.exports.backup()
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
         """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""

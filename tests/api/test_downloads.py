@@ -248,7 +248,7 @@ async def test_a_disk_that_takes_no_file_is_told(
 ) -> None:
     await service.start("b")
     monkeypatch.setattr(
-        export, "_WRITE_PARQUET", export._WRITE_PARQUET.replace("$path", "'/dev/full/x'")
+        export, "_INTO_PARQUET", export._INTO_PARQUET.replace("$path", "'/dev/full/x'")
     )
     answer = await client.get("/batches/b/download?format=parquet")
     assert answer.status_code == 503

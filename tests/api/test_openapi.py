@@ -25,6 +25,7 @@ CONTRACT = {
     ("/batches/{batch_id}/points", "get"),
     ("/batches/{batch_id}/minutes", "get"),
     ("/batches/{batch_id}/download", "get"),
+    ("/backup", "get"),
 }
 
 
@@ -71,6 +72,7 @@ async def test_answers_are_as_described(client: httpx.AsyncClient, service: Batc
         ("get", "/batches/{batch_id}/download", "nobody"),
         ("get", "/batches/{batch_id}/download?format=parquet", "ended"),
         ("get", "/batches/{batch_id}/download?format=json", "ended"),
+        ("get", "/backup", ""),
     ]
     for method, path, batch_id in requests:
         answer = await client.request(method, path.replace("{batch_id}", batch_id))

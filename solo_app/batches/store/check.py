@@ -30,6 +30,7 @@ TABLES = {
     },
     "points": {"batch_no", "seq", "ts", "key"},
     "minutes": {"batch_no", "minute", "count", "sum", "min", "max"},
+    "archives": {"batch_no", "first_seq", "last_seq", "file"},
 }
 """The tables of a database of this project, and their columns."""
 

@@ -4,9 +4,10 @@ What a call has committed survives the end of the process, ``kill -9`` included.
 runs on one thread, one after the other; reads run beside it, each on a cursor of its own.
 
 Layout: ``points`` in order of arrival with typed columns and no index, so that time and
-``seq`` prune by block; ``minutes`` their aggregates. In every committed state the minutes of
-a batch count exactly its points from the first up to some ``seq``: the points after that are
-folded in when the store opens, and nothing ever needs to count the large table.
+``seq`` prune by block; ``minutes`` their aggregates; ``archives`` the files of those that were
+removed. In every committed state the minutes of a batch count exactly its points from the first
+up to some ``seq``, the removed ones included, and only such are removed: the points after that
+are folded in when the store opens, and nothing ever needs to count the large table.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
+from solo_app.batches.store import archive
+from solo_app.batches.store.archive import Archive, ArchiveFile, Span
 from solo_app.batches.store.check import advice, check_content, one_line
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
+from solo_app.batches.store.long_reads import LongReads
 from solo_app.batches.store.registry import Registry
 
 if TYPE_CHECKING:
@@ -39,7 +43,8 @@ COMMITS_PER_CHECKPOINT = 20_000
 """Commits after which the log is folded into the file, however small it is: DuckDB replays the
 log commit by commit when it opens a file whose process was killed, 43 000 of them a second."""
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS points (
     batch_no INTEGER NOT NULL, seq BIGINT NOT NULL, ts TIMESTAMP NOT NULL, key DOUBLE NOT NULL
 );
@@ -48,6 +53,8 @@ CREATE TABLE IF NOT EXISTS minutes (
     min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
 );
 """
+    + archive.SCHEMA
+)
 
 _MERGE = """
 ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
@@ -70,7 +77,9 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.exports = Exports(self._read, path)
+        self._archive = Archive(path)
+        self._long_reads = LongReads(self._read)
+        self.exports = Exports(self._read, self._long_reads, self._archive, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -119,16 +128,18 @@ class Store:
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order."""
-        return await self._read(
-            lambda cursor: [
-                Point(seq, from_microseconds(ts), key)
-                for seq, ts, key in cursor.execute(
-                    "SELECT seq, epoch_us(ts), key FROM points "
+        up_to = after + limit
+
+        def query(cursor: duckdb.DuckDBPyConnection) -> list[Point]:
+            with self._archive.points(cursor, batch_no, after, up_to) as points:
+                rows = cursor.execute(
+                    f"SELECT seq, epoch_us(ts), key FROM {points} "  # noqa: S608 (the archive's)
                     "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
-                    [batch_no, after, after + limit],
+                    [batch_no, after, up_to],
                 ).fetchall()
-            ]
-        )
+            return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
+
+        return await self._read(query)
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """The aggregates written for the minutes of a window, oldest first."""
@@ -166,6 +177,27 @@ class Store:
             )
         )
 
+    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+        """What may be archived: see ``archive.old_spans``."""
+        return await self._read(lambda cursor: archive.old_spans(cursor, before, oldest_before))
+
+    async def move_to_archive(self, span: Span) -> int:
+        """Remove committed points and keep them in a file; gives their number.
+
+        Raises StoreUnavailableError; then they are all where they were.
+        """
+        file = await self._long_reads(lambda cursor: self._archive.write(cursor, span))
+        try:
+            await self.on_writer(self._take_over, file)
+        except StoreUnavailableError:
+            await self.settle_archive()  # A full disk is not kept full by a file of no use.
+            raise
+        return file.points
+
+    async def settle_archive(self) -> None:
+        """Bring to an end what was broken off in the archive. Raises StoreUnavailableError."""
+        await self.on_writer(self._settle_archive)
+
     # -- on the store's threads -------------------------------------------------------------
 
     def _open(self) -> None:
@@ -196,6 +228,8 @@ class Store:
             root = self._root
             self._registry = Registry(lambda: ConnectionWrapper(root.cursor()))
             self._registry.create_tables()
+            self._archive.settle(self._cursor)
+            self._archive.look_over(self._cursor)
             self._fold_the_rest()
         except StoreUnavailableError:
             self._close()
@@ -246,6 +280,25 @@ class Store:
         self._commits_in_log += 1
         if self._commits_in_log >= COMMITS_PER_CHECKPOINT:
             self._checkpoint()
+
+    def _take_over(self, file: ArchiveFile) -> None:
+        import duckdb
+
+        try:
+            self._archive.take_over(self._transaction, file)
+        except (duckdb.Error, OSError) as error:
+            raise StoreUnavailableError(
+                f"the archive did not take them: {one_line(error)}"
+            ) from error
+
+    def _settle_archive(self) -> None:
+        import duckdb
+
+        assert self._cursor, "the store is not open"
+        try:
+            self._archive.settle(self._cursor)
+        except duckdb.Error as error:
+            raise StoreUnavailableError(f"The database cannot answer: {one_line(error)}") from error
 
     def _checkpoint(self) -> None:
         import duckdb

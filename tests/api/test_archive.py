@@ -1,0 +1,86 @@
+"""Archived points and backups over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import httpx
+import pytest
+
+from solo_app.batches.model import utc_now
+from solo_app.batches.retention import Retention
+from tests.api.conftest import client_of
+from tests.past import write_long_past
+from tests.workbench import open_service
+
+pytestmark = pytest.mark.anyio
+
+POINTS = 50
+KEPT = 23
+"""Points of the last day, one an hour; those before them are archived."""
+
+
+@pytest.fixture
+async def archived(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API whose batch ``b`` has most of its points in the archive."""
+    database = tmp_path / "solo.duckdb"
+    end = utc_now() - timedelta(minutes=2)
+    write_long_past(database, ["b"], POINTS, timedelta(hours=1), end)
+    async with open_service(database) as service, client_of(service) as client:
+        keeper = Retention(service._store, timedelta(days=1), utc_now)
+        assert await keeper.archive_old_points() == POINTS - KEPT
+        yield client
+
+
+def ids(text: str) -> list[int]:
+    return [int(seq) for seq in re.findall(r"^id: (\d+)$", text, re.M)]
+
+
+@pytest.mark.parametrize("last_seen", [0, 10, POINTS - KEPT, POINTS - 1])
+async def test_a_stream_resumes_from_the_archive_without_gap_or_repeat(
+    archived: httpx.AsyncClient, last_seen: int
+) -> None:
+    answer = await archived.get("/stream/b", headers={"Last-Event-ID": str(last_seen)})
+    assert ids(answer.text) == list(range(last_seen + 1, POINTS + 1))
+    assert answer.text.endswith('event: end\ndata: {"status": "stopped"}\n\n')
+
+
+async def test_points_are_turned_over_from_the_archive_to_the_database(
+    archived: httpx.AsyncClient,
+) -> None:
+    seqs, address = [], "/batches/b/points?limit=7"
+    while address:
+        page = (await archived.get(address)).json()
+        seqs += [point["seq"] for point in page["points"]]
+        address = page["next"]
+    assert seqs == list(range(1, POINTS + 1))
+
+
+async def test_a_missing_file_is_a_problem_that_names_it(
+    archived: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    (file,) = (tmp_path / "solo.duckdb.archive").iterdir()
+    file.unlink()
+    for path in ("/batches/b/points", "/stream/b?after=3", "/batches/b/download"):
+        answer = await archived.get(path)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert file.name in answer.json()["detail"]
+    assert len((await archived.get(f"/batches/b/points?after={POINTS - KEPT}")).json()["points"])
+    assert ids((await archived.get(f"/stream/b?after={POINTS - 2}")).text) == [POINTS - 1, POINTS]
+
+
+async def test_a_backup_is_a_file_to_save(archived: httpx.AsyncClient, tmp_path: Path) -> None:
+    answer = await archived.get("/backup")
+    name = r'attachment; filename="solo-\d{8}T\d{6}Z\.duckdb"'
+    assert re.fullmatch(name, answer.headers["content-disposition"])
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    (tmp_path / "copy.duckdb").write_bytes(answer.content)
+    with duckdb.connect(tmp_path / "copy.duckdb") as copy:
+        assert copy.execute("SELECT count(*) FROM points").fetchall() == [(KEPT,)]
+    assert (await archived.head("/backup")).status_code == 405  # It would be made for nothing.
+    assert (await archived.get("/backup?to=/etc")).status_code == 422

@@ -1,0 +1,101 @@
+"""A backup is a whole database as it was at one moment, while everything goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
+from solo_app.batches.model import BatchStatus, utc_now
+from solo_app.batches.retention import Retention
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import random
+from tests.past import write_long_past
+from tests.workbench import open_service, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def back_up(service: BatchService, into: Path) -> None:
+    """Do what a client does that saves the answer."""
+    into.parent.mkdir(exist_ok=True)
+    download = await service.backup()
+    into.write_bytes(b"".join([piece async for piece in download.pieces]))
+    assert into.stat().st_size == download.size
+
+
+async def test_it_is_of_one_moment_while_points_stream_in(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "solo.duckdb"
+    async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
+        await service.start("b")
+        await service.start("fast", "flood")
+        await until(lambda: service.totals().row_count > 300_000)
+        before = {b.batch_id: service.row_count(b) for b in service.running()}
+        await back_up(service, copy)
+        after = {b.batch_id: service.row_count(b) for b in service.running()}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "solo.duckdb"]
+    async with open_service(copy) as restored:
+        for batch in restored.batches():
+            assert batch.status is BatchStatus.INTERRUPTED
+            count = restored.row_count(batch)
+            assert before[batch.batch_id] <= count <= after[batch.batch_id]
+            assert batch.run.last_seq == count
+        new = await restored.start("new")
+        assert new.no not in {b.no for b in restored.batches() if b.batch_id != "new"}
+    with duckdb.connect(copy) as plain:
+        points = plain.execute(
+            "SELECT batch_no, count(*), min(seq), max(seq), sum(key) FROM points GROUP BY ALL "
+            "ORDER BY ALL"
+        ).fetchall()
+        minutes = plain.execute(
+            "SELECT batch_no, sum(count)::BIGINT, sum(sum) FROM minutes GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    assert [(no, count, total) for no, count, _, _, total in points] == minutes
+    assert all((first, last) == (1, count) for _, count, first, last, _ in points)
+
+
+async def test_it_knows_what_is_in_the_archive(tmp_path: Path) -> None:
+    database, copy = tmp_path / "solo.duckdb", tmp_path / "copy" / "solo.duckdb"
+    write_long_past(database, ["b"], 1_000, timedelta(minutes=5), utc_now())
+    async with open_service(database) as service:
+        assert await Retention(service._store, timedelta(days=1), utc_now).archive_old_points()
+        await back_up(service, copy)
+        told = await service.points("b", 0, 1_000)
+    database.with_name("solo.duckdb.archive").rename(copy.with_name("solo.duckdb.archive"))
+    async with open_service(copy) as restored:
+        assert await restored.points("b", 0, 1_000) == told
+
+
+async def test_it_leaves_room_for_the_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        with monkeypatch.context() as full:
+            full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
+            with pytest.raises(StoreUnavailableError, match="room"):
+                await service.backup()
+        await back_up(service, tmp_path / "copy.duckdb")
+
+
+async def test_the_end_of_the_app_breaks_it_off_and_leaves_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    write_long_past(database, ["b"], 2_000_000, timedelta(seconds=0.25), utc_now())
+    async with open_service(database) as service:
+        under_way = asyncio.create_task(service.backup())
+        await until(lambda: list(tmp_path.glob(".*/file")))
+        service.end_streams()
+        with pytest.raises(StoreUnavailableError):
+            await under_way
+        with pytest.raises(ServiceClosedError):
+            await service.backup()
+    assert [path.name for path in tmp_path.iterdir()] == ["solo.duckdb"]
+
+
+async def test_whatever_the_database_is_called(tmp_path: Path) -> None:
+    for name in ('it\'s a "name".duckdb', "a-copy.v2.duckdb", "select"):
+        async with open_service(tmp_path / name) as service:
+            await back_up(service, tmp_path / "elsewhere" / name)

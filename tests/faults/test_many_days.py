@@ -1,0 +1,149 @@
+"""A file of many days: start, memory and pages are those of a small one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from solo_app.batches.live import Ticker
+from solo_app.batches.model import Window, utc_now
+from solo_app.batches.rollup import KEPT, whole_minute
+from solo_app.batches.service import BATCH_LIMIT, BatchService
+from solo_app.batches.store.database import Store
+from solo_app.ui.states.watch import CHART_POINTS, Watch
+from tests.past import write_long_past
+from tests.running_app import RunningApp, copy_of_project
+from tests.workbench import open_service, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+
+T = TypeVar("T")
+
+DAYS = 60
+PACE = timedelta(seconds=5)
+POINTS = timedelta(days=DAYS) // PACE
+"""Of each batch; five of them make 5.2 million points and 432 000 minutes."""
+
+BATCHES = [f"sensor-{n}" for n in range(BATCH_LIMIT)]
+
+PYTHON_MEMORY = 8_000_000
+"""Bytes that Python may hold for the service: an hour of minutes of each batch is 60 kB of it."""
+
+MEMORY = 100_000_000
+"""Bytes that the program may hold beyond what it holds with an empty file."""
+
+USABLE = 10.0
+"""Seconds beyond which nobody would call it quick; 0.06 for a start and 0.15 for a month of minutes
+were measured, on two cores."""
+
+
+@pytest.fixture(scope="module")
+def long_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("past") / "solo.duckdb"
+    write_long_past(database, BATCHES, POINTS, PACE, utc_now())
+    return database
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each query of the store gave to Python."""
+    rows: list[int] = []
+    read = Store._read
+
+    async def counted(self: Store, query: Callable[[Any], T]) -> T:
+        found = await read(self, query)
+        rows.append(len(found) if isinstance(found, list) else 1)
+        return found
+
+    monkeypatch.setattr(Store, "_read", counted)
+    return rows
+
+
+async def within_reason(task: Awaitable[T]) -> T:
+    async with asyncio.timeout(USABLE):
+        return await task
+
+
+async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read: list[int]) -> None:
+    gc.collect()
+    tracemalloc.start()
+    began = time.monotonic()
+    async with open_service(long_past) as service:
+        assert time.monotonic() - began < USABLE
+        assert service.totals().row_count == POINTS * len(BATCHES)
+        hour = KEPT // timedelta(minutes=1)
+        assert len(rows_read) <= 2 + len(BATCHES)
+        assert 0 < sum(rows_read) <= (hour + 2) * len(BATCHES)
+        for batch_id in BATCHES:
+            await service.start(batch_id)
+        await until(lambda: service.totals().row_count > POINTS * len(BATCHES) + 1_000)
+        kept = service._rollup._minutes
+        assert sum(len(minutes) for minutes in kept.values()) <= (hour + 1) * len(BATCHES)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < PYTHON_MEMORY
+    tracemalloc.stop()
+
+
+async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[int]) -> None:
+    async with open_service(long_past) as service:
+        batch = service.batch(BATCHES[0])
+        ended = batch.run.ended_at
+        assert ended
+        at = whole_minute(ended - timedelta(days=50))
+        assert (await within_reason(service.aggregate(batch.batch_id, at))).minute is not None
+        month = Window(at, at + timedelta(days=31))
+        assert len(await within_reason(service.minutes(batch.batch_id, month))) == 31 * 24 * 60
+        for after in (0, POINTS // 2, POINTS - 100):
+            points = await within_reason(service.points(batch.batch_id, after, 100))
+            assert [p.seq for p in points] == list(range(after + 1, after + 101))
+        rows_read.clear()
+        await within_reason(page_of(service, batch.batch_id))
+        assert sum(rows_read) <= CHART_POINTS + 60
+
+
+async def page_of(service: BatchService, batch_id: str) -> None:
+    watch = Watch(service, batch_id)
+    view = await watch.view(Ticker(service).snapshot())
+    assert len(view["keys"]) == CHART_POINTS
+    assert len(watch.news_of_minutes()["minutes"]) > 0
+
+
+def memory_of(app: RunningApp) -> int:
+    """Bytes that all processes of the program hold."""
+    assert app.process
+    pages = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ProcessLookupError):
+            if os.getpgid(int(process.name)) == app.process.pid:
+                pages += int((process / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: Path) -> None:
+    project = copy_of_project(tmp_path / "project")
+    memory, seconds = [], []
+    for database in (tmp_path / "empty.duckdb", tmp_path / "empty.duckdb", long_past):
+        app = RunningApp(project, database, "prod")
+        try:
+            began = time.monotonic()
+            app.start()  # The first time it builds the pages.
+            seconds.append(time.monotonic() - began)
+            if database == long_past:
+                for path in ("points?after=0", "minutes", "download?from=2100-01-01"):
+                    assert app.answers(f"{app.api}/batches/{BATCHES[0]}/{path}")
+                assert app.answers(f"{app.url}/batch/{BATCHES[0]}")
+            memory.append(memory_of(app))
+        finally:
+            app.kill()
+    assert memory[2] < memory[1] + MEMORY
+    assert seconds[2] < seconds[1] + USABLE
