@@ -2,7 +2,9 @@
 
 Only the app's own origins are let through, for pages, API and the pages' socket alike, and
 only under the host names of those origins, so that a foreign name made to point here gains
-nothing. A request without ``Origin`` comes from no web page and is let through.
+nothing. A page of another site that asks without an ``Origin``, as for an image, is known by the
+``Sec-Fetch-Site`` that its browser sends (W3C Fetch Metadata); only following a link from there
+is no harm. A request with neither comes from no web page and is let through.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ class Gateway:
     def _refusal(self, headers: Headers) -> str | None:
         if "*" in self._origins:
             return None
-        if not self._origins.issuperset(headers.getlist("origin")):
+        origins = headers.getlist("origin")
+        cross_site = headers.get("sec-fetch-site") == "cross-site" and not _follows_a_link(headers)
+        if not self._origins.issuperset(origins) or (cross_site and not origins):
             return "Only this app's own pages may speak to it; this request comes from elsewhere."
         hosts = [_host_name(host) for host in headers.getlist("host")]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
@@ -119,6 +123,14 @@ class _ErrorsAsProblems:
         )
         body = b"" if method == "HEAD" else response.body
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _follows_a_link(headers: Headers) -> bool:
+    return (
+        headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and headers.get("sec-fetch-user") == "?1"
+    )
 
 
 def _host_name(host: str) -> str | None:

@@ -35,6 +35,25 @@ async def test_the_own_origin_and_none_are_let_through(client: httpx.AsyncClient
     assert (await client.post("/stream/b")).status_code == 201
 
 
+async def test_a_page_of_another_site_may_link_here_and_no_more(
+    client: httpx.AsyncClient,
+) -> None:
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+        "Sec-Fetch-User": "?1",
+    }
+    frame = {**link, "Sec-Fetch-Dest": "iframe"}
+    sent_there_by_script = {name: value for name, value in link.items() if "User" not in name}
+    for headers in (image, frame, sent_there_by_script):
+        assert (await client.get("/backup", headers=headers)).status_code == 403
+    assert (await client.get("/tasks", headers=link)).status_code == 200
+    for near in ("same-origin", "same-site", "none"):
+        assert (await client.get("/tasks", headers={"Sec-Fetch-Site": near})).status_code == 200
+
+
 async def test_a_foreign_name_that_points_here_gains_nothing(client: httpx.AsyncClient) -> None:
     for host in ("evil.example:8000", "evil.example", "", "[", "[::1", "[abc]"):
         assert (await client.get("/tasks", headers={"Host": host})).status_code == 403
