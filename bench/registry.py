@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from bench import ingest
+from bench import asking, first_start, ingest, restart, streams
 from bench.figures import Figure
 from bench.scale import Scale
 
@@ -29,5 +29,9 @@ BENCHMARKS = {
     name: _benchmark(name, module)
     for name, module in {
         "ingest": ingest,
+        "asking": asking,
+        "streams": streams,
+        "restart": restart,
+        "first-start": first_start,
     }.items()
 }

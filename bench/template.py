@@ -25,6 +25,9 @@ from solo_app.batches.model import utc_now
 PAUSE = 0.25
 """Seconds between two rows of a batch."""
 
+TABLE = "CREATE TABLE IF NOT EXISTS data (batch_id TEXT, id TEXT, data TEXT)"
+INDEX = "CREATE INDEX IF NOT EXISTS data_of_batch ON data (batch_id)"
+
 _AGGREGATE = """
 SELECT avg((data->>'key')::DOUBLE), coalesce(sum((data->>'key')::DOUBLE), 0), count(*)
 FROM data WHERE batch_id = ? AND id >= ? AND id < ?
@@ -37,8 +40,8 @@ tasks: dict[str, asyncio.Task[None]] = {}
 def connect(database: Path) -> duckdb.DuckDBPyConnection:
     """Open the one connection, with the table and its index."""
     opened = duckdb.connect(database)
-    opened.execute("CREATE TABLE IF NOT EXISTS data (batch_id TEXT, id TEXT, data TEXT)")
-    opened.execute("CREATE INDEX IF NOT EXISTS data_of_batch ON data (batch_id)")
+    opened.execute(TABLE)
+    opened.execute(INDEX)
     return opened
 
 
