@@ -11,9 +11,6 @@ from bench.charts import chart
 from bench.figures import Figure, told
 from bench.machine import described
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-"""Between these lines of the page a full run writes; the rest of it is kept."""
-
 _HEAD = ("figure", "median", "spread", "to reach", "reached", "template's way", "ratio")
 
 
@@ -42,19 +39,25 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def write_page(page: Path, results: Sequence[Result], seconds: float) -> None:
-    """Replace the measured part of a page, made when missing, and draw the charts beside it."""
+def write_page(page: Path, part: str, results: Sequence[Result], seconds: float) -> None:
+    """Write results into the named part of a page, and draw their charts beside it.
+
+    What stands between ``<!-- part: begin -->`` and ``<!-- part: end -->`` is replaced, or put at
+    the end of a page that has no such part; the rest was written by hand and is kept.
+    """
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
         if result.figures:
             (folder / f"{result.name}.svg").write_text(chart(result.about, result.figures))
-    before, after = "# Performance\n\n", "\n"
-    if page.exists():
-        before, _, rest = page.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    text = page.read_text() if page.exists() else "# Performance\n"
+    if begin not in text:
+        text += f"\n{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
     measured = "\n".join(_measured(results, folder.name, seconds))
-    page.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{measured}\n{end}{after}")
 
 
 def _measured(results: Sequence[Result], charts: str, seconds: float) -> list[str]:
