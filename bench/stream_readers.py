@@ -9,14 +9,14 @@ import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench.app import raise_file_limit
 from solo_app.config import HOST
 
-_EVENT = re.compile(rb'data: \{"seq": (\d+), "ts": "([^"]+)"')
+_EVENT = re.compile(rb'data: \{"seq": (\d+), "ts": "([^"]+)"[^\n]*\n')
 
 GRACE = 1.0
 """Seconds that the last point has to arrive; later, it counts as missing."""
@@ -39,10 +39,35 @@ class Read:
         return 100 * len(self.delays) / self.due
 
 
-@dataclass
-class _Reader:
-    batch_id: str
-    delays: dict[int, float] = field(default_factory=dict)
+class _Reader(asyncio.Protocol):
+    """One stream. On the bare protocol: a thousand readers share this process's one core, and
+    how long it takes them to read would count as delay."""
+
+    def __init__(self, port: int, batch_id: str, began: float, end: float) -> None:
+        self.batch_id = batch_id
+        self.delays: dict[int, float] = {}
+        self._asked = f"GET /stream/{batch_id} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+        self._began, self._end = began, end
+        self._unread = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self._asked.encode())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        self._unread += data
+        read = 0
+        for event in _EVENT.finditer(self._unread):
+            read = event.end()
+            self._note(now, int(event[1]), event[2].decode())
+        self._unread = self._unread[read:]
+
+    def _note(self, now: float, seq: int, ts: str) -> None:
+        produced = datetime.fromisoformat(ts).replace(tzinfo=UTC).timestamp()
+        if self._began <= produced < self._end:
+            assert seq not in self.delays, f"{self.batch_id} sent {seq} twice"
+            self.delays[seq] = (now - produced) * 1000
 
 
 def read(port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float) -> Read:
@@ -55,12 +80,22 @@ async def _read(
     port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float
 ) -> Read:
     began = time.time() + settle
-    all_readers = [_Reader(batch_ids[number % len(batch_ids)]) for number in range(readers)]
-    async with asyncio.TaskGroup() as group:
-        for reader in all_readers:
-            group.create_task(_follow(port, reader, began, began + seconds))
+    end = began + seconds
+    loop = asyncio.get_running_loop()
+    opened: list[tuple[asyncio.Transport, _Reader]] = []
+    for number in range(readers):
+        batch_id = batch_ids[number % len(batch_ids)]
+        opened.append(await loop.create_connection(_reader(port, batch_id, began, end), HOST, port))
+    await asyncio.sleep(end + GRACE - time.time())
+    for transport, _ in opened:
+        transport.close()
+    all_readers = [reader for _, reader in opened]
     delays = [delay for reader in all_readers for delay in reader.delays.values()]
     return Read(delays, _due(all_readers))
+
+
+def _reader(port: int, batch_id: str, began: float, end: float) -> Callable[[], _Reader]:
+    return lambda: _Reader(port, batch_id, began, end)
 
 
 def _due(readers: Sequence[_Reader]) -> int:
@@ -74,27 +109,3 @@ def _due(readers: Sequence[_Reader]) -> int:
         for reader in readers
         if seqs[reader.batch_id]
     )
-
-
-async def _follow(port: int, reader: _Reader, began: float, end: float) -> None:
-    asked = f"GET /stream/{reader.batch_id} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
-    stream, writer = await asyncio.open_connection(HOST, port)
-    writer.write(asked.encode())
-    try:
-        async with asyncio.timeout(end + GRACE - time.time()):
-            while line := await stream.readline():
-                if event := _EVENT.match(line):
-                    _note(reader, event, began, end)
-    except TimeoutError:
-        pass
-    finally:
-        writer.close()
-
-
-def _note(reader: _Reader, event: re.Match[bytes], began: float, end: float) -> None:
-    now = time.time()
-    produced = datetime.fromisoformat(event[2].decode()).replace(tzinfo=UTC).timestamp()
-    if began <= produced < end:
-        seq = int(event[1])
-        assert seq not in reader.delays, f"{reader.batch_id} sent {seq} twice"
-        reader.delays[seq] = (now - produced) * 1000
