@@ -31,6 +31,10 @@ Use = Callable[[BatchService | None], None]
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
     """Open the service and give it to pages and API (through ``use``) as long as the app lives."""
+    # What is loaded by now stays as long as the process: 145 000 objects, and to look through them
+    # for garbage, whenever many readers come, would stop everyone for a tenth of a second. DuckDB,
+    # loaded when the store opens, is left out: at the end it would tell of objects as leaked.
+    gc.freeze()
     service = BatchService(
         Store(settings.database), {sources.DEFAULT_SOURCE: sources.random(settings.interval)}
     )
@@ -44,9 +48,6 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     orphanhood = asyncio.create_task(_end_with(os.getppid()), name="orphanhood")
     use(service)
     connect(Console(service, ticker))
-    # What is loaded by now stays as long as the process: 145 000 objects, and to look through them
-    # for garbage, whenever many readers come, would stop everyone for a tenth of a second.
-    gc.freeze()
     try:
         yield service
     finally:
