@@ -1,7 +1,7 @@
 """Pictures of every page in every state, into ``docs/screenshots`` or the folder one names.
 
-``python -m tests.screenshots [FOLDER]`` starts the app in production on databases of its own and takes
-each picture in light, in dark and at the width of a phone. It needs a Chromium or Chrome.
+``python -m tests.screenshots [FOLDER]`` starts the app in production on databases of its own and
+takes each picture in light, in dark and at the width of a phone. It needs a Chromium or Chrome.
 """
 
 from __future__ import annotations
