@@ -373,6 +373,46 @@ def test_an_open_page_outlives_a_restart_of_the_server(
     assert page.evaluate("window.same") or mode == "dev"
 
 
+def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
+    page: Page, app: RunningApp
+) -> None:
+    start(app, "toasted")
+    open_page(page, app, "/")
+    page.get_by_role("button", name="Stop: toasted", exact=True).click()
+    toast = page.locator("[data-sonner-toast]")
+    toast.hover()  # So that it stays.
+    app.stop()
+    banner = page.locator("p.note.away")
+    expect(banner).to_be_visible(timeout=5_000)
+    toast.hover()
+    main = page.locator("main")
+    expect(main).to_have_css("filter", "grayscale(1)")
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        toast.hover()
+        page.wait_for_function(
+            """() => document.querySelector('[data-sonner-toast]').getBoundingClientRect().bottom
+              <= document.querySelector('p.note.away').getBoundingClientRect().top"""
+        )
+    app.start()
+    expect(main).to_have_css("filter", "none", timeout=10_000)
+
+
+def test_the_ends_of_many_pages_are_one_click_away(page: Page, app: RunningApp) -> None:
+    for number in range(101):
+        start(app, f"one-of-{number:03d}")
+        httpx.delete(f"{app.api}/stream/one-of-{number:03d}").raise_for_status()
+    open_page(page, app, "/")
+    page.get_by_label("Search batches").fill("one-of-")
+    expect(page.get_by_text("Page 1 of 6")).to_be_visible()
+    expect(page.get_by_role("button", name="Newest")).to_be_disabled()
+    page.get_by_role("button", name="Oldest").click()
+    expect(page.get_by_text("Page 6 of 6")).to_be_visible()
+    expect(page.locator(".batches tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Newest").click()
+    expect(page.get_by_text("Page 1 of 6")).to_be_visible()
+
+
 def test_the_theme_follows_the_system_until_chosen_and_is_kept(page: Page, app: RunningApp) -> None:
     page.emulate_media(color_scheme="dark")
     open_page(page, app, "/")
@@ -386,7 +426,7 @@ def test_the_theme_follows_the_system_until_chosen_and_is_kept(page: Page, app: 
     expect(html).to_have_class(re.compile("dark"))
 
 
-@pytest.mark.parametrize("width", [360, 1920])
+@pytest.mark.parametrize("width", [320, 360, 900, 1920])
 def test_nothing_sticks_out(page: Page, app: RunningApp, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     start(app, "w" * 64)
