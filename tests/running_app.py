@@ -20,7 +20,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 REFLEX = Path(sys.executable).parent / "reflex"
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".web", ".solo", ".states", ".venv", "venv", "__pycache__", "external", ".*_cache"
+    ".git",
+    ".web",
+    ".solo",
+    ".bench",
+    ".states",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "external",
+    ".*_cache",
 )
 
 

@@ -15,10 +15,10 @@ async def follow(
 ) -> AsyncIterator[list[Point] | BatchStatus]:
     """Committed points with ``seq > after``, in order and once each, as they come.
 
-    An empty list says that nothing came for ``quiet`` seconds. When the run that goes on (or,
-    if none does, the last one) has ended and all its points were given, its status comes and
-    the iteration ends; it ends without when the app shuts down. A slow reader holds nothing
-    but its place. Raises BatchNotFoundError.
+    An empty list says that nothing came of late; it comes after ``quiet`` seconds at most. When
+    the run that goes on (or, if none does, the last one) has ended and all its points were given,
+    its status comes and the iteration ends; it ends without when the app shuts down. A slow
+    reader holds nothing but its place. Raises BatchNotFoundError.
     """
     batch = service.batch(batch_id)
     producer = service.producer(batch)
@@ -37,5 +37,5 @@ async def follow(
             return
         else:
             assert producer is not None
-            if not await producer.news(after, quiet):
+            if not await producer.news(after, quiet) and not service.closing:
                 yield []

@@ -91,12 +91,13 @@ class Ticker:
         Whoever is late for a tick gets the next one.
         """
         self._came += 1
-        phase = self._came * _GOLDEN % 1
+        phase = phase_of(self._came)
         self.viewers += 1
         try:
             while True:
                 yield self.snapshot()
-                await asyncio.sleep(self._next(phase) - asyncio.get_running_loop().time())
+                now = asyncio.get_running_loop().time()
+                await asyncio.sleep(next_moment(now, phase, self.interval) - now)
         finally:
             self.viewers -= 1
 
@@ -126,9 +127,15 @@ class Ticker:
             ),
         )
 
-    def _next(self, phase: float) -> float:
-        """The next moment that lies ``phase`` of an interval after a whole number of them."""
-        steps = round(self.interval / STEP)
-        now = round(asyncio.get_running_loop().time() / STEP)
-        behind = (now - math.floor(phase * steps)) % steps
-        return (now - behind + steps) * STEP
+
+def phase_of(number: int) -> float:
+    """The part of an interval by which the ticks of the so-manieth who looks are put off."""
+    return number * _GOLDEN % 1
+
+
+def next_moment(now: float, phase: float, interval: float) -> float:
+    """The next moment that lies ``phase`` of an interval after a whole number of them."""
+    steps = round(interval / STEP)
+    step = round(now / STEP)
+    behind = (step - math.floor(phase * steps)) % steps
+    return (step - behind + steps) * STEP

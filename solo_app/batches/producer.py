@@ -32,6 +32,7 @@ class Tail:
     def __init__(self) -> None:
         self._blocks: deque[Block] = deque()
         self._length = 0
+        self._asked: tuple[int, list[Point]] | None = None
 
     def add(self, block: Block) -> None:
         """Take the next committed block."""
@@ -44,6 +45,7 @@ class Tail:
                 block.ts[surplus:].copy(),
                 block.key[surplus:].copy(),
             )
+        self._asked = None
         self._blocks.append(block)
         self._length += len(block.ts)
         while self._length - len(self._blocks[0].ts) >= TAIL_POINTS:
@@ -58,12 +60,20 @@ class Tail:
         return next(block.points(after=block.last_seq - 1))
 
     def since(self, after: int) -> list[Point] | None:
-        """The points with ``seq > after``, in order; None when the tail begins later."""
+        """The points with ``seq > after``, in order; None when the tail begins later.
+
+        The list is shared: nobody may change it.
+        """
+        # Those who are up to date all ask for the same, right after a commit.
+        if self._asked is not None and self._asked[0] == after:
+            return self._asked[1]
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
         # From the end: those who follow ask for few.
         asked = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
-        return [point for block in reversed(asked) for point in block.points(after)]
+        points = [point for block in reversed(asked) for point in block.points(after)]
+        self._asked = after, points
+        return points
 
 
 class RateMeter:
@@ -124,6 +134,7 @@ class Producer:
         self._source = source
         self._clock = clock
         self._news = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(
             self._produce(), name=f"producer:{batch.batch_id}"
         )
@@ -140,6 +151,8 @@ class Producer:
         self.batch = batch
         self.over = True
         self.wake()
+        if self._alarm:
+            self._alarm.cancel()
 
     def wake(self) -> None:
         """Let everyone go who waits for news."""
@@ -147,15 +160,22 @@ class Producer:
         self._news = asyncio.Event()
 
     async def news(self, after: int, within: float) -> bool:
-        """Wait for a point with ``seq > after``, the end, or a wake; False after ``within`` s."""
+        """Wait for a point with ``seq > after``, the end, or a wake, ``within`` seconds at most.
+
+        False when nothing of it came. All who wait share the alarm of the first, so it may come
+        early: a timer for each of a thousand readers, at each point, would cost more than the
+        rest of the wait.
+        """
         if self.over or self.committed_seq > after:
             return True
-        try:
-            async with asyncio.timeout(within):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(within, self._ring)
+        await self._news.wait()
+        return self.over or self.committed_seq > after
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.wake()
 
     def outcome(self) -> tuple[BatchStatus, str | None]:
         """How a task that ended by itself ended, and why when it failed."""

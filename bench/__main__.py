@@ -1,0 +1,83 @@
+"""Run the benchmarks and tell what they found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from bench import soak
+from bench.figures import Figure, NotMeasuredError
+from bench.progress import say
+from bench.registry import BENCHMARKS
+from bench.report import Result, table, write_page
+from bench.scale import Scale
+from tests.running_app import PROJECT
+
+PAGE = PROJECT / "docs" / "performance.md"
+SOAK = "soak"
+
+_BROKE = "broke: "
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 when a benchmark broke."""
+    asked = _asked()
+    if asked.list:
+        for name, about in _abouts().items():
+            print(f"{name:12} {about}")
+        return 0
+    began = time.monotonic()
+    results = [_run(name, asked) for name in asked.names or BENCHMARKS]
+    print(table(results))
+    part = SOAK if asked.names == [SOAK] else "run"
+    if part == SOAK or not (asked.quick or asked.names):
+        write_page(PAGE, part, results, time.monotonic() - began)
+        say(f"written to {PAGE.relative_to(PROJECT)}")
+    return 1 if any(result.missing.startswith(_BROKE) for result in results) else 0
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help="only these (see --list)")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
+    parser.add_argument("--minutes", type=float, default=30, help="how long `soak` goes on")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.names if name not in _abouts()]
+    if unknown:
+        parser.error(f"no benchmark is named {', '.join(unknown)}; see --list")
+    return asked
+
+
+def _abouts() -> dict[str, str]:
+    assert soak.__doc__
+    abouts = {name: benchmark.about for name, benchmark in BENCHMARKS.items()}
+    return {**abouts, SOAK: soak.__doc__.splitlines()[0]}
+
+
+def _measure(name: str, asked: argparse.Namespace) -> Callable[[], Sequence[Figure]]:
+    if name == SOAK:
+        return lambda: soak.measure(asked.minutes)
+    scale = Scale.QUICK if asked.quick else Scale.FULL
+    return lambda: BENCHMARKS[name].measure(scale)
+
+
+def _run(name: str, asked: argparse.Namespace) -> Result:
+    about = _abouts()[name]
+    say(f"{name}: {about}")
+    try:
+        return Result(name, about, _measure(name, asked)())
+    except NotMeasuredError as reason:
+        missing = str(reason)
+    except Exception as error:  # The others are still worth measuring.
+        traceback.print_exc()
+        missing = f"{_BROKE}{type(error).__name__}: {error}"
+    say(f"{name}: not measured, {missing}")
+    return Result(name, about, missing=missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

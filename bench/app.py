@@ -1,0 +1,74 @@
+"""The real app under load: `reflex run` as a process, and what it uses of the machine."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.running_app import RunningApp, copy_of_project
+
+
+@contextmanager
+def running_app(
+    place: Path, database: Path, settings: dict[str, str] | None = None, pages: bool = False
+) -> Iterator[RunningApp]:
+    """`reflex run --env prod` on a copy of the project in ``place``, ended afterwards.
+
+    Without ``pages`` the server runs alone (`--backend-only`): the same worker, which answers
+    the API and the pages' socket, but no page is built and served.
+    """
+    copy = place / "app"
+    if not copy.exists():
+        copy_of_project(copy)
+    # One open file per connection: the server inherits the limit.
+    raise_file_limit()
+    more = {} if pages else {"REFLEX_BACKEND_ONLY": "true"}
+    app = RunningApp(copy, database, "prod", {**(settings or {}), **more})
+    try:
+        yield app.start()
+    finally:
+        app.kill()
+
+
+def raise_file_limit() -> None:
+    """Let this process and those it starts open as many files as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Usage:
+    """What the processes of an app use, from when this was made."""
+
+    def __init__(self, app: RunningApp) -> None:
+        assert app.process
+        parent = psutil.Process(app.process.pid)
+        self._processes = [parent, *parent.children(recursive=True)]
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self._began, self._cpu = time.perf_counter(), self._cpu_seconds()
+
+    @property
+    def share_of_core(self) -> float:
+        """Processor time since the start, as percent of one core."""
+        return 100 * (self._cpu_seconds() - self._cpu) / (time.perf_counter() - self._began)
+
+    @property
+    def memory(self) -> float:
+        """Bytes of memory that belong to these processes alone."""
+        return float(sum(process.memory_full_info().uss for process in self._processes))
+
+    def _cpu_seconds(self) -> float:
+        times = [process.cpu_times() for process in self._processes]
+        return sum(spent.user + spent.system for spent in times)
+
+
+def files_of(database: Path) -> int:
+    """Bytes that a database takes on disk, its log included."""
+    return sum(p.stat().st_size for p in database.parent.glob(f"{database.name}*") if p.is_file())

@@ -1,0 +1,33 @@
+"""Where benchmarks keep their files, and processes of their own for what must not share one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.running_app import PROJECT
+
+KEPT_IN = PROJECT / ".bench"
+"""On the project's own disk: what the system calls temporary may be memory, where a commit is
+cheap. Hidden, so that nothing watches it."""
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """An empty folder on the project's disk, removed with all that is in it."""
+    KEPT_IN.mkdir(exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=KEPT_IN))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def own_process() -> ProcessPoolExecutor:
+    """A fresh process that does what it is handed: its memory and its time are its own."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))

@@ -1,0 +1,135 @@
+"""Soak: 100 000 rows/s with 50 streams for as long as is asked; memory, files and lag meanwhile.
+
+A command of its own, ``python -m bench soak --minutes 30``: it takes too long for a run of all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+
+from bench import rows, soak_app, stream_readers
+from bench.app import Usage, files_of, running_app
+from bench.figures import Figure, NotMeasuredError, Target, at_least, told, under
+from bench.places import folder, own_process
+from bench.progress import say
+from bench.samples import percentile
+from tests.running_app import RunningApp
+
+STREAMS = 50
+_LOOK_EVERY = 10.0
+_SETTLE = 5.0
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How things stood at one moment."""
+
+    at: float
+    row_count: int
+    memory: float
+    files: int
+    share_of_core: float
+
+
+def measure(minutes: float) -> list[Figure]:
+    """Run the app for so long and look at it every ten seconds."""
+    seconds = minutes * 60
+    if seconds < 6 * _LOOK_EVERY:
+        raise NotMeasuredError("a soak takes a minute at least")
+    with folder() as place, own_process() as process:
+        lags = place / "lags.jsonl"
+        settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app", soak_app.LAGS: str(lags)}
+        database = place / "app.duckdb"
+        with running_app(place, database, settings) as app:
+            for name in rows.NAMES:
+                httpx.post(f"{app.api}/stream/{name}").raise_for_status()
+            calm = rows.NAMES[:1]
+            read = process.submit(
+                stream_readers.read, app.backend_port, calm, STREAMS, _SETTLE, seconds
+            )
+            looks = _watch(app, database, seconds)
+            return _figures(looks, lags, read.result())
+
+
+def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
+    usage, looks = Usage(app), list[Look]()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(_LOOK_EVERY)
+        look = Look(
+            time.monotonic(),
+            httpx.get(f"{app.api}/").json()["row_count"],
+            usage.memory / _MEBIBYTE,
+            files_of(database),
+            usage.share_of_core,
+        )
+        usage.restart()
+        looks.append(look)
+        say(
+            f"soak: {told(look.row_count)} rows, {told(look.memory)} MiB of memory, "
+            f"{told(look.files / _MEBIBYTE)} MiB of files, {told(look.share_of_core)} % of a core"
+        )
+    return looks
+
+
+def _figures(looks: list[Look], lags: Path, read: stream_readers.Read) -> list[Figure]:
+    beats = [json.loads(line) for line in lags.read_text().splitlines()]
+    pairs = list(pairwise(looks))
+    half = len(looks) // 2
+    early, late = looks[half // 2 : half], looks[-(half // 2) :]
+    grown = _mean([look.memory for look in late]) / _mean([look.memory for look in early])
+    return [
+        Figure(
+            "rows committed",
+            "rows/s",
+            [(b.row_count - a.row_count) / (b.at - a.at) for a, b in pairs],
+            better="more",
+            targets=(at_least(99_000, "rows/s"),),
+        ),
+        Figure("processor", "% of a core", [look.share_of_core for look in looks]),
+        Figure("memory", "MiB", [look.memory for look in looks]),
+        Figure(
+            "memory in the last quarter to that in the second",
+            "times",
+            [grown],
+            targets=(under(1.05),),
+        ),
+        Figure("files, bytes per row", "bytes", [look.files / look.row_count for look in looks]),
+        Figure(
+            "lag of a 10 ms heartbeat, p99 of ten seconds",
+            "ms",
+            [beat["p99"] for beat in beats],
+            targets=(under(5, "ms"),),
+        ),
+        Figure(
+            "lag of a 10 ms heartbeat, the longest of ten seconds",
+            "ms",
+            [beat["max"] for beat in beats],
+            targets=(Target("under 30 ms", lambda figure: figure.spread[1] < 30),),
+        ),
+        Figure(
+            f"{STREAMS} streams, points delivered",
+            "%",
+            [read.delivered],
+            better="more",
+            targets=(at_least(100, "%"),),
+        ),
+        Figure(f"{STREAMS} streams, delay p50", "ms", [percentile(read.delays, 50)]),
+        Figure(
+            f"{STREAMS} streams, delay p99",
+            "ms",
+            [percentile(read.delays, 99)],
+            targets=(under(100, "ms"),),
+        ),
+    ]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,82 @@
+"""The app as it is but for its pace: four of five batches write 25 000 rows a second each.
+
+The first batch that starts keeps the default pace, and whoever reads streams reads that one. The
+process notes how late its event loop is. Reflex takes this module for the app where
+``REFLEX_APP_MODULE_IMPORT`` names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from bench.samples import percentile
+from solo_app.batches import sources
+from solo_app.batches.sources import Numbers, Source
+
+LAGS = "BENCH_LAGS"
+"""The variable that names the file of the heartbeat: a line of JSON per ``EVERY`` seconds."""
+
+EVERY = 10.0
+
+_BEAT = 0.01
+_PER_SECOND, _ARRAYS_PER_SECOND = 25_000, 100
+
+_starts = count()
+_calm = sources.random
+
+
+def _one_calm_then_fast(interval: float) -> Source:
+    calm = _calm(interval)
+    return lambda: _fast() if next(_starts) else calm()
+
+
+async def _fast() -> AsyncIterator[Numbers]:
+    numbers, loop = np.random.default_rng(), asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        size = _PER_SECOND // _ARRAYS_PER_SECOND
+        yield numbers.integers(0, 100, size, endpoint=True).astype(float)
+        due += 1 / _ARRAYS_PER_SECOND
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+@asynccontextmanager
+async def heartbeat() -> AsyncIterator[None]:
+    """Notes the lag of the event loop as long as the app lives."""
+    task = asyncio.create_task(_beat(Path(os.environ[LAGS])), name="heartbeat")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _beat(file: Path) -> None:
+    lags: list[float] = []
+    told = time.monotonic()
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(_BEAT)
+        lags.append((time.perf_counter() - began - _BEAT) * 1000)
+        if time.monotonic() - told >= EVERY:
+            with file.open("a") as lines:
+                lines.write(json.dumps({"p99": percentile(lags, 99), "max": max(lags)}) + "\n")
+            lags.clear()
+            told = time.monotonic()
+
+
+sources.random = _one_calm_then_fast
+
+from solo_app.solo_app import app  # noqa: E402 (assembled with the sources as they are now)
+
+app.register_lifespan_task(heartbeat)

@@ -1,0 +1,111 @@
+"""Many readers of the event streams, and what each of them got.
+
+Meant for a process of its own, so that what reading costs does not count for who sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bench.app import raise_file_limit
+from solo_app.config import HOST
+
+_EVENT = re.compile(rb'data: \{"seq": (\d+), "ts": "([^"]+)"[^\n]*\n')
+
+GRACE = 1.0
+"""Seconds that the last point has to arrive; later, it counts as missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What all readers got of the points that were produced within the time that counts.
+
+    ``delays`` are milliseconds from produced to received, one for each point of each reader;
+    ``due`` is how many there should be.
+    """
+
+    delays: list[float]
+    due: int
+
+    @property
+    def delivered(self) -> float:
+        """Percent of what was due that arrived, each point counted once."""
+        return 100 * len(self.delays) / self.due
+
+
+class _Reader(asyncio.Protocol):
+    """One stream. On the bare protocol: a thousand readers share this process's one core, and
+    how long it takes them to read would count as delay."""
+
+    def __init__(self, port: int, batch_id: str, began: float, end: float) -> None:
+        self.batch_id = batch_id
+        self.delays: dict[int, float] = {}
+        self._asked = f"GET /stream/{batch_id} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+        self._began, self._end = began, end
+        self._unread = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self._asked.encode())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        self._unread += data
+        read = 0
+        for event in _EVENT.finditer(self._unread):
+            read = event.end()
+            self._note(now, int(event[1]), event[2].decode())
+        self._unread = self._unread[read:]
+
+    def _note(self, now: float, seq: int, ts: str) -> None:
+        produced = datetime.fromisoformat(ts).replace(tzinfo=UTC).timestamp()
+        if self._began <= produced < self._end:
+            assert seq not in self.delays, f"{self.batch_id} sent {seq} twice"
+            self.delays[seq] = (now - produced) * 1000
+
+
+def read(port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float) -> Read:
+    """Open so many streams, evenly over the batches, let them settle, then count; blocks."""
+    raise_file_limit()
+    return asyncio.run(_read(port, batch_ids, readers, settle, seconds))
+
+
+async def _read(
+    port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float
+) -> Read:
+    began = time.time() + settle
+    end = began + seconds
+    loop = asyncio.get_running_loop()
+    opened: list[tuple[asyncio.Transport, _Reader]] = []
+    for number in range(readers):
+        batch_id = batch_ids[number % len(batch_ids)]
+        opened.append(await loop.create_connection(_reader(port, batch_id, began, end), HOST, port))
+    await asyncio.sleep(end + GRACE - time.time())
+    for transport, _ in opened:
+        transport.close()
+    all_readers = [reader for _, reader in opened]
+    delays = [delay for reader in all_readers for delay in reader.delays.values()]
+    return Read(delays, _due(all_readers))
+
+
+def _reader(port: int, batch_id: str, began: float, end: float) -> Callable[[], _Reader]:
+    return lambda: _Reader(port, batch_id, began, end)
+
+
+def _due(readers: Sequence[_Reader]) -> int:
+    """How many points all readers together should have: every point that any of them got, or
+    that lies between two such, for every reader of its batch."""
+    seqs: defaultdict[str, set[int]] = defaultdict(set)
+    for reader in readers:
+        seqs[reader.batch_id] |= reader.delays.keys()
+    return sum(
+        max(seqs[reader.batch_id]) - min(seqs[reader.batch_id]) + 1
+        for reader in readers
+        if seqs[reader.batch_id]
+    )
