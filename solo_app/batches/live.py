@@ -83,7 +83,7 @@ class Ticker:
     @property
     def interval(self) -> float:
         """Seconds between two ticks of one who looks."""
-        return TICK * max(1, math.ceil(self.viewers * COST / SHARE / TICK))
+        return interval_for(self.viewers)
 
     async def ticks(self) -> AsyncGenerator[Snapshot]:
         """A snapshot now and at every tick from now on, until it is closed.
@@ -128,8 +128,13 @@ class Ticker:
         )
 
 
+def interval_for(viewers: int) -> float:
+    """Seconds between two ticks of each when so many look."""
+    return TICK * max(1, math.ceil(viewers * COST / SHARE / TICK))
+
+
 def phase_of(number: int) -> float:
-    """The part of an interval by which the ticks of the so-manieth who looks are put off."""
+    """The part of an interval by which the ticks of the n-th who looks are put off."""
     return number * _GOLDEN % 1
 
 

@@ -85,9 +85,9 @@ async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> N
         await tabs.open("tab")
         looking = await tabs.look("tab", HomeState)
         state = await tabs.state("tab", HomeState)
-        await until(lambda: state.loaded and state.tick[ROWS] > 0)
-        seen = state.tick[ROWS]
-        await until(lambda: state.tick[ROWS] > seen)
+        await until(lambda: state.loaded and ticks_of(tabs, "tab")[-1][ROWS] > 0)
+        seen = ticks_of(tabs, "tab")[-1][ROWS]
+        await until(lambda: ticks_of(tabs, "tab")[-1][ROWS] > seen)
         assert [slot.batch_id for slot in state.slots] == ["b"]
         assert [row.status for row in state.running_rows] == ["running"]
         looking.cancel()
