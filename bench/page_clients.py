@@ -199,7 +199,7 @@ def _sequences(path: str, tick: list[Any]) -> list[tuple[int, int, bool]]:
         return [(last, len(keys), bool(whole))]
     _, _, _, second, counts, trends = tick
     seconds = (second, len(counts), len(counts) == _SECONDS)
-    return [seconds, *((last, len(keys), bool(whole)) for last, whole, keys, _ in trends)]
+    return [seconds, *((last, len(keys), any(more[1:])) for last, keys, *more in trends)]
 
 
 def watch(
