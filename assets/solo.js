@@ -225,7 +225,7 @@ export const hourIn = (slots, tick, id) => spark(trendOf(slots, tick, id)?.minut
 // come while it is busy.
 export function CatchUp({ missed, onMissed }) {
   useEffect(() => {
-    const asking = missed && setInterval(onMissed, 500);
+    const asking = missed && setInterval(onMissed, 200);
     return () => clearInterval(asking);
   }, [missed]);
   return null;
