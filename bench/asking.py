@@ -90,7 +90,7 @@ def _rounds(
 ) -> None:
     seconds = scale.pick(0.3, 1.5)
     # Who is slow is asked less often: one round of 50 who wait for each other may take this long.
-    last_start = time.monotonic() + scale.pick(3, 40)
+    last_start = time.monotonic() + scale.pick(5, 40)
     with own_process() as process:
         for number in range(scale.pick(3, 5)):
             if number and time.monotonic() > last_start:

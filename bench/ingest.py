@@ -45,7 +45,7 @@ class Round:
 
 def measure(scale: Scale) -> list[Figure]:
     """Rounds of this app and of the template's way in turn, each in a process of its own."""
-    seconds = scale.pick(1.5, 6.0)
+    seconds = scale.pick(1.0, 6.0)
     ours, theirs = [], []
     for number in range(1, scale.pick(3, 7) + 1):
         with folder() as place, own_process() as process:

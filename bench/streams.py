@@ -47,7 +47,7 @@ def measure(scale: Scale) -> list[Figure]:
 def _round(
     port: int, usage: Usage, readers: int, scale: Scale, found: dict[tuple[int, str], list[float]]
 ) -> None:
-    settle, seconds = scale.pick(2.0, 3.0), scale.pick(3.0, 10.0)
+    settle, seconds = scale.pick(1.0, 3.0), scale.pick(2.0, 10.0)
     before = usage.memory
     with own_process() as process:
         process.submit(int).result()  # Its start is not to fall into the time that counts.

@@ -1,4 +1,8 @@
-"""What routes have in common: the batch an address names, the service, queries without slips."""
+"""What routes have in common: the batch an address names, the service, queries without slips.
+
+All of it is coroutines, though nothing waits: a plain function FastAPI would hand to a thread, and
+wait for it, for each of them at each request.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ class _Anything(Convertor[str]):
 register_url_convertor("anything", _Anything())
 
 
-def service_of(request: Request) -> BatchService:
+async def service_of(request: Request) -> BatchService:
     """The service, while the app runs. Raises ServiceClosedError."""
     service: BatchService | None = getattr(request.app.state, "service", None)
     if service is None:
@@ -36,7 +40,7 @@ def service_of(request: Request) -> BatchService:
     return service
 
 
-def no_unknown_query(request: Request) -> None:
+async def no_unknown_query(request: Request) -> None:
     """Refuse a query with a name that the route does not know: it is a slip, not a wish."""
     known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     unknown = sorted(set(request.query_params) - known)
@@ -49,7 +53,7 @@ def no_unknown_query(request: Request) -> None:
         )
 
 
-def batch_id_of(batch_id: str) -> str:
+async def batch_id_of(batch_id: str) -> str:
     """The id in the address. Raises InvalidBatchIdError."""
     check_batch_id(batch_id)
     return batch_id

@@ -25,8 +25,10 @@ logger = logging.getLogger(__name__)
 LINGER = 0.005
 """Seconds a commit waits for company: it bounds the number of disk syncs per second."""
 
-BUFFER_POINTS = 262_144
-"""Points of one batch that may wait for the disk; beyond them its producer waits too."""
+BUFFER_POINTS = 32_768
+"""Points of one batch that may wait for the disk; beyond them its producer waits too. A point is
+on disk within two commits, so this bounds how long it takes: more points in a commit make it
+longer, and hardly more of them a second."""
 
 ROWS_PER_FOLD = 5_000_000
 """Committed points after which open minutes are written too; it bounds the next start's work."""

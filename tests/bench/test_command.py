@@ -1,0 +1,78 @@
+"""What ``python -m bench`` offers, and the page it writes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.figures import Figure, under
+from tests.running_app import PROJECT
+
+pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+
+from bench.registry import BENCHMARKS
+from bench.report import Result, table, write_page
+
+RESULTS = [
+    Result("some", "Some figures.", [Figure("wait", "ms", [1, 3, 2], targets=(under(2),))]),
+    Result("none", "No figures.", missing="there is no browser"),
+]
+
+
+def test_the_list_names_every_benchmark() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "bench", "--list"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    names = [line.split()[0] for line in told.splitlines()]
+    assert names == [*BENCHMARKS, "soak"]
+
+
+def test_a_name_that_is_none_is_refused_before_anything_is_measured() -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "bench", "ingset"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "no benchmark is named ingset" in refused.stderr
+
+
+def test_the_table_has_every_figure_and_what_is_missing() -> None:
+    lines = table(RESULTS).splitlines()
+    assert re.match(r"wait +2 ms +1 - 3 +under 2 +\*\*no\*\*$", lines[2])
+    assert lines[3] == "none: there is no browser"
+
+
+def test_a_rerun_replaces_what_was_measured_and_keeps_what_was_written(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("# Title\n\n<!-- run: begin -->\nold\n<!-- run: end -->\n\nBy hand.\n")
+    write_page(page, "run", RESULTS, seconds=60)
+    write_page(page, "soak", RESULTS[:1], seconds=60)
+    once = page.read_text()
+    assert once.startswith("# Title\n\n<!-- run: begin -->\nMeasured ")
+    assert "old" not in once
+    assert "\n\nBy hand.\n" in once
+    assert once.count("| wait | 2 ms | 1 - 3 | under 2 | **no** |") == 2
+    write_page(page, "run", RESULTS, seconds=60)
+    assert page.read_text() == once
+
+
+def test_the_chart_is_a_picture_with_a_bar_for_each_median(tmp_path: Path) -> None:
+    figures = [Figure("a & b", "ms", [1], template=[100]), Figure("c", "s", [0])]
+    write_page(tmp_path / "page.md", "run", [Result("some", "Some.", figures)], seconds=1)
+    chart = ElementTree.parse(tmp_path / "page" / "some.svg").getroot()
+    texts = [element.text for element in chart.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a & b", "c", "1", "100", "0"} <= set(texts)
+    bars = [b for b in chart.iter("{http://www.w3.org/2000/svg}rect") if b.get("height") == "9"]
+    assert [bar.get("class") for bar in bars] == ["app", "template", "app"]
