@@ -191,7 +191,7 @@ export function newest(id, tick, count, paused) {
 // All batches that run, as the ticks of the first page have told of them.
 let all = { counts: NONE, trends: {} };
 
-function trend(known, minute, [last, whole, keys, averages], firstSeq) {
+function trend(known, minute, [last, keys, averages = [], whole = 0], firstSeq) {
   const points = joined(known.points, last, keys, whole, 40);
   const minutes = joined(known.minutes, minute, averages, averages.length === 60, 60);
   return { points, minutes, latest: last >= firstSeq ? points.items.at(-1) : null };
@@ -235,7 +235,7 @@ export const hourIn = (slots, tick, id) => spark(trendOf(slots, tick, id)?.minut
 // come while it is busy.
 export function CatchUp({ missed, onMissed }) {
   useEffect(() => {
-    const asking = missed && setInterval(onMissed, 500);
+    const asking = missed && setInterval(onMissed, 200);
     return () => clearInterval(asking);
   }, [missed]);
   return null;

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from bench import asking, first_start, ingest, restart, streams
+from bench import (
+    asking,
+    first_start,
+    ingest,
+    live_pages,
+    point_to_screen,
+    restart,
+    streams,
+)
 from bench.figures import Figure
 from bench.scale import Scale
 
@@ -31,6 +39,8 @@ BENCHMARKS = {
         "ingest": ingest,
         "asking": asking,
         "streams": streams,
+        "live-pages": live_pages,
+        "point-to-screen": point_to_screen,
         "restart": restart,
         "first-start": first_start,
     }.items()

@@ -84,7 +84,7 @@ class Ticker:
     @property
     def interval(self) -> float:
         """Seconds between two ticks of one who looks."""
-        return TICK * max(1, math.ceil(self.viewers * COST / SHARE / TICK))
+        return interval_for(self.viewers)
 
     async def ticks(self) -> AsyncGenerator[Snapshot]:
         """A snapshot now and at every tick from now on, until it is closed.
@@ -92,12 +92,13 @@ class Ticker:
         Whoever is late for a tick gets the next one.
         """
         self._came += 1
-        phase = self._came * _GOLDEN % 1
+        phase = phase_of(self._came)
         self.viewers += 1
         try:
             while True:
                 yield self.snapshot()
-                await asyncio.sleep(self._next(phase) - asyncio.get_running_loop().time())
+                now = asyncio.get_running_loop().time()
+                await asyncio.sleep(next_moment(now, phase, self.interval) - now)
         finally:
             self.viewers -= 1
 
@@ -128,9 +129,20 @@ class Ticker:
             ),
         )
 
-    def _next(self, phase: float) -> float:
-        """The next moment that lies ``phase`` of an interval after a whole number of them."""
-        steps = round(self.interval / STEP)
-        now = round(asyncio.get_running_loop().time() / STEP)
-        behind = (now - math.floor(phase * steps)) % steps
-        return (now - behind + steps) * STEP
+
+def interval_for(viewers: int) -> float:
+    """Seconds between two ticks of each when so many look."""
+    return TICK * max(1, math.ceil(viewers * COST / SHARE / TICK))
+
+
+def phase_of(number: int) -> float:
+    """The part of an interval by which the ticks of the n-th who looks are put off."""
+    return number * _GOLDEN % 1
+
+
+def next_moment(now: float, phase: float, interval: float) -> float:
+    """The next moment that lies ``phase`` of an interval after a whole number of them."""
+    steps = round(interval / STEP)
+    step = round(now / STEP)
+    behind = (step - math.floor(phase * steps)) % steps
+    return (step - behind + steps) * STEP

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.live import COST, SHARE, STEP, TICK, Snapshot, Ticker
+from solo_app.batches.live import COST, SHARE, STEP, TICK, Snapshot, Ticker, next_moment, phase_of
 from solo_app.batches.producer import RateMeter
 from tests.workbench import open_service, until
 
@@ -57,14 +57,20 @@ async def test_those_who_look_at_one_moment_share_one_snapshot(tmp_path: Path) -
         assert ticker.viewers == 0
 
 
-async def test_many_who_look_are_spread_over_the_tick(tmp_path: Path) -> None:
-    many = 100
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        async with looking(Ticker(service), many) as got:
-            await until(lambda: all(len(mine) > 2 for mine in got))
-        due = [round(mine[1][0] / STEP) % round(TICK / STEP) for mine in got]
-        at_once = max(due.count(moment) for moment in due)
-        assert at_once < many / 5
+@pytest.mark.parametrize("interval", [TICK, 4 * TICK])
+def test_many_who_look_are_spread_over_the_tick(interval: float) -> None:
+    now, moments = 1_234.567, round(interval / STEP)
+    due = [round(next_moment(now, phase_of(i), interval) / STEP) for i in range(10 * moments)]
+    assert len(set(due)) == moments
+    assert max(due.count(moment) for moment in due) <= 12
+    assert now < min(due) * STEP
+    assert max(due) * STEP <= now + interval + STEP
+
+
+def test_ticks_are_an_interval_apart_also_for_one_who_is_late() -> None:
+    first = next_moment(1_234.567, 0.3, TICK)
+    assert next_moment(first, 0.3, TICK) == pytest.approx(first + TICK)
+    assert next_moment(first + 0.7 * TICK, 0.3, TICK) == pytest.approx(first + TICK)
 
 
 async def test_ticks_come_slower_when_very_many_look_and_say_so(tmp_path: Path) -> None:

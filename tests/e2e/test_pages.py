@@ -17,7 +17,7 @@ pytest.importorskip("playwright", reason="browser tests need requirements-dev.tx
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, WebSocketRoute
 
 LIVE = 2_000
 """Milliseconds within which a page must show what changed; it should take a quarter of them."""
@@ -210,6 +210,59 @@ def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) 
     expect_to_go_on(page)
     expect(page.locator(".recharts-line path")).to_be_visible()
     expect(page).to_have_title("alive · Running · SOLO")
+
+
+def newest_points(page: Page) -> list[tuple[int, str, str]]:
+    """What the table of newest points shows: seq, time in UTC, number; the latest first."""
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll("table.points tbody tr")].map((row) => [
+            Number(row.querySelector(".seq").innerText.replace(/\\D/g, "")),
+            row.querySelector("time").dateTime,
+            row.querySelector(".key").innerText,
+        ])"""
+    )
+    return [tuple(row) for row in rows]
+
+
+def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> list[object]:
+    """The same of the API: the points up to ``last``."""
+    query = {"after": last - count, "limit": count}
+    answer = httpx.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
+    points = reversed(answer.json()["points"])
+    return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
+
+
+def test_ticks_that_are_lost_on_the_way_leave_no_gap(page: Page, app: RunningApp) -> None:
+    start(app, "lossy")
+    lost: list[object] = []
+    asked: list[object] = []
+
+    def tap(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def from_server(message: str | bytes) -> None:
+            is_tick = '"tick_rx_state_"' in str(message) and '"shown_' not in str(message)
+            if is_tick and len(lost) < 3:
+                lost.append(message)
+            else:
+                socket.send(message)
+
+        def to_server(message: str | bytes) -> None:
+            if "catch_up" in str(message):
+                asked.append(message)
+            server.send(message)
+
+        server.on_message(from_server)
+        socket.on_message(to_server)
+
+    page.route_web_socket(re.compile("_event"), tap)
+    open_page(page, app, "/batch/lossy")
+    expect(page.locator("table.points tbody tr")).to_have_count(10)
+    expect_to_go_on(page)
+    assert len(lost) == 3
+    assert asked
+    shown = newest_points(page)
+    assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
 
 def test_pages_are_entered_left_and_reloaded_without_a_full_load(

@@ -98,7 +98,16 @@ class Overview:
         }
 
     def table(self, snapshot: Snapshot, choice: Choice) -> View:
-        """One page of the table: running batches first, then those that ended, newest first."""
+        """One page of the table: running batches first, then those that ended, newest first.
+
+        Worked out once for all who chose the same.
+        """
+        view: View | None = snapshot.shared.get(choice)
+        if view is None:
+            view = snapshot.shared[choice] = self._page(snapshot, choice)
+        return view
+
+    def _page(self, snapshot: Snapshot, choice: Choice) -> View:
         wanted = choice.search.casefold()
         running = [r for r in snapshot.running if wanted in r.batch.batch_id.casefold()]
         ended = self._search(choice.search)

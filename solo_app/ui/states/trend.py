@@ -25,8 +25,8 @@ class Trend:
         self._averages: Averages = []
 
     async def news(self, snapshot: Snapshot, batch: Batch) -> list[object]:
-        """What there is to tell now: ``last_seq``, ``whole`` and ``keys`` as in ``News``, and the
-        averages up to now from the first one that differs from what was told.
+        """What there is to tell now: ``last_seq`` and ``keys`` as in ``News``; then, when there is
+        any, the averages up to now from the first that differs from what was told, and ``whole``.
         """
         news = await self._newest.news(snapshot, batch)
         averages = self._averages_of(snapshot, batch)
@@ -34,7 +34,8 @@ class Trend:
         passed = minute - self._minute
         changed = _changed(self._averages[passed:] if passed >= 0 else [], averages)
         self._minute, self._averages = minute, averages
-        return [news.last_seq, news.whole, news.keys, changed]
+        seldom = [changed, news.whole] if changed or news.whole else []
+        return [news.last_seq, news.keys, *seldom]
 
     def _averages_of(self, snapshot: Snapshot, batch: Batch) -> Averages:
         """Worked out once for all who look."""

@@ -1,0 +1,84 @@
+"""Point to screen: from when a point is produced to when a real browser has drawn it.
+
+The points of the default source, four in a second, on the page of their batch. How late a point is
+depends on where it falls between two ticks of the page, and that stays the same for as long as
+the page is open: every round opens it anew.
+"""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+
+from bench.app import running_app
+from bench.figures import Figure, NotMeasuredError, under
+from bench.places import folder
+from bench.progress import say
+from bench.samples import percentile
+from bench.scale import Scale
+from tests.browsers import QUIET, find_browser
+
+_BATCH = "point-to-screen"
+_NOTE = (
+    "Headless Chromium on the pages of `reflex run --env prod`. A point is drawn when the frame is "
+    "over in which its row appears in the table of newest points; the line is drawn in the same."
+)
+
+_WATCH = """
+() => {
+  const table = document.querySelector("table.points");
+  const times = () => [...table.querySelectorAll("time")].map((time) => time.dateTime);
+  const before = new Set(times());
+  const drawn = {};
+  const channel = new MessageChannel();
+  // What comes after the callbacks of a frame comes after the frame.
+  channel.port1.onmessage = () => {
+    const now = performance.timeOrigin + performance.now();
+    for (const time of times()) if (!before.has(time)) drawn[time] ??= now - Date.parse(time);
+  };
+  const look = () => requestAnimationFrame(() => channel.port2.postMessage(null));
+  const changes = { subtree: true, childList: true, characterData: true, attributes: true };
+  new MutationObserver(look).observe(table, changes);
+  window.drawn = drawn;
+}
+"""
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Rounds of one page, opened anew for each."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise NotMeasuredError("needs requirements-dev.txt") from None
+    browser_path = find_browser()
+    if browser_path is None:
+        raise NotMeasuredError("needs a Chromium or Chrome; none was found")
+    rounds = []
+    with folder() as place, running_app(place, place / "app.duckdb", pages=True) as app:
+        httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            for number in range(1, scale.pick(3, 10) + 1):
+                say(f"point to screen, round {number}")
+                page.goto(f"{app.url}/batch/{_BATCH}")
+                page.wait_for_selector("table.points time")
+                page.wait_for_selector(".recharts-line path")
+                page.evaluate(_WATCH)
+                time.sleep(scale.pick(4, 10))
+                rounds.append(list(page.evaluate("() => Object.values(window.drawn)")))
+            browser.close()
+    return _figures(rounds)
+
+
+def _figures(rounds: list[list[float]]) -> list[Figure]:
+    together = [delay for delays in rounds for delay in delays]
+    p95s = [percentile(delays, 95) for delays in rounds]
+    return [
+        Figure("p50", "ms", [percentile(delays, 50) for delays in rounds], note=_NOTE),
+        Figure("p95", "ms", p95s, targets=(under(500, "ms"),)),
+        Figure(
+            "p95 over all rounds", "ms", [percentile(together, 95)], targets=(under(500, "ms"),)
+        ),
+    ]
