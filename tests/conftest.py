@@ -1,8 +1,19 @@
-"""What every test may use, and the order of all."""
+"""What every test may use, which tests are left out, and the order of all."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--rounds`` is how long the tests of faults go on."""
+    parser.addoption(
+        "--rounds", type=int, default=10, help="rounds of each test of faults; 100 is the long form"
+    )
 
 
 @pytest.fixture
@@ -12,6 +23,35 @@ def anyio_backend() -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The quick tests come first; a browser that drives a page occupies the event loop."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The quick tests come first; a browser that drives a page occupies the event loop.
+
+    The tests of faults take minutes and are left out where nobody asks for them.
+    """
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    if not _asked_for_faults(config):
+        left_out = [item for item in items if item.get_closest_marker("faults")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[_LEFT_OUT] = len(left_out)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Tell in the last lines what was left out, and how to run it."""
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{left_out} tests of faults were left out: `pytest -m faults` runs them "
+            "in under ten minutes, `pytest -m faults --rounds 100` for long."
+        )
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def _asked_for_faults(config: pytest.Config) -> bool:
+    named = (Path(arg.partition("::")[0]).resolve() for arg in config.args)
+    return "faults" in config.option.markexpr or any(
+        path == FAULTS or FAULTS in path.parents for path in named
+    )

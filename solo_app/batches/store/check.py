@@ -105,6 +105,13 @@ def advice(path: Path, error: Exception) -> str:
     )
 
 
+def refusal(path: Path, error: Exception) -> str:
+    """Why the open database did not take something, in one line."""
+    if os.strerror(errno.ENOSPC) in str(error):
+        return f"There is no room left on the disk of {path}."
+    return f"The database refused it: {one_line(error)}"
+
+
 def one_line(error: Exception) -> str:
     """What an error says, short enough to be read."""
     return " ".join(str(error).split())[:200]
