@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
-from solo_app.batches.store.check import advice, check_content, refusal
+from solo_app.batches.store.check import advice, check_content, check_left, log_of, refusal
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
 from solo_app.batches.store.instance import (
@@ -34,6 +34,7 @@ from solo_app.batches.store.instance import (
     told_as_unavailable,
 )
 from solo_app.batches.store.registry import Registry
+from solo_app.batches.store.tally import Tally, points_held
 
 if TYPE_CHECKING:
     import duckdb
@@ -88,6 +89,7 @@ class Store:
         self._commits_in_log = 0
         self._in_doubt = False
         self._last_seqs: dict[int, int] = {}
+        self._tally = Tally(path)
 
     async def open(self) -> None:
         """Open the file, made with its folder when missing, and bring its minutes up to date.
@@ -98,7 +100,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was handed over, then close the file."""
-        await self.on_writer(self._close)
+        await self.on_writer(self._end)
         self._writer.shutdown()
         self._readers.shutdown()
 
@@ -195,15 +197,18 @@ class Store:
             raise
 
     def _open(self) -> None:
-        self._connect()
+        self._connect(check_left)
         self._fold_the_rest()
+        assert self._cursor
+        self._tally.begin(sum(points_held(self._cursor).values()))
 
-    def _connect(self) -> None:
+    def _connect(self, check_first: Callable[[Path], None] = lambda _: None) -> None:
         import duckdb
         from duckdb_engine import ConnectionWrapper
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            check_first(self.path)
             self._cursor = self._instance.open()
             self.exports.remove_leftovers()
             check_content(self.path, self._cursor)
@@ -234,6 +239,10 @@ class Store:
             " WHERE m.batch_no = r.batch_no), 0)::BIGINT FROM runs r WHERE r.ended_at IS NULL"
         ).fetchall()
 
+    def _end(self) -> None:
+        self._close()
+        self._tally.end(whole=not log_of(self.path).exists())
+
     def _close(self) -> None:
         if self._registry:
             self._registry.close()
@@ -252,7 +261,11 @@ class Store:
         except duckdb.Error as error:
             self._in_doubt = self._in_doubt or is_fatal(error)
             raise StoreUnavailableError(refusal(self.path, error)) from error
-        self._last_seqs |= {block.batch_no: block.last_seq for block in blocks}
+        for block in blocks:
+            self._last_seqs[block.batch_no] = block.last_seq
+            self._tally.add(block.batch_no, block.last_seq, len(block.ts))
+        if blocks:
+            self._tally.write()
         self._commits_in_log += 1
         if self._commits_in_log >= COMMITS_PER_CHECKPOINT:
             self._checkpoint()

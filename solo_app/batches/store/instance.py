@@ -130,5 +130,8 @@ def told_as_unavailable() -> Iterator[None]:
         raise StoreUnavailableError(
             "That needs more memory than the database may use; ask for less at once."
         ) from error
-    except duckdb.OperationalError as error:
+    except duckdb.Error as error:
+        # A block that cannot be read is told as an error of no special kind.
+        if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
+            raise
         raise StoreUnavailableError(f"The database cannot answer: {one_line(error)}") from error
