@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+_LONGEST = 300
+"""Seconds that a test may take."""
+
 FAULTS = Path(__file__).parent / "faults"
 
 
@@ -29,6 +32,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     The tests of faults take minutes and are left out where nobody asks for them.
     """
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    if config.pluginmanager.hasplugin("timeout"):
+        # A test that hangs is told of by its name; requirements.txt alone does without.
+        limit = _LONGEST * max(1, config.getoption("--rounds") // 10)
+        for item in items:
+            item.add_marker(pytest.mark.timeout(limit))
     if not _asked_for_faults(config):
         left_out = [item for item in items if item.get_closest_marker("faults")]
         items[:] = [item for item in items if item not in left_out]

@@ -112,7 +112,8 @@ class Producer:
     """The one task that carries out a run, and what those who look at the run may know.
 
     ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
-    outcome when it is done.
+    outcome when it is done. A source that does not let itself be ended is ``left``: whatever it
+    gives later is not taken.
     """
 
     def __init__(self, batch: Batch, buffer: PointBuffer, source: Source, clock: Clock) -> None:
@@ -123,6 +124,7 @@ class Producer:
         self.committed_seq = batch.run.first_seq - 1
         self.ending: asyncio.Task[None] | None = None
         self.over = False
+        self.left = False
         self._source = source
         self._clock = clock
         self._news = asyncio.Event()
@@ -173,6 +175,8 @@ class Producer:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
             async for given in numbers:
+                if self.left:
+                    return
                 array = checked(given)
                 # No await between the clock and the buffer: a point is in the buffer before
                 # anybody can ask for the window its time lies in.
