@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import httpx
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from solo_app.batches.sources import Numbers
 from solo_app.batches.store import instance
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
+from tests.running_app import RunningApp
 from tests.workbench import open_service, until
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +112,41 @@ async def test_a_checkpoint_without_room_ends_nothing(
     assert opened_again
     kept = whole(disk.path / "solo.duckdb")
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
+
+
+def test_the_program_tells_that_it_waits_and_goes_on_without_a_restart(
+    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
+) -> None:
+    disk = small_disk(24)
+    app = new_app("prod", disk.path / "solo.duckdb", SOLO_INTERVAL="0").start()
+
+    def overall() -> dict[str, Any]:
+        return dict(httpx.get(f"{app.api}/", timeout=30).json())
+
+    def wait_until(condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while not condition(found := overall()):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        return found
+
+    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    full = wait_until(lambda found: found["waiting"] is not None)
+    assert "no room left on the disk" in full["waiting"]
+    refused = httpx.post(f"{app.api}/stream/c", timeout=30)
+    if refused.status_code != 201:  # A start may still find the room it needs.
+        assert (refused.status_code, refused.headers["content-type"]) == (
+            503,
+            "application/problem+json",
+        )
+        assert "no room left on the disk" in refused.json()["detail"]
+    last = httpx.get(f"{app.api}/batches/b/points?after={full['row_count'] - 1}", timeout=30)
+    assert [point["seq"] for point in last.json()["points"]] == [full["row_count"]]
+    disk.grow(1024)
+    wait_until(lambda found: not found["waiting"] and found["row_count"] > full["row_count"])
+    assert httpx.delete(f"{app.api}/stream/b", timeout=60).status_code == 200
+    assert app.stop() < 3
+    assert whole(app.database)["b"].points >= full["row_count"]
 
 
 async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
