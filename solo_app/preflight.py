@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from solo_app.config import HOST, Settings, SettingsError
@@ -58,8 +59,8 @@ def _check_port(port: int, variable: str) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise SettingsError(
-                    f"Port {port} is in use by another program; stop that one, "
-                    f"or choose another port with {variable}."
+                    f"Port {port} is in use by another program{_listener(port)}; "
+                    f"stop that one, or choose another port with {variable}."
                 ) from None
             if error.errno == errno.EACCES:
                 raise SettingsError(
@@ -67,6 +68,22 @@ def _check_port(port: int, variable: str) -> None:
                     f"choose one from 1024 on with {variable}."
                 ) from None
             # A machine without IPv6 has nobody listening there.
+
+
+def _listener(port: int) -> str:
+    """Which process listens on a port, in brackets; nothing where the system does not tell."""
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for row in Path(table).read_text().splitlines()[1:]:
+                _, address, _, state, *_, inode = row.split()[:10]
+                if state == "0A" and int(address.rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{inode}]")
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            if any(str(file.readlink()) in sockets for file in folder.iterdir()):
+                return f" (process {folder.parent.name})"
+    return ""
 
 
 def _check_database(path: Path) -> None:

@@ -1,11 +1,25 @@
-"""What every test may use, the order of all, and on how many processes they run."""
+"""What every test may use; which are left out, in what order, and on how many processes."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 WORKERS = 2
 """Processes that share the tests. More would disturb those that hold the app to its seconds."""
+
+_LONGEST = 600
+"""Seconds that a test may take, on the slowest of machines too."""
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--rounds`` is how long the tests of faults go on."""
+    parser.addoption(
+        "--rounds", type=int, default=10, help="rounds of each test of faults; 100 is the long form"
+    )
 
 
 @pytest.fixture
@@ -25,6 +39,39 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The quick tests come first; a browser that drives a page occupies the event loop."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The quick tests come first; a browser that drives a page occupies the event loop.
+
+    The tests of faults take minutes and are left out where nobody asks for them.
+    """
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    if config.pluginmanager.hasplugin("timeout"):
+        # A test that hangs is told of by its name; requirements.txt alone does without.
+        limit = _LONGEST * max(1, config.getoption("--rounds") // 10)
+        for item in items:
+            item.add_marker(pytest.mark.timeout(limit))
+    if not _asked_for_faults(config):
+        left_out = [item for item in items if item.get_closest_marker("faults")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Tell in the last lines what was left out, and how to run it."""
+    if not _asked_for_faults(config) and any(path in FAULTS.parents for path in _named(config)):
+        terminalreporter.write_line(
+            "The tests of faults were left out: `pytest -m faults` runs them "
+            "in under ten minutes, `pytest -m faults --rounds 100` for long."
+        )
+
+
+def _asked_for_faults(config: pytest.Config) -> bool:
+    return "faults" in config.option.markexpr or any(
+        path == FAULTS or FAULTS in path.parents for path in _named(config)
+    )
+
+
+def _named(config: pytest.Config) -> list[Path]:
+    return [Path(arg.partition("::")[0]).resolve() for arg in config.args]

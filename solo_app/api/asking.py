@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.convertors import Convertor, register_url_convertor
 
-from solo_app.batches.catalog import check_batch_id
+from solo_app.batches.catalog import BATCH_ID_PATTERN, check_batch_id
 from solo_app.batches.errors import ServiceClosedError
 from solo_app.batches.service import BatchService
 
@@ -53,7 +53,9 @@ async def no_unknown_query(request: Request) -> None:
         )
 
 
-async def batch_id_of(batch_id: str) -> str:
+async def batch_id_of(
+    batch_id: Annotated[str, Path(json_schema_extra={"pattern": BATCH_ID_PATTERN})],
+) -> str:
     """The id in the address. Raises InvalidBatchIdError."""
     check_batch_id(batch_id)
     return batch_id

@@ -8,11 +8,12 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from fastapi_offline import FastAPIOffline
+from pydantic import WithJsonSchema
 
 from solo_app.api.asking import BatchId, Service, no_unknown_query
 from solo_app.api.downloads import ANSWER, BACKUP, backup_of, file_of
 from solo_app.api.problems import LIMIT_REACHED, answer_with_problems, documented
-from solo_app.api.streams import stream
+from solo_app.api.streams import EVENT, stream
 from solo_app.api.values import (
     AggregateValue,
     Batches,
@@ -41,6 +42,8 @@ LONGEST_SPAN = timedelta(days=31)
 """How many minutes one answer may tell of."""
 
 _HIGHEST_SEQ = 2**63 - 1
+# A header is there or not; null it cannot be.
+_SEQ_SCHEMA = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _HIGHEST_SEQ})
 
 After = Annotated[
     int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq")
@@ -100,7 +103,7 @@ async def stop(batch_id: BatchId, service: Service) -> Message:
     responses={
         200: {
             "description": "Points as server-sent events, then one named `end`",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"itemSchema": EVENT}},
         },
         204: {"description": "The batch has ended and the reader has it all"},
         **documented(404, 422),
@@ -110,7 +113,7 @@ async def follow(
     batch_id: BatchId,
     service: Service,
     after: After = None,
-    last_event_id: Annotated[int | None, Header(ge=0, le=_HIGHEST_SEQ)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=_HIGHEST_SEQ), _SEQ_SCHEMA] = None,
 ) -> Response:
     """Each committed point once, in order: after `Last-Event-ID` or `after`, else from now on."""
     # A reader that comes back sends both; what it saw last is the newer of the two.

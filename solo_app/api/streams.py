@@ -26,6 +26,17 @@ COMMENT_EVERY = 10.0
 RETRY = 1_000
 """Milliseconds a reader is asked to wait before it comes back."""
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "the seq of the point"},
+        "event": {"type": "string", "description": "`end` for the last one"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    },
+}
+"""What each event is described as in OpenAPI."""
+
 
 async def stream(service: BatchService, batch_id: str, after: int | None) -> Response:
     """The points of a batch with ``seq > after``, from now on when None.

@@ -7,7 +7,10 @@ import re
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.model import Batch, BatchStatus
 
-_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+BATCH_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What names a batch, as a regular expression of ECMA 262 for those who read the API."""
+
+_BATCH_ID = re.compile(BATCH_ID_PATTERN)
 
 
 def check_batch_id(batch_id: str) -> None:

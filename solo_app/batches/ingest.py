@@ -186,9 +186,10 @@ class Ingest:
         while True:
             try:
                 await self._store.write(blocks, minutes)
-            except StoreUnavailableError as error:
+            except Exception as error:
                 if self.trouble is None:
-                    logger.error("Points wait: %s", error)
+                    unexpected = not isinstance(error, StoreUnavailableError)
+                    logger.error("Points wait: %s", error, exc_info=unexpected)
                 self.trouble = str(error)
                 await asyncio.sleep(RETRY_AFTER)
             else:

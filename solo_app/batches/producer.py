@@ -121,7 +121,8 @@ class Producer:
 
     ``slot`` is which of the places for running batches it holds, counted from 0.
     ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
-    outcome when it is done.
+    outcome when it is done. A source that does not let itself be ended is ``left``: whatever it
+    gives later is not taken.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Producer:
         self.committed_seq = batch.run.first_seq - 1
         self.ending: asyncio.Task[None] | None = None
         self.over = False
+        self.left = False
         self._source = source
         self._clock = clock
         self._news = asyncio.Event()
@@ -195,6 +197,8 @@ class Producer:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
             async for given in numbers:
+                if self.left:
+                    return
                 array = checked(given)
                 # No await between the clock and the buffer: a point is in the buffer before
                 # anybody can ask for the window its time lies in.

@@ -48,6 +48,7 @@ BATCH_LIMIT = 5
 
 _ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1, 2)
 _CLOSE_WITHIN = 1.2
+_LET_GO_WITHIN = 1.0
 
 
 class BatchService:
@@ -200,7 +201,10 @@ class BatchService:
         self, producer: Producer, status: BatchStatus, reason: str | None
     ) -> None:
         producer.task.cancel()
-        await asyncio.wait({producer.task})
+        _, pending = await asyncio.wait({producer.task}, timeout=_LET_GO_WITHIN)
+        if pending:
+            logger.warning("The source of %s does not end; it is left.", producer.batch.batch_id)
+            producer.left = True
         # The next start relies on it: a run whose end is recorded has its minutes recorded.
         await self._ingest.flush_minutes()
         run = replace(

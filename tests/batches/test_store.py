@@ -35,8 +35,9 @@ async def main():
             await service.start(f"b{n}", source)
         while True:
             await asyncio.sleep(0.002)
-            if service.batches():
-                print(*(service.row_count(b) for b in service.running()), flush=True)
+            counts = [service.row_count(batch) for batch in service.running()]
+            if len(counts) == 2 and all(counts):
+                print(*counts, flush=True)
 
 asyncio.run(main())
 """

@@ -1,12 +1,20 @@
-"""Tells whether a database file can be used: nothing when it can, else one line and exit code 1."""
+"""Tells whether a database file can be used: nothing when it can, else one line and exit code 1.
+
+``python -m solo_app.batches.store repair FILE`` goes on with what is whole of a damaged one.
+"""
 
 import sys
 from pathlib import Path
 
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import utc_now
 from solo_app.batches.store.check import check
+from solo_app.batches.store.repair import repair
 
 try:
-    check(Path(sys.argv[1]))
+    if sys.argv[1] == "repair":
+        sys.stdout.write(repair(Path(sys.argv[2]), utc_now()) + "\n")
+    else:
+        check(Path(sys.argv[1]))
 except StoreUnavailableError as unavailable:
     sys.exit(str(unavailable))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.store.tally import missing, tally_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,8 +47,7 @@ def check(path: Path) -> None:
         with _folder_of(path):
             if path.exists():
                 _check_nobody_has(path)
-                with duckdb.connect(path, read_only=True) as connection:
-                    check_content(path, connection)
+            check_left(path)
             may = os.access(path.parent, os.W_OK) and (
                 not path.exists() or os.access(path, os.W_OK)
             )
@@ -55,6 +55,62 @@ def check(path: Path) -> None:
         raise StoreUnavailableError(advice(path, error)) from error
     if not may:
         raise StoreUnavailableError(advice(path, PermissionError()))
+
+
+def check_left(path: Path) -> None:
+    """Refuse what an earlier process left when a part of it is missing; changes nothing.
+
+    Raises StoreUnavailableError, duckdb.Error.
+    """
+    import duckdb
+
+    if not path.exists():
+        if left := [file for file in (log_of(path), tally_of(path)) if file.exists()]:
+            raise StoreUnavailableError(
+                f"The database {path} is gone, but {_listed(left)} of it is there. Put the "
+                "database back, or move that away to begin anew, or choose another file with "
+                "SOLO_DATABASE."
+            )
+        return
+    log = log_of(path)
+    if is_no_log(log):
+        raise StoreUnavailableError(
+            f"The database {path} is not whole: its log {log} is damaged. Nothing was changed. "
+            f"Put the right file back, or choose another with SOLO_DATABASE, or {_REPAIR} {path}"
+        )
+    with duckdb.connect(path, read_only=True) as connection:
+        check_content(path, connection)
+        if lacking := missing(path, connection):
+            raise StoreUnavailableError(
+                f"The database {path} is not whole: {lacking}, because its log {log} was cut, "
+                "damaged or taken away. Nothing was changed. Put the right file back, or "
+                f"choose another with SOLO_DATABASE, or {_REPAIR} {path}"
+            )
+
+
+def log_of(path: Path) -> Path:
+    """The file in which DuckDB keeps what it has not folded into a database."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def is_no_log(file: Path) -> bool:
+    """Whether a file in the place of a log is none, whatever else it may be."""
+    if not file.exists():
+        return False
+    with file.open("rb") as opened:
+        return not _LOG_BEGINS.startswith(opened.read(len(_LOG_BEGINS)))
+
+
+def _listed(files: list[Path]) -> str:
+    return " and ".join(str(file) for file in files)
+
+
+_LOG_BEGINS = b"\x64\x00\x62"
+"""DuckDB passes over a log that begins otherwise, and writes its own in its place."""
+
+_REPAIR = (
+    "go on with what is there, everything kept aside first: python -m solo_app.batches.store repair"
+)
 
 
 def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
@@ -104,7 +160,8 @@ def advice(path: Path, error: Exception) -> str:
             f"The database {path} is in use by another process{_holder(text)}; "
             "stop that one, or choose another file with SOLO_DATABASE."
         )
-    if isinstance(error, PermissionError) or "Permission denied" in text:
+    read_only = os.strerror(errno.EROFS)
+    if isinstance(error, PermissionError) or "Permission denied" in text or read_only in text:
         return (
             f"The database {path} may not be written; give this user the right to write it "
             "and its folder, or choose another file with SOLO_DATABASE."
@@ -114,10 +171,23 @@ def advice(path: Path, error: Exception) -> str:
             f"The folder {path.parent} cannot be used ({error.strerror}); "
             "choose another file with SOLO_DATABASE."
         )
+    if "created with a newer version" in text:
+        return (
+            f"The database {path} was written by a newer DuckDB; nothing in it was changed. Use "
+            f"the release that wrote it, or choose another file with SOLO_DATABASE. DuckDB: {text}"
+        )
     return (
-        f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in "
-        f"its place, or choose another file with SOLO_DATABASE. DuckDB says: {one_line(error)}"
+        f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in its "
+        f"place, or choose another file with SOLO_DATABASE, or {_REPAIR} {path} -- "
+        f"DuckDB says: {one_line(error)}"
     )
+
+
+def refusal(path: Path, error: Exception) -> str:
+    """Why the open database did not take something, in one line."""
+    if os.strerror(errno.ENOSPC) in str(error):
+        return f"There is no room left on the disk of {path}."
+    return f"The database refused it: {one_line(error)}"
 
 
 def one_line(error: Exception) -> str:

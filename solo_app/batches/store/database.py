@@ -13,6 +13,7 @@ are folded in when the store opens, and nothing ever needs to count the large ta
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,14 +27,30 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
 from solo_app.batches.store import archive
 from solo_app.batches.store.archive import Archive, ArchiveFile, Span
-from solo_app.batches.store.check import advice, check_content, one_line
+from solo_app.batches.store.check import (
+    advice,
+    check_content,
+    check_left,
+    log_of,
+    one_line,
+    refusal,
+)
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
+from solo_app.batches.store.instance import (
+    GivenUpError,
+    Instance,
+    is_fatal,
+    told_as_unavailable,
+)
 from solo_app.batches.store.long_reads import LongReads
 from solo_app.batches.store.registry import Registry
+from solo_app.batches.store.tally import Tally, points_held
 
 if TYPE_CHECKING:
     import duckdb
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -82,10 +99,13 @@ class Store:
         self.exports = Exports(self._read, self._long_reads, self._archive, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._root: duckdb.DuckDBPyConnection | None = None
+        self._instance = Instance(path)
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
         self._commits_in_log = 0
+        self._in_doubt = False
+        self._last_seqs: dict[int, int] = {}
+        self._tally = Tally(path)
 
     async def open(self) -> None:
         """Open the file, made with its folder when missing, and bring its minutes up to date.
@@ -96,7 +116,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was handed over, then close the file."""
-        await self.on_writer(self._close)
+        await self.on_writer(self._end)
         self._writer.shutdown()
         self._readers.shutdown()
 
@@ -112,10 +132,12 @@ class Store:
         Raises StoreUnavailableError when the database refuses what the call does.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writer, self._revived, call, *args
+            )
         except SQLAlchemyError as error:
-            reason = one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-            raise StoreUnavailableError(f"The database refused it: {reason}") from error
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise StoreUnavailableError(refusal(self.path, cause)) from error
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
@@ -200,37 +222,42 @@ class Store:
 
     # -- on the store's threads -------------------------------------------------------------
 
+    def _revived(self, call: Callable[..., T], *args: object) -> T:
+        """Run a call on a file that is open, also when DuckDB has given itself up before."""
+        if self._instance.given_up:
+            logger.warning("The database is opened again.")
+            self._close()
+            self._connect()
+            self._instance.given_up = False
+        try:
+            return call(*args)
+        except Exception as error:
+            self._instance.note(error)
+            raise
+
     def _open(self) -> None:
-        # duckdb is imported where it is first used: imported at the top, the process that
-        # only supervises the server prints a report of leaked objects when it ends.
+        self._connect(check_left)
+        self._fold_the_rest()
+        assert self._cursor
+        self._tally.begin(sum(points_held(self._cursor).values()))
+
+    def _connect(self, check_first: Callable[[Path], None] = lambda _: None) -> None:
         import duckdb
         from duckdb_engine import ConnectionWrapper
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
-            self._root = duckdb.connect(
-                self.path,
-                config={
-                    "threads": 2,
-                    "memory_limit": "2GB",
-                    "checkpoint_threshold": "128MB",
-                    "temp_directory": f"{self.path}.tmp",
-                    # Nothing is fetched at run time.
-                    "autoinstall_known_extensions": False,
-                },
-            )
+            check_first(self.path)
+            self._cursor = self._instance.open()
             self.exports.remove_leftovers()
-            self._cursor = self._root.cursor()
             if not is_new:
                 check_content(self.path, self._cursor)
             self._cursor.execute(_SCHEMA)
-            root = self._root
-            self._registry = Registry(lambda: ConnectionWrapper(root.cursor()))
+            self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
             self._registry.create_tables()
             self._archive.settle(self._cursor)
             self._archive.look_over(self._cursor)
-            self._fold_the_rest()
         except StoreUnavailableError:
             self._close()
             raise
@@ -255,28 +282,33 @@ class Store:
             " WHERE m.batch_no = r.batch_no), 0)::BIGINT FROM runs r WHERE r.ended_at IS NULL"
         ).fetchall()
 
+    def _end(self) -> None:
+        self._close()
+        self._tally.end(whole=not log_of(self.path).exists())
+
     def _close(self) -> None:
         if self._registry:
             self._registry.close()
-        for connection in (self._cursor, self._root):
-            if connection:
-                connection.close()
-        self._registry = self._cursor = self._root = None
+        if self._cursor:
+            self._cursor.close()
+        self._registry = self._cursor = None
+        self._instance.close()
 
     def _write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         import duckdb
 
         try:
-            with self._transaction() as cursor:
-                # DuckDB finds the columns by the names of these variables.
-                if blocks:
-                    point_columns = columns_of_points(blocks)  # noqa: F841
-                    cursor.execute("INSERT INTO points SELECT * FROM point_columns")
-                if minutes:
-                    minute_columns = columns_of_minutes(minutes)  # noqa: F841
-                    cursor.execute(_ADD_MINUTES)
+            if not (self._in_doubt and self._holds(blocks, minutes)):
+                self._insert(blocks, minutes)
+            self._in_doubt = False
         except duckdb.Error as error:
-            raise StoreUnavailableError(f"the database refused them: {one_line(error)}") from error
+            self._in_doubt = self._in_doubt or is_fatal(error)
+            raise StoreUnavailableError(refusal(self.path, error)) from error
+        for block in blocks:
+            self._last_seqs[block.batch_no] = block.last_seq
+            self._tally.add(block.batch_no, block.last_seq, len(block.ts))
+        if blocks:
+            self._tally.write()
         self._commits_in_log += 1
         if self._commits_in_log >= COMMITS_PER_CHECKPOINT:
             self._checkpoint()
@@ -300,13 +332,42 @@ class Store:
         except duckdb.Error as error:
             raise StoreUnavailableError(f"The database cannot answer: {one_line(error)}") from error
 
+    def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
+        with self._transaction() as cursor:
+            # DuckDB finds the columns by the names of these variables.
+            if blocks:
+                point_columns = columns_of_points(blocks)  # noqa: F841
+                cursor.execute("INSERT INTO points SELECT * FROM point_columns")
+            if minutes:
+                minute_columns = columns_of_minutes(minutes)  # noqa: F841
+                cursor.execute(_ADD_MINUTES)
+
+    def _holds(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> bool:
+        """Whether a commit is in the file that DuckDB gave itself up over.
+
+        When it fails in the checkpoint that a commit sets off, the commit itself may have held.
+        """
+        assert self._cursor, "the store is not open"
+        for block in blocks:
+            query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
+            ((found,),) = self._cursor.execute(query, [block.batch_no, block.last_seq]).fetchall()
+            return bool(found)
+        for batch_no in minutes:
+            query = "SELECT sum(count)::BIGINT FROM minutes WHERE batch_no = ?"
+            ((counted,),) = self._cursor.execute(query, [batch_no]).fetchall()
+            # Without points, minutes are written up to the last point that was committed.
+            return bool(counted == self._last_seqs[batch_no])
+        return True
+
     def _checkpoint(self) -> None:
         import duckdb
 
         assert self._cursor, "the store is not open"
         self._commits_in_log = 0
-        with suppress(duckdb.Error):  # Nothing is lost by a log that stays as it is for now.
+        try:
             self._cursor.execute("CHECKPOINT")
+        except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.
+            self._instance.note(error)
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -328,8 +389,18 @@ class Store:
 
     async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         def run() -> T:
-            assert self._root, "the store is not open"
-            with self._root.cursor() as cursor:
+            with self._instance.reading() as cursor, told_as_unavailable():
                 return query(cursor)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        loop = asyncio.get_running_loop()
+        with suppress(GivenUpError):
+            return await loop.run_in_executor(self._readers, run)
+        await self.on_writer(_nothing)  # When that is done, the file is open again.
+        try:
+            return await loop.run_in_executor(self._readers, run)
+        except GivenUpError:
+            raise StoreUnavailableError("The database cannot answer now; ask again.") from None
+
+
+def _nothing() -> None:
+    """What is asked of the writer thread to know that it has come so far."""

@@ -1,0 +1,134 @@
+"""The tally: how many points were committed at least, kept in a small file beside the database.
+
+DuckDB opens a file whose log was cut short or taken away without a word, and without the points
+that were in it. So the store notes after each commit how many points there are. It does not
+wait for the disk to do so: after a loss of power the tally may be older than the database or
+unreadable, and then says nothing; newer it cannot be. An orderly end takes it away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+_LENGTH = 512
+_NEWEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """How many points are missing that were committed; ``batches`` says of which, if known."""
+
+    points: int
+    batches: dict[str, int]
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{count} of {name}" for name, count in self.batches.items())
+        return f"{self.points} committed points are missing{f' ({named})' if named else ''}"
+
+
+class Tally:
+    """The file of a database that is open. All methods belong on the writer's thread."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = tally_of(database)
+        self._file: int | None = None
+        self._total = 0
+        self._newest: dict[int, int] = {}
+
+    def begin(self, total: int) -> None:
+        """Count from so many points on, which the database holds now."""
+        self._total = total
+        self._newest = {}
+
+    def add(self, batch_no: int, last_seq: int, count: int) -> None:
+        """Note that ``count`` points of a batch are committed, up to ``last_seq``."""
+        self._total += count
+        self._newest.pop(batch_no, None)
+        self._newest[batch_no] = last_seq
+        if len(self._newest) > _NEWEST:
+            del self._newest[next(iter(self._newest))]
+
+    def write(self) -> None:
+        """Put down what was noted. A disk that takes nothing leaves an older tally, or none."""
+        content = json.dumps({"total": self._total, "newest": self._newest}).encode()
+        line = b"%08x %s\n" % (zlib.crc32(content), content)
+        with suppress(OSError):
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            os.pwrite(self._file, line.ljust(_LENGTH), 0)
+
+    def end(self, whole: bool) -> None:
+        """Close the file; take it away when the database is ``whole`` without a log."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if whole:
+            self._path.unlink(missing_ok=True)
+
+
+def tally_of(database: Path) -> Path:
+    """The file that holds the tally of a database."""
+    return database.with_name(f"{database.name}.tally")
+
+
+def missing(database: Path, connection: duckdb.DuckDBPyConnection) -> Missing | None:
+    """What the tally of a database knows and the database does not hold; None when nothing."""
+    try:
+        checksum, _, content = tally_of(database).read_bytes().partition(b" ")
+        content = content.rstrip()
+        if int(checksum, 16) != zlib.crc32(content):
+            return None
+        noted = json.loads(content)
+    except (OSError, ValueError):
+        return None
+    held = points_held(connection)
+    lacking = noted["total"] - sum(held.values())
+    if lacking <= 0:
+        return None
+    names = _names(connection)
+    per_batch = {
+        names.get(int(no), f"batch number {no}"): last - held.get(int(no), 0)
+        for no, last in noted["newest"].items()
+        if last > held.get(int(no), 0)
+    }
+    return Missing(lacking, per_batch)
+
+
+def points_held(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """How many points a database holds of each batch, by its number, without counting all.
+
+    Only a run whose end was not recorded can have points that its minutes do not count.
+    """
+    if not _names(connection):
+        return {}
+    held = dict(
+        connection.execute(
+            "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
+        ).fetchall()
+    )
+    for (no,) in connection.execute(
+        "SELECT DISTINCT batch_no FROM runs WHERE ended_at IS NULL"
+    ).fetchall():
+        counted = held.get(no, 0)
+        ((more,),) = connection.execute(
+            "SELECT count(*) FROM points WHERE batch_no = ? AND seq > ?", [no, counted]
+        ).fetchall()
+        held[no] = counted + more
+    return held
+
+
+def _names(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """The batches by number; none in a database that was killed before it had its tables."""
+    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if not {("batches",), ("runs",), ("points",), ("minutes",)} <= set(tables):
+        return {}
+    return dict(connection.execute("SELECT no, batch_id FROM batches").fetchall())

@@ -1,0 +1,51 @@
+"""A clock that is set back and forward, by seconds and by a day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from solo_app.batches.model import MINUTE
+from solo_app.batches.rollup import whole_minute
+from tests.faults.whole import whole
+from tests.workbench import HandClock, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+DAY = 86_400
+JUMPS = [3, -3, 60, -90, DAY, -DAY, -DAY, 2 * DAY, -1]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
+    tmp_path: Path, restarted: bool
+) -> None:
+    clock = HandClock("2026-06-15 12:00:30")
+    database = tmp_path / "solo.duckdb"
+    jumps = list(JUMPS)
+    while jumps:
+        now = [jumps.pop(0)] if restarted else [jumps.pop(0) for _ in JUMPS]
+        async with open_service(database, clock) as service:
+            await service.start("b")
+            batch = service.batch("b")
+            for jump in now:
+                count = service.row_count(batch)
+                await until(lambda: service.row_count(batch) >= count + 3)  # noqa: B023
+                clock.advance(seconds=jump)
+                assert (await service.aggregate("b")).window.end == whole_minute(clock.now)
+            await service.stop("b")
+            points = await service.points("b", 0, 10_000)
+            assert [p.seq for p in points] == list(range(1, len(points) + 1))
+            by_minute: dict[datetime, list[float]] = {}
+            for point in points:
+                by_minute.setdefault(whole_minute(point.ts), []).append(point.key)
+            for minute, keys in by_minute.items():
+                answer = (await service.aggregate("b", minute + MINUTE)).minute
+                assert answer is not None
+                assert (answer.count, answer.sum) == (len(keys), sum(keys))
+                assert (answer.min, answer.max) == (min(keys), max(keys))
+    assert len(by_minute) >= 4
+    assert max(by_minute) - min(by_minute) > timedelta(days=1)
+    whole(database)

@@ -1,0 +1,244 @@
+"""Damaged files: the start refuses with one line, changes nothing, and a repair keeps all aside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.store.check import check
+from solo_app.batches.store.database import Store
+from solo_app.batches.store.repair import repair
+from solo_app.batches.store.tally import tally_of
+from tests.batches.test_store import killed_while_writing
+from tests.faults.conftest import SmallDisk
+from tests.faults.whole import whole
+from tests.running_app import PROJECT, RunningApp
+from tests.workbench import counting, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 23, 10, 11, 12)
+
+
+@pytest.fixture(scope="session")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose process was killed while it wrote, with its log and its tally."""
+    database = tmp_path_factory.mktemp("killed") / "solo.duckdb"
+    asyncio.run(_one_ended_batch(database))
+    killed_while_writing(database, after_lines=80)
+    return database
+
+
+async def _one_ended_batch(database: Path) -> None:
+    async with open_service(database, few=counting(7)) as service:
+        await service.start("ended", "few")
+        await until(lambda: not service.running())
+
+
+@pytest.fixture
+def database(killed: Path, tmp_path: Path) -> Path:
+    """A copy of it to do harm to."""
+    for file in killed.parent.iterdir():
+        shutil.copy2(file, tmp_path)
+    return tmp_path / killed.name
+
+
+def log_of(database: Path) -> Path:
+    return Path(f"{database}.wal")
+
+
+def contents(database: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in database.parent.iterdir() if not file.is_dir()}
+
+
+def cut_log(part: float) -> Callable[[Path], None]:
+    def harm(database: Path) -> None:
+        os.truncate(log_of(database), int(log_of(database).stat().st_size * part))
+
+    return harm
+
+
+def replace(name: str, content: bytes) -> Callable[[Path], None]:
+    def harm(database: Path) -> None:
+        (database.parent / name).write_bytes(content)
+
+    return harm
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda database: (database.parent / name).unlink()
+
+
+def flip(file: Path, offset: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        (byte,) = opened.read(1)
+        opened.seek(offset)
+        opened.write(bytes([byte ^ 0xFF]))
+
+
+def flip_in_log(database: Path) -> None:
+    flip(log_of(database), log_of(database).stat().st_size // 2)
+
+
+def flip_header(database: Path) -> None:
+    flip(database, 100)
+
+
+def make_newer(database: Path) -> None:
+    """Number the file as one of a later DuckDB would be, with a checksum that fits."""
+    content = bytearray(database.read_bytes())
+    struct.pack_into("<Q", content, 12, 2_000)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", content[8:4096]):
+        checksum ^= (word * 0xBF58476D1CE4E5B9) % 2**64
+    struct.pack_into("<Q", content, 0, checksum)
+    database.write_bytes(content)
+
+
+HARMS: dict[str, tuple[Callable[[Path], None], str, bool]] = {
+    "log cut to nothing": (cut_log(0), "committed points are missing", True),
+    "log cut to its half": (cut_log(0.5), "committed points are missing", True),
+    "log without its end": (cut_log(0.99), "committed points are missing", True),
+    "log missing": (remove("solo.duckdb.wal"), "committed points are missing", True),
+    "log of garbage": (replace("solo.duckdb.wal", b"garbage" * 99), "its log .* is damaged", True),
+    "log with a wrong byte": (flip_in_log, "cannot be opened|points are missing", True),
+    "database missing": (remove("solo.duckdb"), "is gone, but .*wal", False),
+    "database empty": (replace("solo.duckdb", b""), "cannot be opened", False),
+    "database of garbage": (replace("solo.duckdb", b"garbage" * 99), "cannot be opened", False),
+    "database with a wrong byte in its head": (flip_header, "cannot be opened", False),
+    "database of a newer DuckDB": (make_newer, "newer DuckDB", False),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
+    database: Path, name: str
+) -> None:
+    harm, told, can_be_repaired = HARMS[name]
+    harm(database)
+    before = contents(database)
+    for attempt in (asyncio.to_thread(check, database), Store(database).open()):
+        with pytest.raises(StoreUnavailableError, match=told) as refused:
+            await attempt
+        line = str(refused.value)
+        assert "\n" not in line
+        assert str(database) in line
+        assert "SOLO_DATABASE" in line
+        assert ("store repair" in line) >= can_be_repaired
+        assert contents(database) == before
+
+    if not can_be_repaired:
+        with pytest.raises(StoreUnavailableError):
+            repair(database, NOW)
+        assert contents(database) == before
+        return
+    answer = repair(database, NOW)
+    kept = database.with_name("solo.duckdb.kept-20261123T101112Z")
+    assert str(kept) in answer
+    assert contents(kept / "x") == before
+    check(database)
+    async with open_service(database) as service:
+        for batch in service.batches():
+            count = service.row_count(batch)
+            await service.start(batch.batch_id)
+            await until(lambda: service.row_count(batch) > count)  # noqa: B023
+    whole(database)
+
+
+async def test_what_a_kill_leaves_is_whole_and_an_orderly_end_leaves_one_file(
+    database: Path,
+) -> None:
+    assert tally_of(database).exists()
+    check(database)
+    async with open_service(database):
+        pass
+    assert list(contents(database)) == ["solo.duckdb"]
+    whole(database)
+
+
+async def test_a_tally_that_is_older_or_cannot_be_read_says_nothing(database: Path) -> None:
+    for content in (b"", b"garbage", b"00000000 {}", tally_of(database).read_bytes()[:20]):
+        tally_of(database).write_bytes(content)
+        check(database)
+
+
+async def test_what_can_be_read_of_a_damaged_block_is_kept(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    async with open_service(database) as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
+        await service.stop("b")
+        stored = service.totals().row_count
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO points SELECT 1, range + ?, TIMESTAMP '2026-11-23' + "
+            "to_milliseconds(range), random() FROM range(1, 1000001)",
+            [stored],
+        )
+        connection.execute("DELETE FROM minutes")
+        connection.execute(
+            "INSERT INTO minutes SELECT 1, date_trunc('minute', ts), count(*), sum(key), "
+            "min(key), max(key) FROM points GROUP BY 2"
+        )
+    flip(database, 3_000_000)
+    async with open_service(database) as service:
+        answers = [service.points("b", after, 10_000) for after in range(0, 1_000_000, 10_000)]
+        told = await asyncio.gather(*answers, return_exceptions=True)
+        failed = [answer for answer in told if not isinstance(answer, list)]
+        assert 0 < len(failed) < len(told)
+        assert {type(failure) for failure in failed} == {StoreUnavailableError}
+    before = database.read_bytes()
+    answer = repair(database, NOW)
+    assert "points could not be read" in answer
+    kept = database.with_name("solo.duckdb.kept-20261123T101112Z")
+    assert (kept / "solo.duckdb").read_bytes() == before
+    async with open_service(database) as service:
+        assert service.totals().row_count == 1_000_000 + stored
+        await service.start("b")
+        assert service.batch("b").run.first_seq == 1_000_001 + stored
+        await service.start("another")
+    with duckdb.connect(database, read_only=True) as connection:
+        ((count, distinct),) = connection.execute(
+            "SELECT count(*), count(DISTINCT seq) FROM points WHERE batch_no = 1"
+        ).fetchall()
+    assert 700_000 < count == distinct < 1_000_000
+
+
+def test_a_disk_that_may_only_be_read_is_told(small_disk: Callable[[int], SmallDisk]) -> None:
+    disk = small_disk(8)
+    database = disk.path / "solo.duckdb"
+    duckdb.connect(database).close()
+    before = database.read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk.path)], check=True)
+    with pytest.raises(StoreUnavailableError, match=r"may not be written.*SOLO_DATABASE"):
+        check(database)
+    assert database.read_bytes() == before
+
+
+def test_the_program_refuses_tells_the_way_out_and_the_way_out_works(
+    database: Path, new_app: Callable[..., RunningApp]
+) -> None:
+    log_of(database).unlink()
+    app = new_app("prod", database)
+    assert app.launch().wait(60) != 0
+    (line,) = [x for x in app.output().splitlines() if "SOLO cannot start" in x]
+    assert app.output().rstrip().endswith(line)
+    told = line.partition("python -m ")[2].split()
+    done = subprocess.run(
+        [sys.executable, "-m", *told], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "committed points are missing" in done.stdout
+    app.start()
+    assert app.stop() < 2

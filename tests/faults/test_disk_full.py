@@ -1,0 +1,173 @@
+"""Without room on the disk batches wait and say so; with room again they go on by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import numpy as np
+import pytest
+
+from solo_app.batches import ingest
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Numbers
+from solo_app.batches.store import instance
+from tests.faults.conftest import SmallDisk
+from tests.faults.whole import whole
+from tests.running_app import RunningApp
+from tests.workbench import open_service, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def flood() -> AsyncIterator[Numbers]:
+    """Numbers as fast as they are taken, which no file holds in less than they are."""
+    numbers = np.random.default_rng()
+    while True:
+        yield numbers.integers(0, 2**30, 16_384).astype(np.float64)
+        await asyncio.sleep(0)
+
+
+async def steady() -> AsyncIterator[Numbers]:
+    """Some hundred kilobytes at a time, which DuckDB may write into the file without the log."""
+    numbers = np.random.default_rng()
+    while True:
+        yield numbers.integers(0, 2**30, 8_000).astype(np.float64)
+        await asyncio.sleep(0.05)
+
+
+async def is_full(service: BatchService) -> dict[str, int]:
+    """Wait until points wait; what is counted then can still be read, and no more comes."""
+    await until(lambda: service.totals().trouble, 60)
+    assert "no room left on the disk" in (service.totals().trouble or "")
+    counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
+    for batch in service.running():
+        last = counted[batch.batch_id]
+        assert [p.seq for p in await service._store.points(batch.no, last - 1, 10)] == [last]
+    return counted
+
+
+async def goes_on(service: BatchService, counted: dict[str, int]) -> None:
+    """Wait until every batch has new points."""
+    for batch_id, count in counted.items():
+        await until(lambda: service.row_count(service.batch(batch_id)) > count, 60)  # noqa: B023
+
+
+async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
+    rounds: int, small_disk: Callable[[int], SmallDisk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.05)
+    disk = small_disk(24)
+    async with open_service(disk.path / "solo.duckdb", flood=flood) as service:
+        await service.start("calm")
+        await service.start("flood", "flood")
+        for size in range(28, 28 + 4 * rounds, 4):
+            counted = await is_full(service)
+            disk.grow(size)
+            await goes_on(service, counted)
+        disk.grow(28 + 4 * rounds + 512)
+        await goes_on(service, counted)
+        await until(lambda: not service.totals().trouble)
+        told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
+    kept = whole(disk.path / "solo.duckdb")
+    assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
+
+
+@pytest.mark.parametrize("set_off_by", ["a commit", "the store"])
+async def test_a_checkpoint_without_room_ends_nothing(
+    set_off_by: str,
+    rounds: int,
+    small_disk: Callable[[int], SmallDisk],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
+    if set_off_by == "a commit":
+        monkeypatch.setattr(instance, "CHECKPOINT_THRESHOLD", "400KB")
+    else:
+        monkeypatch.setattr("solo_app.batches.store.database.COMMITS_PER_CHECKPOINT", 20)
+    disk = small_disk(24)
+    async with open_service(disk.path / "solo.duckdb", steady=steady) as service:
+        await service.start("b", "steady")
+        await service.start("calm")
+        opened_again = 0
+        for _ in range(rounds):
+            caplog.clear()
+            # Mostly room for the log, and none for what it is folded into.
+            with disk.filled_up_to(700_000):
+                await until(lambda: "opened again" in caplog.text or service.totals().trouble, 30)
+                batch = service.batch("b")
+                first = await service._store.points(batch.no, 0, 1)
+                assert [point.seq for point in first] == [1]
+            counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
+            await goes_on(service, counted)
+            await until(lambda: not service.totals().trouble)
+            opened_again += "opened again" in caplog.text
+        told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
+    assert opened_again
+    kept = whole(disk.path / "solo.duckdb")
+    assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
+
+
+def test_the_program_tells_that_it_waits_and_goes_on_without_a_restart(
+    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
+) -> None:
+    disk = small_disk(24)
+    app = new_app("prod", disk.path / "solo.duckdb", SOLO_INTERVAL="0").start()
+
+    def overall() -> dict[str, Any]:
+        return dict(httpx.get(f"{app.api}/", timeout=30).json())
+
+    def wait_until(condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while not condition(found := overall()):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        return found
+
+    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    full = wait_until(lambda found: found["waiting"] is not None)
+    assert "no room left on the disk" in full["waiting"]
+    refused = httpx.post(f"{app.api}/stream/c", timeout=30)
+    if refused.status_code != 201:  # A start may still find the room it needs.
+        assert (refused.status_code, refused.headers["content-type"]) == (
+            503,
+            "application/problem+json",
+        )
+        assert "no room left on the disk" in refused.json()["detail"]
+    last = httpx.get(f"{app.api}/batches/b/points?after={full['row_count'] - 1}", timeout=30)
+    assert [point["seq"] for point in last.json()["points"]] == [full["row_count"]]
+    disk.grow(1024)
+    wait_until(lambda found: not found["waiting"] and found["row_count"] > full["row_count"])
+    assert httpx.delete(f"{app.api}/stream/b", timeout=60).status_code == 200
+    assert app.stop() < 3
+    assert whole(app.database)["b"].points >= full["row_count"]
+
+
+async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        insert = service._store._insert
+        failed: list[object] = []
+
+        def hold_and_fail(*args: object) -> None:
+            insert(*args)  # type: ignore[arg-type]
+            if len(failed) < 20:
+                failed.append(args)
+                raise duckdb.FatalException("No space left on device")
+
+        monkeypatch.setattr(service._store, "_insert", hold_and_fail)
+        await service.start("b")
+        await until(lambda: len(failed) == 10)
+        await service.stop("b")  # Minutes without points are written then.
+        await service.start("b")
+        await until(lambda: len(failed) == 20)
+        await service.stop("b")
+    assert whole(tmp_path / "solo.duckdb")["b"].points >= 15

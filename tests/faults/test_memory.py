@@ -1,0 +1,43 @@
+"""A query that needs more memory than the database may use fails alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from solo_app.batches.store import instance
+from tests.api.conftest import client_of
+from tests.workbench import open_service, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_is_answered_clearly_and_ingest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    monkeypatch.setattr(instance, "MEMORY_LIMIT", "200MB")
+    async with open_service(tmp_path / "solo.duckdb") as service, client_of(service) as client:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
+        described = (await client.get("/openapi.json")).json()["paths"]
+        read = service._store._read
+
+        async def greedy(*_: object) -> Any:
+            return await read(
+                lambda c: c.execute("SELECT list(i) FROM range(1000000000) t(i)").fetchall()
+            )
+
+        for _ in range(rounds):
+            counted = service.totals().row_count
+            with monkeypatch.context() as asking:
+                asking.setattr(service, "points", greedy)
+                answer = await client.get("/batches/b/points")
+            assert answer.status_code == 503
+            assert "503" in described["/batches/{batch_id}/points"]["get"]["responses"]
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "more memory" in answer.json()["detail"]
+            await until(lambda: service.totals().row_count > counted)  # noqa: B023
+            await until(lambda: service.totals().trouble is None)
+            assert (await client.get("/batches/b/points")).status_code == 200

@@ -1,0 +1,98 @@
+"""Sources that do not end, and starts and stops without end: nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from solo_app.batches.errors import BatchRunningError
+from solo_app.batches.model import BatchStatus
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Numbers, random
+from tests.faults.whole import whole
+from tests.workbench import counting, open_service, silent, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_more(
+    tmp_path: Path,
+) -> None:
+    let_go = asyncio.Event()
+
+    async def stubborn() -> AsyncIterator[Numbers]:
+        yield 1.0
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        yield 2.0
+        yield 3.0
+
+    async with open_service(tmp_path / "solo.duckdb", stubborn=stubborn) as service:
+        await service.start("b", "stubborn")
+        await until(lambda: service.totals().row_count == 1)
+        left = service._producers["b"].task
+        batch = await service.stop("b")
+        assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 1)
+        assert service.running() == []
+        await service.start("b", "random")
+        let_go.set()
+        await until(left.done)
+        await until(lambda: service.totals().row_count > 3)
+        await service.stop("b")
+    assert len(whole(tmp_path / "solo.duckdb")["b"].runs) == 2
+
+
+def held(service: BatchService) -> dict[str, int]:
+    """What a start takes and a stop must give back."""
+    gc.collect()
+    pool = service._store.registry._engine.pool
+    return {
+        "tasks": len(asyncio.all_tasks()),
+        "threads": threading.active_count(),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "readers": len(service._store._instance._reading),
+        "registry connections": pool.checkedout(),  # type: ignore[attr-defined]
+        "slots": len(service._producers) + len(service._by_no),
+        "buffers": len(service._ingest._buffers),
+        "barriers": len(service._ingest._barriers),
+        "unwritten minutes": len(service._ingest._unwritten),
+    }
+
+
+async def test_starts_and_stops_without_end_leave_nothing_behind(
+    tmp_path: Path, rounds: int
+) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise LookupError("nothing there")
+
+    async def cycle(service: BatchService, name: str, number: int) -> None:
+        # Most start and stop at once; every tenth gives points before.
+        source = ("flood", "broken", "few", "random")[number // 10 % 4]
+        await service.start(name, source if number % 10 == 0 else "silent")
+        if number % 10 == 0:
+            await asyncio.sleep(0.01)
+        await service.stop(name)
+        await until(lambda: name not in service._producers)
+
+    async with open_service(
+        tmp_path / "solo.duckdb", silent=silent, broken=broken, few=counting(3), flood=random(0)
+    ) as service:
+        names = [f"b{n}" for n in range(5)]
+        await asyncio.gather(*(cycle(service, name, 0) for name in names))
+        before = held(service)
+        for number in range(20 * rounds):
+            await asyncio.gather(*(cycle(service, name, number) for name in names))
+        await until(lambda: held(service) == before)
+        assert len(await service.runs("b0")) == 20 * rounds + 1
+        with pytest.raises(BatchRunningError):
+            await asyncio.gather(*(service.start("b0") for _ in range(2)))
+    kept = whole(tmp_path / "solo.duckdb")
+    assert sum(len(batch.runs) for batch in kept.values()) == 5 * (20 * rounds + 1) + 1

@@ -1,0 +1,60 @@
+"""What must hold of every database, whatever was done to the process that wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One batch as the file has it."""
+
+    points: int
+    runs: list[tuple[str, int, int]]
+
+
+def whole(database: Path) -> dict[str, Kept]:
+    """Every batch of a file that nobody has open; fails when any promise is broken.
+
+    ``seq`` without gaps or repeats in the order of the table, minutes that count the points,
+    runs that follow each other.
+    """
+    with duckdb.connect(database, read_only=True) as connection:
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return connection.execute(query).fetchall()
+
+        counts = ask(
+            "SELECT batch_id, count(seq), min(seq), max(seq), count(DISTINCT seq) FROM batches "
+            "LEFT JOIN points ON batch_no = no GROUP BY batch_id"
+        )
+        assert ask(
+            "SELECT count(*) FROM (SELECT seq <= lag(seq) OVER (PARTITION BY batch_no ORDER BY "
+            "rowid) AS back FROM points) WHERE back"
+        ) == [(0,)]
+        by_points = ask(
+            "SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), "
+            "max(key) FROM points GROUP BY ALL ORDER BY ALL"
+        )
+        by_minutes = ask("SELECT * FROM minutes ORDER BY batch_no, minute")
+        runs = ask(
+            "SELECT batch_id, status, first_seq, last_seq FROM runs JOIN batches ON no = batch_no "
+            "ORDER BY batch_id, number"
+        )
+    for batch_id, count, first, last, distinct in counts:
+        if count:
+            assert (first, last, distinct) == (1, count, count), batch_id
+    assert by_minutes == by_points
+    found = {batch_id: Kept(count, []) for batch_id, count, *_ in counts}
+    for batch_id, status, first_seq, last_seq in runs:
+        assert status != "running", batch_id
+        before = found[batch_id].runs
+        assert first_seq == (before[-1][2] + 1 if before else 1)
+        before.append((status, first_seq, last_seq))
+    for batch_id, batch in found.items():
+        assert batch.runs[-1][2] == batch.points, batch_id
+    return found
