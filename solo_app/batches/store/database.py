@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
+from solo_app.batches.model import (
+    STEP_US,
+    MinuteAggregate,
+    Point,
+    Step,
+    Vertex,
+    Window,
+    from_microseconds,
+)
 from solo_app.batches.store.check import advice, check_content, one_line
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
@@ -63,6 +71,13 @@ SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key
 FROM points WHERE batch_no = $batch_no AND seq > $folded
 GROUP BY ALL {_MERGE}
 """  # noqa: S608 (both parts are constants)
+
+_STEPS = f"""
+SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
+    arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
+FROM points WHERE batch_no = ? AND ts > ? AND seq < ?
+GROUP BY step ORDER BY step
+"""  # noqa: S608 (a constant)
 
 
 class Store:
@@ -127,6 +142,19 @@ class Store:
                     "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
                     [batch_no, after, after + limit],
                 ).fetchall()
+            ]
+        )
+
+    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
+        """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first.
+
+        A step that ``since`` cuts counts its part after it. Which of several lowest or highest
+        points a step names is not fixed.
+        """
+        return await self._read(
+            lambda cursor: [
+                _step(*row)
+                for row in cursor.execute(_STEPS, [batch_no, since, before_seq]).fetchall()
             ]
         )
 
@@ -280,3 +308,19 @@ class Store:
                 return query(cursor)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+
+def _step(
+    number: int,
+    count: int,
+    last_seq: int,
+    last_ts: int,
+    lowest: float,
+    highest: float,
+    low: tuple[int, int],
+    high: tuple[int, int],
+) -> Step:
+    """A row of ``_STEPS``; of points that are all the same it takes the last as the highest."""
+    if lowest == highest:
+        high = last_seq, last_ts
+    return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))
