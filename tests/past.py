@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,16 +34,19 @@ class PastRun:
     ending: str = "stopped"
 
 
-def write_past(database: Path) -> None:
+def write_past(
+    database: Path, runs: Sequence[PastRun] | None = None, pace: timedelta = PACE
+) -> None:
     """Write runs into a new database as if they had been, until this moment."""
+    work = _write(database, runs or _runs(), pace)
     with ThreadPoolExecutor(1) as thread:  # The caller's may have an event loop of its own.
-        thread.submit(asyncio.run, _write(database)).result()
+        thread.submit(asyncio.run, work).result()
 
 
-async def _write(database: Path) -> None:
+async def _write(database: Path, runs: Sequence[PastRun], pace: timedelta) -> None:
     now = utc_now()
-    for run in sorted(_runs(), key=lambda run: run.ago, reverse=True):
-        await _carry_out(database, run, now - run.ago)
+    for run in sorted(runs, key=lambda run: run.ago, reverse=True):
+        await _carry_out(database, run, now - run.ago, pace)
 
 
 def _runs() -> list[PastRun]:
@@ -64,14 +67,14 @@ def _runs() -> list[PastRun]:
     ]
 
 
-async def _carry_out(database: Path, run: PastRun, began: datetime) -> None:
+async def _carry_out(database: Path, run: PastRun, began: datetime, pace: timedelta) -> None:
     clock = HandClock(began.isoformat())
 
     async def source() -> AsyncIterator[Numbers]:
         numbers = random.Random(run.batch_id)
         while clock.now < began + run.lasted:
             yield float(numbers.randint(0, 100))
-            clock.now += PACE
+            clock.now += pace
         if run.ending == "failed":
             raise ConnectionError(WHY_IT_FAILED)
         if run.ending != "finished":

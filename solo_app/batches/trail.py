@@ -14,6 +14,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solo_app.batches.model import (
     STEP_US,
@@ -45,16 +46,27 @@ def steps_of(block: Block) -> Iterator[Step]:
 
     A step comes more than once when the clock went back and forth between two.
     """
-    numbers = block.ts // STEP_US
-    borders = np.flatnonzero(np.diff(numbers)) + 1
-    for start, end in pairwise([0, *borders.tolist(), len(numbers)]):
+    for start, end in pairwise([0, *_borders(block.ts), len(block.ts)]):
         key = block.key[start:end]
         # Of equal ones the first and the last, so that two points are both of them.
         low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
         last_seq = block.first_seq + end - 1
         yield Step(
-            int(numbers[start]), end - start, last_seq, _vertex(block, low), _vertex(block, high)
+            int(block.ts[start]) // STEP_US,
+            end - start,
+            last_seq,
+            _vertex(block, low),
+            _vertex(block, high),
         )
+
+
+def _borders(ts: NDArray[np.int64]) -> list[int]:
+    """Where another step begins than the one before."""
+    # A large block has come within one step, and that is seen ten times sooner.
+    if int(ts.min()) // STEP_US == int(ts.max()) // STEP_US:
+        return []
+    borders: list[int] = (np.flatnonzero(np.diff(ts // STEP_US)) + 1).tolist()
+    return borders
 
 
 def _vertex(block: Block, i: int) -> Vertex:
