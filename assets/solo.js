@@ -182,9 +182,11 @@ export const minuteEnd = (id, tick) => batch(id, tick).at;
 
 export const minuteStart = (id, tick) => batch(id, tick).at - SPAN;
 
-export function covered(id, tick) {
+export function covered(id, tick, isRunning) {
   const { count } = batch(id, tick);
-  return `${number(count)} ${count === 1 ? "point" : "points"} in the last 60${THIN}s`;
+  if (isNone(count)) return "";
+  const points = count === 1 ? "point" : "points";
+  return `${number(count)} ${points} in ${isRunning ? "the" : "its"} last 60${THIN}s`;
 }
 
 export const pointTime = (_, items) => clockMs(items?.[0]?.payload.t);

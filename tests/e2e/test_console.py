@@ -173,7 +173,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     page.goto(f"{app.url}/batch/past")
     expect(page.locator(".covered")).to_have_text(
-        re.compile(r"^(2.99|3.00)\d points in the last 60.s$")
+        re.compile(r"^(2.99|3.00)\d points in its last 60.s$")
     )
     begin, end = page.evaluate(DRAWN)
     assert begin == pytest.approx(0, abs=0.01)

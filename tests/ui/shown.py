@@ -37,7 +37,7 @@ class Shown:
         self.points: list[tuple[int, int, float]] = []
         self.line: list[tuple[int, float | None]] = []
         self.at = 0
-        self.count = 0
+        self.count: int | None = 0
         self.last_seq = 0
 
     def take(self, tick: list[Any]) -> None:

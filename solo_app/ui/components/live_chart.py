@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from solo_app.ui import browser, strings
@@ -21,7 +23,7 @@ def live_chart() -> rx.Component:
             ),
             rx.cond(
                 of_batch("rowsOf").to(int) > 0,
-                rx.el.p(of_batch("covered").to(str), class_name="covered"),
+                rx.el.p(of_batch("covered", _is_running()).to(str), class_name="covered"),
             ),
             class_name="top",
         ),
@@ -63,10 +65,14 @@ def _line() -> rx.Component:
         rx.el.div(
             moment(start, browser.clock(start)),
             rx.cond(
-                BatchState.status == "running",
+                _is_running(),
                 rx.el.span(strings.NOW),
                 moment(end, browser.clock(end)),
             ),
             class_name="ends",
         ),
     )
+
+
+def _is_running() -> Any:
+    return BatchState.status == "running"

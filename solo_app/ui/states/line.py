@@ -32,9 +32,12 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class LineNews:
-    """How many points the minute holds; ``drawn`` is None while the line goes on with them."""
+    """How many points the minute holds, None until that is known, and what there is to draw.
 
-    count: int
+    ``drawn`` is None while the line goes on with the new points.
+    """
+
+    count: int | None
     drawn: Drawn | None
 
 
@@ -67,7 +70,7 @@ class Line:
             steps = trail.since(after)
             is_told = goes_on and _goes_on_with(points, after, steps, run_starts)
             news = LineNews(
-                trail.count(to_microseconds(until)),
+                trail.count(to_microseconds(until)) if trail.is_filled else None,
                 None if is_told else _drawn(trail, after, steps, run_starts),
             )
             snapshot.shared[asked] = news
