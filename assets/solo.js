@@ -126,15 +126,45 @@ function joined(known, last, items, whole, shown) {
   return { last, items: [...kept, ...items].slice(-shown), missed: false };
 }
 
-// The batch that is looked at, as its ticks have told of it; `points` are pairs of time and key.
-let watched = { batch: null, points: NONE };
+// The line of the last minute: its vertices, pairs of time and key, cut into steps of time
+// (`batches/trail.py`). It goes on with the points that came, or with `drawn`, which takes the
+// place of what was known of the same steps and is all of the line when it comes `after` nothing.
+const SPAN = 60e6;
+const STEP = 250e3;
 
-const batch = lately((id, [at, rate, last, whole, times, keys]) => {
-  let time = at * 1000;
+function lengthened(line, at, last, points, { after, vertices } = {}) {
+  const goesOn = vertices ? after <= line.last : !line.missed && last - points.length <= line.last;
+  if (after !== 0 && (line.missed || !goesOn)) return { ...line, missed: true };
+  const news = vertices ?? points;
+  const start = vertices && news.length ? Math.floor(news[0][0] / STEP) * STEP : news[0]?.[0];
+  const kept = after === 0 ? [] : line.items.filter(([t]) => !(t >= start));
+  return { last, items: inMinute([...kept, ...news], at), missed: false };
+}
+
+// What lies in the minute up to then, and the one before, from which the line comes in.
+function inMinute(items, at) {
+  const first = items.findIndex(([t]) => t > at - SPAN);
+  return items.slice(Math.max(0, (first < 0 ? items.length : first) - 1));
+}
+
+// The batch that is looked at, as its ticks have told of it; points are pairs of time and key.
+const NEWEST = 10;
+let watched = { batch: null, points: NONE, line: NONE };
+
+function pairs(at, times, keys) {
+  let time = at;
+  return times.map((step, i) => [(time += step), keys[i]]);
+}
+
+const batch = lately((id, [ms, rate, last, whole, times, keys, count, after, ...drawn]) => {
   heard();
-  const items = times.map((step, i) => [(time += step), keys[i]]);
-  const known = watched.batch === id ? watched.points : NONE;
-  watched = { batch: id, at: at * 1000, rate, last, points: joined(known, last, items, whole, 240) };
+  const at = ms * 1000;
+  const known = watched.batch === id ? watched : { points: NONE, line: NONE };
+  const items = pairs(at, times, keys);
+  const told = isNone(after) ? {} : { after, vertices: pairs(at, ...drawn) };
+  const points = joined(known.points, last, items, whole, NEWEST);
+  const line = lengthened(known.line, at, last, items, told);
+  watched = { batch: id, at, rate, last, points, count, line };
   return watched;
 });
 
@@ -149,28 +179,19 @@ export const latestOf = (id, tick) => key(batch(id, tick).points.items.at(-1)?.[
 // Seconds until the minute is whole.
 export const nextIn = (id, tick) => 60 - (Math.floor(batch(id, tick).at / 1e6) % 60);
 
-// The newest points of the newest run; of those before it while it has none.
-// They stand where their times are, or evenly when they came faster than clocks tell apart.
-const inRun = lately(({ last, items }, runFirstSeq) => {
-  const run = runFirstSeq - (last - items.length + 1);
-  const points = items.slice(run > 0 && run < items.length ? run : 0);
-  const byTime = points.length > 0 && points.at(-1)[0] - points[0][0] >= 1000 * points.length;
-  return points.map(([t, key], i) => ({ x: byTime ? t : i, t, key }));
-});
+const vertices = lately(({ items }) => items.map(([t, key]) => ({ t, key })));
 
-export const series = (id, tick, runFirstSeq) => inRun(batch(id, tick).points, runFirstSeq);
+export const series = (id, tick) => vertices(batch(id, tick).line);
 
-export const end = (points, index) => points.at(index)?.t;
+export const minuteEnd = (id, tick) => batch(id, tick).at;
 
-export function covered(points) {
-  if (points.length < 2) return "";
-  return `${number(points.length)} points in ${shortSpan(points.at(-1).t - points[0].t)}`;
-}
+export const minuteStart = (id, tick) => batch(id, tick).at - SPAN;
 
-function shortSpan(us) {
-  if (us < 1000) return `less than 1${THIN}ms`;
-  if (us < 1e6) return `${Math.round(us / 1000)}${THIN}ms`;
-  return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : span(us / 1e6);
+export function covered(id, tick, isRunning) {
+  const { count } = batch(id, tick);
+  if (isNone(count)) return "";
+  const points = count === 1 ? "point" : "points";
+  return `${number(count)} ${points} in ${isRunning ? "the" : "its"} last 60${THIN}s`;
 }
 
 export function pointTime(_, items) {
@@ -181,10 +202,10 @@ export function pointTime(_, items) {
 // What is held still is what was shown last.
 let held = null;
 
-export function newest(id, tick, count, paused) {
+export function newest(id, tick, paused) {
   if (paused && held) return held;
   const { last, items } = batch(id, tick).points;
-  held = items.slice(-count).map(([t, key], i, shown) => [last - shown.length + 1 + i, t, key]).reverse();
+  held = items.map(([t, key], i) => [last - items.length + 1 + i, t, key]).reverse();
   return held;
 }
 
@@ -241,7 +262,10 @@ export function CatchUp({ missed, onMissed }) {
   return null;
 }
 
-export const missedOf = (id, tick) => batch(id, tick).points.missed;
+export const missedOf = (id, tick) => {
+  const { points, line } = batch(id, tick);
+  return points.missed || line.missed;
+};
 
 export const missedIn = (slots, tick) => {
   const { counts, trends } = overview(slots, tick);

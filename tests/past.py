@@ -38,10 +38,13 @@ class PastRun:
     ending: str = "stopped"
 
 
-def write_past(database: Path) -> None:
+def write_past(
+    database: Path, runs: Sequence[PastRun] | None = None, pace: timedelta = PACE
+) -> None:
     """Write runs into a new database as if they had been, until this moment."""
+    work = _write(database, runs or _runs(), pace)
     with ThreadPoolExecutor(1) as thread:  # The caller's may have an event loop of its own.
-        thread.submit(asyncio.run, _write(database)).result()
+        thread.submit(asyncio.run, work).result()
 
 
 def write_long_past(
@@ -75,10 +78,10 @@ async def _write_without_points(database: Path, batch_ids: Sequence[str], began:
             await service.stop(batch_id)
 
 
-async def _write(database: Path) -> None:
+async def _write(database: Path, runs: Sequence[PastRun], pace: timedelta) -> None:
     now = utc_now()
-    for run in sorted(_runs(), key=lambda run: run.ago, reverse=True):
-        await _carry_out(database, run, now - run.ago)
+    for run in sorted(runs, key=lambda run: run.ago, reverse=True):
+        await _carry_out(database, run, now - run.ago, pace)
 
 
 def _runs() -> list[PastRun]:
@@ -99,14 +102,14 @@ def _runs() -> list[PastRun]:
     ]
 
 
-async def _carry_out(database: Path, run: PastRun, began: datetime) -> None:
+async def _carry_out(database: Path, run: PastRun, began: datetime, pace: timedelta) -> None:
     clock = HandClock(began.isoformat())
 
     async def source() -> AsyncIterator[Numbers]:
         numbers = random.Random(run.batch_id)
         while clock.now < began + run.lasted:
             yield float(numbers.randint(0, 100))
-            clock.now += PACE
+            clock.now += pace
         if run.ending == "failed":
             raise ConnectionError(WHY_IT_FAILED)
         if run.ending != "finished":

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import NaiveDatetime
 from sqlalchemy import Column, Integer, Sequence
@@ -79,6 +80,50 @@ class MinuteAggregate:
             self.sum + other.sum,
             min(self.min, other.min),
             max(self.max, other.max),
+        )
+
+
+STEP_US = 250_000
+"""Microseconds that a step of a batch's line lasts."""
+
+
+class Vertex(NamedTuple):
+    """A point that a batch's line is drawn through; ``ts`` in microseconds since 1970."""
+
+    key: float
+    seq: int
+    ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The points of one step of a batch's line: how many, and their lowest and highest.
+
+    ``number`` counts steps since 1970. Of two points, ``low`` and ``high`` are both of them.
+    """
+
+    number: int
+    count: int
+    last_seq: int
+    low: Vertex
+    high: Vertex
+
+    @property
+    def vertices(self) -> tuple[Vertex, ...]:
+        """What the line is drawn through, in order of ``seq``: one vertex or two."""
+        low, high = self.low, self.high
+        if low.seq == high.seq:
+            return (low,)
+        return (low, high) if low.seq < high.seq else (high, low)
+
+    def merged_with(self, other: Step) -> Step:
+        """The step of both sets of points; both must be of the same step."""
+        return Step(
+            self.number,
+            self.count + other.count,
+            max(self.last_seq, other.last_seq),
+            min(self.low, other.low),
+            max(self.high, other.high),
         )
 
 

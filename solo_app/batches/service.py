@@ -40,6 +40,7 @@ from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minut
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
 from solo_app.batches.store.database import Store
+from solo_app.batches.trail import Trail, Trails
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class BatchService:
         self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
         self._rollup = Rollup(whole_minute(clock()) - KEPT)
+        self._trails = Trails(store)
         self._catalog = Catalog()
         self._producers: dict[str, Producer] = {}
         self._by_no: dict[int, Producer] = {}
@@ -329,6 +331,10 @@ class BatchService:
         after = max(0, self.row_count(self.batch(batch_id)) - limit)
         return await self.points(batch_id, after, limit)
 
+    async def trail(self, batch: Batch, until: datetime) -> Trail:
+        """The line of a batch over the last minute before ``until``: now, or the batch's end."""
+        return await self._trails.of(batch, self.row_count(batch), to_microseconds(until))
+
     async def download(
         self,
         batch_id: str,
@@ -393,6 +399,7 @@ class BatchService:
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
         self._catalog.count(block.batch_no, block.last_seq)
         self._rollup.add(block.batch_no, parts)
+        self._trails.add(block)
         self._throughput.add(len(block.ts))
         self._rollup.forget(whole_minute(self.clock()) - KEPT)
         if producer := self._by_no.get(block.batch_no):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from tests.past import PastRun, write_past
 from tests.running_app import RunningApp
 
 if TYPE_CHECKING:
@@ -220,3 +223,38 @@ def test_the_newest_points_hold_still_when_paused(app: RunningApp, page: Page) -
     assert newest.inner_text() == held  # ... the table does not.
     go_on.click()
     expect(newest).not_to_have_text(held)
+
+
+DRAWN = """() => {
+    const curve = document.querySelector(".live-chart .recharts-line-curve");
+    const chart = curve.closest("svg").querySelector(".recharts-cartesian-grid").getBBox();
+    const x = curve.getAttribute("d").match(/-?[\\d.]+(?=,)/g).map(Number);
+    return [x[0], x.at(-1)].map((at) => (at - chart.x) / chart.width);
+}"""
+"""Where the line of the last minute begins and ends, as shares of the chart's width."""
+
+
+def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
+    new_app: Callable[..., RunningApp], tmp_path: Path, page: Page
+) -> None:
+    database = tmp_path / "fast.duckdb"
+    past = PastRun("past", timedelta(seconds=90), timedelta(seconds=80))
+    write_past(database, [past], pace=timedelta(seconds=0.02))
+    app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
+    page.goto(f"{app.url}/batch/past")
+    expect(page.locator(".covered")).to_have_text(
+        re.compile(r"^(2.99|3.00)\d points in its last 60.s$")
+    )
+    begin, end = page.evaluate(DRAWN)
+    assert begin == pytest.approx(0, abs=0.01)
+    assert end == pytest.approx(1, abs=0.01)
+
+    httpx.post(f"{app.api}/stream/fresh").raise_for_status()
+    page.goto(f"{app.url}/batch/fresh")
+    expect(page.locator(".live-chart .ends")).to_contain_text("now")
+    expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()
+    begin, end = page.evaluate(DRAWN)
+    assert begin > 0.5
+    assert end == pytest.approx(1, abs=0.05)
+    page.wait_for_function(f"(before) => ({DRAWN})()[0] < before - 0.05", arg=begin)
+    assert page.evaluate(DRAWN)[1] == pytest.approx(1, abs=0.05)

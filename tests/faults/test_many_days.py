@@ -20,7 +20,7 @@ from solo_app.batches.model import Window, utc_now
 from solo_app.batches.rollup import KEPT, whole_minute
 from solo_app.batches.service import BATCH_LIMIT, BatchService
 from solo_app.batches.store.database import Store
-from solo_app.ui.states.watch import CHART_POINTS, Watch
+from solo_app.ui.states.watch import NEWEST_POINTS, Watch
 from tests.past import write_long_past
 from tests.running_app import RunningApp, copy_of_project
 from tests.workbench import open_service, until
@@ -108,13 +108,13 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
             assert [p.seq for p in points] == list(range(after + 1, after + 101))
         rows_read.clear()
         await within_reason(page_of(service, batch.batch_id))
-        assert sum(rows_read) <= CHART_POINTS + 60
+        assert sum(rows_read) <= NEWEST_POINTS + 60
 
 
 async def page_of(service: BatchService, batch_id: str) -> None:
     watch = Watch(service, batch_id)
     view = await watch.view(Ticker(service).snapshot())
-    assert len(view["keys"]) == CHART_POINTS
+    assert len(view["keys"]) == NEWEST_POINTS
     assert len(watch.news_of_minutes()["minutes"]) > 0
 
 

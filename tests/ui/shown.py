@@ -8,11 +8,14 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any
 
-from solo_app.ui.states.watch import CHART_POINTS
+from solo_app.batches.model import STEP_US
+from solo_app.ui.states.watch import NEWEST_POINTS
 from tests.ui.tabs import Tabs
 
-LAST_SEQ, WHOLE, KEYS = 2, 3, 5
+LAST_SEQ, WHOLE, KEYS, COUNT, AFTER = 2, 3, 5, 6, 7
 """Where a tick of a batch's page tells them."""
+
+SPAN_US = 60_000_000
 
 
 def ticks_of(tabs: Tabs, tab: str) -> list[list[Any]]:
@@ -25,35 +28,57 @@ def ticks_of(tabs: Tabs, tab: str) -> list[list[Any]]:
     ]
 
 
-class Line:
-    """The newest points of a batch: ``seq``, time (microseconds) and number of each."""
+class Shown:
+    """The newest points of a batch, each as ``seq``, time and number, and the line of the last
+    minute, each vertex as time and number. Times in microseconds.
+    """
 
     def __init__(self) -> None:
         self.points: list[tuple[int, int, float]] = []
+        self.line: list[tuple[int, float | None]] = []
         self.at = 0
+        self.count: int | None = 0
+        self.last_seq = 0
 
     def take(self, tick: list[Any]) -> None:
         """Join what a tick tells; AssertionError when there is a gap before it."""
-        self.at, _, last, whole, steps, keys = tick
-        if not steps:
-            assert whole or last == self.last_seq
-            return
-        times = accumulate(steps[1:], initial=self.at * 1000 + steps[0])
+        ms, _, last, whole, steps, keys, self.count, *drawn = tick
+        self.at = ms * 1000
         first = last - len(keys) + 1
-        news = list(zip(range(first, last + 1), times, keys, strict=True))
+        news = list(zip(range(first, last + 1), self._times(steps), keys, strict=True))
+        if drawn:
+            after, steps, keys = drawn
+            assert after <= self.last_seq, f"the line is told after {after}"
+            self._draw(list(zip(self._times(steps), keys, strict=True)), whole=not after)
+        else:
+            assert first <= self.last_seq + 1, f"{first} comes after {self.last_seq}"
+            self.line += [(ts, key) for _, ts, key in news]
         assert whole or first == self.last_seq + 1, f"{first} comes after {self.last_seq}"
-        self.points = ([] if whole else self.points) + news
-        self.points = self.points[-CHART_POINTS:]
+        self.points = (([] if whole else self.points) + news)[-NEWEST_POINTS:]
+        self.last_seq = last
+        while len(self.line) > 1 and self.line[1][0] <= self.at - SPAN_US:
+            del self.line[0]
 
     @property
-    def last_seq(self) -> int:
-        """The highest ``seq`` told, 0 before any."""
-        return self.points[-1][0] if self.points else 0
+    def steps(self) -> dict[int, list[float | None]]:
+        """The numbers of the line's vertices by the step that they are of."""
+        found: dict[int, list[float | None]] = {}
+        for ts, key in self.line:
+            found.setdefault(ts // STEP_US, []).append(key)
+        return found
+
+    def _times(self, steps: list[int]) -> list[int]:
+        return list(accumulate([self.at + steps[0], *steps[1:]])) if steps else []
+
+    def _draw(self, news: list[tuple[int, float | None]], whole: bool) -> None:
+        start = news[0][0] // STEP_US if news else 0
+        kept = [] if whole else [v for v in self.line if not news or v[0] // STEP_US < start]
+        self.line = kept + news
 
 
-def line(tabs: Tabs, tab: str) -> Line:
+def shown(tabs: Tabs, tab: str) -> Shown:
     """What a tab shows after all ticks that it was sent."""
-    shown = Line()
+    seen = Shown()
     for tick in ticks_of(tabs, tab):
-        shown.take(tick)
-    return shown
+        seen.take(tick)
+    return seen

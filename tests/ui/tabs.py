@@ -21,7 +21,7 @@ from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
 from solo_app.batches.live import Ticker
-from solo_app.batches.model import utc_now
+from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Source
 from solo_app.ui.console import Console, connect
@@ -103,11 +103,13 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_tabs(database: Path, **sources: Source) -> AsyncIterator[Tabs]:
+async def open_tabs(
+    database: Path, clock: Clock = utc_now, **sources: Source
+) -> AsyncIterator[Tabs]:
     """Tabs on a real service, with a ticker that ticks faster than people need."""
     with patch("solo_app.batches.live.TICK", 0.02):
         async with (
-            open_service(database, utc_now, False, **sources) as service,
+            open_service(database, clock, False, **sources) as service,
             _opened(service) as tabs,
         ):
             yield tabs

@@ -14,8 +14,8 @@ import pytest
 from solo_app.batches.model import to_microseconds
 from solo_app.batches.sources import Numbers
 from solo_app.ui.states.batch import BatchState
-from solo_app.ui.states.watch import CHART_POINTS
-from tests.ui.shown import KEYS, LAST_SEQ, WHOLE, line, ticks_of
+from solo_app.ui.states.watch import NEWEST_POINTS
+from tests.ui.shown import KEYS, LAST_SEQ, WHOLE, shown, ticks_of
 from tests.ui.tabs import Tabs, open_tabs
 from tests.workbench import until
 
@@ -33,7 +33,7 @@ async def look(tabs: Tabs, batch_id: str) -> Any:
 
 async def committed(tabs: Tabs, batch_id: str, first_seq: int) -> list[tuple[int, int, float]]:
     """The points of a batch from ``first_seq`` up to what its tab shows."""
-    last_seq = line(tabs, batch_id).last_seq
+    last_seq = shown(tabs, batch_id).last_seq
     points = await tabs.service.points(batch_id, first_seq - 1, last_seq - first_seq + 1)
     return [(point.seq, to_microseconds(point.ts), point.key) for point in points]
 
@@ -51,11 +51,11 @@ async def test_a_running_batch_is_shown_live(tmp_path: Path) -> None:
         state = await look(tabs, "b")
         assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
         assert state.title == "b · Running · SOLO"
-        await until(lambda: line(tabs, "b").last_seq > CHART_POINTS + 10)
-        shown = line(tabs, "b")
-        assert len(shown.points) == CHART_POINTS
-        assert shown.points == await committed(tabs, "b", shown.points[0][0])
-        assert state.started <= shown.points[0][1] <= shown.at * 1000
+        await until(lambda: shown(tabs, "b").last_seq > NEWEST_POINTS + 10)
+        seen = shown(tabs, "b")
+        assert len(seen.points) == NEWEST_POINTS
+        assert seen.points == await committed(tabs, "b", seen.points[0][0])
+        assert state.started <= seen.points[0][1] <= seen.at
 
 
 async def test_the_points_shown_are_without_gap_whatever_was_missed(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ async def test_the_points_shown_are_without_gap_whatever_was_missed(tmp_path: Pa
         await look(tabs, "b")
         for _ in range(3):
             await tabs.ticks()
-            shown = line(tabs, "b")
-            assert shown.points == await committed(tabs, "b", shown.points[0][0])
+            seen = shown(tabs, "b")
+            assert seen.points == await committed(tabs, "b", seen.points[0][0])
 
 
 async def test_a_tick_brings_each_new_point_once_and_no_old_one(tmp_path: Path) -> None:
@@ -84,26 +84,27 @@ async def test_a_page_that_comes_back_is_told_all_it_shows(tmp_path: Path) -> No
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
         await look(tabs, "b")
-        await until(lambda: line(tabs, "b").last_seq > 10)
+        await until(lambda: shown(tabs, "b").last_seq > 10)
         sent = len(ticks_of(tabs, "b"))
         await tabs.look("b", BatchState)
         await until(lambda: len(ticks_of(tabs, "b")) > sent + 1)
         again = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
-        assert len(again[0][KEYS]) == again[0][LAST_SEQ] > 10
-        assert line(tabs, "b").points == await committed(tabs, "b", 1)
+        assert len(again[0][KEYS]) == NEWEST_POINTS < again[0][LAST_SEQ]
+        seen = shown(tabs, "b")
+        assert seen.points == await committed(tabs, "b", seen.points[0][0])
 
 
 async def test_a_tab_that_missed_something_is_told_all_again(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
         await look(tabs, "b")
-        await until(lambda: line(tabs, "b").last_seq > 10)
+        await until(lambda: shown(tabs, "b").last_seq > 10)
         sent = len(ticks_of(tabs, "b"))
         await tabs.send("b", BatchState, "catch_up")
         await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, "b")[sent:]))
         await tabs.ticks(3)
         whole = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
-        assert [len(tick[KEYS]) for tick in whole] == [whole[0][LAST_SEQ]]
+        assert [len(tick[KEYS]) for tick in whole] == [NEWEST_POINTS]
 
 
 async def test_a_source_at_full_speed_sends_no_more_than_is_shown(tmp_path: Path) -> None:
@@ -112,11 +113,11 @@ async def test_a_source_at_full_speed_sends_no_more_than_is_shown(tmp_path: Path
         await look(tabs, "b")
         await until(lambda: len(ticks_of(tabs, "b")) > 10)
         ticks = ticks_of(tabs, "b")
-        assert max(len(tick[KEYS]) for tick in ticks) == CHART_POINTS
-        assert max(len(json.dumps(tick)) for tick in ticks) < 5_000
-        shown = line(tabs, "b")
-        assert shown.last_seq > 10 * CHART_POINTS
-        assert shown.points == await committed(tabs, "b", shown.points[0][0])
+        assert max(len(tick[KEYS]) for tick in ticks) == NEWEST_POINTS
+        assert max(len(json.dumps(tick)) for tick in ticks) < 500
+        seen = shown(tabs, "b")
+        assert seen.last_seq > 10 * NEWEST_POINTS
+        assert seen.points == await committed(tabs, "b", seen.points[0][0])
 
 
 async def test_a_page_follows_its_batch_through_end_and_start(tmp_path: Path) -> None:
@@ -131,8 +132,10 @@ async def test_a_page_follows_its_batch_through_end_and_start(tmp_path: Path) ->
         await until(lambda: state.status == "running")
         assert [run.status for run in state.runs] == ["running", "stopped"]
         assert state.run_number == 2
-        await until(lambda: line(tabs, "b").last_seq > state.run_first_seq)
-        assert line(tabs, "b").points == await committed(tabs, "b", 1)
+        ended_with = tabs.service.row_count(tabs.service.batch("b"))
+        await until(lambda: shown(tabs, "b").last_seq > ended_with)
+        seen = shown(tabs, "b")
+        assert seen.points == await committed(tabs, "b", seen.points[0][0])
 
 
 async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tmp_path: Path) -> None:

@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MinuteAggregate, Point, Window, from_microseconds
+from solo_app.batches.model import (
+    STEP_US,
+    MinuteAggregate,
+    Point,
+    Step,
+    Vertex,
+    Window,
+    from_microseconds,
+)
 from solo_app.batches.store import archive
 from solo_app.batches.store.archive import Archive, ArchiveFile, Span
 from solo_app.batches.store.check import (
@@ -87,6 +95,13 @@ SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key
 FROM points WHERE batch_no = $batch_no AND seq > $folded
 GROUP BY ALL {_MERGE}
 """  # noqa: S608 (both parts are constants)
+
+_STEPS = f"""
+SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
+    arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
+FROM {{points}} WHERE batch_no = ? AND ts > ? AND seq < ?
+GROUP BY step ORDER BY step
+"""  # noqa: S608 (a constant)
 
 
 class Store:
@@ -160,6 +175,21 @@ class Store:
                     [batch_no, after, up_to],
                 ).fetchall()
             return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
+
+        return await self._read(query)
+
+    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
+        """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first.
+
+        A step that ``since`` cuts counts its part after it. Which of several lowest or highest
+        points a step names is not fixed.
+        """
+
+        def query(cursor: duckdb.DuckDBPyConnection) -> list[Step]:
+            with self._archive.points(cursor, batch_no, 0, before_seq - 1) as points:
+                steps = _STEPS.format(points=points)
+                rows = cursor.execute(steps, [batch_no, since, before_seq]).fetchall()
+            return [_step(*row) for row in rows]
 
         return await self._read(query)
 
@@ -404,3 +434,19 @@ class Store:
 
 def _nothing() -> None:
     """What is asked of the writer thread to know that it has come so far."""
+
+
+def _step(
+    number: int,
+    count: int,
+    last_seq: int,
+    last_ts: int,
+    lowest: float,
+    highest: float,
+    low: tuple[int, int],
+    high: tuple[int, int],
+) -> Step:
+    """A row of ``_STEPS``; of points that are all the same it takes the last as the highest."""
+    if lowest == highest:
+        high = last_seq, last_ts
+    return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))

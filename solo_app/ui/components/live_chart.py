@@ -1,6 +1,8 @@
-"""The latest value, large, and the line of the newest points that leads to it."""
+"""The latest value, large, and the line of the last minute that leads to it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import reflex as rx
 
@@ -12,7 +14,7 @@ from solo_app.ui.states.batch import BatchState
 
 
 def live_chart() -> rx.Component:
-    """The card with both; it says what span the line covers."""
+    """The card with both; it says how many points the minute holds."""
     return rx.el.section(
         rx.el.div(
             rx.el.div(
@@ -21,7 +23,7 @@ def live_chart() -> rx.Component:
             ),
             rx.cond(
                 of_batch("rowsOf").to(int) > 0,
-                rx.el.p(browser.function("covered").call(_series()).to(str), class_name="covered"),
+                rx.el.p(of_batch("covered", _is_running()).to(str), class_name="covered"),
             ),
             class_name="top",
         ),
@@ -37,10 +39,12 @@ def live_chart() -> rx.Component:
 
 
 def _line() -> rx.Component:
+    """It ends now, or when the batch ended, and begins a minute before."""
+    start, end = of_batch("minuteStart").to(int), of_batch("minuteEnd").to(int)
     return rx.fragment(
         rx.recharts.line_chart(
             rx.recharts.cartesian_grid(vertical=False),
-            x_axis("x"),
+            x_axis("t", domain=[start, end], allow_data_overflow=True),
             y_axis(),
             tooltip("pointTime"),
             rx.recharts.line(
@@ -52,24 +56,24 @@ def _line() -> rx.Component:
                 dot=False,
                 active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
                 is_animation_active=False,
+                connect_nulls=False,
             ),
-            data=_series(),
+            data=of_batch("series").to(list[dict[str, float]]),
             height=200,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
             custom_attrs={"aria-label": strings.POINTS_DRAWN},
         ),
         rx.el.div(
-            moment(_end(0), browser.clock(_end(0))),
-            moment(_end(-1), browser.clock(_end(-1))),
+            moment(start, browser.clock(start)),
+            rx.cond(
+                _is_running(),
+                rx.el.span(strings.NOW),
+                moment(end, browser.clock(end)),
+            ),
             class_name="ends",
         ),
     )
 
 
-def _series() -> rx.Var[list[dict[str, float]]]:
-    """The newest points of the newest run that has any."""
-    return of_batch("series", BatchState.run_first_seq).to(list[dict[str, float]])
-
-
-def _end(index: int) -> rx.Var[int]:
-    return browser.function("end").call(_series(), index).to(int)
+def _is_running() -> Any:
+    return BatchState.status == "running"

@@ -11,12 +11,10 @@ from solo_app.ui.components.moment import moment
 from solo_app.ui.components.ticks import of_batch
 from solo_app.ui.states.batch import BatchState
 
-SHOWN = 10
-
 
 def newest_points() -> rx.Component:
     """The card with the table."""
-    rows = of_batch("newest", SHOWN, BatchState.paused).to(list[list[float]])
+    rows = of_batch("newest", BatchState.paused).to(list[list[float]])
     return rx.el.section(
         rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause(), class_name="top"),
         rx.el.table(

@@ -33,8 +33,9 @@ class BatchState(rx.State):
 
     ``kind`` is ``batch``, ``unknown`` (never was one) or ``invalid`` (can be none). ``tick`` is
     what changes all the time, in one list because names take more room than numbers: the
-    moment it tells of (milliseconds), points per second, and the fields of ``News``, with the
-    first time as the difference to that moment.
+    moment it tells of (milliseconds), points per second, the fields of ``News``, how many points
+    the minute holds, and the fields of ``Drawn`` when there is one; both their first times are
+    differences to that moment.
     """
 
     shown: str = ""
@@ -44,12 +45,11 @@ class BatchState(rx.State):
     error: str = ""
     status: str = ""
     run_number: int = 0
-    run_first_seq: int = 1
     started: int = 0
     ended: int | None = None
     reason: str = ""
     source: str = ""
-    tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 1, [], []])
+    tick: rx.Field[list[Any]] = rx.field(default_factory=lambda: [0, 0, 0, 1, [], [], 0])
     minute: Minute = Minute(0, 0, None, 0.0, 0, None, None)
     span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
     paused: bool = False

@@ -61,9 +61,14 @@ class Newest:
         return News(
             last_seq=points[-1].seq if points else after,
             whole=whole,
-            times=times[:1] + [late - early for early, late in pairwise(times)],
+            times=differences(times),
             keys=[short(point.key) for point in points],
         )
+
+
+def differences(times: list[int]) -> list[int]:
+    """The first time, and each other one as the difference to the one before."""
+    return times[:1] + [late - early for early, late in pairwise(times)]
 
 
 def short(number: float) -> float:

@@ -19,11 +19,12 @@ from solo_app.batches.model import (
 from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
+from solo_app.ui.states.line import Line
 from solo_app.ui.states.newest import Newest, short
 from solo_app.ui.states.showing import View, microseconds
 
-CHART_POINTS = 240
-"""Newest points that a page shows: at the default pace one minute of them."""
+NEWEST_POINTS = 10
+"""How many of the newest points a page tells one by one."""
 
 FIRST_RUNS = 10
 MORE_RUNS = 100
@@ -62,7 +63,9 @@ class Watch:
         """How long before now the minutes are shown from."""
         self.shown_runs = FIRST_RUNS
         self._service = service
-        self._newest = Newest(service, CHART_POINTS)
+        self._newest = Newest(service, NEWEST_POINTS)
+        self._line = Line(service)
+        self._run_starts: list[int] = []
         self._told: tuple[int, float] | None = None
         self._standing_of: Batch | None = None
         self._minute_of: tuple[Batch, Window] | None = None
@@ -72,8 +75,9 @@ class Watch:
         self._news: View = {}
 
     def start_over(self) -> None:
-        """Tell all points to show again: the tab has missed some."""
+        """Tell points and line anew: the tab has missed some."""
         self._newest.start_over()
+        self._line.start_over()
 
     async def view(self, snapshot: Snapshot) -> View:
         """All there is to show, or why there is nothing.
@@ -100,12 +104,17 @@ class Watch:
     async def _tick(self, snapshot: Snapshot, batch: Batch) -> View:
         """What changes all the time, in one list. For its order see ``BatchState``."""
         news = await self._newest.news(snapshot, batch)
+        line = await self._line.news(snapshot, batch, news, self._run_starts)
         at = to_microseconds(batch.run.ended_at or snapshot.at) // 1000
         rate = short(round(snapshot.rate_of(batch), 1))
-        if not (news.whole or news.keys) and (at // 1000, rate) == self._told:
+        if not (news.whole or news.keys or line.drawn) and (at // 1000, rate) == self._told:
             return {}
         self._told = at // 1000, rate
-        return {"tick": [at, rate, news.last_seq, news.whole, _from(at, news.times), news.keys]}
+        points = [news.last_seq, news.whole, _from(at, news.times), news.keys]
+        tick = [at, rate, *points, line.count]
+        if line.drawn:
+            tick += [line.drawn.after, _from(at, line.drawn.times), line.drawn.keys]
+        return {"tick": tick}
 
     def _ask_how_it_stands(self, batch: Batch) -> None:
         if batch == self._standing_of:
@@ -117,7 +126,6 @@ class Watch:
             "title": strings.title(self.batch_id, batch.status),
             "status": str(batch.status),
             "run_number": run.number,
-            "run_first_seq": run.first_seq,
             "started": to_microseconds(run.started_at),
             "ended": microseconds(run.ended_at),
             "reason": run.reason or "",
@@ -153,6 +161,7 @@ class Watch:
         asked = (batch, self.shown_runs)
         if asked != self._runs_of:
             runs = await self._service.runs(self.batch_id)
+            self._run_starts = sorted(run.first_seq for run in runs)
             self._kept["runs"] = [_run_row(run) for run in runs[: self.shown_runs]]
             self._kept["earlier_runs"] = max(0, len(runs) - self.shown_runs)
             self._runs_of = asked
