@@ -195,7 +195,7 @@ def _tick(body: bytes) -> list[Any] | None:
 def _sequences(path: str, tick: list[Any]) -> list[tuple[int, int, bool]]:
     """The sequences that a tick goes on with: number of the latest item, items, all anew."""
     if path != "/":
-        _, _, last, whole, _, keys = tick
+        _, _, last, whole, _, keys, *_ = tick
         return [(last, len(keys), bool(whole))]
     _, _, _, second, counts, trends = tick
     seconds = (second, len(counts), len(counts) == _SECONDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from bench import rows, soak_app, stream_readers
+from bench import lags, rows, stream_readers
 from bench.app import Usage, files_of, running_app
 from bench.figures import Figure, NotMeasuredError, Target, at_least, told, under
 from bench.places import folder, own_process
@@ -44,8 +44,8 @@ def measure(minutes: float) -> list[Figure]:
     if seconds < 6 * _LOOK_EVERY:
         raise NotMeasuredError("a soak takes a minute at least")
     with folder() as place, own_process() as process:
-        lags = place / "lags.jsonl"
-        settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app", soak_app.LAGS: str(lags)}
+        lag_file = place / "lags.jsonl"
+        settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app", lags.VARIABLE: str(lag_file)}
         database = place / "app.duckdb"
         with running_app(place, database, settings) as app:
             for name in rows.NAMES:
@@ -55,7 +55,7 @@ def measure(minutes: float) -> list[Figure]:
                 stream_readers.read, app.backend_port, calm, STREAMS, _SETTLE, seconds
             )
             looks = _watch(app, database, seconds)
-            return _figures(looks, lags, read.result())
+            return _figures(looks, lag_file, read.result())
 
 
 def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
@@ -79,8 +79,8 @@ def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
     return looks
 
 
-def _figures(looks: list[Look], lags: Path, read: stream_readers.Read) -> list[Figure]:
-    beats = [json.loads(line) for line in lags.read_text().splitlines()]
+def _figures(looks: list[Look], lag_file: Path, read: stream_readers.Read) -> list[Figure]:
+    beats = [json.loads(line) for line in lag_file.read_text().splitlines()]
     pairs = list(pairwise(looks))
     half = len(looks) // 2
     early, late = looks[half // 2 : half], looks[-(half // 2) :]

@@ -18,14 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import lags
 from bench.samples import percentile
 from solo_app.batches import sources
 from solo_app.batches.sources import Numbers, Source
-
-LAGS = "BENCH_LAGS"
-"""The variable that names the file of the heartbeat: a line of JSON per ``EVERY`` seconds."""
-
-EVERY = 10.0
 
 _BEAT = 0.01
 _PER_SECOND, _ARRAYS_PER_SECOND = 25_000, 100
@@ -52,7 +48,7 @@ async def _fast() -> AsyncIterator[Numbers]:
 @asynccontextmanager
 async def heartbeat() -> AsyncIterator[None]:
     """Notes the lag of the event loop as long as the app lives."""
-    task = asyncio.create_task(_beat(Path(os.environ[LAGS])), name="heartbeat")
+    task = asyncio.create_task(_beat(Path(os.environ[lags.VARIABLE])), name="heartbeat")
     try:
         yield
     finally:
@@ -62,16 +58,16 @@ async def heartbeat() -> AsyncIterator[None]:
 
 
 async def _beat(file: Path) -> None:
-    lags: list[float] = []
+    late: list[float] = []
     told = time.monotonic()
     while True:
         began = time.perf_counter()
         await asyncio.sleep(_BEAT)
-        lags.append((time.perf_counter() - began - _BEAT) * 1000)
-        if time.monotonic() - told >= EVERY:
+        late.append((time.perf_counter() - began - _BEAT) * 1000)
+        if time.monotonic() - told >= lags.EVERY:
             with file.open("a") as lines:
-                lines.write(json.dumps({"p99": percentile(lags, 99), "max": max(lags)}) + "\n")
-            lags.clear()
+                lines.write(json.dumps({"p99": percentile(late, 99), "max": max(late)}) + "\n")
+            late.clear()
             told = time.monotonic()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.figures import Figure, under
-from tests.running_app import PROJECT
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 
+from bench.__main__ import main
 from bench.registry import BENCHMARKS
 from bench.report import Result, table, write_page
 
@@ -24,28 +23,23 @@ RESULTS = [
 ]
 
 
-def test_the_list_names_every_benchmark() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "bench", "--list"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    names = [line.split()[0] for line in told.splitlines()]
+def test_the_list_names_every_benchmark(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--list"])
+    assert main() == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert names == [*BENCHMARKS, "soak"]
 
 
-def test_a_name_that_is_none_is_refused_before_anything_is_measured() -> None:
-    refused = subprocess.run(
-        [sys.executable, "-m", "bench", "ingset"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode == 2
-    assert "no benchmark is named ingset" in refused.stderr
+def test_a_name_that_is_none_is_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "ingset"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "no benchmark is named ingset" in capsys.readouterr().err
 
 
 def test_the_table_has_every_figure_and_what_is_missing() -> None:

@@ -128,7 +128,11 @@ def points_held(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
 
 def _names(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """The batches by number; none in a database that was killed before it had its tables."""
-    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    if not {("batches",), ("runs",), ("points",), ("minutes",)} <= set(tables):
+    import duckdb
+
+    try:
+        # Asked without DuckDB's catalogue: a first look into that takes longer than all the rest.
+        connection.execute("SELECT 1 FROM runs, points, minutes LIMIT 0").fetchall()
+        return dict(connection.execute("SELECT no, batch_id FROM batches").fetchall())
+    except duckdb.CatalogException:
         return {}
-    return dict(connection.execute("SELECT no, batch_id FROM batches").fetchall())
