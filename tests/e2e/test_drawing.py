@@ -1,10 +1,11 @@
-"""What ``assets/solo.js`` makes of numbers: small lines, minutes as steps, gaps, times below."""
+"""What ``assets/solo/`` makes of numbers: small lines, minutes as steps, gaps, times below."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,11 +33,10 @@ _PAGE = f"""<!doctype html><div class="minutes"></div>
 def tab(browser: Browser) -> Iterator[Page]:
     """A tab in Berlin that has the functions."""
     page = browser.new_page(timezone_id="Europe/Berlin")
-    script = (PROJECT / "assets" / "solo.js").read_text()
     page.route("http://solo.test/", lambda r: r.fulfill(body=_PAGE, content_type="text/html"))
     page.route(
-        "http://solo.test/solo.js",
-        lambda r: r.fulfill(body=script, content_type="text/javascript"),
+        "http://solo.test/**/*.js",
+        lambda r: r.fulfill(path=PROJECT / "assets" / urlsplit(r.request.url).path[1:]),
     )
     page.goto("http://solo.test/")
     page.wait_for_function("window.solo")

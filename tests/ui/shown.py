@@ -1,4 +1,4 @@
-"""What a browser shows of the ticks that a tab was sent: ``assets/solo.js`` in Python, short.
+"""What a browser shows of the ticks that a tab was sent: ``assets/solo/ticks.js`` in Python, short.
 
 It joins as the browser does, and it never asks for what it missed: a test sees every delta.
 """

@@ -25,15 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
-    STEP_US,
     MinuteAggregate,
     Point,
     Step,
-    Vertex,
     Window,
-    from_microseconds,
 )
-from solo_app.batches.store import archive
+from solo_app.batches.store import archive, queries
 from solo_app.batches.store.archive import Archive, ArchiveFile, Span
 from solo_app.batches.store.check import (
     advice,
@@ -95,13 +92,6 @@ SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key
 FROM points WHERE batch_no = $batch_no AND seq > $folded
 GROUP BY ALL {_MERGE}
 """  # noqa: S608 (both parts are constants)
-
-_STEPS = f"""
-SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
-    arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
-FROM {{points}} WHERE batch_no = ? AND ts > ? AND seq < ?
-GROUP BY step ORDER BY step
-"""  # noqa: S608 (a constant)
 
 
 class Store:
@@ -165,18 +155,9 @@ class Store:
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order."""
-        up_to = after + limit
-
-        def query(cursor: duckdb.DuckDBPyConnection) -> list[Point]:
-            with self._archive.points(cursor, batch_no, after, up_to) as points:
-                rows = cursor.execute(
-                    f"SELECT seq, epoch_us(ts), key FROM {points} "  # noqa: S608 (the archive's)
-                    "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
-                    [batch_no, after, up_to],
-                ).fetchall()
-            return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
-
-        return await self._read(query)
+        return await self._read(
+            lambda cursor: queries.points(cursor, self._archive, batch_no, after, limit)
+        )
 
     async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
         """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first.
@@ -184,50 +165,21 @@ class Store:
         A step that ``since`` cuts counts its part after it. Which of several lowest or highest
         points a step names is not fixed.
         """
-
-        def query(cursor: duckdb.DuckDBPyConnection) -> list[Step]:
-            with self._archive.points(cursor, batch_no, 0, before_seq - 1) as points:
-                steps = _STEPS.format(points=points)
-                rows = cursor.execute(steps, [batch_no, since, before_seq]).fetchall()
-            return [_step(*row) for row in rows]
-
-        return await self._read(query)
+        return await self._read(
+            lambda cursor: queries.steps(cursor, self._archive, batch_no, since, before_seq)
+        )
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """The aggregates written for the minutes of a window, oldest first."""
-        return await self._read(
-            lambda cursor: [
-                MinuteAggregate(*row)
-                for row in cursor.execute(
-                    "SELECT minute, count, sum, min, max FROM minutes "
-                    "WHERE batch_no = ? AND minute >= ? AND minute < ? ORDER BY minute",
-                    [batch_no, window.start, window.end],
-                ).fetchall()
-            ]
-        )
+        return await self._read(lambda cursor: queries.minutes(cursor, batch_no, window))
 
     async def minutes_since(self, start: datetime) -> dict[int, list[MinuteAggregate]]:
         """All batches' aggregates from a minute on, by batch number."""
-        rows = await self._read(
-            lambda cursor: cursor.execute(
-                "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?",
-                [start],
-            ).fetchall()
-        )
-        found: dict[int, list[MinuteAggregate]] = {}
-        for batch_no, *values in rows:
-            found.setdefault(batch_no, []).append(MinuteAggregate(*values))
-        return found
+        return await self._read(lambda cursor: queries.minutes_since(cursor, start))
 
     async def row_counts(self) -> dict[int, int]:
         """Committed points by batch number, as the aggregates count them."""
-        return dict(
-            await self._read(
-                lambda cursor: cursor.execute(
-                    "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
-                ).fetchall()
-            )
-        )
+        return await self._read(queries.row_counts)
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         """What may be archived: see ``archive.old_spans``."""
@@ -434,19 +386,3 @@ class Store:
 
 def _nothing() -> None:
     """What is asked of the writer thread to know that it has come so far."""
-
-
-def _step(
-    number: int,
-    count: int,
-    last_seq: int,
-    last_ts: int,
-    lowest: float,
-    highest: float,
-    low: tuple[int, int],
-    high: tuple[int, int],
-) -> Step:
-    """A row of ``_STEPS``; of points that are all the same it takes the last as the highest."""
-    if lowest == highest:
-        high = last_seq, last_ts
-    return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))

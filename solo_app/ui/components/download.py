@@ -1,6 +1,6 @@
 """Downloading a batch's points: which format, which time; then the browser fetches and saves.
 
-The page's server has no part in it: ``assets/solo.js`` asks the API and tells how it goes.
+The page's server has no part in it: ``assets/solo/download.js`` asks the API and tells how it goes.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _deed() -> rx.Component:
 
 
 def _outcome() -> rx.Component:
-    """Filled by ``assets/solo.js``: how far it is, and why it did not work."""
+    """Filled by ``assets/solo/download.js``: how far it is, and why it did not work."""
     return rx.fragment(
         rx.el.p(role="status", aria_live="polite", class_name="hint"),
         rx.el.p(role="alert", class_name="error"),

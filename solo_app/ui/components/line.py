@@ -8,7 +8,7 @@ import reflex as rx
 
 
 def line(path: Any) -> rx.Component:
-    """The line of a path that ``spark`` in ``assets/solo.js`` made."""
+    """The line of a path that ``spark`` in ``assets/solo/words.js`` made."""
     return rx.el.svg(
         rx.el.path(d=path),
         view_box="0 0 100 32",

@@ -1,4 +1,4 @@
-"""What the ticks have told: put together in the browser (``assets/solo.js``), and used here."""
+"""What the ticks have told: put together by ``assets/solo/ticks.js``, and used here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The line of the last minute of a batch, told to one tab: first all of it, then what is new.
 
 While every new point is a vertex of it, the line goes on with the points that the tab is told
-anyway (``Newest``), and nothing is told of it. The tab draws it (``assets/solo.js``).
+anyway (``Newest``), and nothing is told of it. The tab draws it (``assets/solo/ticks.js``).
 """
 
 from __future__ import annotations

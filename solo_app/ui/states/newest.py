@@ -1,6 +1,6 @@
 """The newest points of a batch, told to one tab: first all that it shows, then what is new.
 
-The tab keeps what it was told and joins to it what comes (``assets/solo.js``).
+The tab keeps what it was told and joins to it what comes (``assets/solo/ticks.js``).
 """
 
 from __future__ import annotations

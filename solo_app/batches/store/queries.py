@@ -1,0 +1,105 @@
+"""What is read from the database; each question on a cursor of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from solo_app.batches.model import (
+    STEP_US,
+    MinuteAggregate,
+    Point,
+    Step,
+    Vertex,
+    Window,
+    from_microseconds,
+)
+from solo_app.batches.store.archive import Archive
+
+if TYPE_CHECKING:
+    import duckdb
+
+_STEPS = f"""
+SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
+    arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
+FROM {{points}} WHERE batch_no = ? AND ts > ? AND seq < ?
+GROUP BY step ORDER BY step
+"""  # noqa: S608 (a constant)
+
+
+def points(
+    cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, limit: int
+) -> list[Point]:
+    """At most ``limit`` points with ``seq > after``, in order."""
+    up_to = after + limit
+    with archive.points(cursor, batch_no, after, up_to) as held:
+        rows = cursor.execute(
+            f"SELECT seq, epoch_us(ts), key FROM {held} "  # noqa: S608 (the archive's)
+            "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            [batch_no, after, up_to],
+        ).fetchall()
+    return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
+
+
+def steps(
+    cursor: duckdb.DuckDBPyConnection,
+    archive: Archive,
+    batch_no: int,
+    since: datetime,
+    before_seq: int,
+) -> list[Step]:
+    """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+    with archive.points(cursor, batch_no, 0, before_seq - 1) as held:
+        query = _STEPS.format(points=held)
+        rows = cursor.execute(query, [batch_no, since, before_seq]).fetchall()
+    return [_step(*row) for row in rows]
+
+
+def minutes(
+    cursor: duckdb.DuckDBPyConnection, batch_no: int, window: Window
+) -> list[MinuteAggregate]:
+    """The aggregates written for the minutes of a window, oldest first."""
+    rows = cursor.execute(
+        "SELECT minute, count, sum, min, max FROM minutes "
+        "WHERE batch_no = ? AND minute >= ? AND minute < ? ORDER BY minute",
+        [batch_no, window.start, window.end],
+    ).fetchall()
+    return [MinuteAggregate(*row) for row in rows]
+
+
+def minutes_since(
+    cursor: duckdb.DuckDBPyConnection, start: datetime
+) -> dict[int, list[MinuteAggregate]]:
+    """All batches' aggregates from a minute on, by batch number."""
+    rows = cursor.execute(
+        "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?", [start]
+    ).fetchall()
+    found: dict[int, list[MinuteAggregate]] = {}
+    for batch_no, *values in rows:
+        found.setdefault(batch_no, []).append(MinuteAggregate(*values))
+    return found
+
+
+def row_counts(cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """Committed points by batch number, as the aggregates count them."""
+    return dict(
+        cursor.execute(
+            "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
+        ).fetchall()
+    )
+
+
+def _step(
+    number: int,
+    count: int,
+    last_seq: int,
+    last_ts: int,
+    lowest: float,
+    highest: float,
+    low: tuple[int, int],
+    high: tuple[int, int],
+) -> Step:
+    """A row of ``_STEPS``; of points that are all the same it takes the last as the highest."""
+    if lowest == highest:
+        high = last_seq, last_ts
+    return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))
