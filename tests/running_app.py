@@ -112,13 +112,23 @@ class RunningApp:
 
     def freeze(self) -> None:
         """Stop every process of it where it is, as a machine does that hangs."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let them go on."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """It and all that it started, whatever groups they are in."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGCONT)
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, check=True)
+        rows = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+        found = [self.process.pid]
+        for parent in found:
+            found += [pid for pid, ppid in rows if ppid == parent]
+        return found
 
     def stop(self, number: int = signal.SIGINT, whole_group: bool = True) -> float:
         """Signal it as Ctrl-C does (the whole group) or a supervisor; seconds until its end."""

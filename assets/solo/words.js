@@ -108,3 +108,4 @@ export function spark(keys, floor = null) {
     return `M${Math.max(0, x - step / 2).toFixed(1)} ${y(value)}h${step.toFixed(1)}`;
   };
   return keys.map(at).join("");
+}

@@ -95,7 +95,7 @@ class Ticker:
         phase = phase_of(self._came)
         self.viewers += 1
         try:
-            while True:
+            while not self._service.closing:
                 yield self.snapshot()
                 now = asyncio.get_running_loop().time()
                 await asyncio.sleep(next_moment(now, phase, self.interval) - now)

@@ -25,6 +25,11 @@ def connect(console: Console | None) -> None:
     _connected = console
 
 
+def is_connected() -> bool:
+    """Whether the app runs, and is not about to end."""
+    return _connected is not None and not _connected.service.closing
+
+
 def console() -> Console:
     """What the states work with. Raises RuntimeError outside the app's lifespan."""
     if _connected is None:

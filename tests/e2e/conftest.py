@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-BESIDE = {"test_accessibility", "test_download", "test_drawing"}
-"""The files whose tests look at no clock: they run beside the others, as what is in development."""
+LAST = "test_page_speed"
+"""The file whose tests want a quiet machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked as end to end, in two groups that run side by side."""
+    """Everything in this folder is marked as end to end; each file and mode runs by itself.
+
+    Those that belong together share an app, which takes longer to start than most tests.
+    """
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
+            mode = "dev" if "dev" in item.keywords else "prod"
             item.add_marker(pytest.mark.e2e)
-            is_beside = item.path.stem in BESIDE or "dev" in item.keywords
-            item.add_marker(pytest.mark.xdist_group("beside" if is_beside else "e2e"))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{mode}"))
+    items.sort(key=lambda item: item.path.stem == LAST)
 
 
 @pytest.fixture(params=[pytest.param("prod"), pytest.param("dev", marks=pytest.mark.dev)])

@@ -148,11 +148,13 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
 ) -> None:
     visit(page, console, "/")
     frame = ["Skip to the content", "SOLO, all batches", "Theme: as the system has it"]
-    offer = page.get_by_role("button", name="Take the name").get_attribute("aria-label")
-    form = ["New batch", "Start", offer, "Search batches", "All", "Running", "Ended"]
+    offer = page.get_by_role("button", name="Start batch-").get_attribute("aria-label")
+    form = ["New batch", "Start", offer, "Keys / and n lead to this field", "Search batches"]
+    filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
     running = [task["batch_id"] for task in httpx.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
-    assert tabbed(page, 3 + 5 + 7 + 10) == [*frame, *running, *form, *rows]
+    order = [*frame, *running, *form, *filters, *rows]
+    assert tabbed(page, len(order)) == order
     visit(page, console, f"/batch/{RUNNING[0]}")
     minutes = ["15 min", "1 h", "6 h", "24 h", "Download", "Average, lowest and highest by minute"]
     below = ["As a table", "Pause"]

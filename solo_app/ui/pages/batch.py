@@ -34,7 +34,8 @@ def batch_page() -> rx.Component:
         where=route_id(),
         state=BatchState,
         status=BatchState.status,
-        is_ticking=BatchState.status == "running",
+        # Before it knows the batch it waits for the first tick.
+        is_ticking=(BatchState.shown != route_id()) | (BatchState.status == "running"),
     )
 
 

@@ -20,6 +20,6 @@ def home_page() -> rx.Component:
         new_batch(),
         batch_table(),
         state=HomeState,
-        is_ticking=HomeState.loaded,
+        is_ticking=True,
         status=rx.cond(HomeState.running > 0, "running", ""),
     )

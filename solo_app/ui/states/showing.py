@@ -14,7 +14,7 @@ from reflex_base.event.context import EventContext
 
 from solo_app.batches.live import Snapshot
 from solo_app.batches.model import to_microseconds
-from solo_app.ui.console import console
+from solo_app.ui.console import console, is_connected
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
                 shown |= seen
                 failing = False
             except Exception:
+                if not is_connected():
+                    return
                 if not failing:
                     logger.exception("a tick could not be shown; trying again at every tick")
                 failing = True
