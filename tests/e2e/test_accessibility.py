@@ -153,7 +153,9 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
     running = [task["batch_id"] for task in httpx.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
-    order = [*frame, *running, *form, *filters, *rows]
+    slots = page.locator(".slot .id").all_inner_texts()
+    assert sorted(slots) == sorted(running)
+    order = [*frame, *slots, *form, *filters, *rows]
     assert tabbed(page, len(order)) == order
     visit(page, console, f"/batch/{RUNNING[0]}")
     minutes = ["15 min", "1 h", "6 h", "24 h", "Download", "Average, lowest and highest by minute"]
