@@ -23,6 +23,7 @@ from solo_app.batches.store.database import Store
 from solo_app.ui.states.watch import NEWEST_POINTS, Watch
 from tests.past import write_long_past
 from tests.running_app import RunningApp, copy_of_project
+from tests.ui.shown import KEYS
 from tests.workbench import open_service, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
@@ -114,7 +115,7 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
 async def page_of(service: BatchService, batch_id: str) -> None:
     watch = Watch(service, batch_id)
     view = await watch.view(Ticker(service).snapshot())
-    assert len(view["keys"]) == NEWEST_POINTS
+    assert len(view["tick"][KEYS]) == NEWEST_POINTS
     assert len(watch.news_of_minutes()["minutes"]) > 0
 
 

@@ -174,7 +174,8 @@ def advice(path: Path, error: Exception) -> str:
     if "created with a newer version" in text:
         return (
             f"The database {path} was written by a newer DuckDB; nothing in it was changed. Use "
-            f"the release that wrote it, or choose another file with SOLO_DATABASE. DuckDB: {text}"
+            "the release that wrote it, or choose another file with SOLO_DATABASE. "
+            f"DuckDB says: {one_line(error)}"
         )
     return (
         f"The database {path} cannot be opened; nothing in it was changed. Put a good copy in its "
