@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.e2e.restart import restart_under
 from tests.past import PastRun, write_past
 from tests.running_app import RunningApp
 
@@ -139,9 +140,8 @@ def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, pa
     page.get_by_role("button", name="Running", exact=True).click()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("kept-2")
-    app.stop()
-    app.start()
-    expect(page.locator(".live.now")).to_be_visible(timeout=20_000)
+    with restart_under(page, app):
+        pass
     expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.e2e.restart import restart_under
 from tests.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -412,17 +413,13 @@ def test_an_open_page_outlives_a_restart_of_the_server(
     start(app, "survivor")
     open_page(page, app, "/batch/survivor")
     expect(page.locator("td.seq").first).to_be_visible()
-    page.evaluate("window.same = true")
-    app.stop()
-    expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=5_000)
-    app.start()
-    expect(page.locator(".live.now")).to_be_visible(timeout=10_000)
+    with restart_under(page, app):
+        expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=5_000)
     expect(page.locator(".standing .pill")).to_have_text("Interrupted", timeout=LIVE)
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running", timeout=LIVE)
     expect_to_go_on(page)
-    # The client of the development server loads the page anew when that comes back.
     assert page.evaluate("window.same") or mode == "dev"
 
 
