@@ -14,6 +14,7 @@ from solo_app.api.routes import build_api
 from solo_app.config import settings
 from solo_app.lifespan import running_service
 from solo_app.ui.pages import add_pages
+from solo_app.ui.wire import use_sockets_of
 
 api = build_api()
 
@@ -40,3 +41,4 @@ app = rx.App(
 )
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
+use_sockets_of(app)

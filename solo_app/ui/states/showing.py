@@ -15,6 +15,7 @@ from reflex_base.event.context import EventContext
 from solo_app.batches.live import Snapshot
 from solo_app.batches.model import to_microseconds
 from solo_app.ui.console import console, is_connected
+from solo_app.ui.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,10 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
     Only opening a page begins it: Reflex ends what that began when the tab is gone, but not
     what a client asked for directly.
     """
-    if EventContext.get().parent_txid is None:
+    context = EventContext.get()
+    if context.parent_txid is None:
         return
+    wire = Wire(context)
     shown: View = {}
     failing = False
     async with aclosing(console().ticker.ticks()) as ticks:
@@ -40,7 +43,8 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
             try:
                 seen = await view(snapshot)
                 news = {n: v for n, v in seen.items() if n not in shown or shown[n] != v}
-                await (_send_tick(state, news) if news.keys() == {TICK} else show(state, news))
+                is_tick = news.keys() == {TICK}
+                await (_send_tick(wire, state, news) if is_tick else show(state, news))
                 shown |= seen
                 failing = False
             except Exception:
@@ -51,13 +55,13 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
                 failing = True
 
 
-async def _send_tick(state: rx.State, news: View) -> None:
+async def _send_tick(wire: Wire, state: rx.State, news: View) -> None:
     """Send a tick past the state: setting it there would cost a third more than all the rest.
 
     A tab that loads anew is told everything anew, so nobody misses it there.
     """
-    delta = {name + FIELD_MARKER: value for name, value in news.items()}
-    await EventContext.get().emit_delta({state.get_full_name(): delta})
+    changed = {name + FIELD_MARKER: value for name, value in news.items()}
+    await wire.send({state.get_full_name(): changed})
 
 
 async def show(state: rx.State, view: View) -> None:

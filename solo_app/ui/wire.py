@@ -1,0 +1,59 @@
+"""The short way of a tick to its tab: straight onto the tab's websocket.
+
+Reflex's own way leads through the rooms of socket.io and a queue of engine.io whose reader needs
+a task and a timer for each message; together they cost more than all else about a tick. What
+comes out at the tab is the same. Both protocols: https://socket.io/docs/v4/socket-io-protocol/
+and https://socket.io/docs/v4/engine-io-protocol/.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import reflex as rx
+from reflex.constants import SocketEvent
+from reflex_base.event.context import EventContext
+
+_MESSAGE, _EVENT = "4", "2"
+"""Kinds of packets: of engine.io and, within it, of socket.io."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+_app: rx.App | None = None
+
+
+def use_sockets_of(app: rx.App) -> None:
+    """Let ticks go over the websockets of this app."""
+    global _app
+    _app = app
+
+
+class Wire:
+    """The way to the tab for which an event is dealt with, while it keeps its socket."""
+
+    def __init__(self, context: EventContext) -> None:
+        self._context = context
+        self._namespace = _app.event_namespace if _app else None
+        sids = self._namespace.token_to_sid if self._namespace else {}
+        self._sid = sids.get(context.token)
+
+    async def send(self, delta: Mapping[str, Mapping[str, Any]]) -> None:
+        """Send a delta; a tab that takes nothing holds up the caller and nobody else."""
+        environ = self._environ()
+        if environ is None:
+            await self._context.emit_delta(delta)
+            return
+        assert self._namespace
+        event = _encode([str(SocketEvent.EVENT), {"delta": delta}])
+        text = f"{_MESSAGE}{_EVENT}{self._namespace.namespace},{event}"
+        await environ["asgi.send"]({"type": "websocket.send", "text": text})
+
+    def _environ(self) -> dict[str, Any] | None:
+        """What came with the websocket; None when it is gone and Reflex may know another."""
+        if self._namespace is None or self._sid is None:
+            return None
+        server, name = self._namespace.server, self._namespace.namespace
+        environ: dict[str, Any] | None = server.get_environ(self._sid, name)
+        return environ

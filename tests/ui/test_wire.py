@@ -1,0 +1,131 @@
+"""The short way of ticks, on a real socket.io server that is spoken to as an ASGI server does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import socketio
+from reflex_base.event.context import EventContext
+
+from solo_app.ui import wire
+from solo_app.ui.wire import Wire
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "tab"
+DELTA = {"a.state": {"tick_rx_state_": [1.5, "é", None, [3, -4]]}}
+
+
+class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]
+    """Knows one tab by its token, as Reflex's namespace does."""
+
+    def __init__(self) -> None:
+        super().__init__("/_event")
+        self.token_to_sid: dict[str, str] = {}
+
+    def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        self.token_to_sid[TOKEN] = sid
+
+
+class Tab:
+    """The far end of one websocket, and Reflex's own way to it."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.sent: asyncio.Queue[str] = asyncio.Queue()
+        self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.own_way: list[Any] = []
+
+    async def emit_delta(self, token: str, delta: Any) -> None:
+        assert token == TOKEN
+        self.own_way.append(delta)
+
+    @property
+    def context(self) -> EventContext:
+        """That of an event of this tab."""
+        return EventContext(
+            token=TOKEN,
+            state_manager=SimpleNamespace(),  # type: ignore[arg-type]
+            enqueue_impl=SimpleNamespace(),
+            emit_delta_impl=self.emit_delta,
+        )
+
+    async def message(self) -> str:
+        """The next that reaches the tab."""
+        return await asyncio.wait_for(self.sent.get(), 5)
+
+    async def take(self, message: dict[str, Any]) -> None:
+        """What the server calls to send."""
+        if message["type"] == "websocket.send":
+            await self.sent.put(message["text"])
+
+
+@asynccontextmanager
+async def open_tab(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tab]:
+    """A tab that is connected, on an app that has nothing but its sockets."""
+    server = socketio.AsyncServer(async_mode="asgi", transports=["websocket"])
+    namespace = Namespace()
+    server.register_namespace(namespace)
+    monkeypatch.setattr(wire, "_app", SimpleNamespace(event_namespace=namespace))
+    tab = Tab(namespace)
+    scope = {
+        "type": "websocket",
+        "path": "/socket.io/",
+        "query_string": b"EIO=4&transport=websocket",
+        "headers": [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")],
+    }
+    await tab.said.put({"type": "websocket.connect"})
+    serving = asyncio.create_task(socketio.ASGIApp(server)(scope, tab.said.get, tab.take))
+    assert (await tab.message()).startswith("0")
+    await tab.said.put({"type": "websocket.receive", "text": "40/_event,"})
+    assert (await tab.message()).startswith("40/_event,")
+    try:
+        yield tab
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await server.shutdown()
+
+
+async def test_a_tick_is_the_message_that_socketio_would_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_tab(monkeypatch) as tab:
+        await tab.namespace.emit("event", {"delta": DELTA}, to=tab.namespace.token_to_sid[TOKEN])
+        its_way = await tab.message()
+        await Wire(tab.context).send(DELTA)
+        short_way = await tab.message()
+        assert its_way[: its_way.index("[")] == short_way[: short_way.index("[")]
+        assert json.loads(its_way[its_way.index("[") :]) == json.loads(
+            short_way[short_way.index("[") :]
+        )
+        assert tab.own_way == []
+
+
+async def test_a_tab_with_another_socket_gets_its_ticks_by_reflex(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_tab(monkeypatch) as tab:
+        way = Wire(tab.context)
+        await tab.said.put({"type": "websocket.receive", "text": "41/_event,"})
+        await tab.said.put({"type": "websocket.disconnect"})
+        server, sid = tab.namespace.server, tab.namespace.token_to_sid[TOKEN]
+        while server.get_environ(sid, "/_event") is not None:  # noqa: ASYNC110 (nothing tells)
+            await asyncio.sleep(0)
+        await way.send(DELTA)
+        assert tab.own_way == [DELTA]
+
+
+async def test_a_tab_that_is_not_known_gets_its_ticks_by_reflex(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_tab(monkeypatch) as tab:
+        tab.namespace.token_to_sid.clear()
+        await Wire(tab.context).send(DELTA)
+        assert tab.own_way == [DELTA]
