@@ -30,7 +30,7 @@ def measure(scale: Scale) -> list[Figure]:
     answered, drawn = [], []
     with folder() as place:
         reflex = scale.pick(REFLEX, None) or _fresh_environment(place / "venv")
-        for number in range(1, scale.pick(1, 5) + 1):
+        for number in range(1, scale.pick(1, 3) + 1):
             one, two = _round(place / str(number), reflex)
             answered.append(one)
             drawn += [two] if two else []

@@ -58,7 +58,7 @@ def _round(
     app: RunningApp, usage: Usage, kind: str, pages: int, scale: Scale, found: Found
 ) -> None:
     paths = _BATCHES if kind == "batch" else ("/",)
-    settle, seconds = scale.pick((2.0, 5.0), (3.0, 10.0))
+    settle, seconds = scale.pick((1.0, 3.0), (2.0, 6.0))
     # A tick that has nothing to tell does not come, but two in a row have something.
     apart = max(2 * TICK, interval_for(pages))
     before = usage.memory

@@ -51,8 +51,8 @@ class Killed:
 
 def measure(scale: Scale) -> list[Figure]:
     """The worker alone, on the large database and on none; in full the whole command too."""
-    size = scale.pick(10_000_000, 100_000_000)
-    rounds = scale.pick(1, 5)
+    size = scale.pick(1_000_000, 100_000_000)
+    rounds = scale.pick(1, 3)
     with folder() as place:
         say(f"restart: writing {size:,} rows")
         large, empty = place / "large.duckdb", place / "empty.duckdb"

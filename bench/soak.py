@@ -1,4 +1,4 @@
-"""Soak: 100 000 rows/s with 50 streams for as long as is asked; memory, files and lag meanwhile.
+"""Soak: 100 000 rows/s with 50 pages and 50 streams; memory, files and lag as time goes on.
 
 A command of its own, ``python -m bench soak --minutes 30``: it takes too long for a run of all.
 """
@@ -10,21 +10,28 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 
 import httpx
 
-from bench import lags, rows, stream_readers
+from bench import lags, page_clients, rows, stream_readers
 from bench.app import Usage, files_of, running_app
 from bench.figures import Figure, NotMeasuredError, Target, at_least, told, under
+from bench.page_clients import Watched
 from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
+from bench.stream_readers import Read
+from solo_app.batches.live import TICK, interval_for
 from tests.running_app import RunningApp
 
-STREAMS = 50
+STREAMS, PAGES = 50, 50
 _LOOK_EVERY = 10.0
 _SETTLE = 5.0
 _MEBIBYTE = 2**20
+_PATHS = ("/", *(f"/batch/{name}" for name in rows.NAMES))
+_APART = max(2 * TICK, interval_for(PAGES))
+"""A tick that has nothing to tell does not come, but two in a row have something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +50,20 @@ def measure(minutes: float) -> list[Figure]:
     seconds = minutes * 60
     if seconds < 6 * _LOOK_EVERY:
         raise NotMeasuredError("a soak takes a minute at least")
-    with folder() as place, own_process() as process:
+    with folder() as place, own_process() as reading, own_process() as watching:
         lag_file = place / "lags.jsonl"
         settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app", lags.VARIABLE: str(lag_file)}
         database = place / "app.duckdb"
         with running_app(place, database, settings) as app:
             for name in rows.NAMES:
                 httpx.post(f"{app.api}/stream/{name}").raise_for_status()
-            calm = rows.NAMES[:1]
-            read = process.submit(
-                stream_readers.read, app.backend_port, calm, STREAMS, _SETTLE, seconds
+            port, calm = app.backend_port, rows.NAMES[:1]
+            read = reading.submit(stream_readers.read, port, calm, STREAMS, _SETTLE, seconds)
+            watched = watching.submit(
+                page_clients.watch, port, _PATHS, PAGES, _SETTLE, seconds, _APART
             )
             looks = _watch(app, database, seconds)
-            return _figures(looks, lag_file, read.result())
+            return _figures(looks, lag_file, read.result(), watched.result())
 
 
 def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
@@ -79,17 +87,24 @@ def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
     return looks
 
 
-def _figures(looks: list[Look], lag_file: Path, read: stream_readers.Read) -> list[Figure]:
-    beats = [json.loads(line) for line in lag_file.read_text().splitlines()]
-    pairs = list(pairwise(looks))
+def _figures(looks: list[Look], lag_file: Path, read: Read, watched: Watched) -> list[Figure]:
+    return [
+        *_figures_of_looks(looks),
+        *_figures_of_lag([json.loads(line) for line in lag_file.read_text().splitlines()]),
+        *_figures_of(f"{STREAMS} streams, ", "points", read.delivered, read.delays),
+        *_figures_of(f"{PAGES} pages, ", "ticks", watched.delivered, watched.delays),
+    ]
+
+
+def _figures_of_looks(looks: list[Look]) -> list[Figure]:
     half = len(looks) // 2
     early, late = looks[half // 2 : half], looks[-(half // 2) :]
-    grown = _mean([look.memory for look in late]) / _mean([look.memory for look in early])
+    grown = mean(look.memory for look in late) / mean(look.memory for look in early)
     return [
         Figure(
             "rows committed",
             "rows/s",
-            [(b.row_count - a.row_count) / (b.at - a.at) for a, b in pairs],
+            [(b.row_count - a.row_count) / (b.at - a.at) for a, b in pairwise(looks)],
             better="more",
             targets=(at_least(99_000, "rows/s"),),
         ),
@@ -102,34 +117,27 @@ def _figures(looks: list[Look], lag_file: Path, read: stream_readers.Read) -> li
             targets=(under(1.05),),
         ),
         Figure("files, bytes per row", "bytes", [look.files / look.row_count for look in looks]),
-        Figure(
-            "lag of a 10 ms heartbeat, p99 of ten seconds",
-            "ms",
-            [beat["p99"] for beat in beats],
-            targets=(under(5, "ms"),),
-        ),
-        Figure(
-            "lag of a 10 ms heartbeat, the longest of ten seconds",
-            "ms",
-            [beat["max"] for beat in beats],
-            targets=(Target("under 30 ms", lambda figure: figure.spread[1] < 30),),
-        ),
-        Figure(
-            f"{STREAMS} streams, points delivered",
-            "%",
-            [read.delivered],
-            better="more",
-            targets=(at_least(100, "%"),),
-        ),
-        Figure(f"{STREAMS} streams, delay p50", "ms", [percentile(read.delays, 50)]),
-        Figure(
-            f"{STREAMS} streams, delay p99",
-            "ms",
-            [percentile(read.delays, 99)],
-            targets=(under(100, "ms"),),
-        ),
     ]
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _figures_of_lag(beats: list[dict[str, float]]) -> list[Figure]:
+    longest = Target("under 30 ms", lambda figure: figure.spread[1] < 30)
+    return [
+        Figure(
+            f"lag of a 10 ms heartbeat, {what} of ten seconds",
+            "ms",
+            [beat[name] for beat in beats],
+            targets=(target,),
+        )
+        for name, what, target in (("p99", "p99", under(5, "ms")), ("max", "the longest", longest))
+    ]
+
+
+def _figures_of(who: str, what: str, delivered: float, delays: list[float]) -> list[Figure]:
+    return [
+        Figure(
+            f"{who}{what} delivered", "%", [delivered], better="more", targets=(at_least(100, "%"),)
+        ),
+        Figure(f"{who}delay p50", "ms", [percentile(delays, 50)]),
+        Figure(f"{who}delay p99", "ms", [percentile(delays, 99)], targets=(under(100, "ms"),)),
+    ]

@@ -37,7 +37,7 @@ def measure(scale: Scale) -> list[Figure]:
         usage = Usage(app)
         time.sleep(scale.pick(1, 5))
         found[0, "share"].append(usage.share_of_core)
-        for number in range(1, scale.pick(1, 5) + 1):
+        for number in range(1, scale.pick(1, 3) + 1):
             for readers in READERS:
                 say(f"streams, round {number}: {readers} readers")
                 _round(app.backend_port, usage, readers, scale, found)
