@@ -119,9 +119,13 @@ def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, 
     # In development the page's own code is still on its way when the sign is there already.
     expect(page.locator("td.seq").first).to_be_visible()
     expect(page.locator(".live.now")).to_be_visible()
+    expect(page.locator(".ends time:visible")).to_have_count(1)
+    expect(page.locator(".ends .now")).to_be_visible()
     app.freeze()
     try:
         expect(page.locator(".live")).to_have_text(re.compile(r"\d\s+s old"), timeout=8_000)
+        expect(page.locator(".ends time:visible")).to_have_count(2)
+        expect(page.locator(".ends .now")).to_be_hidden()
         expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=12_000)
     finally:
         app.thaw()

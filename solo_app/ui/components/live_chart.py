@@ -65,11 +65,9 @@ def _line() -> rx.Component:
         ),
         rx.el.div(
             moment(start, browser.clock(start)),
-            rx.cond(
-                _is_running(),
-                rx.el.span(strings.NOW),
-                moment(end, browser.clock(end)),
-            ),
+            # While the server is not heard, what was now is a time of the past.
+            rx.cond(_is_running(), rx.el.span(strings.NOW, class_name="end now")),
+            rx.el.span(moment(end, browser.clock(end)), class_name="end"),
             class_name="ends",
         ),
     )
