@@ -118,10 +118,10 @@ class BatchService:
     async def _interrupted(self, batch: Batch) -> Batch:
         last_seq = self._catalog.rows_of(batch.no)
         newest: list[Point] = []
-        with suppress(StoreUnavailableError):  # In an archive that is not there just now.
-            newest = await self._store.points(batch.no, last_seq - 1, 1)
-        seen = newest[0].ts if newest and last_seq >= batch.run.first_seq else None
-        ended_at = seen or batch.run.started_at
+        if last_seq >= batch.run.first_seq:
+            with suppress(StoreUnavailableError):  # In an archive that is not there just now.
+                newest = await self._store.points(batch.no, last_seq - 1, 1)
+        ended_at = newest[0].ts if newest else batch.run.started_at
         run = replace(
             batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
         )
