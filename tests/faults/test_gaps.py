@@ -1,4 +1,4 @@
-"""Points that a damaged file lost for good: whoever reads goes on behind them, and misses no others."""
+"""Points that a damaged file lost: whoever reads goes on behind them, and misses no others."""
 
 from __future__ import annotations
 
