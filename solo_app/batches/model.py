@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import NaiveDatetime
-from sqlalchemy import Column, Integer, Sequence
+from sqlalchemy import BigInteger, Column, Integer, Sequence
 from sqlmodel import Field, SQLModel
 
 Clock = Callable[[], datetime]
@@ -246,5 +246,5 @@ class RunRow(SQLModel, table=True):
     reason: str | None = None
     started_at: NaiveDatetime
     ended_at: NaiveDatetime | None = None
-    first_seq: int
-    last_seq: int | None = None
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int | None = Field(default=None, sa_type=BigInteger)
