@@ -165,7 +165,7 @@ class BatchService:
                 started_at=self.clock(),
                 first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
             )
-            batch = await self._store.on_writer(self._store.registry.open_run, batch_id, run)
+            batch = await self._store.open_run(batch_id, run)
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(batch, self._free_slot(), buffer, self._sources[source], self.clock)
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))

@@ -32,12 +32,14 @@ NOW = datetime(2026, 11, 23, 10, 11, 12)
 
 
 @pytest.fixture(scope="session")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database whose process was killed while it wrote, with its log and its tally."""
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """A database whose process was killed while it wrote, with its log and its tally.
+
+    And how many points of ``b0`` and ``b1`` it had told of before.
+    """
     database = tmp_path_factory.mktemp("killed") / "solo.duckdb"
     asyncio.run(_one_ended_batch(database))
-    killed_while_writing(database, after_lines=80)
-    return database
+    return database, killed_while_writing(database, after_lines=80)
 
 
 async def _one_ended_batch(database: Path) -> None:
@@ -47,11 +49,11 @@ async def _one_ended_batch(database: Path) -> None:
 
 
 @pytest.fixture
-def database(killed: Path, tmp_path: Path) -> Path:
+def database(killed: tuple[Path, list[int]], tmp_path: Path) -> Path:
     """A copy of it to do harm to."""
-    for file in killed.parent.iterdir():
+    for file in killed[0].parent.iterdir():
         shutil.copy2(file, tmp_path)
-    return tmp_path / killed.name
+    return tmp_path / killed[0].name
 
 
 def log_of(database: Path) -> Path:
@@ -125,7 +127,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], str, bool]] = {
 
 @pytest.mark.parametrize("name", HARMS)
 async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
-    database: Path, name: str
+    database: Path, killed: tuple[Path, list[int]], name: str
 ) -> None:
     harm, told, can_be_repaired = HARMS[name]
     harm(database)
@@ -155,6 +157,12 @@ async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
             count = service.row_count(batch)
             await service.start(batch.batch_id)
             await until(lambda: service.row_count(batch) > count)  # noqa: B023
+        # What somebody saw under a seq is gone, and nothing else ever comes under it.
+        for batch_id, seen in zip(("b0", "b1"), killed[1], strict=True):
+            latest, *earlier = await service.runs(batch_id)
+            assert latest.first_seq > seen
+            if "committed points are missing" in answer:
+                assert "were lost" in (earlier[0].reason or "") or batch_id not in answer
     whole(database)
 
 

@@ -31,6 +31,7 @@ TABLES = {
     },
     "points": {"batch_no", "seq", "ts", "key"},
     "minutes": {"batch_no", "minute", "count", "sum", "min", "max"},
+    "losses": {"batch_no", "first_seq", "last_seq"},
     "archives": {"batch_no", "first_seq", "last_seq", "file"},
 }
 """The tables of a database of this project, and their columns."""

@@ -97,15 +97,6 @@ def minutes_since(
     return found
 
 
-def row_counts(cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Committed points by batch number, as the aggregates count them."""
-    return dict(
-        cursor.execute(
-            "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
-        ).fetchall()
-    )
-
-
 def _step(
     number: int,
     count: int,
