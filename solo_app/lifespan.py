@@ -51,6 +51,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     helpers = [asyncio.create_task(_end_with(os.getppid()), name="orphanhood")]
     if settings.retention_days is not None:
         retention = Retention(store, timedelta(days=settings.retention_days), service.clock)
+        service.retention = retention
         helpers.append(asyncio.create_task(retention.run(), name="retention"))
     signals = _EndOnSignals(service)
     use(service)

@@ -174,13 +174,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The overall data. ``trouble`` says why points wait for the disk, when they do."""
+    """The overall data.
+
+    ``trouble`` says why points wait for the disk, ``unarchived`` why old points are not archived,
+    when it is so.
+    """
 
     row_count: int
     rows_per_second: float
     running: int
     batches: int
     trouble: str | None
+    unarchived: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import Producer, RateMeter
+from solo_app.batches.retention import Retention
 from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
@@ -57,6 +58,8 @@ class BatchService:
 
     def __init__(self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now) -> None:
         self.clock = clock
+        self.retention: Retention | None = None
+        """Who archives old points, where somebody does."""
         self._store = store
         self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
@@ -248,6 +251,7 @@ class BatchService:
             running=len(self._producers),
             batches=len(self._catalog),
             trouble=self._ingest.trouble,
+            unarchived=self.retention.trouble if self.retention else None,
         )
 
     @property

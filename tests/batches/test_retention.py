@@ -387,17 +387,24 @@ async def test_it_looks_again_after_whatever_went_wrong(
 ) -> None:
     monkeypatch.setattr(retention, "LOOK_EVERY", 0.001)
     await with_past(service, script)
-    errors: list[Exception] = [StoreUnavailableError("no room"), RuntimeError("of any kind")]
+    failing: Exception | None = None
     old_spans = service._store.old_spans
 
     async def at_first_not(*limits: datetime) -> object:
-        if errors:
-            raise errors.pop()
+        if failing:
+            raise failing
         return await old_spans(*limits)
 
     monkeypatch.setattr(service._store, "old_spans", at_first_not)
-    looking = asyncio.create_task(keeping(service, 1).run())
-    while len(await in_table(service)) > 25:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    service.retention = keeping(service, 1)
+    failing = RuntimeError("of any kind")
+    looking = asyncio.create_task(service.retention.run())
+    await until(lambda: service.totals().unarchived == "RuntimeError: of any kind")
+    failing = StoreUnavailableError("no room")
+    await until(lambda: service.totals().unarchived == "no room")
+    assert len(await in_table(service)) > 25
+    failing = None
+    await until(lambda: service.totals().unarchived is None)
+    assert len(await in_table(service)) == 25
     assert not looking.done()
     looking.cancel()
