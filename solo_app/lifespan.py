@@ -65,6 +65,8 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
             helper.cancel()
         await service.close()
         use(None)
+        if store.left_behind:
+            os._exit(0)  # The interpreter would wait for the thread of it.
 
 
 def _spare_what_stays() -> None:

@@ -37,6 +37,7 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
             await service.close()
         assert "does not end" in caplog.text
         assert not reading.done()
+        assert service._store.left_behind
         count = service.totals().row_count
     finally:
         let_go.set()

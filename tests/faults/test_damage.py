@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -23,6 +23,7 @@ from solo_app.batches.store.tally import tally_of
 from tests.batches.test_store import killed_while_writing
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
+from tests.past import write_long_past
 from tests.running_app import PROJECT, RunningApp
 from tests.workbench import counting, open_service, until
 
@@ -223,6 +224,29 @@ async def test_what_can_be_read_of_a_damaged_block_is_kept(tmp_path: Path) -> No
             "SELECT count(*), count(DISTINCT seq) FROM points WHERE batch_no = 1"
         ).fetchall()
     assert 700_000 < count == distinct < 1_000_000
+
+
+@pytest.mark.parametrize("table", ["batches", "runs", "minutes"])
+async def test_what_cannot_be_done_without_is_told_and_not_called_repaired(
+    tmp_path: Path, table: str
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    past = datetime(2026, 11, 20)
+    write_long_past(database, ["a", "b"], 5_000, timedelta(seconds=60), past)
+    with duckdb.connect(database, read_only=True) as connection:
+        ((block, offset),) = connection.execute(
+            f"SELECT block_id, block_offset FROM pragma_storage_info('{table}') "
+            "WHERE persistent AND segment_type != 'VALIDITY' AND block_id >= 0 LIMIT 1"
+        ).fetchall()
+    flip(database, 3 * 4096 + block * 262_144 + 8 + offset)
+    before = contents(database)
+    for attempt in (asyncio.to_thread(check, database), Store(database).open()):
+        with pytest.raises(StoreUnavailableError, match=r"cannot be opened.*SOLO_DATABASE"):
+            await attempt
+        assert contents(database) == before
+    with pytest.raises(StoreUnavailableError, match="cannot be repaired; it is as it was"):
+        repair(database, NOW)
+    assert contents(database) == before
 
 
 def test_a_disk_that_may_only_be_read_is_told(small_disk: Callable[[int], SmallDisk]) -> None:

@@ -108,7 +108,13 @@ class Store:
         """Finish what was handed over, then close the file."""
         await self.on_writer(self._end)
         self._writer.shutdown()
-        self._readers.shutdown()
+        # One that does not end would hold up everything else for ever.
+        self._readers.shutdown(wait=False)
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether a question did not end with the store: nor will its thread."""
+        return self._instance.is_waited_for
 
     @property
     def registry(self) -> Registry:
@@ -207,10 +213,16 @@ class Store:
             raise
 
     def _open(self) -> None:
+        import duckdb
+
         self._connect(check_left)
         assert self._cursor
-        counted.fold_the_rest(self._cursor)
-        self._tally.begin(sum(points_held(self._cursor).values()))
+        try:
+            counted.fold_the_rest(self._cursor)
+            self._tally.begin(sum(points_held(self._cursor).values()))
+        except duckdb.Error as error:
+            self._close()
+            raise StoreUnavailableError(advice(self.path, error)) from error
 
     def _connect(self, check_first: Callable[[Path], None] = lambda _: None) -> None:
         import duckdb

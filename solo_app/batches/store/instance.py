@@ -118,6 +118,11 @@ class Instance:
         if root:
             root.close()
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody still reads."""
+        return bool(self._reading)
+
     def note(self, error: Exception) -> None:
         """See whether an error of DuckDB means that it has given itself up."""
         self.given_up = self.given_up or is_fatal(error)

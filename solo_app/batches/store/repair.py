@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.sources import DEFAULT_SOURCE
-from solo_app.batches.store.check import advice, is_no_log, log_of, one_line
+from solo_app.batches.store.check import (
+    advice,
+    is_no_log,
+    log_of,
+    one_line,
+    read_what_a_start_needs,
+)
 from solo_app.batches.store.counted import SCHEMA, fold_the_rest
 from solo_app.batches.store.tally import Missing, Tail, missing, tally_of
 
@@ -88,20 +94,24 @@ def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
         if not connection.execute("FROM duckdb_tables() WHERE table_name = 'points'").fetchall():
             return lacking, 0
         try:
-            # Whatever is damaged of the points shows when all of them are read.
-            connection.execute(
-                "SELECT sum(batch_no), sum(seq), max(ts), sum(key) FROM points"
-            ).fetchall()
+            # Whatever is damaged shows when all of it is read.
+            read_what_a_start_needs(connection)
+            connection.execute("SELECT bit_xor(hash(COLUMNS(*))) FROM points").fetchall()
             return lacking, 0
         except duckdb.Error:
             pass
     # Only what can be read goes into a new file; the old one would fail again and again.
     new = path.with_name(f".{path.name}.repaired")
     new.unlink(missing_ok=True)
-    with duckdb.connect(new) as connection:
-        connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
-        unreadable = _copy(connection)
-    new.replace(path)
+    try:
+        with duckdb.connect(new) as connection:
+            old = str(path).replace("'", "''")
+            connection.execute(f"ATTACH '{old}' AS old (READ_ONLY)")
+            unreadable = _copy(connection)
+        new.replace(path)
+    finally:
+        for file in (new, log_of(new)):
+            file.unlink(missing_ok=True)
     return lacking, unreadable
 
 
