@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -277,7 +278,9 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
 
 def _parquet(files: list[Path]) -> str:
     """What stands for the rows of files in SQL."""
-    quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    # Each of these characters stands for itself, and not for files of other databases.
+    literal = (re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files)
+    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
     # Otherwise a folder whose name has an equals sign would be taken for a column.
     return f"read_parquet([{quoted}], hive_partitioning = false)"
 
