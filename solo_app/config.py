@@ -26,8 +26,9 @@ def _a_file(path: Path) -> Path:
         fits = path.name and (path.is_file() or not path.exists())
     except OSError:  # A name too long for any file.
         fits = False
-    # ":memory:" is DuckDB's word for no file at all.
-    if not fits or path.name == ":memory:":
+    # ":memory:" is DuckDB's word for no file at all, and what follows a "?" it takes for options:
+    # it would put the log somewhere else.
+    if not fits or path.name == ":memory:" or "?" in str(path):
         raise ValueError
     return path
 
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
         Path(".solo/solo.duckdb"),
         validation_alias="SOLO_DATABASE",
         description="the DuckDB file; its folder is made when missing",
-        json_schema_extra={"allowed": "the path of a file"},
+        json_schema_extra={"allowed": "the path of a file, without a question mark"},
     )
     interval: float = Field(
         0.25,

@@ -59,6 +59,7 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("SOLO_DATABASE", "/"),
         ("SOLO_DATABASE", "."),
         ("SOLO_DATABASE", ":memory:"),
+        ("SOLO_DATABASE", "what?.duckdb"),
         ("SOLO_DATABASE", "x" * 400),
         ("SOLO_INTERVAL", "one\ntwo"),
         ("REFLEX_BACKEND_PORT", "0"),

@@ -63,6 +63,7 @@ async def overall(service: Service) -> Overall:
         rows_per_second=totals.rows_per_second,
         batch_count=totals.batches,
         waiting=totals.trouble,
+        unarchived=totals.unarchived,
     )
 
 

@@ -66,7 +66,11 @@ class Message(Value):
 
 
 class Overall(Value):
-    """The overall data. ``waiting`` says why points wait for the disk, when they do."""
+    """The overall data.
+
+    ``waiting`` says why points wait for the disk, ``unarchived`` why old points are not archived,
+    when it is so.
+    """
 
     row_count: Count
     task_count: Count
@@ -74,6 +78,7 @@ class Overall(Value):
     rows_per_second: Number
     batch_count: Count
     waiting: str | None
+    unarchived: str | None
 
 
 class PointData(Value):

@@ -25,6 +25,7 @@ async def follow(
     while not service.closing:
         over = producer is None or producer.over
         run = producer.batch.run if producer else batch.run
+        committed = producer.committed_seq if producer else after
         points = await service.points(batch_id, after, _AT_ONCE)
         if over and run.last_seq is not None:
             # What comes after is of another run, which may have begun meanwhile.
@@ -37,5 +38,7 @@ async def follow(
             return
         else:
             assert producer is not None
+            # A repair may have found that points up to there are lost: they are not waited for.
+            after = max(after, committed)
             if not await producer.news(after, quiet) and not service.closing:
                 yield []

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import NaiveDatetime
-from sqlalchemy import Column, Integer, Sequence
+from sqlalchemy import BigInteger, Column, Integer, Sequence
 from sqlmodel import Field, SQLModel
 
 Clock = Callable[[], datetime]
@@ -174,13 +174,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The overall data. ``trouble`` says why points wait for the disk, when they do."""
+    """The overall data.
+
+    ``trouble`` says why points wait for the disk, ``unarchived`` why old points are not archived,
+    when it is so.
+    """
 
     row_count: int
     rows_per_second: float
     running: int
     batches: int
     trouble: str | None
+    unarchived: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,5 +251,5 @@ class RunRow(SQLModel, table=True):
     reason: str | None = None
     started_at: NaiveDatetime
     ended_at: NaiveDatetime | None = None
-    first_seq: int
-    last_seq: int | None = None
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int | None = Field(default=None, sa_type=BigInteger)

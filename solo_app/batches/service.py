@@ -36,6 +36,7 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import Producer, RateMeter
+from solo_app.batches.retention import Retention
 from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
@@ -57,6 +58,8 @@ class BatchService:
 
     def __init__(self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now) -> None:
         self.clock = clock
+        self.retention: Retention | None = None
+        """Who archives old points, where somebody does."""
         self._store = store
         self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
@@ -118,10 +121,10 @@ class BatchService:
     async def _interrupted(self, batch: Batch) -> Batch:
         last_seq = self._catalog.rows_of(batch.no)
         newest: list[Point] = []
-        with suppress(StoreUnavailableError):  # In an archive that is not there just now.
-            newest = await self._store.points(batch.no, last_seq - 1, 1)
-        seen = newest[0].ts if newest and last_seq >= batch.run.first_seq else None
-        ended_at = seen or batch.run.started_at
+        if last_seq >= batch.run.first_seq:
+            with suppress(StoreUnavailableError):  # In an archive that is not there just now.
+                newest = await self._store.points(batch.no, last_seq - 1, 1)
+        ended_at = newest[0].ts if newest else batch.run.started_at
         run = replace(
             batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
         )
@@ -165,7 +168,7 @@ class BatchService:
                 started_at=self.clock(),
                 first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
             )
-            batch = await self._store.on_writer(self._store.registry.open_run, batch_id, run)
+            batch = await self._store.open_run(batch_id, run)
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(batch, self._free_slot(), buffer, self._sources[source], self.clock)
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
@@ -248,6 +251,7 @@ class BatchService:
             running=len(self._producers),
             batches=len(self._catalog),
             trouble=self._ingest.trouble,
+            unarchived=self.retention.trouble if self.retention else None,
         )
 
     @property

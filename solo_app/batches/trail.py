@@ -189,7 +189,7 @@ class Trails:
         start = from_microseconds(until - _SPAN_US)
         steps = await self._store.steps(batch_no, start, trail.first_seq)
         earlier = trail.first_seq - sum(step.count for step in steps) - 1
-        points = await self._store.points(batch_no, earlier - 1, 1)
+        points = await self._store.points(batch_no, earlier - 1, 1) if earlier > 0 else []
         trail.fill([*(_step_of(point) for point in points if point.ts <= start), *steps])
 
 

@@ -34,6 +34,7 @@ async def test_overall(client: httpx.AsyncClient, service: BatchService, script:
         "rows_per_second": 0,
         "batch_count": 0,
         "waiting": None,
+        "unarchived": None,
     }
     await client.post("/stream/b")
     await told(service, script, 1, 2, 3)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -360,7 +361,7 @@ async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
             assert await service.points("b", 0, 10_000) == before
 
 
-@pytest.mark.parametrize("folder", ["it's *a* [place]", "key=5", "{a,b}", "$path", "a;b", "é"])
+@pytest.mark.parametrize("folder", ["it's *a* [place]", "*", "key=5", "{a,b}", "$path", "a;b", "é"])
 async def test_wherever_the_database_is(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     database = tmp_path / folder / "solo.duckdb"
@@ -369,6 +370,11 @@ async def test_wherever_the_database_is(tmp_path: Path, folder: str) -> None:
         points = await service.points("b", 0, 100)
         assert await keeping(service, 1).archive_old_points() > 0
         assert await service.points("b", 0, 100) == points
+        # What the folder's name would match as a pattern is another database's.
+        other = tmp_path / folder.replace("*", "x").replace("[place]", "p")
+        if not other.exists():
+            shutil.copytree(tmp_path / folder, other)
+            assert await service.points("b", 0, 100) == points
 
 
 async def test_a_file_of_before_there_was_an_archive_gets_one(tmp_path: Path) -> None:
@@ -387,17 +393,24 @@ async def test_it_looks_again_after_whatever_went_wrong(
 ) -> None:
     monkeypatch.setattr(retention, "LOOK_EVERY", 0.001)
     await with_past(service, script)
-    errors: list[Exception] = [StoreUnavailableError("no room"), RuntimeError("of any kind")]
+    failing: Exception | None = None
     old_spans = service._store.old_spans
 
     async def at_first_not(*limits: datetime) -> object:
-        if errors:
-            raise errors.pop()
+        if failing:
+            raise failing
         return await old_spans(*limits)
 
     monkeypatch.setattr(service._store, "old_spans", at_first_not)
-    looking = asyncio.create_task(keeping(service, 1).run())
-    while len(await in_table(service)) > 25:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    service.retention = keeping(service, 1)
+    failing = RuntimeError("of any kind")
+    looking = asyncio.create_task(service.retention.run())
+    await until(lambda: service.totals().unarchived == "RuntimeError: of any kind")
+    failing = StoreUnavailableError("no room")
+    await until(lambda: service.totals().unarchived == "no room")
+    assert len(await in_table(service)) > 25
+    failing = None
+    await until(lambda: service.totals().unarchived is None)
+    assert len(await in_table(service)) == 25
     assert not looking.done()
     looking.cancel()

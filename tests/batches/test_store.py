@@ -276,3 +276,27 @@ async def test_a_refused_end_is_asked_for_again(
         assert (await service.stop("b")).status is BatchStatus.STOPPED
         assert len(tries) == 2
         assert (await service.runs("b"))[0].status is BatchStatus.STOPPED
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_a_batch_counts_on_beyond_what_fits_into_32_bits(
+    tmp_path: Path, earlier: bool
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    async with open_service(database, few=counting(3)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+    with duckdb.connect(database) as connection:
+        connection.execute("UPDATE minutes SET count = ?", [2**31])
+        if earlier:  # As the first versions made it.
+            for column in ("first_seq", "last_seq"):
+                connection.execute(f"ALTER TABLE runs ALTER {column} TYPE INTEGER")
+    async with open_service(database, few=counting(3)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+        run, first = await service.runs("b")
+        assert (run.status, run.first_seq, run.last_seq) == ("finished", 2**31 + 1, 2**31 + 3)
+        assert (first.first_seq, first.last_seq) == (1, 3)
+        await service.start("b")
+    async with open_service(database) as service:
+        assert service.batch("b").status is BatchStatus.INTERRUPTED

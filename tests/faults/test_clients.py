@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +23,26 @@ NewApp = Callable[..., RunningApp]
 HALF_A_REQUEST = (b"", b"GET /tasks HTT", b"POST /stream/c HTTP/1.1\r\nHost: localhost\r\nContent-")
 
 
+FILES = 1_024
+"""What most systems let a process have open unless it asks for more."""
+
+
+@contextmanager
+def few_files() -> Iterator[None]:
+    """What is started in the block may have ``FILES`` open, and may ask for more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @pytest.fixture
 def app(new_app: NewApp) -> Iterator[RunningApp]:
     """In production, with one batch, and a memory that has come to rest."""
-    app = new_app("prod", SOLO_INTERVAL="0.01").start()
+    with few_files():
+        app = new_app("prod", SOLO_INTERVAL="0.01").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     produced_in(app, 1)
     yield app

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -23,6 +23,7 @@ from solo_app.batches.store.tally import tally_of
 from tests.batches.test_store import killed_while_writing
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
+from tests.past import write_long_past
 from tests.running_app import PROJECT, RunningApp
 from tests.workbench import counting, open_service, until
 
@@ -32,12 +33,14 @@ NOW = datetime(2026, 11, 23, 10, 11, 12)
 
 
 @pytest.fixture(scope="session")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database whose process was killed while it wrote, with its log and its tally."""
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """A database whose process was killed while it wrote, with its log and its tally.
+
+    And how many points of ``b0`` and ``b1`` it had told of before.
+    """
     database = tmp_path_factory.mktemp("killed") / "solo.duckdb"
     asyncio.run(_one_ended_batch(database))
-    killed_while_writing(database, after_lines=80)
-    return database
+    return database, killed_while_writing(database, after_lines=80)
 
 
 async def _one_ended_batch(database: Path) -> None:
@@ -47,11 +50,11 @@ async def _one_ended_batch(database: Path) -> None:
 
 
 @pytest.fixture
-def database(killed: Path, tmp_path: Path) -> Path:
+def database(killed: tuple[Path, list[int]], tmp_path: Path) -> Path:
     """A copy of it to do harm to."""
-    for file in killed.parent.iterdir():
+    for file in killed[0].parent.iterdir():
         shutil.copy2(file, tmp_path)
-    return tmp_path / killed.name
+    return tmp_path / killed[0].name
 
 
 def log_of(database: Path) -> Path:
@@ -125,7 +128,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], str, bool]] = {
 
 @pytest.mark.parametrize("name", HARMS)
 async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
-    database: Path, name: str
+    database: Path, killed: tuple[Path, list[int]], name: str
 ) -> None:
     harm, told, can_be_repaired = HARMS[name]
     harm(database)
@@ -155,6 +158,12 @@ async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
             count = service.row_count(batch)
             await service.start(batch.batch_id)
             await until(lambda: service.row_count(batch) > count)  # noqa: B023
+        # What somebody saw under a seq is gone, and nothing else ever comes under it.
+        for batch_id, seen in zip(("b0", "b1"), killed[1], strict=True):
+            latest, *earlier = await service.runs(batch_id)
+            assert latest.first_seq > seen
+            if "committed points are missing" in answer:
+                assert "were lost" in (earlier[0].reason or "") or batch_id not in answer
     whole(database)
 
 
@@ -215,6 +224,29 @@ async def test_what_can_be_read_of_a_damaged_block_is_kept(tmp_path: Path) -> No
             "SELECT count(*), count(DISTINCT seq) FROM points WHERE batch_no = 1"
         ).fetchall()
     assert 700_000 < count == distinct < 1_000_000
+
+
+@pytest.mark.parametrize("table", ["batches", "runs", "minutes"])
+async def test_what_cannot_be_done_without_is_told_and_not_called_repaired(
+    tmp_path: Path, table: str
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    past = datetime(2026, 11, 20)
+    write_long_past(database, ["a", "b"], 5_000, timedelta(seconds=60), past)
+    with duckdb.connect(database, read_only=True) as connection:
+        ((block, offset),) = connection.execute(
+            f"SELECT block_id, block_offset FROM pragma_storage_info('{table}') "
+            "WHERE persistent AND segment_type != 'VALIDITY' AND block_id >= 0 LIMIT 1"
+        ).fetchall()
+    flip(database, 3 * 4096 + block * 262_144 + 8 + offset)
+    before = contents(database)
+    for attempt in (asyncio.to_thread(check, database), Store(database).open()):
+        with pytest.raises(StoreUnavailableError, match=r"cannot be opened.*SOLO_DATABASE"):
+            await attempt
+        assert contents(database) == before
+    with pytest.raises(StoreUnavailableError, match="cannot be repaired; it is as it was"):
+        repair(database, NOW)
+    assert contents(database) == before
 
 
 def test_a_disk_that_may_only_be_read_is_told(small_disk: Callable[[int], SmallDisk]) -> None:

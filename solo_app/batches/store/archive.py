@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.store.check import one_line
+from solo_app.batches.store.counted import counted
 from solo_app.batches.store.room import check_room
 
 if TYPE_CHECKING:
@@ -54,8 +56,6 @@ _FIRST_YOUNG = """
 SELECT min(seq) FROM points
 WHERE batch_no = $batch_no AND seq <= $last AND ts >= $before
 """
-
-_COUNTED = "SELECT coalesce(sum(count), 0)::BIGINT FROM minutes WHERE batch_no = ?"
 
 _WRITE = """
 COPY (
@@ -101,12 +101,12 @@ def old_spans(
     that the minutes count: they are made of the points in the database.
     """
     spans = []
+    folded = counted(cursor)
     old = cursor.execute(_OLD, {"before": before, "oldest_before": oldest_before}).fetchall()
     for batch_no, first, last in old:
         values = {"batch_no": batch_no, "last": last, "before": before}
         ((young,),) = cursor.execute(_FIRST_YOUNG, values).fetchall()
-        ((counted,),) = cursor.execute(_COUNTED, [batch_no]).fetchall()
-        last = min(last if young is None else young - 1, counted)
+        last = min(last if young is None else young - 1, folded.get(batch_no, 0))
         if first <= last:
             spans.append(Span(batch_no, first, last))
     return spans
@@ -278,7 +278,9 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
 
 def _parquet(files: list[Path]) -> str:
     """What stands for the rows of files in SQL."""
-    quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    # Each of these characters stands for itself, and not for files of other databases.
+    literal = (re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files)
+    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
     # Otherwise a folder whose name has an equals sign would be taken for a column.
     return f"read_parquet([{quoted}], hive_partitioning = false)"
 

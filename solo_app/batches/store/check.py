@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ TABLES = {
     },
     "points": {"batch_no", "seq", "ts", "key"},
     "minutes": {"batch_no", "minute", "count", "sum", "min", "max"},
+    "losses": {"batch_no", "first_seq", "last_seq"},
     "archives": {"batch_no", "first_seq", "last_seq", "file"},
 }
 """The tables of a database of this project, and their columns."""
@@ -80,6 +81,7 @@ def check_left(path: Path) -> None:
         )
     with duckdb.connect(path, read_only=True) as connection:
         check_content(path, connection)
+        read_what_a_start_needs(connection)
         if lacking := missing(path, connection):
             raise StoreUnavailableError(
                 f"The database {path} is not whole: {lacking}, because its log {log} was cut, "
@@ -133,6 +135,19 @@ def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
                 f"The database {path} is another program's: its table {table} is not of this "
                 "kind. Nothing in it was changed; choose another file with SOLO_DATABASE."
             )
+
+
+def read_what_a_start_needs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Read every block of the tables that are not large: what is damaged there shows only so.
+
+    Raises duckdb.Error.
+    """
+    import duckdb
+
+    # Hashed, because DuckDB answers for the highest from what it knows without reading.
+    for table in TABLES.keys() - {"points"}:
+        with suppress(duckdb.CatalogException):  # Of an earlier version, or killed before it was.
+            connection.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table}").fetchall()  # noqa: S608 (a constant)
 
 
 def _columns_of(table: str, connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -5,9 +5,10 @@ runs on one thread, one after the other; reads run beside it, each on a cursor o
 
 Layout: ``points`` in order of arrival with typed columns and no index, so that time and
 ``seq`` prune by block; ``minutes`` their aggregates; ``archives`` the files of those that were
-removed. In every committed state the minutes of a batch count exactly its points from the first
-up to some ``seq``, the removed ones included, and only such are removed: the points after that
-are folded in when the store opens, and nothing ever needs to count the large table.
+removed; ``losses`` those that a repair found gone. In every committed state the minutes of a
+batch count exactly its points from the first up to some ``seq``, the removed ones included, and
+only such are removed: the points after that are folded in when the store opens, and nothing ever
+needs to count the large table.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
+    Batch,
     MinuteAggregate,
     Point,
+    Run,
     Step,
     Window,
 )
-from solo_app.batches.store import archive, queries
+from solo_app.batches.store import archive, counted, queries
 from solo_app.batches.store.archive import Archive, ArchiveFile, Span
 from solo_app.batches.store.check import (
     advice,
@@ -70,28 +73,10 @@ _SCHEMA = (
 CREATE TABLE IF NOT EXISTS points (
     batch_no INTEGER NOT NULL, seq BIGINT NOT NULL, ts TIMESTAMP NOT NULL, key DOUBLE NOT NULL
 );
-CREATE TABLE IF NOT EXISTS minutes (
-    batch_no INTEGER, minute TIMESTAMP, count BIGINT NOT NULL, sum DOUBLE NOT NULL,
-    min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
-);
 """
+    + counted.SCHEMA
     + archive.SCHEMA
 )
-
-_MERGE = """
-ON CONFLICT DO UPDATE SET count = minutes.count + excluded.count,
-    sum = minutes.sum + excluded.sum,
-    min = least(minutes.min, excluded.min), max = greatest(minutes.max, excluded.max)
-"""
-
-_ADD_MINUTES = "INSERT INTO minutes SELECT * FROM minute_columns" + _MERGE  # noqa: S608 (both parts are constants)
-
-_FOLD_THE_REST = f"""
-INSERT INTO minutes
-SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), max(key)
-FROM points WHERE batch_no = $batch_no AND seq > $folded
-GROUP BY ALL {_MERGE}
-"""  # noqa: S608 (both parts are constants)
 
 
 class Store:
@@ -123,7 +108,13 @@ class Store:
         """Finish what was handed over, then close the file."""
         await self.on_writer(self._end)
         self._writer.shutdown()
-        self._readers.shutdown()
+        # One that does not end would hold up everything else for ever.
+        self._readers.shutdown(wait=False)
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether a question did not end with the store: nor will its thread."""
+        return self._instance.is_waited_for
 
     @property
     def registry(self) -> Registry:
@@ -143,6 +134,10 @@ class Store:
         except SQLAlchemyError as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StoreUnavailableError(refusal(self.path, cause)) from error
+
+    async def open_run(self, batch_id: str, run: Run) -> Batch:
+        """Record that a run begins. Raises StoreUnavailableError."""
+        return await self.on_writer(self._open_run, batch_id, run)
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
@@ -178,8 +173,8 @@ class Store:
         return await self._read(lambda cursor: queries.minutes_since(cursor, start))
 
     async def row_counts(self) -> dict[int, int]:
-        """Committed points by batch number, as the aggregates count them."""
-        return await self._read(queries.row_counts)
+        """The last committed ``seq`` by batch number, as far as it is counted."""
+        return await self._read(counted.counted)
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         """What may be archived: see ``archive.old_spans``."""
@@ -218,10 +213,16 @@ class Store:
             raise
 
     def _open(self) -> None:
+        import duckdb
+
         self._connect(check_left)
-        self._fold_the_rest()
         assert self._cursor
-        self._tally.begin(sum(points_held(self._cursor).values()))
+        try:
+            counted.fold_the_rest(self._cursor)
+            self._tally.begin(sum(points_held(self._cursor).values()))
+        except duckdb.Error as error:
+            self._close()
+            raise StoreUnavailableError(advice(self.path, error)) from error
 
     def _connect(self, check_first: Callable[[Path], None] = lambda _: None) -> None:
         import duckdb
@@ -247,23 +248,6 @@ class Store:
             self._close()
             raise StoreUnavailableError(advice(self.path, error)) from error
 
-    def _fold_the_rest(self) -> None:
-        assert self._cursor
-        for batch_no, first_unfolded in self._unfolded():
-            with self._transaction() as cursor:
-                cursor.execute(_FOLD_THE_REST, {"batch_no": batch_no, "folded": first_unfolded - 1})
-
-    def _unfolded(self) -> list[tuple[int, int]]:
-        """The batches that may have points which the minutes do not count, and the first such seq.
-
-        Only a run whose end was not recorded can have left any.
-        """
-        assert self._cursor
-        return self._cursor.execute(
-            "SELECT DISTINCT r.batch_no, 1 + coalesce((SELECT sum(m.count) FROM minutes m"
-            " WHERE m.batch_no = r.batch_no), 0)::BIGINT FROM runs r WHERE r.ended_at IS NULL"
-        ).fetchall()
-
     def _end(self) -> None:
         self._close()
         self._tally.end(whole=not log_of(self.path).exists())
@@ -275,6 +259,11 @@ class Store:
             self._cursor.close()
         self._registry = self._cursor = None
         self._instance.close()
+
+    def _open_run(self, batch_id: str, run: Run) -> Batch:
+        batch = self.registry.open_run(batch_id, run)
+        self._tally.names[batch.no] = batch_id
+        return batch
 
     def _write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         import duckdb
@@ -322,7 +311,7 @@ class Store:
                 cursor.execute("INSERT INTO points SELECT * FROM point_columns")
             if minutes:
                 minute_columns = columns_of_minutes(minutes)  # noqa: F841
-                cursor.execute(_ADD_MINUTES)
+                cursor.execute(counted.ADD_MINUTES)
 
     def _holds(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> bool:
         """Whether a commit is in the file that DuckDB gave itself up over.
@@ -335,10 +324,8 @@ class Store:
             ((found,),) = self._cursor.execute(query, [block.batch_no, block.last_seq]).fetchall()
             return bool(found)
         for batch_no in minutes:
-            query = "SELECT sum(count)::BIGINT FROM minutes WHERE batch_no = ?"
-            ((counted,),) = self._cursor.execute(query, [batch_no]).fetchall()
             # Without points, minutes are written up to the last point that was committed.
-            return bool(counted == self._last_seqs[batch_no])
+            return counted.counted(self._cursor).get(batch_no) == self._last_seqs[batch_no]
         return True
 
     def _checkpoint(self) -> None:

@@ -7,7 +7,9 @@ by that.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,11 @@ from solo_app.batches.store.check import one_line
 
 if TYPE_CHECKING:
     import duckdb
+
+logger = logging.getLogger(__name__)
+
+_BREAK_OFF_WITHIN = 0.7
+"""Seconds that readers have to end when the file is closed."""
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold at most; a query that needs more fails and harms nothing else."""
@@ -91,16 +98,30 @@ class Instance:
                 self._change.notify_all()
 
     def close(self) -> None:
-        """Break off whoever reads, and close the file."""
+        """Break off whoever reads, and close the file.
+
+        DuckDB has been seen to wait for ever inside a Parquet file that was broken off: who does
+        not end in time is left behind, and the file stays open until the process ends. Nothing
+        committed is lost by that; the log stays, and the next start takes it up.
+        """
         with self._change:
             root, self._root = self._root, None
+            deadline = time.monotonic() + _BREAK_OFF_WITHIN
             while self._reading:
+                if time.monotonic() > deadline:
+                    logger.warning("A question to the database does not end; it is left.")
+                    break
                 for cursor in self._reading:
                     cursor.interrupt()
                 # A query that begins just now does not feel it: again, until none is left.
                 self._change.wait(0.01)
         if root:
             root.close()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody still reads."""
+        return bool(self._reading)
 
     def note(self, error: Exception) -> None:
         """See whether an error of DuckDB means that it has given itself up."""

@@ -19,6 +19,8 @@ from solo_app.batches.store.archive import Archive
 if TYPE_CHECKING:
     import duckdb
 
+_LAST_SEQ = 2**63 - 1
+
 _STEPS = f"""
 SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
     arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
@@ -30,8 +32,23 @@ GROUP BY step ORDER BY step
 def points(
     cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, limit: int
 ) -> list[Point]:
-    """At most ``limit`` points with ``seq > after``, in order."""
-    up_to = after + limit
+    """At most ``limit`` points with ``seq > after``, in order; none only when there are none."""
+    if found := _points(cursor, archive, batch_no, after, after + limit):
+        return found
+    # Where a repair could not read points, those that follow begin behind a gap.
+    cursor.execute("ROLLBACK")
+    with archive.points(cursor, batch_no, after, _LAST_SEQ) as held:
+        ((first,),) = cursor.execute(
+            f"SELECT min(seq) FROM {held} WHERE batch_no = ? AND seq > ?",  # noqa: S608 (the archive's)
+            [batch_no, after],
+        ).fetchall()
+    cursor.execute("ROLLBACK")
+    return [] if first is None else _points(cursor, archive, batch_no, first - 1, first - 1 + limit)
+
+
+def _points(
+    cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, up_to: int
+) -> list[Point]:
     with archive.points(cursor, batch_no, after, up_to) as held:
         rows = cursor.execute(
             f"SELECT seq, epoch_us(ts), key FROM {held} "  # noqa: S608 (the archive's)
@@ -78,15 +95,6 @@ def minutes_since(
     for batch_no, *values in rows:
         found.setdefault(batch_no, []).append(MinuteAggregate(*values))
     return found
-
-
-def row_counts(cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Committed points by batch number, as the aggregates count them."""
-    return dict(
-        cursor.execute(
-            "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
-        ).fetchall()
-    )
 
 
 def _step(

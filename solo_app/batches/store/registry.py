@@ -31,6 +31,12 @@ class Registry:
             connection.execute(CreateSequence(BATCH_NO, if_not_exists=True))
             for table in SQLModel.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+            asked = connection.exec_driver_sql("SELECT first_seq FROM runs LIMIT 0").cursor
+            assert asked is not None
+            if asked.description[0][1] == "INTEGER":
+                # Of an earlier version: a fast batch counts beyond two thousand million in hours.
+                for column in ("first_seq", "last_seq"):
+                    connection.exec_driver_sql(f"ALTER TABLE runs ALTER {column} TYPE BIGINT")
 
     def close(self) -> None:
         """Give the cursors back."""

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store.check import advice, is_no_log, log_of, one_line
-from solo_app.batches.store.tally import missing, tally_of
+from solo_app.batches.sources import DEFAULT_SOURCE
+from solo_app.batches.store.check import (
+    advice,
+    is_no_log,
+    log_of,
+    one_line,
+    read_what_a_start_needs,
+)
+from solo_app.batches.store.counted import SCHEMA, fold_the_rest
+from solo_app.batches.store.tally import Missing, Tail, missing, tally_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,6 +41,8 @@ def repair(path: Path, now: datetime) -> str:
         raise StoreUnavailableError(advice(path, error)) from error
     try:
         lacking, unreadable = _open_what_is_whole(path)
+        if lacking:
+            _note_losses(path, lacking, now)
     except (duckdb.Error, OSError) as error:
         _put_back(path, kept)
         raise StoreUnavailableError(
@@ -67,7 +77,7 @@ def _put_back(path: Path, kept: Path) -> None:
     kept.rmdir()
 
 
-def _open_what_is_whole(path: Path) -> tuple[object, int]:
+def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
     """What is missing for want of a log, and how many points could not be read."""
     import duckdb
 
@@ -84,21 +94,65 @@ def _open_what_is_whole(path: Path) -> tuple[object, int]:
         if not connection.execute("FROM duckdb_tables() WHERE table_name = 'points'").fetchall():
             return lacking, 0
         try:
-            # Whatever is damaged of the points shows when all of them are read.
-            connection.execute(
-                "SELECT sum(batch_no), sum(seq), max(ts), sum(key) FROM points"
-            ).fetchall()
+            # Whatever is damaged shows when all of it is read.
+            read_what_a_start_needs(connection)
+            connection.execute("SELECT bit_xor(hash(COLUMNS(*))) FROM points").fetchall()
             return lacking, 0
         except duckdb.Error:
             pass
     # Only what can be read goes into a new file; the old one would fail again and again.
     new = path.with_name(f".{path.name}.repaired")
     new.unlink(missing_ok=True)
-    with duckdb.connect(new) as connection:
-        connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
-        unreadable = _copy(connection)
-    new.replace(path)
+    try:
+        with duckdb.connect(new) as connection:
+            old = str(path).replace("'", "''")
+            connection.execute(f"ATTACH '{old}' AS old (READ_ONLY)")
+            unreadable = _copy(connection)
+        new.replace(path)
+    finally:
+        for file in (new, log_of(new)):
+            file.unlink(missing_ok=True)
     return lacking, unreadable
+
+
+def _note_losses(path: Path, lacking: Missing, now: datetime) -> None:
+    """See that the ``seq`` of points that somebody may have seen is never given again."""
+    import duckdb
+
+    with duckdb.connect(path) as connection:
+        connection.execute("BEGIN")
+        connection.execute(SCHEMA)
+        fold_the_rest(connection)
+        for tail in lacking.tails:
+            if tail.name is not None:
+                _note_loss(connection, tail, tail.name, now)
+        connection.execute("COMMIT")
+
+
+def _note_loss(connection: duckdb.DuckDBPyConnection, tail: Tail, name: str, now: datetime) -> None:
+    """The lost points are of the run that was not ended, or of one that is lost as well."""
+    found = connection.execute("SELECT no FROM batches WHERE batch_id = ?", [name]).fetchall()
+    if not found:
+        found = connection.execute(
+            "INSERT INTO batches SELECT nextval('batch_no'), ?, ? RETURNING no", [name, now]
+        ).fetchall()
+    ((no,),) = found
+    first, last = tail.first_seq, tail.last_seq
+    connection.execute("INSERT INTO losses VALUES (?, ?, ?)", [no, first, last])
+    reason = f"Its points from {first} to {last} were lost with the log of the database."
+    ended = connection.execute(
+        "UPDATE runs SET status = 'interrupted', reason = ?, last_seq = ?, ended_at = coalesce("
+        "(SELECT max(ts) FROM points WHERE batch_no = ? AND seq = ?), started_at) "
+        "WHERE batch_no = ? AND ended_at IS NULL RETURNING number",
+        [reason, last, no, first - 1, no],
+    ).fetchall()
+    if not ended:
+        connection.execute(
+            "INSERT INTO runs (batch_no, number, source, status, reason, started_at, ended_at, "
+            "first_seq, last_seq) SELECT ?, coalesce(max(number), 0) + 1, ?, 'interrupted', ?, "
+            "?, ?, ?, ? FROM runs WHERE batch_no = ?",
+            [no, DEFAULT_SOURCE, reason, now, now, first, last, no],
+        )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection) -> int:

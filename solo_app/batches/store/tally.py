@@ -16,29 +16,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solo_app.batches.store.counted import counted, open_runs
+
 if TYPE_CHECKING:
     import duckdb
 
-_LENGTH = 512
-_NEWEST = 5
+_LENGTH = 4096
+_NEWEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last points of a batch, from ``first_seq`` to ``last_seq``, of which none is there.
+
+    ``name`` is that of the batch, None where neither tally nor database knows it.
+    """
+
+    no: int
+    name: str | None
+    first_seq: int
+    last_seq: int
+
+    def __str__(self) -> str:
+        return f"{self.last_seq - self.first_seq + 1} of {self.name or f'batch number {self.no}'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """How many points are missing that were committed; ``batches`` says of which, if known."""
+    """How many points are missing that were committed, and the tails of the batches known to
+    have lost them."""
 
     points: int
-    batches: dict[str, int]
+    tails: list[Tail]
 
     def __str__(self) -> str:
-        named = ", ".join(f"{count} of {name}" for name, count in self.batches.items())
+        named = ", ".join(map(str, self.tails[:_TOLD]))
         return f"{self.points} committed points are missing{f' ({named})' if named else ''}"
+
+
+_TOLD = 5
 
 
 class Tally:
     """The file of a database that is open. All methods belong on the writer's thread."""
 
     def __init__(self, database: Path) -> None:
+        self.names: dict[int, str] = {}
+        """What the batches are called, by number: their own records may be lost too."""
         self._path = tally_of(database)
         self._file: int | None = None
         self._total = 0
@@ -59,12 +83,16 @@ class Tally:
 
     def write(self) -> None:
         """Put down what was noted. A disk that takes nothing leaves an older tally, or none."""
-        content = json.dumps({"total": self._total, "newest": self._newest}).encode()
+        content = json.dumps(self._noted()).encode()
         line = b"%08x %s\n" % (zlib.crc32(content), content)
         with suppress(OSError):
             if self._file is None:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             os.pwrite(self._file, line.ljust(_LENGTH), 0)
+
+    def _noted(self) -> dict[str, object]:
+        newest = {no: (seq, self.names.get(no)) for no, seq in self._newest.items()}
+        return {"total": self._total, "newest": newest}
 
     def end(self, whole: bool) -> None:
         """Close the file; take it away when the database is ``whole`` without a log."""
@@ -95,34 +123,29 @@ def missing(database: Path, connection: duckdb.DuckDBPyConnection) -> Missing | 
     if lacking <= 0:
         return None
     names = _names(connection)
-    per_batch = {
-        names.get(int(no), f"batch number {no}"): last - held.get(int(no), 0)
-        for no, last in noted["newest"].items()
-        if last > held.get(int(no), 0)
-    }
-    return Missing(lacking, per_batch)
+    numbers = {name: no for no, name in names.items()}
+    tails = []
+    for noted_no, last in noted["newest"].items():
+        # Earlier versions noted no names.
+        last_seq, name = last if isinstance(last, list) else (last, names.get(int(noted_no)))
+        no = numbers.get(name or "", int(noted_no))
+        last_held = held.get(no, 0) if name in numbers else 0
+        if last_seq > last_held:
+            tails.append(Tail(no, name, last_held + 1, last_seq))
+    return Missing(lacking, tails)
 
 
 def points_held(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """How many points a database holds of each batch, by its number, without counting all.
-
-    Only a run whose end was not recorded can have points that its minutes do not count.
-    """
+    """The last ``seq`` that a database holds of each batch, by number, without counting all."""
     if not _names(connection):
         return {}
-    held = dict(
-        connection.execute(
-            "SELECT batch_no, sum(count)::BIGINT FROM minutes GROUP BY batch_no"
-        ).fetchall()
-    )
-    for (no,) in connection.execute(
-        "SELECT DISTINCT batch_no FROM runs WHERE ended_at IS NULL"
-    ).fetchall():
-        counted = held.get(no, 0)
+    held = counted(connection)
+    for no in open_runs(connection):
+        folded = held.get(no, 0)
         ((more,),) = connection.execute(
-            "SELECT count(*) FROM points WHERE batch_no = ? AND seq > ?", [no, counted]
+            "SELECT count(*) FROM points WHERE batch_no = ? AND seq > ?", [no, folded]
         ).fetchall()
-        held[no] = counted + more
+        held[no] = folded + more
     return held
 
 

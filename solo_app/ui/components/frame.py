@@ -73,7 +73,7 @@ def liveness(is_ticking: Any = False, interval: Any = 0) -> rx.Component:
 
 
 def banners(state: Any) -> rx.Component:
-    """Slow ticks, and points that wait for the disk."""
+    """Slow ticks, points that wait for the disk, and old ones that are not archived."""
     return rx.fragment(
         rx.cond(
             state.slowed_to > 0,
@@ -84,6 +84,10 @@ def banners(state: Any) -> rx.Component:
         rx.cond(
             state.trouble != "",
             rx.el.p(strings.WAITING_FOR_DISK, state.trouble, class_name="note bad", role="status"),
+        ),
+        rx.cond(
+            state.unarchived != "",
+            rx.el.p(strings.NOT_ARCHIVED, state.unarchived, class_name="note bad", role="status"),
         ),
     )
 

@@ -57,6 +57,7 @@ class BatchState(rx.State):
     earlier_runs: int = 0
     slowed_to: float = 0.0
     trouble: str = ""
+    unarchived: str = ""
     _missed: bool = False
     _shown_runs: int = FIRST_RUNS
     _refused_at: int = -1

@@ -51,6 +51,7 @@ class HomeState(rx.State):
     running_already: str = ""
     slowed_to: float = 0.0
     trouble: str = ""
+    unarchived: str = ""
     _missed: bool = False
     _refused_at: int = -1
     _submitted: tuple[str, float] = ("", 0.0)

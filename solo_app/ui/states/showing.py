@@ -87,6 +87,7 @@ def conditions(snapshot: Snapshot) -> View:
     return {
         "slowed_to": snapshot.interval if snapshot.slowed else 0.0,
         "trouble": snapshot.totals.trouble or "",
+        "unarchived": snapshot.totals.unarchived or "",
     }
 
 

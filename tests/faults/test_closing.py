@@ -1,0 +1,46 @@
+"""The end of the app waits for no question that does not end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import random
+from solo_app.batches.store.database import Store
+from tests.workbench import open_service, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_question_that_cannot_be_broken_off_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+
+    def endless(_: Any) -> None:
+        asked.set()
+        let_go.wait()
+
+    try:
+        service = BatchService(Store(tmp_path / "solo.duckdb"), {"random": random(0.01)})
+        await service.open()
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
+        reading = asyncio.create_task(service._store._read(endless))
+        await until(asked.is_set)
+        async with asyncio.timeout(10):
+            await service.close()
+        assert "does not end" in caplog.text
+        assert not reading.done()
+        assert service._store.left_behind
+        count = service.totals().row_count
+    finally:
+        let_go.set()
+    await asyncio.wait({reading})
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        assert service.totals().row_count == count
