@@ -7,9 +7,10 @@ writer thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import create_engine, func
+from sqlalchemy import Dialect, Engine, func, make_url
 from sqlalchemy.orm import aliased
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateSequence, CreateTable
@@ -17,20 +18,40 @@ from sqlmodel import Session, SQLModel, col, select
 
 from solo_app.batches.model import BATCH_NO, Batch, BatchRow, BatchStatus, Run, RunRow
 
+_URL = "duckdb://"
+
+_WORDED: dict[Any, Any] = {}
+"""The queries of this module as SQL, worded once however often a database is opened."""
+
+
+@cache
+def schema() -> str:
+    """Makes what is missing of the registry's tables, as SQL."""
+    makes = [CreateSequence(BATCH_NO, if_not_exists=True)] + [
+        CreateTable(table, if_not_exists=True) for table in SQLModel.metadata.sorted_tables
+    ]
+    return ";".join(str(make.compile(dialect=_dialect())) for make in makes)
+
+
+@cache
+def _dialect() -> Dialect:
+    """What SQLAlchemy knows of DuckDB."""
+    url = make_url(_URL)
+    known = url.get_dialect()
+    # Its authors left the keeping of worded queries switched off, for types that are not used here.
+    kind: type[Dialect] = type("Keeping", (known,), {"supports_statement_cache": True})
+    return kind(dbapi=known.import_dbapi())  # type: ignore[call-arg]
+
 
 class Registry:
     """Reads and writes batches and runs; each method is one transaction."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         # DuckDB admits one instance for a file: the engine is handed connections of that one.
-        self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
-
-    def create_tables(self) -> None:
-        """Make what is missing of the registry's tables."""
-        with self._engine.begin() as connection:
-            connection.execute(CreateSequence(BATCH_NO, if_not_exists=True))
-            for table in SQLModel.metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
+        pool = QueuePool(connect, dialect=_dialect())
+        self._engine = Engine(
+            pool, _dialect(), make_url(_URL), execution_options={"compiled_cache": _WORDED}
+        )
 
     def close(self) -> None:
         """Give the cursors back."""
