@@ -88,6 +88,14 @@ def check_left(path: Path) -> None:
             )
 
 
+def was_ended(path: Path) -> bool:
+    """Whether a database is one file alone, as an orderly end leaves it.
+
+    Then there is nothing that its opening could change before ``check_content`` has seen it.
+    """
+    return path.exists() and not log_of(path).exists() and not tally_of(path).exists()
+
+
 def log_of(path: Path) -> Path:
     """The file in which DuckDB keeps what it has not folded into a database."""
     return path.with_name(f"{path.name}.wal")

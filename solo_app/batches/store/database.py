@@ -39,6 +39,7 @@ from solo_app.batches.store.check import (
     log_of,
     one_line,
     refusal,
+    was_ended,
 )
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
@@ -218,7 +219,10 @@ class Store:
             raise
 
     def _open(self) -> None:
-        self._connect(check_left)
+        if was_ended(self.path):
+            self._connect()
+        else:
+            self._connect(check_left)
         self._fold_the_rest()
         assert self._cursor
         self._tally.begin(sum(points_held(self._cursor).values()))
