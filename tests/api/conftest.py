@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -48,9 +49,13 @@ async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIter
         yield opened
 
 
+the_api = cache(build_api)
+"""Made once: FastAPI takes longer to make its routes than a test takes to ask one of them."""
+
+
 def client_of(service: BatchService | None, pages_are_here: bool = False) -> httpx.AsyncClient:
     """A client of the whole: gateway, API, pages."""
-    api = build_api()
+    api = the_api()
     api.state.service = service
     gateway = Gateway(pages, api, [OWN, "http://127.0.0.1:8000"], pages_are_here)
     transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)

@@ -33,7 +33,7 @@ from solo_app.batches.model import (
     Step,
     Window,
 )
-from solo_app.batches.store import archive, counted, queries
+from solo_app.batches.store import archive, counted, queries, registry
 from solo_app.batches.store.archive import Archive, ArchiveFile, Span
 from solo_app.batches.store.check import (
     advice,
@@ -237,8 +237,9 @@ class Store:
             if not is_new:
                 check_content(self.path, self._cursor)
             self._cursor.execute(_SCHEMA)
+            self._cursor.execute(registry.schema())
+            registry.widen(self._cursor)
             self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
-            self._registry.create_tables()
             self._archive.settle(self._cursor)
             self._archive.look_over(self._cursor)
         except StoreUnavailableError:

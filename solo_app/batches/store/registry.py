@@ -7,9 +7,10 @@ writer thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, func
+from sqlalchemy import Dialect, Engine, func, make_url
 from sqlalchemy.orm import aliased
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateSequence, CreateTable
@@ -17,26 +18,51 @@ from sqlmodel import Session, SQLModel, col, select
 
 from solo_app.batches.model import BATCH_NO, Batch, BatchRow, BatchStatus, Run, RunRow
 
+if TYPE_CHECKING:
+    import duckdb
+
+_URL = "duckdb://"
+
+_WORDED: dict[Any, Any] = {}
+"""The queries of this module as SQL, worded once however often a database is opened."""
+
+
+@cache
+def schema() -> str:
+    """Makes what is missing of the registry's tables, as SQL."""
+    makes = [CreateSequence(BATCH_NO, if_not_exists=True)] + [
+        CreateTable(table, if_not_exists=True) for table in SQLModel.metadata.sorted_tables
+    ]
+    return ";".join(str(make.compile(dialect=_dialect())) for make in makes)
+
+
+def widen(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Let the runs of an earlier version count on: a fast batch has 2 147 483 647 in hours."""
+    asked = cursor.execute("SELECT first_seq FROM runs LIMIT 0")
+    if asked.description[0][1] == "INTEGER":
+        for column in ("first_seq", "last_seq"):
+            cursor.execute(f"ALTER TABLE runs ALTER {column} TYPE BIGINT")
+
+
+@cache
+def _dialect() -> Dialect:
+    """What SQLAlchemy knows of DuckDB."""
+    url = make_url(_URL)
+    known = url.get_dialect()
+    # Its authors left the keeping of worded queries switched off, for types that are not used here.
+    kind: type[Dialect] = type("Keeping", (known,), {"supports_statement_cache": True})
+    return kind(dbapi=known.import_dbapi())  # type: ignore[call-arg]
+
 
 class Registry:
     """Reads and writes batches and runs; each method is one transaction."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         # DuckDB admits one instance for a file: the engine is handed connections of that one.
-        self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
-
-    def create_tables(self) -> None:
-        """Make what is missing of the registry's tables."""
-        with self._engine.begin() as connection:
-            connection.execute(CreateSequence(BATCH_NO, if_not_exists=True))
-            for table in SQLModel.metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-            asked = connection.exec_driver_sql("SELECT first_seq FROM runs LIMIT 0").cursor
-            assert asked is not None
-            if asked.description[0][1] == "INTEGER":
-                # Of an earlier version: a fast batch counts beyond two thousand million in hours.
-                for column in ("first_seq", "last_seq"):
-                    connection.exec_driver_sql(f"ALTER TABLE runs ALTER {column} TYPE BIGINT")
+        pool = QueuePool(connect, dialect=_dialect())
+        self._engine = Engine(
+            pool, _dialect(), make_url(_URL), execution_options={"compiled_cache": _WORDED}
+        )
 
     def close(self) -> None:
         """Give the cursors back."""
