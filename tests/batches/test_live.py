@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from solo_app.batches import live
 from solo_app.batches.live import COST, SHARE, STEP, TICK, Snapshot, Ticker, next_moment, phase_of
 from solo_app.batches.producer import RateMeter
 from tests.workbench import open_service, until
@@ -48,7 +49,10 @@ async def test_who_begins_to_look_sees_at_once_how_everything_stands(tmp_path: P
         assert not snapshot.slowed
 
 
-async def test_those_who_look_at_one_moment_share_one_snapshot(tmp_path: Path) -> None:
+async def test_those_who_look_at_one_moment_share_one_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STEP", TICK)  # A busy machine takes longer than a moment for fifty.
     async with open_service(tmp_path / "solo.duckdb") as service:
         ticker = Ticker(service)
         async with looking(ticker, 50) as got:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from solo_app.batches.retention import Retention
 from solo_app.ui.components.frame import banners
 from solo_app.ui.states.batch import BatchState
 from solo_app.ui.states.home import HomeState
-from tests.ui.tabs import open_tabs
+from tests.ui.tabs import Tabs, open_tabs
 from tests.workbench import silent
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +33,16 @@ async def test_both_pages_tell_why_points_wait_and_why_old_ones_are_not_archived
         for wrong in (True, False):
             service.retention.trouble = "no folder" if wrong else None
             service._ingest.trouble = "no room" if wrong else None
-            await tabs.ticks(3)
+            told = ("no room", "no folder") if wrong else ("", "")
             for tab, state in pages:
-                shown = await tabs.state(tab, state)
-                told = ("no room", "no folder") if wrong else ("", "")
-                assert (shown.trouble, shown.unarchived) == told
+                async with asyncio.timeout(5):
+                    while (await _troubles(tabs, tab, state)) != told:
+                        await tabs.ticks()
+
+
+async def _troubles(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
+    shown = await tabs.state(tab, state)
+    return shown.trouble, shown.unarchived
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
