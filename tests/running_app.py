@@ -52,6 +52,11 @@ def free_port() -> int:
             return port
 
 
+http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+"""Asks an app. `httpx.get` reads all certificates of the system each time, which takes longer
+than the answer; a connection that is kept would not outlive a restart."""
+
+
 class RunningApp:
     """`reflex run` in a folder, in development (``dev``) or production (``prod``)."""
 
@@ -165,6 +170,6 @@ class RunningApp:
     def answers(url: str) -> bool:
         """Whether somebody answers there, and well."""
         try:
-            return httpx.get(url, timeout=5).status_code == 200
+            return http.get(url, timeout=5).status_code == 200
         except httpx.TransportError:
             return False

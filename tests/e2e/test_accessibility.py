@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from tests.past import FAILED, FINISHED, RUNNING, write_past
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -42,7 +41,7 @@ def console(
     try:
         app.start()
         for batch_id in RUNNING:
-            assert httpx.post(f"{app.api}/stream/{batch_id}").status_code == 201
+            assert http.post(f"{app.api}/stream/{batch_id}").status_code == 201
         yield app
     finally:
         app.stop()
@@ -113,7 +112,7 @@ def test_axe_finds_nothing_wrong_with_answers(console: RunningApp, page: Page, t
     page.locator("[role=alert]").wait_for()
     page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
     assert wrong_at_any_width(page) == {}
-    assert httpx.post(f"{console.api}/stream/{RUNNING[0]}").status_code == 201
+    assert http.post(f"{console.api}/stream/{RUNNING[0]}").status_code == 201
 
 
 def focused(page: Page) -> str:
@@ -151,7 +150,7 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     offer = page.get_by_role("button", name="Start batch-").get_attribute("aria-label")
     form = ["New batch", "Start", offer, "Keys / and n lead to this field", "Search batches"]
     filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
-    running = [task["batch_id"] for task in httpx.get(f"{console.api}/tasks").json()["tasks"]]
+    running = [task["batch_id"] for task in http.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
     slots = page.locator(".slot .id").all_inner_texts()
     assert sorted(slots) == sorted(running)
@@ -234,21 +233,21 @@ def test_bones_stand_where_the_data_will(
 def test_the_first_points_and_minutes_find_their_place_kept(
     console: RunningApp, page: Page
 ) -> None:
-    assert httpx.delete(f"{console.api}/stream/{RUNNING[1]}").status_code == 200
-    assert httpx.post(f"{console.api}/stream/fresh").status_code == 201
+    assert http.delete(f"{console.api}/stream/{RUNNING[1]}").status_code == 200
+    assert http.post(f"{console.api}/stream/fresh").status_code == 201
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 900})
         visit(page, console, "/batch/fresh")
         new = tops(page, BATCH_PARTS)
         visit(page, console, f"/batch/{RUNNING[0]}")
         assert new == tops(page, BATCH_PARTS)
-    assert httpx.delete(f"{console.api}/stream/fresh").status_code == 200
-    assert httpx.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
+    assert http.delete(f"{console.api}/stream/fresh").status_code == 200
+    assert http.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
 
 
 def test_before_the_scripts_run_there_is_a_title_and_a_main_part(console: RunningApp) -> None:
     for path in ("/", f"/batch/{RUNNING[0]}"):
-        text = httpx.get(console.url + path, headers={"Accept": "text/html"}).text
+        text = http.get(console.url + path, headers={"Accept": "text/html"}).text
         assert re.search("<title>(Batches · )?SOLO</title>", text)
         assert '<main class="main" id="main">' in text
 

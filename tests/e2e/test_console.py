@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from tests.e2e.restart import restart_under
 from tests.past import PastRun, write_past
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,14 +27,14 @@ def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     """The app with one running batch."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
     stop_all(running)
-    httpx.post(f"{running.api}/stream/live").raise_for_status()
+    http.post(f"{running.api}/stream/live").raise_for_status()
     yield running
     stop_all(running)
 
 
 def stop_all(app: RunningApp) -> None:
-    for task in httpx.get(f"{app.api}/tasks").json()["tasks"]:
-        httpx.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
+    for task in http.get(f"{app.api}/tasks").json()["tasks"]:
+        http.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
 
 
 def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: Page) -> None:
@@ -77,11 +76,11 @@ def test_a_start_can_be_taken_back_and_a_stop_too(app: RunningApp, page: Page) -
     toast.filter(has_text="Stopped back").get_by_role("button", name="Start again").click()
     expect(toast.filter(has_text="Started back").last).to_be_visible()
     expect(page.get_by_role("button", name="Stop: back")).to_be_visible()
-    httpx.delete(f"{app.api}/stream/back")
+    http.delete(f"{app.api}/stream/back")
 
 
 def test_the_one_button_of_a_batch_keeps_the_focus(app: RunningApp, page: Page) -> None:
-    httpx.delete(f"{app.api}/stream/live")
+    http.delete(f"{app.api}/stream/live")
     page.goto(f"{app.url}/batch/live")
     page.get_by_role("button", name="Start again").focus()
     page.keyboard.press("Enter")
@@ -131,8 +130,8 @@ def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, 
 
 def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, page: Page) -> None:
     for name in ("kept-1", "kept-2"):
-        httpx.post(f"{app.api}/stream/{name}").raise_for_status()
-    httpx.delete(f"{app.api}/stream/kept-1").raise_for_status()
+        http.post(f"{app.api}/stream/{name}").raise_for_status()
+    http.delete(f"{app.api}/stream/kept-1").raise_for_status()
     page.goto(f"{app.url}/")
     rows = page.locator("table.batches tbody tr")
     page.get_by_label("Search batches").fill("KEPT")
@@ -166,7 +165,7 @@ def test_a_refusal_goes_with_its_cause(app: RunningApp, page: Page) -> None:
     field.fill("live")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("is running already")
-    httpx.delete(f"{app.api}/stream/live")
+    http.delete(f"{app.api}/stream/live")
     expect(page.locator("form [role=alert]")).to_have_count(0)
 
 
@@ -179,8 +178,8 @@ def test_the_button_in_a_row_keeps_the_focus(app: RunningApp, page: Page) -> Non
 
 def test_all_runs_of_a_batch_can_be_seen(app: RunningApp, page: Page) -> None:
     for _ in range(12):
-        httpx.post(f"{app.api}/stream/often").raise_for_status()
-        httpx.delete(f"{app.api}/stream/often").raise_for_status()
+        http.post(f"{app.api}/stream/often").raise_for_status()
+        http.delete(f"{app.api}/stream/often").raise_for_status()
     page.goto(f"{app.url}/batch/often")
     runs = page.get_by_role("region", name="Runs")
     expect(runs.locator("li")).to_have_count(10)
@@ -194,7 +193,7 @@ def test_the_tab_says_what_runs(app: RunningApp, page: Page) -> None:
     icon = page.locator("link[rel=icon]")
     expect(icon).to_have_attribute("href", "/icon-running.svg")
     expect(page).to_have_title("1 running · SOLO")
-    httpx.delete(f"{app.api}/stream/live")
+    http.delete(f"{app.api}/stream/live")
     expect(icon).to_have_attribute("href", "/icon.svg")
     expect(page).to_have_title("Batches · SOLO")
 
@@ -251,7 +250,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     assert begin == pytest.approx(0, abs=0.01)
     assert end == pytest.approx(1, abs=0.01)
 
-    httpx.post(f"{app.api}/stream/fresh").raise_for_status()
+    http.post(f"{app.api}/stream/fresh").raise_for_status()
     page.goto(f"{app.url}/batch/fresh")
     expect(page.locator(".live-chart .ends")).to_contain_text("now")
     expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()

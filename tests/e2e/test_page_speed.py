@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -45,7 +44,7 @@ class Load:
 @pytest.fixture(scope="module")
 def app(prod_app: RunningApp) -> RunningApp:
     """The app in production with a running batch."""
-    assert httpx.post(f"{prod_app.api}/stream/{BATCH}").status_code == 201
+    assert http.post(f"{prod_app.api}/stream/{BATCH}").status_code == 201
     return prod_app
 
 

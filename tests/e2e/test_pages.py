@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from tests.e2e.restart import restart_under
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect
@@ -64,20 +63,20 @@ def _foreign(url: str) -> bool:
 
 def stop_all(app: RunningApp) -> None:
     for task in tasks(app):
-        httpx.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
+        http.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
 
 
 def start(app: RunningApp, batch_id: str) -> None:
-    httpx.post(f"{app.api}/stream/{batch_id}").raise_for_status()
+    http.post(f"{app.api}/stream/{batch_id}").raise_for_status()
 
 
 def tasks(app: RunningApp) -> list[dict[str, object]]:
-    answer = httpx.get(f"{app.api}/tasks").raise_for_status()
+    answer = http.get(f"{app.api}/tasks").raise_for_status()
     return list(answer.json()["tasks"])
 
 
 def overall(app: RunningApp) -> dict[str, int]:
-    answer = httpx.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
+    answer = http.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
     return dict(answer.json())
 
 
@@ -149,7 +148,7 @@ def test_a_double_click_starts_one_run_and_no_error(page: Page, app: RunningApp)
     page.get_by_role("button", name="Start", exact=True).dblclick()
     expect(page.locator("a.slot", has_text="twice")).to_be_visible(timeout=LIVE)
     expect(page.get_by_role("alert")).to_have_count(0)
-    runs = httpx.get(f"{app.api}/batches/twice").json()["runs"]
+    runs = http.get(f"{app.api}/batches/twice").json()["runs"]
     assert len(runs) == 1
 
 
@@ -228,7 +227,7 @@ def newest_points(page: Page) -> list[tuple[int, str, str]]:
 def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> list[object]:
     """The same of the API: the points up to ``last``."""
     query = {"after": last - count, "limit": count}
-    answer = httpx.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
+    answer = http.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
     points = reversed(answer.json()["points"])
     return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
 
@@ -310,7 +309,7 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     start(app, "history")
     open_page(page, app, "/batch/history")
     expect(page.locator("td.seq").first).to_be_visible()
-    httpx.delete(f"{app.api}/stream/history").raise_for_status()
+    http.delete(f"{app.api}/stream/history").raise_for_status()
     expect(page.locator(".standing .pill")).to_have_text("Stopped", timeout=LIVE)
     expect(page.locator("td.seq").first).to_be_visible()
     expect(page.locator(".runs li")).to_have_count(1)
@@ -451,7 +450,7 @@ def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
 def test_the_ends_of_many_pages_are_one_click_away(page: Page, app: RunningApp) -> None:
     for number in range(101):
         start(app, f"one-of-{number:03d}")
-        httpx.delete(f"{app.api}/stream/one-of-{number:03d}").raise_for_status()
+        http.delete(f"{app.api}/stream/one-of-{number:03d}").raise_for_status()
     open_page(page, app, "/")
     page.get_by_label("Search batches").fill("one-of-")
     expect(page.get_by_text("Page 1 of 6")).to_be_visible()

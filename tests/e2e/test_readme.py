@@ -11,9 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from tests.running_app import PROJECT, RunningApp, copy_of_project
+from tests.running_app import PROJECT, RunningApp, copy_of_project, http
 
 README = (PROJECT / "README.md").read_text()
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -53,8 +51,8 @@ def ask(app: RunningApp, words: list[str]) -> str:
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}
     if "-N" not in words:
-        return httpx.request(method, url, headers=headers).text
-    with httpx.stream(method, url, headers=headers) as answer:
+        return http.request(method, url, headers=headers).text
+    with http.stream(method, url, headers=headers) as answer:
         text = ""
         for chunk in answer.iter_text():
             text += chunk
@@ -101,7 +99,7 @@ def test_a_newcomer_needs_nothing_but_python_and_the_first_command(tmp_path: Pat
     )
     try:
         app.start()
-        assert httpx.post(f"{app.api}/stream/b").status_code == 201
+        assert http.post(f"{app.api}/stream/b").status_code == 201
         assert app.stop() < 2
     finally:
         app.kill()
