@@ -22,6 +22,7 @@ Row = tuple[int, str, float]
 def app(request: pytest.FixtureRequest) -> RunningApp:
     """The app in each mode, with the ended batch ``b``."""
     found: RunningApp = request.getfixturevalue(request.param)
+    found.free_slots()
     if http.get(f"{found.api}/batches/b").status_code == 404:
         http.post(f"{found.api}/stream/b")
         while http.get(f"{found.api}/batches/b").json()["row_count"] < 8:
@@ -48,8 +49,14 @@ def read(download: Download) -> list[Row]:
     return [(seq, ts.isoformat(timespec="microseconds") + "Z", key) for seq, ts, key in found]
 
 
-def menu_on(page: Page, address: str) -> Locator:
+def live_at(page: Page, address: str) -> None:
+    """Open a page and wait until it answers; a click on one that does not yet is lost."""
     page.goto(address)
+    page.locator(".live.now").wait_for()
+
+
+def menu_on(page: Page, address: str) -> Locator:
+    live_at(page, address)
     page.locator("summary", has_text="Download").click()
     return page.locator("details.download")
 
@@ -114,7 +121,7 @@ def test_the_menu_closes_when_the_focus_goes_on(app: RunningApp, page: Page) -> 
 
 
 def test_the_menu_is_worked_with_the_keyboard(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/batch/b")
+    live_at(page, f"{app.url}/batch/b")
     summary = page.locator("summary", has_text="Download")
     panel = page.locator("details.download .panel")
     summary.focus()

@@ -24,9 +24,20 @@ WITHOUT_TOOLS = [
     "tests/test_architecture.py",
     "tests/test_config.py",
     "tests/test_readme.py",
-    "tests/e2e/test_console.py",
-    "tests/e2e/test_pages.py",
-    "tests/e2e/test_accessibility.py",
+    *(
+        f"tests/e2e/test_{name}.py"
+        for name in (
+            "accessibility",
+            "addresses",
+            "axe",
+            "console",
+            "form",
+            "layout",
+            "live",
+            "pages",
+            "server_away",
+        )
+    ),
 ]
 
 
