@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ def ask(app: RunningApp, words: list[str]) -> str:
     return "\n\n".join(text.split("\n\n")[:3])
 
 
+def wait_for_points(app: RunningApp) -> None:
+    """Wait for as many as the answers tell of; before the first a batch has no latest point."""
+    deadline = time.monotonic() + 30
+    while http.get(f"{app.api}/").json()["row_count"] < 3:
+        assert time.monotonic() < deadline, "nothing is produced"
+        time.sleep(0.05)
+
+
 def shape(value: Any) -> Any:
     """What must agree: names, words and kinds; numbers and times differ from run to run."""
     if isinstance(value, dict):
@@ -89,6 +98,8 @@ def test_the_curl_lines_get_the_answers_that_are_told(new_app: Callable[..., Run
     assert len(requests) >= 9
     for words, told in requests:
         answer = ask(app, words)
+        if "POST" in words:
+            wait_for_points(app)
         if told.startswith("{"):
             assert shape(json.loads(answer)) == shape(json.loads(told)), words
         else:
