@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-WORKERS = 2
-"""Processes that share the tests. More would disturb those that hold the app to its seconds."""
+from tests.sharing import group_of
+
+WORKERS = 3
+"""Processes that share the tests: pages and apps that start often wait, so more than two cores."""
 
 _LONGEST = 600
 """Seconds that a test may take, on the slowest of machines too."""
@@ -38,7 +41,19 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     if getattr(options, "numprocesses", 0) is None and not is_worker and not options.usepdb:
         options.numprocesses = WORKERS
-        options.dist = "loadgroup"
+    options.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share an app stay together."""
+    from xdist.scheduler import LoadScopeScheduling  # requirements.txt alone does without.
+
+    class SharedByApp(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return SharedByApp(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -62,11 +77,12 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The quick tests come first; a browser that drives a page occupies the event loop.
+    """In one process the quick tests come first; several end together when those come last.
 
     The tests of faults take minutes and are left out where nobody asks for them.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    is_shared = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is not None) != is_shared)
     if config.pluginmanager.hasplugin("timeout"):
         # A test that hangs is told of by its name; requirements.txt alone does without.
         limit = _LONGEST * max(1, config.getoption("--rounds") // 10)

@@ -33,6 +33,9 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 
 
+_given: set[int] = set()
+
+
 def copy_of_project(folder: Path) -> Path:
     """A copy that can be run without touching what the project's own folder has built."""
     shutil.copytree(PROJECT, folder, ignore=_NOT_COPIED)
@@ -43,13 +46,23 @@ def free_port() -> int:
     """A port that nobody listens on.
 
     Not one of those that the system gives to outgoing connections: it could be taken before
-    the app gets to it.
+    the app gets to it. Each process of pytest-xdist has ports of its own, and gives none twice:
+    the app of another test may be between two lives.
     """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + process % 12 * 1_000
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.randrange(first, first + 1_000)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
+http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+"""Asks an app. `httpx.get` reads all certificates of the system each time, which takes longer
+than the answer; a connection that is kept would not outlive a restart."""
 
 
 class RunningApp:
@@ -100,7 +113,7 @@ class RunningApp:
             )
         return self.process
 
-    def start(self, within: float = 90) -> Self:
+    def start(self, within: float = 180) -> Self:
         """Start it and wait until API and pages answer."""
         process = self.launch()
         deadline = time.monotonic() + within
@@ -109,6 +122,11 @@ class RunningApp:
             assert time.monotonic() < deadline, f"does not answer:\n{self.output()}"
             time.sleep(0.1)
         return self
+
+    def free_slots(self) -> None:
+        """Stop every batch that runs."""
+        for task in http.get(f"{self.api}/tasks").raise_for_status().json()["tasks"]:
+            http.delete(f"{self.api}/stream/{task['batch_id']}").raise_for_status()
 
     def freeze(self) -> None:
         """Stop every process of it where it is, as a machine does that hangs."""
@@ -165,6 +183,6 @@ class RunningApp:
     def answers(url: str) -> bool:
         """Whether somebody answers there, and well."""
         try:
-            return httpx.get(url, timeout=5).status_code == 200
+            return http.get(url, timeout=5).status_code == 200
         except httpx.TransportError:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,28 +10,50 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browsers import QUIET, find_browser
-from tests.running_app import RunningApp, copy_of_project
+from tests.past import RUNNING, write_past
+from tests.running_app import RunningApp, copy_of_project, http
+from tests.sharing import group_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
+PATIENCE = 30_000
+"""Milliseconds after which a page is said not to come to what is expected of it."""
+
+LONGEST = [
+    "test_a_newcomer",
+    "test_axe",
+    "test_server_away-dev",
+    "test_layout",
+    "test_server_away",
+    "test_live-dev",
+    "test_console-dev",
+    "test_addresses-dev",
+    "test_pages-dev",
+    "test_console",
+]
+"""The groups that take longest begin first, so that all processes end together."""
+
 LAST = "test_page_speed"
-"""The file whose tests want a quiet machine."""
+"""The group whose tests want a quiet machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked as end to end; each file and mode runs by itself.
-
-    Those that belong together share an app, which takes longer to start than most tests.
-    """
+    """Everything in this folder is marked as end to end."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            mode = "dev" if "dev" in item.keywords else "prod"
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{mode}"))
-    items.sort(key=lambda item: item.path.stem == LAST)
+    items.sort(key=lambda item: _rank(group_of(item.nodeid).rpartition("::")[2]))
+
+
+def _rank(group: str) -> int:
+    """When a group begins; tests by themselves are named by the beginning of their name."""
+    if group == LAST:
+        return len(LONGEST) + 1
+    ranks = [n for n, long in enumerate(LONGEST) if group == long or group.startswith(f"{long}_")]
+    return ranks[0] if ranks else len(LONGEST)
 
 
 @pytest.fixture(params=[pytest.param("prod"), pytest.param("dev", marks=pytest.mark.dev)])
@@ -100,6 +123,23 @@ def prod_app(
     yield from _running("prod", project_in, tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def console(
+    project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    """The app in production with a past and five running batches."""
+    database = tmp_path_factory.mktemp("data") / "solo.duckdb"
+    write_past(database)
+    app = RunningApp(project_in("console"), database, "prod")
+    try:
+        app.start()
+        for batch_id in RUNNING:
+            assert http.post(f"{app.api}/stream/{batch_id}").status_code == 201
+        yield app
+    finally:
+        app.stop()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A Chromium or Chrome of the system (or the one that CHROMIUM names).
@@ -112,6 +152,7 @@ def browser() -> Iterator[Browser]:
     found = find_browser()
     if found is None:
         pytest.skip("browser tests need a Chromium or Chrome; none was found")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield launched
@@ -124,3 +165,36 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
+    """The app in each mode, with all slots free."""
+    running: RunningApp = request.getfixturevalue(f"{mode}_app")
+    running.free_slots()
+    yield running
+    running.free_slots()
+
+
+@pytest.fixture
+def clean(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does: no error in the page, nothing asked of another host."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    page.on(
+        "console", lambda m: _note(problems, m.type == "error", f"console: {m.text} {m.location}")
+    )
+    page.on("request", lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"))
+    yield
+    if "/" in request.node.name or "nowhere" in request.node.name:
+        problems = [text for text in problems if "status of 404" not in text]
+    assert problems == []
+
+
+def _note(problems: list[str], is_one: bool, text: str) -> None:
+    if is_one:
+        problems.append(text)
+
+
+def _foreign(url: str) -> bool:
+    return not re.match(r"(data:|blob:|(http|ws)://localhost[:/])", url)

@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from tests.e2e.restart import restart_under
+from tests.e2e.walk import open_page
 from tests.past import PastRun, write_past
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,19 +26,14 @@ expect = pytest.importorskip(
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     """The app with one running batch."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
-    stop_all(running)
-    httpx.post(f"{running.api}/stream/live").raise_for_status()
+    running.free_slots()
+    http.post(f"{running.api}/stream/live").raise_for_status()
     yield running
-    stop_all(running)
-
-
-def stop_all(app: RunningApp) -> None:
-    for task in httpx.get(f"{app.api}/tasks").json()["tasks"]:
-        httpx.delete(f"{app.api}/stream/{task['batch_id']}").raise_for_status()
+    running.free_slots()
 
 
 def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     field = page.get_by_label("New batch")
     expect(page.get_by_text("1 of 5")).to_be_visible()
     for key in ("/", "n"):
@@ -52,7 +46,7 @@ def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: 
 
 
 def test_the_keys_can_be_switched_off_and_stay_so(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     switch = page.get_by_role("checkbox", name="lead to this field")
     switch.uncheck()
     page.reload()
@@ -68,7 +62,7 @@ def test_the_keys_can_be_switched_off_and_stay_so(app: RunningApp, page: Page) -
 
 
 def test_a_start_can_be_taken_back_and_a_stop_too(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     expect(page.get_by_text("1 of 5")).to_be_visible()
     page.get_by_label("New batch").fill("back")
     page.keyboard.press("Enter")
@@ -77,12 +71,12 @@ def test_a_start_can_be_taken_back_and_a_stop_too(app: RunningApp, page: Page) -
     toast.filter(has_text="Stopped back").get_by_role("button", name="Start again").click()
     expect(toast.filter(has_text="Started back").last).to_be_visible()
     expect(page.get_by_role("button", name="Stop: back")).to_be_visible()
-    httpx.delete(f"{app.api}/stream/back")
+    http.delete(f"{app.api}/stream/back")
 
 
 def test_the_one_button_of_a_batch_keeps_the_focus(app: RunningApp, page: Page) -> None:
-    httpx.delete(f"{app.api}/stream/live")
-    page.goto(f"{app.url}/batch/live")
+    http.delete(f"{app.api}/stream/live")
+    open_page(page, app, "/batch/live")
     page.get_by_role("button", name="Start again").focus()
     page.keyboard.press("Enter")
     expect(page.locator("main").get_by_role("button", name="Stop")).to_be_focused()
@@ -90,22 +84,8 @@ def test_the_one_button_of_a_batch_keeps_the_focus(app: RunningApp, page: Page) 
     expect(toast.get_by_role("button", name="Stop")).to_be_visible()
 
 
-def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
-    expect(page.get_by_text("1 of 5")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    page.evaluate("window.same = true")
-    app.stop()
-    expect(page.get_by_text("The server has not answered since")).to_be_visible()
-    page.locator("table.batches").get_by_role("link", name="live").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("live")
-    assert page.evaluate("window.same")
-    app.start()
-    expect(page.locator(".standing .pill")).to_have_text("Interrupted", timeout=10_000)
-
-
 def test_a_free_name_is_offered_and_taken_with_one_click(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     offer = page.get_by_role("button", name="Start batch-")
     expect(offer).to_have_text(re.compile(r"batch-\d+"))
     name = offer.inner_text()
@@ -114,51 +94,8 @@ def test_a_free_name_is_offered_and_taken_with_one_click(app: RunningApp, page: 
     expect(offer).not_to_have_text(name)
 
 
-def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/batch/live")
-    # In development the page's own code is still on its way when the sign is there already.
-    expect(page.locator("td.seq").first).to_be_visible()
-    expect(page.locator(".live.now")).to_be_visible()
-    expect(page.locator(".ends time:visible")).to_have_count(1)
-    expect(page.locator(".ends .now")).to_be_visible()
-    app.freeze()
-    try:
-        expect(page.locator(".live")).to_have_text(re.compile(r"\d\s+s old"), timeout=8_000)
-        expect(page.locator(".ends time:visible")).to_have_count(2)
-        expect(page.locator(".ends .now")).to_be_hidden()
-        expect(page.get_by_text("The server has not answered since")).to_be_visible(timeout=12_000)
-    finally:
-        app.thaw()
-    expect(page.locator(".live.now")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text("The server has not answered since")).to_have_count(0)
-
-
-def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, page: Page) -> None:
-    for name in ("kept-1", "kept-2"):
-        httpx.post(f"{app.api}/stream/{name}").raise_for_status()
-    httpx.delete(f"{app.api}/stream/kept-1").raise_for_status()
-    page.goto(f"{app.url}/")
-    rows = page.locator("table.batches tbody tr")
-    page.get_by_label("Search batches").fill("KEPT")
-    expect(rows).to_have_count(2)
-    page.get_by_role("button", name="Running", exact=True).click()
-    expect(rows).to_have_count(1)
-    expect(rows).to_contain_text("kept-2")
-    with restart_under(page, app):
-        pass
-    expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
-        "aria-pressed", "true"
-    )
-    expect(page.get_by_label("Search batches")).to_have_value("KEPT")
-    expect(page.get_by_text("No batch matches.")).to_be_visible()
-    page.get_by_role("button", name="Interrupted", exact=True).click()
-    expect(rows).to_contain_text("kept-2")
-    page.get_by_label("Search batches").fill("nothing like it")
-    expect(page.get_by_text("No batch matches.")).to_be_visible()
-
-
 def test_a_refusal_goes_with_its_cause(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     field = page.get_by_label("New batch")
     expect(page.get_by_text("1 of 5")).to_be_visible()
     field.fill("no name")
@@ -170,12 +107,12 @@ def test_a_refusal_goes_with_its_cause(app: RunningApp, page: Page) -> None:
     field.fill("live")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("is running already")
-    httpx.delete(f"{app.api}/stream/live")
+    http.delete(f"{app.api}/stream/live")
     expect(page.locator("form [role=alert]")).to_have_count(0)
 
 
 def test_the_button_in_a_row_keeps_the_focus(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     page.get_by_role("button", name="Stop: live").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Start again: live")).to_be_focused()
@@ -183,9 +120,9 @@ def test_the_button_in_a_row_keeps_the_focus(app: RunningApp, page: Page) -> Non
 
 def test_all_runs_of_a_batch_can_be_seen(app: RunningApp, page: Page) -> None:
     for _ in range(12):
-        httpx.post(f"{app.api}/stream/often").raise_for_status()
-        httpx.delete(f"{app.api}/stream/often").raise_for_status()
-    page.goto(f"{app.url}/batch/often")
+        http.post(f"{app.api}/stream/often").raise_for_status()
+        http.delete(f"{app.api}/stream/often").raise_for_status()
+    open_page(page, app, "/batch/often")
     runs = page.get_by_role("region", name="Runs")
     expect(runs.locator("li")).to_have_count(10)
     runs.get_by_role("button", name=re.compile("earlier")).click()
@@ -194,17 +131,17 @@ def test_all_runs_of_a_batch_can_be_seen(app: RunningApp, page: Page) -> None:
 
 
 def test_the_tab_says_what_runs(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/")
+    open_page(page, app, "/")
     icon = page.locator("link[rel=icon]")
     expect(icon).to_have_attribute("href", "/icon-running.svg")
     expect(page).to_have_title("1 running · SOLO")
-    httpx.delete(f"{app.api}/stream/live")
+    http.delete(f"{app.api}/stream/live")
     expect(icon).to_have_attribute("href", "/icon.svg")
     expect(page).to_have_title("Batches · SOLO")
 
 
 def test_minutes_are_shown_over_the_time_one_chooses(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/batch/live")
+    open_page(page, app, "/batch/live")
     card = page.get_by_role("region", name="By minute")
     hour = card.get_by_role("button", name="1 h", exact=True)
     day = card.get_by_role("button", name="24 h", exact=True)
@@ -215,7 +152,7 @@ def test_minutes_are_shown_over_the_time_one_chooses(app: RunningApp, page: Page
 
 
 def test_the_newest_points_hold_still_when_paused(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/batch/live")
+    open_page(page, app, "/batch/live")
     card = page.get_by_role("region", name="Newest points")
     newest = card.locator("tbody tr").first.locator("td").first
     expect(newest).to_have_text(re.compile(r"\d"))
@@ -247,7 +184,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     past = PastRun("past", timedelta(seconds=90), timedelta(seconds=80))
     write_past(database, [past], pace=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
-    page.goto(f"{app.url}/batch/past")
+    open_page(page, app, "/batch/past")
     expect(page.locator(".covered")).to_have_text(
         re.compile(r"^(2.99|3.00)\d points in its last 60.s$")
     )
@@ -255,8 +192,8 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     assert begin == pytest.approx(0, abs=0.01)
     assert end == pytest.approx(1, abs=0.01)
 
-    httpx.post(f"{app.api}/stream/fresh").raise_for_status()
-    page.goto(f"{app.url}/batch/fresh")
+    http.post(f"{app.api}/stream/fresh").raise_for_status()
+    open_page(page, app, "/batch/fresh")
     expect(page.locator(".live-chart .ends")).to_contain_text("now")
     expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()
     begin, end = page.evaluate(DRAWN)

@@ -8,10 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 import duckdb
-import httpx
 import pytest
 
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Locator, Page
@@ -23,16 +22,17 @@ Row = tuple[int, str, float]
 def app(request: pytest.FixtureRequest) -> RunningApp:
     """The app in each mode, with the ended batch ``b``."""
     found: RunningApp = request.getfixturevalue(request.param)
-    if httpx.get(f"{found.api}/batches/b").status_code == 404:
-        httpx.post(f"{found.api}/stream/b")
-        while httpx.get(f"{found.api}/batches/b").json()["row_count"] < 8:
+    found.free_slots()
+    if http.get(f"{found.api}/batches/b").status_code == 404:
+        http.post(f"{found.api}/stream/b")
+        while http.get(f"{found.api}/batches/b").json()["row_count"] < 8:
             time.sleep(0.05)
-        httpx.delete(f"{found.api}/stream/b")
+        http.delete(f"{found.api}/stream/b")
     return found
 
 
 def told(app: RunningApp) -> list[Row]:
-    points = httpx.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
+    points = http.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
     return [(p["seq"], p["ts"], p["data"]["key"]) for p in points]
 
 
@@ -49,8 +49,14 @@ def read(download: Download) -> list[Row]:
     return [(seq, ts.isoformat(timespec="microseconds") + "Z", key) for seq, ts, key in found]
 
 
-def menu_on(page: Page, address: str) -> Locator:
+def live_at(page: Page, address: str) -> None:
+    """Open a page and wait until it answers; a click on one that does not yet is lost."""
     page.goto(address)
+    page.locator(".live.now").wait_for()
+
+
+def menu_on(page: Page, address: str) -> Locator:
+    live_at(page, address)
     page.locator("summary", has_text="Download").click()
     return page.locator("details.download")
 
@@ -85,10 +91,10 @@ def test_the_last_minutes_of_an_ended_batch_are_those_before_its_end(
 def test_the_points_between_two_times_are_those_the_person_names(
     app: RunningApp, page: Page
 ) -> None:
-    httpx.post(f"{app.api}/stream/b")
+    http.post(f"{app.api}/stream/b")
     while len(told(app)) < 20 or told(app)[-1][1][:19] == told(app)[-8][1][:19]:
         time.sleep(0.05)
-    httpx.delete(f"{app.api}/stream/b")
+    http.delete(f"{app.api}/stream/b")
     last_second = told(app)[-1][1][:19]
     shown = page.evaluate(
         "utc => { const t = new Date(utc + 'Z'); t.setMinutes(t.getMinutes() -"
@@ -115,7 +121,7 @@ def test_the_menu_closes_when_the_focus_goes_on(app: RunningApp, page: Page) -> 
 
 
 def test_the_menu_is_worked_with_the_keyboard(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url}/batch/b")
+    live_at(page, f"{app.url}/batch/b")
     summary = page.locator("summary", has_text="Download")
     panel = page.locator("details.download .panel")
     summary.focus()

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from solo_app.batches.model import utc_now
 from tests.past import write_long_past
-from tests.running_app import PROJECT, RunningApp, copy_of_project
+from tests.running_app import PROJECT, RunningApp, copy_of_project, http
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -99,7 +98,7 @@ def points_of(app: RunningApp, batch_id: str) -> list[tuple[int, str]]:
     """All points that a client gets, page by page."""
     found, address = [], f"/batches/{batch_id}/points?limit=10000"
     while address:
-        page = httpx.get(app.api + address).json()
+        page = http.get(app.api + address).json()
         found += [(point["seq"], point["ts"]) for point in page["points"]]
         address = page["next"]
     return found
@@ -110,8 +109,8 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     archive = app.folder / ".solo" / "solo.duckdb.archive"
     app.start()
     eventually(lambda: len(list(archive.glob("*.parquet"))) == len(BATCHES))
-    httpx.post(f"{app.api}/stream/live")
-    eventually(lambda: httpx.get(f"{app.api}/tasks").json()["tasks"][0]["row_count"] >= 4)
+    http.post(f"{app.api}/stream/live")
+    eventually(lambda: http.get(f"{app.api}/tasks").json()["tasks"][0]["row_count"] >= 4)
     before = {batch_id: points_of(app, batch_id) for batch_id in (*BATCHES, "live")}
     assert [seq for seq, _ in before["sensor-a"]] == list(range(1, POINTS + 1))
 
@@ -131,7 +130,7 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     for batch_id, points in before.items():
         # The batch that ran has its points up to the backup, which came later.
         assert points_of(app, batch_id)[: len(points)] == points
-    assert httpx.get(f"{app.api}/batches/live").json()["status"] == "interrupted"
+    assert http.get(f"{app.api}/batches/live").json()["status"] == "interrupted"
     assert sorted(shell.sections) == sorted(
         heading for heading in re.findall(r"^## (.*)", PAGE, re.M) if told_commands(heading)
     )

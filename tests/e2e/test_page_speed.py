@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,6 +20,7 @@ PATHS = ["/", f"/batch/{BATCH}"]
 MOST_SCRIPT = 320_000
 FIRST_CONTENT_WITHIN = 1_000
 LONGEST_TASK = 100
+MOST_LOADS = 6
 
 _OBSERVE = """window.tasks = [];
 new PerformanceObserver((list) => {
@@ -43,10 +45,11 @@ class Load:
 
 
 @pytest.fixture(scope="module")
-def app(prod_app: RunningApp) -> RunningApp:
+def app(prod_app: RunningApp) -> Iterator[RunningApp]:
     """The app in production with a running batch."""
-    assert httpx.post(f"{prod_app.api}/stream/{BATCH}").status_code == 201
-    return prod_app
+    assert http.post(f"{prod_app.api}/stream/{BATCH}").status_code == 201
+    yield prod_app
+    assert http.delete(f"{prod_app.api}/stream/{BATCH}").status_code == 200
 
 
 def load(browser: Browser, app: RunningApp, path: str) -> Load:
@@ -105,6 +108,13 @@ def test_a_page_is_there_within_a_second_and_never_hangs(
     browser: Browser, app: RunningApp, path: str
 ) -> None:
     # Others use this machine too: what the page can do shows in the best of several loads.
-    loads = [load(browser, app, path) for _ in range(3)]
-    assert min(seen.first_content for seen in loads) < FIRST_CONTENT_WITHIN
-    assert min(seen.longest_task for seen in loads) < LONGEST_TASK
+    loads: list[Load] = []
+    while len(loads) < MOST_LOADS and not is_quick(loads):
+        loads.append(load(browser, app, path))
+    assert is_quick(loads), loads
+
+
+def is_quick(loads: list[Load]) -> bool:
+    first_content = min((seen.first_content for seen in loads), default=math.inf)
+    longest_task = min((seen.longest_task for seen in loads), default=math.inf)
+    return first_content < FIRST_CONTENT_WITHIN and longest_task < LONGEST_TASK

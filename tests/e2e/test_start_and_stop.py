@@ -16,7 +16,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.running_app import RunningApp
+from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,7 +43,7 @@ class Reader(threading.Thread):
     def run(self) -> None:
         headers = {"Last-Event-ID": str(self.after)}
         try:
-            with httpx.stream("GET", self.url, headers=headers, timeout=20) as answer:
+            with http.stream("GET", self.url, headers=headers, timeout=20) as answer:
                 self._take(answer)
         except httpx.TransportError:
             pass  # A killed server closes no stream.
@@ -97,7 +97,7 @@ def test_it_ends_within_two_seconds_whatever_is_open_and_loses_nothing(
     new_app: NewApp, mode: str, number: int, whole_group: bool
 ) -> None:
     app = new_app(mode, SOLO_INTERVAL="0.02").start()
-    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    assert http.post(f"{app.api}/stream/b").status_code == 201
     readers = [followed(app, "b") for _ in range(5)]
     never_finished = [half_a_request(app, text) for text in HALF_REQUESTS]
     took = app.stop(number, whole_group)
@@ -124,7 +124,7 @@ def test_it_ends_within_two_seconds_with_open_pages(
     new_app: NewApp, browser: Browser, mode: str
 ) -> None:
     app = new_app(mode).start()
-    httpx.post(f"{app.api}/stream/b")
+    http.post(f"{app.api}/stream/b")
     tabs = [browser.new_page() for _ in range(3)]
     for tab, path in zip(tabs, ("/", "/batch/b", "/batch/b"), strict=True):
         tab.goto(f"{app.url}{path}")
@@ -142,7 +142,7 @@ def test_it_ends_within_two_seconds_with_open_pages(
 
 def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> None:
     app = new_app("prod").start()
-    httpx.post(f"{app.api}/stream/b")
+    http.post(f"{app.api}/stream/b")
     assert app.process
     os.kill(app.process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
@@ -151,45 +151,45 @@ def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> No
         time.sleep(0.05)
     app.kill()
     app.start()
-    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+    assert http.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
     app = new_app("dev", SOLO_INTERVAL="0.02").start()
-    httpx.post(f"{app.api}/stream/b")
+    http.post(f"{app.api}/stream/b")
     reader = followed(app, "b")
     app.restart()
-    batch = httpx.get(f"{app.api}/batches/b").json()
+    batch = http.get(f"{app.api}/batches/b").json()
     assert batch["status"] == "interrupted"
-    rest = httpx.get(f"{app.api}/stream/b", headers={"Last-Event-ID": "1"})
+    rest = http.get(f"{app.api}/stream/b", headers={"Last-Event-ID": "1"})
     assert 'data: {"status": "interrupted"}' in rest.text
-    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    assert http.post(f"{app.api}/stream/b").status_code == 201
     again = followed(app, "b", after=reader.seqs[-1])
     assert again.seqs[0] == reader.seqs[-1] + 1
     app.settings["SOLO_RESUME"] = "true"
     app.restart()
-    (task,) = httpx.get(f"{app.api}/tasks").json()["tasks"]
+    (task,) = http.get(f"{app.api}/tasks").json()["tasks"]
     assert (task["batch_id"], task["run"]) == ("b", 3)
     further = followed(app, "b", after=again.seqs[-1])
     seqs = reader.seqs + again.seqs + further.seqs
     assert seqs == list(range(1, len(seqs) + 1))  # Three lives of the server, one row of points.
-    assert httpx.delete(f"{app.api}/stream/b").status_code == 200
+    assert http.delete(f"{app.api}/stream/b").status_code == 200
     further.join(10)
     assert further.ended == "stopped"
 
 
 def test_kill_9_loses_no_point_that_a_reader_saw(new_app: NewApp) -> None:
     app = new_app("dev", SOLO_INTERVAL="0.001").start()
-    httpx.post(f"{app.api}/stream/b")
+    http.post(f"{app.api}/stream/b")
     readers = [followed(app, "b") for _ in range(3)]
-    counted = httpx.get(f"{app.api}/").json()["row_count"]
+    counted = http.get(f"{app.api}/").json()["row_count"]
     app.kill()
     for reader in readers:
         reader.join(10)
     app.start()
-    kept = httpx.get(f"{app.api}/").json()["row_count"]
+    kept = http.get(f"{app.api}/").json()["row_count"]
     assert kept >= max([counted, *(reader.seqs[-1] for reader in readers)])
-    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+    assert http.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
 
 
 def refused(app: RunningApp, within: float = 30) -> str:

@@ -1,0 +1,59 @@
+"""Every address has a page that fits: of any batch, of what can be none, of nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.e2e.walk import RULE, open_page, settled, start
+from tests.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.mark.parametrize("batch_id", ["a.b", "v1.2.js", "x" * 64, "9-_.", "index.html", "404"])
+def test_any_id_that_the_rule_allows_has_a_page(page: Page, app: RunningApp, batch_id: str) -> None:
+    start(app, batch_id)
+    open_page(page, app, f"/batch/{batch_id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
+    expect(page.locator("td.seq").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    "odd", [" ", "a b", "<script>alert(1)</script>", "x" * 65, "'\"", "é☃", ".a", "a/b", "100%"]
+)
+def test_what_can_be_no_id_is_told_the_rule(page: Page, app: RunningApp, odd: str) -> None:
+    open_page(page, app, f"/batch/{quote(odd, safe='')}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No batch can have this name")
+    expect(page.get_by_text(RULE)).to_be_visible()
+    page.get_by_role("link", name="To all batches").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
+
+
+def test_an_address_that_leads_nowhere_leads_back(page: Page, app: RunningApp, mode: str) -> None:
+    answer = page.goto(f"{app.url}/nothing/here")
+    assert answer is not None
+    # The development server gives every address the frame of the pages.
+    assert answer.status == (404 if mode == "prod" else 200)
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    page.get_by_role("link", name="To all batches").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
+
+
+@pytest.mark.parametrize("width", [320, 360, 900, 1920])
+def test_nothing_sticks_out(page: Page, app: RunningApp, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    start(app, "w" * 64)
+    for path in ("/", f"/batch/{'w' * 64}", "/batch/unknown"):
+        open_page(page, app, path)
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -1,0 +1,98 @@
+"""The form that starts a batch: by mouse and keys, twice, wrongly, and when no slot is free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.walk import RULE, expect_to_go_on, open_page, start, start_by_form, tasks
+from tests.running_app import RunningApp, http
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+FULL = "5 batches are running already; stop one to start another."
+
+
+def test_a_batch_is_started_by_the_form_and_shown_in_a_slot(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    start_by_form(page, "form-a")
+    expect(page.locator("a.slot", has_text="form-a")).to_be_visible()
+    expect(page.get_by_label("New batch")).to_have_value("")
+    expect(page.get_by_text("Started form-a")).to_be_visible()
+    expect(page.locator(".stat dd").last).to_have_text("1 of 5")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("form-a")
+    expect_to_go_on(page)
+
+
+def test_enter_starts_too_and_a_free_slot_leads_to_the_field(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    page.get_by_role("button", name="Start a batch").first.click()
+    expect(page.get_by_label("New batch")).to_be_focused()
+    page.keyboard.type("form-b")
+    page.keyboard.press("Enter")
+    expect(page.locator("a.slot", has_text="form-b")).to_be_visible()
+
+
+def test_a_double_click_starts_one_run_and_no_error(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    page.get_by_label("New batch").fill("twice")
+    page.get_by_role("button", name="Start", exact=True).dblclick()
+    expect(page.locator("a.slot", has_text="twice")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    runs = http.get(f"{app.api}/batches/twice").json()["runs"]
+    assert len(runs) == 1
+
+
+def test_two_names_typed_one_after_the_other_both_start(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    field = page.get_by_label("New batch")
+    field.click()
+    page.keyboard.type("first-of-two")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("second-of-two")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("and-a-third")
+    for name in ("first-of-two", "second-of-two"):
+        expect(page.locator(".slot").filter(has_text=name)).to_be_visible()
+    expect(field).to_have_value("and-a-third")
+
+
+def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    field = page.get_by_label("New batch")
+    start_by_form(page, "not one")
+    expect(page.get_by_role("alert")).to_contain_text(RULE)
+    expect(field).to_have_value("not one")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    start(app, "taken")
+    page.wait_for_timeout(700)  # The button takes no second click for a moment.
+    start_by_form(page, "taken")
+    expect(page.get_by_role("alert")).to_contain_text("taken is running already.")
+    page.get_by_role("link", name="Open it").click()
+    expect(page).to_have_url(f"{app.url}/batch/taken")
+
+
+def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
+    for i in range(5):
+        start(app, f"full-{i}")
+    open_page(page, app, "/")
+    expect(page.locator("a.slot")).to_have_count(5)
+    expect(page.locator(".slot.free")).to_have_count(0)
+    start_by_form(page, "sixth")
+    expect(page.get_by_role("alert")).to_have_text(FULL)
+    expect(page.get_by_label("New batch")).to_have_value("sixth")
+    open_page(page, app, "/batch/sixth")
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_role("alert")).to_have_text(FULL)
+    assert len(tasks(app)) == 5

@@ -1,0 +1,120 @@
+"""What comes later finds its place kept, and nothing is cut, sticks out or moves."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.walk import visit
+from tests.past import FINISHED, RUNNING
+from tests.running_app import RunningApp, http
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+BATCH_PARTS = [".standing", ".live-chart", ".minute", ".by-minute", ".newest", ".all-runs"]
+
+
+PARTS = {
+    "/": [".head", ".slots", ".new", ".card.list", ".batches tbody"],
+    f"/batch/{RUNNING[0]}": BATCH_PARTS,
+    f"/batch/{FINISHED}": BATCH_PARTS,
+}
+
+
+def tops(page: Page, parts: list[str]) -> dict[str, int]:
+    """How far down the page each part begins, in pixels."""
+    top = "it => Math.round(it.getBoundingClientRect().top + scrollY)"
+    return {part: page.locator(part).first.evaluate(top) for part in parts}
+
+
+@pytest.mark.parametrize("width", [1920, 1280, 360, 320])
+@pytest.mark.parametrize("path", PARTS)
+def test_bones_stand_where_the_data_will(
+    console: RunningApp, page: Page, path: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    waiting = page.context.new_page()
+    waiting.set_viewport_size({"width": width, "height": 900})
+    waiting.route_web_socket(re.compile("_event"), lambda _: None)  # Nobody answers.
+    waiting.goto(console.url + path)
+    waiting.locator("main .bone").first.wait_for()
+    waiting.evaluate("document.fonts.ready")
+    visit(page, console, path)
+    assert tops(waiting, PARTS[path]) == tops(page, PARTS[path])
+
+
+def test_the_first_points_and_minutes_find_their_place_kept(
+    console: RunningApp, page: Page
+) -> None:
+    assert http.delete(f"{console.api}/stream/{RUNNING[1]}").status_code == 200
+    assert http.post(f"{console.api}/stream/fresh").status_code == 201
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        visit(page, console, "/batch/fresh")
+        new = tops(page, BATCH_PARTS)
+        visit(page, console, f"/batch/{RUNNING[0]}")
+        assert new == tops(page, BATCH_PARTS)
+    assert http.delete(f"{console.api}/stream/fresh").status_code == 200
+    assert http.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
+
+
+@pytest.mark.parametrize("width", [320, 360, 900])
+def test_no_words_are_cut_and_nothing_sticks_out(
+    console: RunningApp, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, console, "/")
+    cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
+    assert page.locator(".batches td:visible").evaluate_all(cut) == []
+    for figure in (".average", ".rows", ".since"):
+        assert page.locator(f".batches .going {figure}").first.is_visible()
+    visit(page, console, f"/batch/{RUNNING[4]}")
+    assert page.locator(".as-table tr").count() == 0  # What is closed is not drawn.
+    page.get_by_role("button", name="24 h", exact=True).click()
+    page.get_by_text("As a table").click()
+    page.get_by_text("The latest 60 of").wait_for()
+    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".by-minute td").evaluate_all(cut) == []
+    assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
+
+
+def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    visit(page, console, f"/batch/{FINISHED}")
+    heading = page.get_by_role("heading", level=1)
+    before = heading.bounding_box()
+    page.get_by_role("button", name="Start again").click()
+    refusal = page.get_by_role("alert").filter(has_text="5 batches are running")
+    refusal.wait_for()
+    assert heading.bounding_box() == before
+    box = refusal.bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (16, 328)
+
+
+@pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
+def test_nothing_moves_when_data_come(console: RunningApp, page: Page, path: str) -> None:
+    page.add_init_script(
+        """window.moved = 0;
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) window.moved += entry.value;
+        }).observe({ type: 'layout-shift', buffered: true });"""
+    )
+    visit(page, console, path)
+    page.wait_for_timeout(5000)  # About twenty ticks.
+    assert page.evaluate("window.moved") < 0.01
+
+
+@pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
+def test_digits_are_equally_wide(console: RunningApp, page: Page, path: str) -> None:
+    visit(page, console, path)
+    uneven = page.evaluate(
+        """() => [...document.querySelectorAll('main *')]
+          .filter((it) => /\\d/.test(it.textContent)
+            && getComputedStyle(it).fontVariantNumeric !== 'tabular-nums')
+          .map((it) => it.outerHTML.slice(0, 200))"""
+    )
+    assert uneven == []

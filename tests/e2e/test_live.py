@@ -1,0 +1,142 @@
+"""The pages show what is now by themselves, in each tab, and leave nothing behind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.walk import expect_to_go_on, open_page, start, wait_for_ticks
+from tests.running_app import RunningApp, http
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, WebSocketRoute
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) -> None:
+    start(app, "alive")
+    open_page(page, app, "/")
+    rows = page.locator(".stat dd").first
+    before = rows.inner_text()
+    expect(rows).not_to_have_text(before)
+    page.locator("td .id", has_text="alive").click()
+    expect(page.locator("td.seq").first).to_be_visible()
+    expect_to_go_on(page)
+    expect(page.locator(".recharts-line path")).to_be_visible()
+    expect(page).to_have_title("alive · Running · SOLO")
+
+
+def newest_points(page: Page) -> list[tuple[int, str, str]]:
+    """What the table of newest points shows: seq, time in UTC, number; the latest first."""
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll("table.points tbody tr")].map((row) => [
+            Number(row.querySelector(".seq").innerText.replace(/\\D/g, "")),
+            row.querySelector("time").dateTime,
+            row.querySelector(".key").innerText,
+        ])"""
+    )
+    return [tuple(row) for row in rows]
+
+
+def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> list[object]:
+    """The same of the API: the points up to ``last``."""
+    query = {"after": last - count, "limit": count}
+    answer = http.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
+    points = reversed(answer.json()["points"])
+    return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
+
+
+def test_ticks_that_are_lost_on_the_way_leave_no_gap(page: Page, app: RunningApp) -> None:
+    start(app, "lossy")
+    lost: list[object] = []
+    asked: list[object] = []
+
+    def tap(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def from_server(message: str | bytes) -> None:
+            is_tick = '"tick_rx_state_"' in str(message) and '"shown_' not in str(message)
+            if is_tick and len(lost) < 3:
+                lost.append(message)
+            else:
+                socket.send(message)
+
+        def to_server(message: str | bytes) -> None:
+            if "catch_up" in str(message):
+                asked.append(message)
+            server.send(message)
+
+        server.on_message(from_server)
+        socket.on_message(to_server)
+
+    page.route_web_socket(re.compile("_event"), tap)
+    open_page(page, app, "/batch/lossy")
+    while not asked:
+        page.wait_for_timeout(50)
+    assert len(lost) == 3
+    expect(page.locator("table.points tbody tr")).to_have_count(10)
+    expect_to_go_on(page)
+    shown = newest_points(page)
+    assert shown == committed_points(app, "lossy", shown[0][0], 10)
+
+
+def test_pages_are_entered_left_and_reloaded_without_a_full_load(
+    page: Page, app: RunningApp
+) -> None:
+    start(app, "walk-a")
+    start(app, "walk-b")
+    open_page(page, app, "/")
+    page.evaluate("window.same = true")
+    for batch_id in ("walk-a", "walk-b"):
+        page.locator("td .id", has_text=batch_id).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
+        expect(page.locator("td.seq").first).to_be_visible()
+        expect_to_go_on(page)
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
+    page.go_forward()
+    expect(page.get_by_role("heading", level=1)).to_have_text("walk-b")
+    expect_to_go_on(page)
+    assert page.evaluate("window.same")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("walk-b")
+    expect(page.locator("td.seq").first).to_be_visible()
+    expect_to_go_on(page)
+    page.go_back()
+    expect(page.locator("a.slot")).to_have_count(2)
+
+
+def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: RunningApp) -> None:
+    start(app, "shared")
+    other = page.context.new_page()
+    for tab in (page, other):
+        open_page(tab, app, "/batch/shared")
+        expect(tab.locator("td.seq").first).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page).to_have_url(f"{app.url}/")
+    expect(other.locator(".standing .pill")).to_have_text("Stopped")
+    expect(other.get_by_role("button", name="Start again")).to_be_visible()
+
+
+def test_nothing_is_left_behind_when_the_tabs_are_closed(page: Page, app: RunningApp) -> None:
+    start(app, "left")
+    for path in ("/", "/batch/left", "/batch/unknown"):
+        tab = page.context.new_page()
+        open_page(tab, app, path)
+        tab.reload()
+        expect(tab.locator(".live.now")).to_be_visible()
+        tab.goto(f"{app.url}/batch/elsewhere")
+        expect(tab.locator(".live.now")).to_be_visible()
+        tab.go_back()
+        expect(tab.locator(".live.now")).to_be_visible()
+        tab.close()
+    wait_for_ticks(app)
+    sent_in_vain = app.output().count("disconnected client")
+    wait_for_ticks(app)
+    assert app.output().count("disconnected client") == sent_in_vain

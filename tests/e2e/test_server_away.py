@@ -1,0 +1,118 @@
+"""An open page while the server hangs, is away, and comes back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.restart import restart_under
+from tests.e2e.walk import expect_to_go_on, open_page, start, stop
+from tests.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def test_an_open_page_outlives_a_restart_of_the_server(
+    page: Page, app: RunningApp, mode: str
+) -> None:
+    start(app, "survivor")
+    open_page(page, app, "/batch/survivor")
+    expect(page.locator("td.seq").first).to_be_visible()
+    with restart_under(page, app):
+        expect(page.get_by_text("The server has not answered since")).to_be_visible()
+    expect(page.locator(".standing .pill")).to_have_text("Interrupted")
+    expect(page.get_by_text("The server has not answered since")).to_have_count(0)
+    page.get_by_role("button", name="Start again").click()
+    expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect_to_go_on(page)
+    assert page.evaluate("window.same") or mode == "dev"
+
+
+def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
+    page: Page, app: RunningApp
+) -> None:
+    start(app, "toasted")
+    open_page(page, app, "/")
+    page.get_by_role("button", name="Stop: toasted", exact=True).click()
+    toast = page.locator("[data-sonner-toast]")
+    toast.hover()  # So that it stays.
+    app.stop()
+    banner = page.locator("p.note.away")
+    expect(banner).to_be_visible()
+    toast.hover()
+    main = page.locator("main")
+    expect(main).to_have_css("filter", "grayscale(1)")
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        toast.hover()
+        page.wait_for_function(
+            """() => document.querySelector('[data-sonner-toast]').getBoundingClientRect().bottom
+              <= document.querySelector('p.note.away').getBoundingClientRect().top"""
+        )
+    app.start()
+    expect(main).to_have_css("filter", "none")
+
+
+def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> None:
+    start(app, "live")
+    open_page(page, app, "/")
+    expect(page.get_by_text("1 of 5")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.evaluate("window.same = true")
+    app.stop()
+    expect(page.get_by_text("The server has not answered since")).to_be_visible()
+    page.locator("table.batches").get_by_role("link", name="live").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("live")
+    assert page.evaluate("window.same")
+    app.start()
+    expect(page.locator(".standing .pill")).to_have_text("Interrupted")
+
+
+def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, page: Page) -> None:
+    for name in ("kept-1", "kept-2"):
+        start(app, name)
+    stop(app, "kept-1")
+    open_page(page, app, "/")
+    rows = page.locator("table.batches tbody tr")
+    page.get_by_label("Search batches").fill("KEPT")
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="Running", exact=True).click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("kept-2")
+    with restart_under(page, app):
+        pass
+    expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.get_by_label("Search batches")).to_have_value("KEPT")
+    expect(page.get_by_text("No batch matches.")).to_be_visible()
+    page.get_by_role("button", name="Interrupted", exact=True).click()
+    expect(rows).to_contain_text("kept-2")
+    page.get_by_label("Search batches").fill("nothing like it")
+    expect(page.get_by_text("No batch matches.")).to_be_visible()
+
+
+def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, page: Page) -> None:
+    start(app, "live")
+    open_page(page, app, "/batch/live")
+    # In development the page's own code is still on its way when the sign is there already.
+    expect(page.locator("td.seq").first).to_be_visible()
+    expect(page.locator(".live.now")).to_be_visible()
+    expect(page.locator(".ends time:visible")).to_have_count(1)
+    expect(page.locator(".ends .now")).to_be_visible()
+    app.freeze()
+    try:
+        expect(page.locator(".live")).to_have_text(re.compile(r"\d\s+s old"))
+        expect(page.locator(".ends time:visible")).to_have_count(2)
+        expect(page.locator(".ends .now")).to_be_hidden()
+        expect(page.get_by_text("The server has not answered since")).to_be_visible()
+    finally:
+        app.thaw()
+    expect(page.locator(".live.now")).to_be_visible()
+    expect(page.get_by_text("The server has not answered since")).to_have_count(0)

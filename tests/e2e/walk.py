@@ -1,0 +1,86 @@
+"""What a person does on the pages, and what the API tells about it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.running_app import RunningApp, http
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+RULE = "beginning with a letter or digit"
+
+
+def start(app: RunningApp, batch_id: str) -> None:
+    http.post(f"{app.api}/stream/{batch_id}").raise_for_status()
+
+
+def stop(app: RunningApp, batch_id: str) -> None:
+    http.delete(f"{app.api}/stream/{batch_id}").raise_for_status()
+
+
+def tasks(app: RunningApp) -> list[dict[str, object]]:
+    answer = http.get(f"{app.api}/tasks").raise_for_status()
+    return list(answer.json()["tasks"])
+
+
+def overall(app: RunningApp) -> dict[str, int]:
+    answer = http.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
+    return dict(answer.json())
+
+
+def wait_for_ticks(app: RunningApp) -> None:
+    """Wait until so many points were made that every page must have been told of some."""
+    row_count, deadline = overall(app)["row_count"], time.monotonic() + 30
+    while overall(app)["row_count"] < row_count + 8:
+        assert time.monotonic() < deadline, "nothing is produced"
+        time.sleep(0.05)
+
+
+def open_page(page: Page, app: RunningApp, path: str) -> None:
+    """Open a page and wait until it is live: its scripts run, and its first state is there."""
+    page.goto(f"{app.url}{path}")
+    expect(page.locator(".live.now")).to_be_visible()
+
+
+def visit(page: Page, app: RunningApp, path: str) -> None:
+    """Open a page and wait until it is all there."""
+    open_page(page, app, path)
+    page.locator("main h1").wait_for()
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until no part of the page waits for data, and every chart is drawn."""
+    page.wait_for_function(
+        """() => !document.querySelector('.bone')
+          && [...document.querySelectorAll('.minutes, .live-chart')]
+            .every((part) => part.querySelector('svg, .nothing'))"""
+    )
+
+
+def start_by_form(page: Page, batch_id: str) -> None:
+    page.get_by_label("New batch").fill(batch_id)
+    page.get_by_role("button", name="Start", exact=True).click()
+
+
+def seq(page: Page) -> int:
+    """The highest seq that a batch's page shows."""
+    text = page.locator("td.seq").first.inner_text()
+    return int(re.sub(r"\D", "", text))
+
+
+def expect_to_go_on(page: Page) -> None:
+    seen = seq(page)
+    page.wait_for_function(
+        "seen => Number(document.querySelector('td.seq')?.innerText.replace(/\\D/g, '')) > seen",
+        arg=seen,
+    )
