@@ -175,7 +175,7 @@ async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Pa
 async def test_the_log_is_folded_in_after_many_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("solo_app.batches.store.database.COMMITS_PER_CHECKPOINT", 5)
+    monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 5)
     log = tmp_path / "solo.duckdb.wal"
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")

@@ -16,7 +16,7 @@ import pytest
 from solo_app.batches import ingest
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store import instance
+from solo_app.batches.store import instance, log
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
 from tests.running_app import RunningApp
@@ -26,10 +26,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def flood() -> AsyncIterator[Numbers]:
-    """Numbers as fast as they are taken, which no file holds in less than they are."""
+    """Numbers as fast as they are taken, which no file holds in less than they are.
+
+    Their sum stays one that a float holds exactly, in whatever order they are added up.
+    """
     numbers = np.random.default_rng()
     while True:
-        yield numbers.integers(0, 2**30, 16_384).astype(np.float64)
+        yield numbers.integers(-(2**29), 2**29, 16_384).astype(np.float64)
         await asyncio.sleep(0)
 
 
@@ -62,15 +65,17 @@ async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
     rounds: int, small_disk: Callable[[int], SmallDisk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "RETRY_AFTER", 0.05)
-    disk = small_disk(24)
+    size = 24
+    disk = small_disk(size)
     async with open_service(disk.path / "solo.duckdb", flood=flood) as service:
         await service.start("calm")
         await service.start("flood", "flood")
-        for size in range(28, 28 + 4 * rounds, 4):
+        for _ in range(rounds):
             counted = await is_full(service)
+            size += 4
             disk.grow(size)
             await goes_on(service, counted)
-        disk.grow(28 + 4 * rounds + 512)
+        disk.grow(size + 512)
         await goes_on(service, counted)
         await until(lambda: not service.totals().trouble)
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
@@ -90,7 +95,8 @@ async def test_a_checkpoint_without_room_ends_nothing(
     if set_off_by == "a commit":
         monkeypatch.setattr(instance, "CHECKPOINT_THRESHOLD", "400KB")
     else:
-        monkeypatch.setattr("solo_app.batches.store.database.COMMITS_PER_CHECKPOINT", 20)
+        monkeypatch.setattr(log, "MOST_COMMITS", 20)
+        monkeypatch.setattr(log, "SPARE", -(2**40))  # As if there were always room.
     disk = small_disk(24 + 2 * rounds)  # So that there is room again after each round.
     async with open_service(disk.path / "solo.duckdb", steady=steady) as service:
         await service.start("b", "steady")

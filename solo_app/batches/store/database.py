@@ -51,6 +51,7 @@ from solo_app.batches.store.instance import (
     is_fatal,
     told_as_unavailable,
 )
+from solo_app.batches.store.log import Log
 from solo_app.batches.store.long_reads import LongReads
 from solo_app.batches.store.registry import Registry
 from solo_app.batches.store.tally import Tally, points_held
@@ -63,10 +64,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _READERS = 2
-
-COMMITS_PER_CHECKPOINT = 20_000
-"""Commits after which the log is folded into the file, however small it is: DuckDB replays the
-log commit by commit when it opens a file whose process was killed, 43 000 of them a second."""
 
 _SCHEMA = (
     """
@@ -92,7 +89,7 @@ class Store:
         self._instance = Instance(path)
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
-        self._commits_in_log = 0
+        self._log = Log(path)
         self._in_doubt = False
         self._last_seqs: dict[int, int] = {}
         self._tally = Tally(path)
@@ -281,8 +278,7 @@ class Store:
             self._tally.add(block.batch_no, block.last_seq, len(block.ts))
         if blocks:
             self._tally.write()
-        self._commits_in_log += 1
-        if self._commits_in_log >= COMMITS_PER_CHECKPOINT:
+        if self._log.committed():
             self._checkpoint()
 
     def _take_over(self, file: ArchiveFile) -> None:
@@ -333,7 +329,7 @@ class Store:
         import duckdb
 
         assert self._cursor, "the store is not open"
-        self._commits_in_log = 0
+        self._log.folded()
         try:
             self._cursor.execute("CHECKPOINT")
         except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.

@@ -29,8 +29,8 @@ _BREAK_OFF_WITHIN = 0.7
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold at most; a query that needs more fails and harms nothing else."""
 
-CHECKPOINT_THRESHOLD = "128MB"
-"""The size of the log at which DuckDB folds it into the file."""
+CHECKPOINT_THRESHOLD = "1TB"
+"""The size of the log at which DuckDB folds it into the file by itself: never, see ``Log``."""
 
 
 class GivenUpError(Exception):
