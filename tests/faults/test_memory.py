@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from solo_app.batches.store import instance
@@ -41,3 +42,21 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
             await until(lambda: service.totals().row_count > counted)  # noqa: B023
             await until(lambda: service.totals().trouble is None)
             assert (await client.get("/batches/b/points")).status_code == 200
+
+
+async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
+        cursor = service._store._cursor
+        assert cursor
+
+        def leave_it_open() -> None:
+            cursor.execute("BEGIN")
+            with pytest.raises(duckdb.InvalidInputException):
+                cursor.execute("SELECT error('as for want of memory')")
+
+        await service._store.on_writer(leave_it_open)
+        counted = service.totals().row_count
+        await until(lambda: service.totals().row_count > counted)
+        assert service.totals().trouble is None

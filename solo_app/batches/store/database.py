@@ -338,8 +338,9 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         assert self._cursor, "the store is not open"
-        self._cursor.execute("BEGIN")
         try:
+            # It fails where a rollback failed, for want of memory say; the next one finds it ended.
+            self._cursor.execute("BEGIN")
             yield self._cursor
             self._cursor.execute("COMMIT")
         except BaseException:
