@@ -22,6 +22,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.store.database import Store
 from solo_app.config import Settings
 from solo_app.ui.console import Console, connect
+from solo_app.watchdog import watched_loop
 
 _LET_GO_WITHIN = 0.5
 """Seconds that readers have to take the end of their answers once the process is told to end."""
@@ -57,7 +58,8 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     use(service)
     connect(Console(service, Ticker(service)))
     try:
-        yield service
+        with watched_loop():
+            yield service
     finally:
         signals.forget()
         connect(None)
