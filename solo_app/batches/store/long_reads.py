@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
+
+_AGAIN_AFTER = 0.01
+"""Seconds from one attempt at breaking off to the next."""
 
 
 class Read(Protocol):
@@ -28,24 +32,35 @@ class LongReads:
         self._one_at_a_time = asyncio.Lock()
         self._under_way: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
+        self._change = threading.Lock()
 
     async def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Raises ServiceClosedError once they are stopped."""
 
         def noted(cursor: duckdb.DuckDBPyConnection) -> T:
-            self._under_way = cursor
-            try:
+            with self._change:
                 if self._stopped:
                     raise ServiceClosedError
+                self._under_way = cursor
+            try:
                 return query(cursor)
             finally:
-                self._under_way = None
+                with self._change:
+                    self._under_way = None
 
         async with self._one_at_a_time:
             return await self._read(noted)
 
     def stop(self) -> None:
         """Break off the one that is under way, and begin none any more."""
-        self._stopped = True
-        if cursor := self._under_way:
-            cursor.interrupt()
+        with self._change:
+            self._stopped = True
+        self._break_off()
+
+    def _break_off(self) -> None:
+        with self._change:
+            if self._under_way is None:
+                return
+            self._under_way.interrupt()
+        # What falls between two queries is felt by none of them: again, until it has ended.
+        asyncio.get_running_loop().call_later(_AGAIN_AFTER, self._break_off)
