@@ -27,7 +27,7 @@ SHARE = 0.25
 COST = 0.00025
 """Seconds of a core that telling one of them costs (0.2 to 0.25 ms were measured)."""
 
-STEP = 0.01
+STEP = 0.025
 """Seconds between two moments at which somebody may get a tick, and for which a snapshot is new.
 
 Waking each alone would cost a quarter more; waking all at once would hold up everything else.
