@@ -60,7 +60,8 @@ def _legend() -> str:
 
 
 def _panel(unit: str, figures: list[Figure], top: int) -> Iterator[str]:
-    medians = [v for f in figures for v in (f.median, f.template_median) if v]
+    # What shrank, as memory may, has no place on the scale: its bar is the shortest.
+    medians = [v for f in figures for v in (f.median, f.template_median) if v and v > 0]
     # Logarithmic, from the power of ten below the smallest: the ways lie far apart.
     low = math.floor(math.log10(min(medians, default=1)))
     high = max(math.log10(max(medians, default=10)), low + 1)

@@ -22,7 +22,7 @@ def described() -> list[tuple[str, str]]:
         ("processor", f"{_processor()}, {psutil.cpu_count()} cores"),
         ("memory", f"{memory:.0f} GiB"),
         ("disk", _disk()),
-        ("system", f"{platform.system()} {platform.release()}"),
+        ("system", f"{platform.system()} {platform.release().partition('-')[0]}"),
         ("Python", platform.python_version()),
         *((name, version(name)) for name in _PACKAGES),
         ("commit", _commit()),

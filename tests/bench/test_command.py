@@ -63,10 +63,10 @@ def test_a_rerun_replaces_what_was_measured_and_keeps_what_was_written(tmp_path:
 
 
 def test_the_chart_is_a_picture_with_a_bar_for_each_median(tmp_path: Path) -> None:
-    figures = [Figure("a & b", "ms", [1], template=[100]), Figure("c", "s", [0])]
+    figures = [Figure("a & b", "ms", [1], template=[100]), Figure("c", "s", [0, -1, -2])]
     write_page(tmp_path / "page.md", "run", [Result("some", "Some.", figures)], seconds=1)
     chart = ElementTree.parse(tmp_path / "page" / "some.svg").getroot()
     texts = [element.text for element in chart.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"a & b", "c", "1", "100", "0"} <= set(texts)
+    assert {"a & b", "c", "1", "100", "-1"} <= set(texts)
     bars = [b for b in chart.iter("{http://www.w3.org/2000/svg}rect") if b.get("height") == "9"]
     assert [bar.get("class") for bar in bars] == ["app", "template", "app"]
