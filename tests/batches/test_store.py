@@ -186,6 +186,24 @@ async def test_the_log_is_folded_in_after_many_commits(
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
 
 
+async def test_the_log_is_folded_in_only_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 5)
+    log = tmp_path / "solo.duckdb.wal"
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        with monkeypatch.context() as full:
+            full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
+            await service.start("b")
+            sizes = [0]
+            while service.totals().row_count < 30:
+                before = service.totals().row_count
+                await until(lambda: service.totals().row_count > before)  # noqa: B023
+                sizes.append(log.stat().st_size)
+            assert sizes == sorted(sizes)
+        await until(lambda: not log.exists() or log.stat().st_size < sizes[-1])
+
+
 async def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
     async with open_service(file, flood=random(0)) as service:
