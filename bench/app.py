@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.running_app import RunningApp, copy_of_project
+from tests.running_app import WITHOUT_PAGES, RunningApp, copy_of_project
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def running_app(
         copy_of_project(copy)
     # One open file per connection: the server inherits the limit.
     raise_file_limit()
-    more = {} if pages else {"REFLEX_BACKEND_ONLY": "true"}
+    more = {} if pages else WITHOUT_PAGES
     app = RunningApp(copy, database, "prod", {**(settings or {}), **more})
     try:
         yield app.start()

@@ -32,6 +32,9 @@ _NOT_COPIED = shutil.ignore_patterns(
     ".*_cache",
 )
 
+WITHOUT_PAGES = {"REFLEX_BACKEND_ONLY": "true"}
+"""Settings with which the server runs alone: the same worker, which answers the API and the
+pages' socket, but no page is built and served, which is more than half of a start."""
 
 _given: set[int] = set()
 

@@ -1,19 +1,30 @@
 """How processes share the tests: those that use one app go to one process, one after the other.
 
-pytest-xdist 3.8 has groups for that, but with pytest 9.2 it forgets them without a word
-(its issue 1386): each process then starts every app, and no test has its app in order.
+An app takes seconds of both cores to start, so each shared one is started once. pytest-xdist 3.8
+has groups for that, but with pytest 9.2 it forgets them without a word (its issue 1386): each
+process then starts every app, and no test has its app in order.
 """
 
 from __future__ import annotations
 
-_ALONE = ("test_http", "test_readme", "test_start_and_stop")
-"""Most tests of these start an app of their own."""
+_ALONE = ("test_readme", "test_start_and_stop", "test_slow_readers")
+"""Each test of these starts an app of its own."""
+
+_OTHER_APPS = {
+    "test_axe": "console",
+    "test_layout": "console",
+    "test_accessibility": "console",
+    "test_page_speed": "page_speed",  # It wants a quiet machine, and so a time of its own.
+    "test_operations": "operations",
+    "test_drawing": "drawing",
+}
+"""Files whose tests use another app than that in development or production, or none."""
 
 
 def group_of(nodeid: str) -> str:
-    """The file and mode of a test end to end; any other is a group by itself."""
+    """The app that a test end to end shares with others; any other test is a group by itself."""
     path, _, name = nodeid.partition("::")
     stem = path.rpartition("/")[2].removesuffix(".py")
     if "e2e/" not in path or stem in _ALONE:
         return nodeid
-    return f"{stem}-dev" if "[dev" in name else stem
+    return _OTHER_APPS.get(stem) or ("dev" if "[dev" in name else "prod")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.browsers import QUIET, find_browser
+from tests.e2e.tab import DESK, Tab
 from tests.past import RUNNING, write_past
 from tests.running_app import RunningApp, copy_of_project, http
 from tests.sharing import group_of
@@ -21,21 +22,10 @@ if TYPE_CHECKING:
 PATIENCE = 30_000
 """Milliseconds after which a page is said not to come to what is expected of it."""
 
-LONGEST = [
-    "test_a_newcomer",
-    "test_axe",
-    "test_server_away-dev",
-    "test_layout",
-    "test_server_away",
-    "test_live-dev",
-    "test_console-dev",
-    "test_addresses-dev",
-    "test_pages-dev",
-    "test_console",
-]
+LONGEST = ["test_a_newcomer", "dev", "prod", "console", "operations"]
 """The groups that take longest begin first, so that all processes end together."""
 
-LAST = "test_page_speed"
+LAST = "page_speed"
 """The group whose tests want a quiet machine."""
 
 
@@ -159,10 +149,25 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Tab]:
+    """The tab that the tests of a file use one after the other."""
+    kept = Tab(browser)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab in a profile of its own."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def page(tab: Tab) -> Iterator[Page]:
+    """A tab as good as new. What cannot be taken back in it needs ``own_page``."""
+    yield tab.page()
+    tab.tidy()
+
+
+@pytest.fixture
+def own_page(browser: Browser) -> Iterator[Page]:
+    """A tab in a profile of its own, for scripts, clocks and sockets that stay with a tab."""
+    context = browser.new_context(viewport=DESK)
     yield context.new_page()
     context.close()
 
@@ -177,15 +182,21 @@ def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
 
 
 @pytest.fixture
-def clean(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a test does: no error in the page, nothing asked of another host."""
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does: no error in its page, nothing asked of another host."""
+    name = "own_page" if "own_page" in request.fixturenames else "page"
+    page: Page = request.getfixturevalue(name)
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-    page.on(
-        "console", lambda m: _note(problems, m.type == "error", f"console: {m.text} {m.location}")
-    )
-    page.on("request", lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"))
+    listeners: dict[str, Callable[[Any], None]] = {
+        "pageerror": lambda error: problems.append(f"page error: {error}"),
+        "console": lambda m: _note(problems, m.type == "error", f"console: {m.text} {m.location}"),
+        "request": lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]
     yield
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     if "/" in request.node.name or "nowhere" in request.node.name:
         problems = [text for text in problems if "status of 404" not in text]
     assert problems == []

@@ -132,9 +132,9 @@ def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(
     assert len(set(grounds)) == 2
 
 
-def test_who_wants_no_motion_gets_none(console: RunningApp, page: Page) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    page.add_init_script(
+def test_who_wants_no_motion_gets_none(console: RunningApp, own_page: Page) -> None:
+    own_page.emulate_media(reduced_motion="reduce")
+    own_page.add_init_script(
         """window.moving = new Set();
         (function look() {
           for (const animation of document.getAnimations()) {
@@ -145,10 +145,10 @@ def test_who_wants_no_motion_gets_none(console: RunningApp, page: Page) -> None:
           requestAnimationFrame(look);
         })();"""
     )
-    visit(page, console, f"/batch/{RUNNING[2]}")
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Start again", exact=True).click()
-    page.get_by_text(f"Started {RUNNING[2]}").wait_for()
-    page.get_by_role("button", name="Theme").click()
-    page.wait_for_timeout(1000)  # As long as a motion might take.
-    assert page.evaluate("[...window.moving]") == []
+    visit(own_page, console, f"/batch/{RUNNING[2]}")
+    own_page.get_by_role("button", name="Stop").click()
+    own_page.get_by_role("button", name="Start again", exact=True).click()
+    own_page.get_by_text(f"Started {RUNNING[2]}").wait_for()
+    own_page.get_by_role("button", name="Theme").click()
+    own_page.wait_for_timeout(1000)  # As long as a motion might take.
+    assert own_page.evaluate("[...window.moving]") == []

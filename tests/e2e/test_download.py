@@ -79,13 +79,13 @@ def test_each_format_is_saved_whole(app: RunningApp, page: Page) -> None:
 
 
 def test_the_last_minutes_of_an_ended_batch_are_those_before_its_end(
-    app: RunningApp, page: Page
+    app: RunningApp, own_page: Page
 ) -> None:
-    page.clock.install()
-    page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
-    menu = menu_on(page, f"{app.url}/batch/b")
+    own_page.clock.install()
+    own_page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
+    menu = menu_on(own_page, f"{app.url}/batch/b")
     menu.get_by_label("Time").select_option("Last 15 min")
-    assert read(saved(page, menu)) == told(app)
+    assert read(saved(own_page, menu)) == told(app)
 
 
 def test_the_points_between_two_times_are_those_the_person_names(

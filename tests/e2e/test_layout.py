@@ -96,16 +96,16 @@ def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Pa
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
-def test_nothing_moves_when_data_come(console: RunningApp, page: Page, path: str) -> None:
-    page.add_init_script(
+def test_nothing_moves_when_data_come(console: RunningApp, own_page: Page, path: str) -> None:
+    own_page.add_init_script(
         """window.moved = 0;
         new PerformanceObserver((list) => {
           for (const entry of list.getEntries()) window.moved += entry.value;
         }).observe({ type: 'layout-shift', buffered: true });"""
     )
-    visit(page, console, path)
-    page.wait_for_timeout(5000)  # About twenty ticks.
-    assert page.evaluate("window.moved") < 0.01
+    visit(own_page, console, path)
+    own_page.wait_for_timeout(5000)  # About twenty ticks.
+    assert own_page.evaluate("window.moved") < 0.01
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])

@@ -52,7 +52,7 @@ def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> l
     return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
 
 
-def test_ticks_that_are_lost_on_the_way_leave_no_gap(page: Page, app: RunningApp) -> None:
+def test_ticks_that_are_lost_on_the_way_leave_no_gap(own_page: Page, app: RunningApp) -> None:
     start(app, "lossy")
     lost: list[object] = []
     asked: list[object] = []
@@ -75,14 +75,14 @@ def test_ticks_that_are_lost_on_the_way_leave_no_gap(page: Page, app: RunningApp
         server.on_message(from_server)
         socket.on_message(to_server)
 
-    page.route_web_socket(re.compile("_event"), tap)
-    open_page(page, app, "/batch/lossy")
+    own_page.route_web_socket(re.compile("_event"), tap)
+    open_page(own_page, app, "/batch/lossy")
     while not asked:
-        page.wait_for_timeout(50)
+        own_page.wait_for_timeout(50)
     assert len(lost) == 3
-    expect(page.locator("table.points tbody tr")).to_have_count(10)
-    expect_to_go_on(page)
-    shown = newest_points(page)
+    expect(own_page.locator("table.points tbody tr")).to_have_count(10)
+    expect_to_go_on(own_page)
+    shown = newest_points(own_page)
     assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
 

@@ -16,7 +16,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.running_app import RunningApp, http
+from tests.running_app import WITHOUT_PAGES, RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -141,7 +141,7 @@ def test_it_ends_within_two_seconds_with_open_pages(
 
 
 def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> None:
-    app = new_app("prod").start()
+    app = new_app("prod", **WITHOUT_PAGES).start()
     http.post(f"{app.api}/stream/b")
     assert app.process
     os.kill(app.process.pid, signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> No
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
-    app = new_app("dev", SOLO_INTERVAL="0.02").start()
+    app = new_app("prod", SOLO_INTERVAL="0.02", **WITHOUT_PAGES).start()
     http.post(f"{app.api}/stream/b")
     reader = followed(app, "b")
     app.restart()
@@ -179,7 +179,7 @@ def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp
 
 
 def test_kill_9_loses_no_point_that_a_reader_saw(new_app: NewApp) -> None:
-    app = new_app("dev", SOLO_INTERVAL="0.001").start()
+    app = new_app("prod", SOLO_INTERVAL="0.001", **WITHOUT_PAGES).start()
     http.post(f"{app.api}/stream/b")
     readers = [followed(app, "b") for _ in range(3)]
     counted = http.get(f"{app.api}/").json()["row_count"]
@@ -254,16 +254,3 @@ def test_a_busy_frontend_port_is_told(new_app: NewApp) -> None:
     app = new_app("dev")
     with socket.create_server(("127.0.0.1", app.frontend_port)):
         assert "REFLEX_FRONTEND_PORT" in refused(app)
-
-
-def test_it_listens_on_this_machine_only(dev_app: RunningApp, prod_app: RunningApp) -> None:
-    ports = {dev_app.backend_port, dev_app.frontend_port, prod_app.backend_port}
-    listening = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for row in Path(table).read_text().splitlines()[1:]:
-            address, state = row.split()[1], row.split()[3]
-            host, port = address.split(":")
-            if state == "0A" and int(port, 16) in ports:
-                listening.add((host, int(port, 16)))
-    assert {port for _, port in listening} == ports
-    assert {host for host, _ in listening} == {"0100007F"}  # 127.0.0.1

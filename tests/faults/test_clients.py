@@ -15,7 +15,7 @@ import httpx
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
-from tests.e2e.test_http import memory_of, produced_in
+from tests.e2e.test_slow_readers import memory_of, produced_in
 from tests.running_app import RunningApp
 
 NewApp = Callable[..., RunningApp]
