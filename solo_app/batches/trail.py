@@ -85,6 +85,8 @@ class Trail:
         self.is_filled = first_seq == 1
         self.filling: asyncio.Task[None] | None = None
         self._steps: dict[int, Step] = {}
+        self._points = 0
+        """How many points all steps hold: it is asked at every tick, and steps are many."""
 
     def add(self, block: Block) -> None:
         """Take the next committed points."""
@@ -115,17 +117,21 @@ class Trail:
         """
         start = until - _SPAN_US
         border = start // STEP_US
-        return sum(
-            step.count if step.number > border else _count_after(start, step)
-            for step in self._steps.values()
-            if step.number >= border
-        )
+        count = self._points
+        for step in self._steps.values():
+            if step.number > border:
+                break
+            count -= step.count
+            if step.number == border:
+                count += _count_after(start, step)
+        return count
 
     def _merge(self, steps: Iterable[Step]) -> list[int]:
         numbers = [next(reversed(self._steps), 0)]
         for step in steps:
             known = self._steps.get(step.number)
             self._steps[step.number] = known.merged_with(step) if known else step
+            self._points += step.count
             numbers.append(step.number)
         if numbers != sorted(numbers):
             self._steps = dict(sorted(self._steps.items()))
@@ -137,9 +143,9 @@ class Trail:
         """
         numbers = list(self._steps)
         while len(numbers) > 1 and numbers[1] < latest - _STEPS:
-            del self._steps[numbers.pop(0)]
+            self._points -= self._steps.pop(numbers.pop(0)).count
         while numbers[-1] > latest + _STEPS:
-            del self._steps[numbers.pop()]
+            self._points -= self._steps.pop(numbers.pop()).count
 
 
 def _count_after(start: int, step: Step) -> int:
