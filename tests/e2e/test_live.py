@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,27 @@ def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) 
     expect_to_go_on(page)
     expect(page.locator(".recharts-line path")).to_be_visible()
     expect(page).to_have_title("alive · Running · SOLO")
+
+
+AGES = """(wanted) => new Promise((resolve) => {
+    const points = document.querySelector("table.points tbody"), ages = [];
+    let last = "";
+    new MutationObserver((_, observer) => {
+        const { dateTime } = points.querySelector("time");
+        if (dateTime !== last) ages.push(Date.now() - Date.parse(dateTime));
+        last = dateTime;
+        if (ages.length === wanted) observer.disconnect(), resolve(ages);
+    }).observe(points, { subtree: true, childList: true, attributes: true, characterData: true });
+})"""
+"""How old each of the next points is when it comes onto the page, in milliseconds."""
+
+
+def test_a_point_is_on_the_page_within_half_a_second(page: Page, app: RunningApp) -> None:
+    start(app, "prompt")
+    open_page(page, app, "/batch/prompt")
+    expect(page.locator("td.seq").first).to_be_visible()
+    # Others use this machine too: the median is what the app does.
+    assert median(page.evaluate(AGES, 15)) < 500
 
 
 def newest_points(page: Page) -> list[tuple[int, str, str]]:
