@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Pass over a folder that ``-m "not ..."`` leaves out whole: its imports take long."""
+    """Pass over a folder that is left out whole: its imports take long.
+
+    ``-m "not ..."`` leaves one out. The tests of faults take minutes and are left out where
+    nobody asks for them.
+    """
+    if collection_path == FAULTS and not _asked_for_faults(config):
+        return True
     left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
     only_and = not re.search(r"\bor\b|[()]", config.option.markexpr)
     is_left_out = only_and and collection_path in {ALL / name for name in left_out}
     return True if is_left_out else None
 
 
-def pytest_collection_finish() -> None:
-    """Have the garbage collector never go through what was loaded for good, as the app does."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have the garbage collector never go through what is loaded for good, as the app does."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -77,10 +89,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In one process the quick tests come first; several end together when those come last.
-
-    The tests of faults take minutes and are left out where nobody asks for them.
-    """
+    """In one process the quick tests come first; several end together when those come last."""
     is_shared = hasattr(config, "workerinput")
     items.sort(key=lambda item: (item.get_closest_marker("e2e") is not None) != is_shared)
     if config.pluginmanager.hasplugin("timeout"):
@@ -88,10 +97,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         limit = _LONGEST * max(1, config.getoption("--rounds") // 10)
         for item in items:
             item.add_marker(pytest.mark.timeout(limit))
-    if not _asked_for_faults(config):
-        left_out = [item for item in items if item.get_closest_marker("faults")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(
