@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Coroutine tests run on asyncio, as the app does."""
     return "asyncio"
@@ -89,9 +89,14 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In one process the quick tests come first; several end together when those come last."""
+    """In one process the quick tests come first; several end together when the shortest come last."""
     is_shared = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (item.get_closest_marker("e2e") is not None) != is_shared)
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        is_quick = item.get_closest_marker("e2e") is None
+        return is_quick == is_shared, is_quick and group_of(item.nodeid) == item.nodeid
+
+    items.sort(key=rank)
     if config.pluginmanager.hasplugin("timeout"):
         # A test that hangs is told of by its name; requirements.txt alone does without.
         limit = _LONGEST * max(1, config.getoption("--rounds") // 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +71,42 @@ def counting(up_to: int) -> Source:
             await asyncio.sleep(0)
 
     return count
+
+
+@dataclass
+class Bench:
+    """A service whose clock, and whose source ``random``, a test holds in its hand.
+
+    Tests may share one, one after the other, each with batch ids of its own.
+    """
+
+    service: BatchService
+    clock: HandClock
+    script: Script
+
+    def begin(self) -> None:
+        """Have clock and script as if they were new."""
+        self.clock.set(BENCH_TIME)
+        self.script = Script(self.clock)
+
+    async def end(self) -> None:
+        """Leave nothing running."""
+        for batch in self.service.running():
+            await self.service.stop(batch.batch_id)
+
+
+BENCH_TIME = "2012-11-11 10:11:10"
+"""What the clock of a bench shows at first."""
+
+
+@asynccontextmanager
+async def open_bench(folder: Path, **more: Source) -> AsyncIterator[Bench]:
+    """A bench whose database is in that folder; ``few`` gives five numbers and ends."""
+    clock = HandClock(BENCH_TIME)
+    sources: dict[str, Source] = {"random": lambda: bench.script(), "few": counting(5), **more}
+    async with open_service(folder / "solo.duckdb", clock, False, **sources) as service:
+        bench = Bench(service, clock, Script(clock))
+        yield bench
 
 
 @asynccontextmanager
