@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -33,6 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def anyio_backend() -> str:
     """Coroutine tests run on asyncio, as the app does."""
     return "asyncio"
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def batch_id() -> str:
+    """The id of a batch that no other test has."""
+    return f"own-{next(_numbers)}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,7 +99,9 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In one process the quick tests come first; several end together when the shortest come last."""
+    """In one process the quick tests come first; several end together when those come last, and
+    of those the ones that are single.
+    """
     is_shared = hasattr(config, "workerinput")
 
     def rank(item: pytest.Item) -> tuple[bool, bool]:

@@ -83,29 +83,27 @@ class Bench:
     service: BatchService
     clock: HandClock
     script: Script
+    begins: str
 
     def begin(self) -> None:
         """Have clock and script as if they were new."""
-        self.clock.set(BENCH_TIME)
+        self.clock.set(self.begins)
         self.script = Script(self.clock)
 
-    async def end(self) -> None:
-        """Leave nothing running."""
-        for batch in self.service.running():
-            await self.service.stop(batch.batch_id)
 
-
-BENCH_TIME = "2012-11-11 10:11:10"
-"""What the clock of a bench shows at first."""
+async def stop_all(service: BatchService) -> None:
+    """Leave nothing running for the next test that shares the service."""
+    for batch in service.running():
+        await service.stop(batch.batch_id)
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, **more: Source) -> AsyncIterator[Bench]:
-    """A bench whose database is in that folder; ``few`` gives five numbers and ends."""
-    clock = HandClock(BENCH_TIME)
-    sources: dict[str, Source] = {"random": lambda: bench.script(), "few": counting(5), **more}
+async def open_bench(folder: Path, begins: str = "2012-11-11 10:11:10") -> AsyncIterator[Bench]:
+    """A bench whose database is in that folder; its source ``few`` gives five numbers and ends."""
+    clock = HandClock(begins)
+    sources: dict[str, Source] = {"random": lambda: bench.script(), "few": counting(5)}
     async with open_service(folder / "solo.duckdb", clock, False, **sources) as service:
-        bench = Bench(service, clock, Script(clock))
+        bench = Bench(service, clock, Script(clock), begins)
         yield bench
 
 

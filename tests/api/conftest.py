@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from functools import cache
 
@@ -14,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from solo_app.api.gateway import Gateway
 from solo_app.api.routes import build_api
 from solo_app.batches.service import BatchService
-from tests.workbench import Bench, HandClock, Script, open_bench
+from tests.workbench import Bench, HandClock, Script, open_bench, stop_all
 
 OWN = "http://localhost:8000"
 
@@ -43,7 +42,7 @@ async def service(bench: Bench) -> AsyncIterator[BatchService]:
     """That of the bench, where nothing runs yet."""
     bench.begin()
     yield bench.service
-    await bench.end()
+    await stop_all(bench.service)
 
 
 @pytest.fixture
@@ -54,15 +53,6 @@ def clock(service: BatchService, bench: Bench) -> HandClock:
 @pytest.fixture
 def script(service: BatchService, bench: Bench) -> Script:
     return bench.script
-
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def batch_id() -> str:
-    """The id of a batch that no other test has."""
-    return f"b{next(_numbers)}"
 
 
 the_api = cache(build_api)
