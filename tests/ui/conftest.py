@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Source
+from solo_app.batches.sources import Source, random
 from tests.ui.tabs import Tabs, tabs_on
 from tests.workbench import open_service, stop_all
 
@@ -20,12 +20,21 @@ def sources() -> dict[str, Source]:
 
 
 @pytest.fixture(scope="module")
+def clock() -> Clock:
+    return utc_now
+
+
+@pytest.fixture(scope="module")
 async def service(
-    tmp_path_factory: pytest.TempPathFactory, sources: dict[str, Source]
+    tmp_path_factory: pytest.TempPathFactory, sources: dict[str, Source], clock: Clock
 ) -> AsyncIterator[BatchService]:
-    """What the tests of a file share; each uses ``batch_id`` or other ids of its own."""
+    """What the tests of a file share; each uses ``batch_id`` or other ids of its own.
+
+    ``random`` gives a number every 4 ms.
+    """
     database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
-    async with open_service(database, utc_now, False, **sources) as opened:
+    given = {"random": random(0.004), **sources}
+    async with open_service(database, clock, False, **given) as opened:
         yield opened
 
 

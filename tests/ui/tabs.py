@@ -118,7 +118,7 @@ async def open_tabs(
 @asynccontextmanager
 async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
     """Tabs on a service, with a ticker that ticks faster than people need."""
-    with patch("solo_app.batches.live.TICK", 0.02):
+    with patch.multiple("solo_app.batches.live", TICK=0.01, STEP=0.01):
         ticker = Ticker(service)
         tabs = Tabs(service, ticker)
         connect(Console(service, ticker))

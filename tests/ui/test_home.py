@@ -13,7 +13,7 @@ from solo_app.batches.sources import Numbers, Source
 from solo_app.ui.states.home import HomeState
 from tests.ui.shown import ticks_of
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
-from tests.workbench import open_service, stop_all, until
+from tests.workbench import open_service, silent, stop_all, until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,9 +34,10 @@ def sources() -> dict[str, Source]:
 @pytest.fixture(scope="module")
 async def with_25(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BatchService]:
     """A service with 25 batches that ended."""
-    async with open_service(tmp_path_factory.mktemp("with_25") / "solo.duckdb") as service:
+    database = tmp_path_factory.mktemp("with_25") / "solo.duckdb"
+    async with open_service(database, silent=silent) as service:
         for i in range(25):
-            await service.start(f"old-{i}")
+            await service.start(f"old-{i}", "silent")
             await service.stop(f"old-{i}")
         yield service
 
@@ -137,7 +138,13 @@ async def test_ticks_tell_each_second_and_each_point_once(tabs: Tabs, batch_id: 
     await tabs.service.start(batch_id)
     await tabs.open("tab")
     looking = await tabs.look("tab", HomeState)
-    await until(lambda: len(ticks_of(tabs, "tab")) > 60)
+    await until(lambda: ticks_of(tabs, "tab"))
+    first = ticks_of(tabs, "tab")[0]
+    await until(
+        lambda: (
+            len(ticks_of(tabs, "tab")) > 60 and ticks_of(tabs, "tab")[-1][SECOND] > first[SECOND]
+        )
+    )
     first, *others = ticks_of(tabs, "tab")
     assert len(first[COUNTS]) == 60
     assert sum(len(tick[COUNTS]) for tick in others) == others[-1][SECOND] - first[SECOND] > 0

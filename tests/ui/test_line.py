@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from solo_app.batches import trail
-from solo_app.batches.model import STEP_US, Point, to_microseconds
+from solo_app.batches.model import STEP_US, Clock, Point, to_microseconds, utc_now
 from solo_app.batches.sources import random as random_source
 from solo_app.ui.states.batch import BatchState
 from tests.ui.shown import AFTER, COUNT, KEYS, SPAN_US, Shown, shown, ticks_of
@@ -67,6 +67,13 @@ def steps_of(points: list[Point]) -> dict[int, list[float]]:
     for point in points:
         found.setdefault(to_microseconds(point.ts) // STEP_US, []).append(point.key)
     return found
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    """A clock that goes three times as fast, so that a line of many steps is soon there."""
+    began = utc_now()
+    return lambda: began + 3 * (utc_now() - began)
 
 
 @pytest.fixture(scope="module")
