@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import re
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Coroutine tests run on asyncio, as the app does."""
     return "asyncio"
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def batch_id() -> str:
+    """The id of a batch that no other test has."""
+    return f"own-{next(_numbers)}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,17 +68,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Pass over a folder that ``-m "not ..."`` leaves out whole: its imports take long."""
+    """Pass over a folder that is left out whole: its imports take long.
+
+    ``-m "not ..."`` leaves one out. The tests of faults take minutes and are left out where
+    nobody asks for them.
+    """
+    if collection_path == FAULTS and not _asked_for_faults(config):
+        return True
     left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
     only_and = not re.search(r"\bor\b|[()]", config.option.markexpr)
     is_left_out = only_and and collection_path in {ALL / name for name in left_out}
     return True if is_left_out else None
 
 
-def pytest_collection_finish() -> None:
-    """Have the garbage collector never go through what was loaded for good, as the app does."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have the garbage collector never go through what is loaded for good, as the app does."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -77,21 +99,21 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In one process the quick tests come first; several end together when those come last.
-
-    The tests of faults take minutes and are left out where nobody asks for them.
+    """In one process the quick tests come first; several end together when those come last, and
+    of those the ones that are single.
     """
     is_shared = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (item.get_closest_marker("e2e") is not None) != is_shared)
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        is_quick = item.get_closest_marker("e2e") is None
+        return is_quick == is_shared, is_quick and group_of(item.nodeid) == item.nodeid
+
+    items.sort(key=rank)
     if config.pluginmanager.hasplugin("timeout"):
         # A test that hangs is told of by its name; requirements.txt alone does without.
         limit = _LONGEST * max(1, config.getoption("--rounds") // 10)
         for item in items:
             item.add_marker(pytest.mark.timeout(limit))
-    if not _asked_for_faults(config):
-        left_out = [item for item in items if item.get_closest_marker("faults")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(

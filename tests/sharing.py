@@ -1,4 +1,4 @@
-"""How processes share the tests: those that use one app go to one process, one after the other.
+"""How processes share the tests: those that use one app or service go to one process.
 
 An app takes seconds of both cores to start, so each shared one is started once. pytest-xdist 3.8
 has groups for that, but with pytest 9.2 it forgets them without a word (its issue 1386): each
@@ -20,11 +20,18 @@ _OTHER_APPS = {
 }
 """Files whose tests use another app than that in development or production, or none."""
 
+_BY_FILE = ("tests/api/", "tests/ui/")
+"""In these the tests of a file share a service."""
+
 
 def group_of(nodeid: str) -> str:
-    """The app that a test end to end shares with others; any other test is a group by itself."""
+    """The app that a test end to end shares with others, the file where one service serves all
+    of it; any other test is a group by itself.
+    """
     path, _, name = nodeid.partition("::")
     stem = path.rpartition("/")[2].removesuffix(".py")
+    if path.startswith(_BY_FILE):
+        return path
     if "e2e/" not in path or stem in _ALONE:
         return nodeid
     return _OTHER_APPS.get(stem) or ("dev" if "[dev" in name else "prod")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +71,40 @@ def counting(up_to: int) -> Source:
             await asyncio.sleep(0)
 
     return count
+
+
+@dataclass
+class Bench:
+    """A service whose clock, and whose source ``random``, a test holds in its hand.
+
+    Tests may share one, one after the other, each with batch ids of its own.
+    """
+
+    service: BatchService
+    clock: HandClock
+    script: Script
+    begins: str
+
+    def begin(self) -> None:
+        """Have clock and script as if they were new."""
+        self.clock.set(self.begins)
+        self.script = Script(self.clock)
+
+
+async def stop_all(service: BatchService) -> None:
+    """Leave nothing running for the next test that shares the service."""
+    for batch in service.running():
+        await service.stop(batch.batch_id)
+
+
+@asynccontextmanager
+async def open_bench(folder: Path, begins: str = "2012-11-11 10:11:10") -> AsyncIterator[Bench]:
+    """A bench whose database is in that folder; its source ``few`` gives five numbers and ends."""
+    clock = HandClock(begins)
+    sources: dict[str, Source] = {"random": lambda: bench.script(), "few": counting(5)}
+    async with open_service(folder / "solo.duckdb", clock, False, **sources) as service:
+        bench = Bench(service, clock, Script(clock), begins)
+        yield bench
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import cache
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from solo_app.api.gateway import Gateway
 from solo_app.api.routes import build_api
 from solo_app.batches.service import BatchService
-from tests.workbench import HandClock, Script, counting, open_service
+from tests.workbench import Bench, HandClock, Script, open_bench, stop_all
 
 OWN = "http://localhost:8000"
 
@@ -31,22 +30,29 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(text or "Not Found", 200 if text else 404)(scope, receive, send)
 
 
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock("2012-11-11 10:11:10")
-
-
-@pytest.fixture
-def script(clock: HandClock) -> Script:
-    return Script(clock)
-
-
-@pytest.fixture
-async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
-    async with open_service(
-        tmp_path / "solo.duckdb", clock, random=script, few=counting(5)
-    ) as opened:
+@pytest.fixture(scope="module")
+async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    """What the tests of a module share; each uses ``batch_id`` or another id of its own."""
+    async with open_bench(tmp_path_factory.mktemp("bench")) as opened:
         yield opened
+
+
+@pytest.fixture
+async def service(bench: Bench) -> AsyncIterator[BatchService]:
+    """That of the bench, where nothing runs yet."""
+    bench.begin()
+    yield bench.service
+    await stop_all(bench.service)
+
+
+@pytest.fixture
+def clock(service: BatchService, bench: Bench) -> HandClock:
+    return bench.clock
+
+
+@pytest.fixture
+def script(service: BatchService, bench: Bench) -> Script:
+    return bench.script
 
 
 the_api = cache(build_api)

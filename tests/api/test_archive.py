@@ -13,6 +13,7 @@ import pytest
 
 from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
+from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
 from tests.past import write_long_past
 from tests.workbench import open_service
@@ -24,15 +25,26 @@ KEPT = 23
 """Points of the last day, one an hour; those before them are archived."""
 
 
-@pytest.fixture
-async def archived(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API whose batch ``b`` has most of its points in the archive."""
-    database = tmp_path / "solo.duckdb"
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("archived") / "solo.duckdb"
+
+
+@pytest.fixture(scope="module")
+async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
+    """A service whose batch ``b`` has most of its points in the archive; nobody changes it."""
     end = utc_now() - timedelta(minutes=2)
     write_long_past(database, ["b"], POINTS, timedelta(hours=1), end)
-    async with open_service(database) as service, client_of(service) as client:
+    async with open_service(database) as service:
         keeper = Retention(service._store, timedelta(days=1), utc_now)
         assert await keeper.archive_old_points() == POINTS - KEPT
+        yield service
+
+
+@pytest.fixture
+async def archived(mostly_archived: BatchService) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API on that service."""
+    async with client_of(mostly_archived) as client:
         yield client
 
 
@@ -61,10 +73,17 @@ async def test_points_are_turned_over_from_the_archive_to_the_database(
 
 
 async def test_a_missing_file_is_a_problem_that_names_it(
-    archived: httpx.AsyncClient, tmp_path: Path
+    archived: httpx.AsyncClient, database: Path, tmp_path: Path
 ) -> None:
-    (file,) = (tmp_path / "solo.duckdb.archive").iterdir()
-    file.unlink()
+    (file,) = database.with_name("solo.duckdb.archive").iterdir()
+    file.rename(tmp_path / file.name)
+    try:
+        await tell_of_a_missing(file, archived)
+    finally:
+        (tmp_path / file.name).rename(file)
+
+
+async def tell_of_a_missing(file: Path, archived: httpx.AsyncClient) -> None:
     for path in ("/batches/b/points", "/stream/b?after=3", "/batches/b/download"):
         answer = await archived.get(path)
         assert answer.status_code == 503

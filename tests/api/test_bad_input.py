@@ -28,8 +28,9 @@ def encoded(text: str) -> str:
 
 
 async def test_bad_ids_on_every_route(client: httpx.AsyncClient, service: BatchService) -> None:
-    for batch_id in BAD_IDS:
-        name = encoded(batch_id)
+    before = service.batches()
+    for bad_id in BAD_IDS:
+        name = encoded(bad_id)
         for method, path in [
             ("POST", f"/stream/{name}"),
             ("DELETE", f"/stream/{name}"),
@@ -41,10 +42,11 @@ async def test_bad_ids_on_every_route(client: httpx.AsyncClient, service: BatchS
         ]:
             body = is_problem(await client.request(method, path), 422)
             assert body["code"] == "invalid-batch-id", (method, path)
-    assert service.batches() == []
+    assert service.batches() == before
 
 
 async def test_bodies_that_are_no_request(client: httpx.AsyncClient, service: BatchService) -> None:
+    before = service.batches()
     as_json = {"Content-Type": "application/json"}
     for content, headers in [
         (b'{"source": ', as_json),
@@ -59,8 +61,8 @@ async def test_bodies_that_are_no_request(client: httpx.AsyncClient, service: Ba
         (b"source=random", {"Content-Type": "application/x-www-form-urlencoded"}),
         (b'{"source": "random"}', {"Content-Type": "text/plain"}),
     ]:
-        is_problem(await client.post("/stream/b", content=content, headers=headers), 422)
-    assert service.batches() == []
+        is_problem(await client.post("/stream/new", content=content, headers=headers), 422)
+    assert service.batches() == before
 
 
 BAD_QUERIES = [

@@ -22,7 +22,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.batches.store import export
 from tests.api.conftest import client_of
-from tests.workbench import HandClock, Script, open_service, until
+from tests.workbench import HandClock, Script, open_bench, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,17 +54,18 @@ def read(kind: str, content: bytes) -> list[Point]:
 
 
 def read_parquet(content: bytes) -> list[Point]:
-    with duckdb.connect() as connection, tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        found = connection.from_parquet(file.name)
+        found = duckdb.from_parquet(file.name)
         assert found.columns == ["seq", "ts", "key"]
         assert [str(kind) for kind in found.types] == ["BIGINT", "TIMESTAMP", "DOUBLE"]
         return [Point(*row) for row in found.fetchall()]
 
 
-def left_behind(database_folder: Path) -> list[str]:
-    return [path.name for path in database_folder.iterdir() if "download" in path.name]
+def left_behind(service: BatchService) -> list[str]:
+    folder = service._store.path.parent
+    return [path.name for path in folder.iterdir() if "download" in path.name]
 
 
 async def told(service: BatchService, script: Script, keys: list[float]) -> None:
@@ -79,42 +80,43 @@ async def told(service: BatchService, script: Script, keys: list[float]) -> None
 async def test_the_file_holds_the_stored_points(
     kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
 ) -> None:
-    await service.start("sensor-a")
+    batch_id = f"sensor-{kind}"
+    await service.start(batch_id)
     await told(service, script, KEYS)
     clock.set("2012-11-11 10:11:10.5")
-    answer = await client.get(f"/batches/sensor-a/download?format={kind}")
+    answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == MEDIA_TYPES[kind]
     assert (
         answer.headers["content-disposition"]
-        == f'attachment; filename="sensor-a-20121111T101110Z.{kind}"'
+        == f'attachment; filename="{batch_id}-20121111T101110Z.{kind}"'
     )
-    stored = await service.points("sensor-a", 0, 100)
+    stored = await service.points(batch_id, 0, 100)
     assert read(kind, answer.content) == stored
     assert [point.key for point in stored] == KEYS
 
 
 async def test_text_words_points_as_the_api_does(
-    client: httpx.AsyncClient, service: BatchService, script: Script
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await service.start("b")
+    await service.start(batch_id)
     await told(service, script, [57, 0.5])
-    assert (await client.get("/batches/b/download")).text == (
+    assert (await client.get(f"/batches/{batch_id}/download")).text == (
         "seq,ts,key\n1,2012-11-11T10:10:00.000000Z,57\n2,2012-11-11T10:10:01.000000Z,0.5\n"
     )
-    objects = (await client.get("/batches/b/download?format=json")).json()
-    assert objects == (await client.get("/batches/b/points")).json()["points"]
+    objects = (await client.get(f"/batches/{batch_id}/download?format=json")).json()
+    assert objects == (await client.get(f"/batches/{batch_id}/points")).json()["points"]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 async def test_from_is_included_and_to_is_not(
-    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script
+    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await service.start("b")
+    await service.start(batch_id)
     await told(service, script, [1, 2, 3, 4, 5])
 
     async def seqs(**times: str) -> list[int]:
-        answer = await client.get("/batches/b/download", params={"format": kind, **times})
+        answer = await client.get(f"/batches/{batch_id}/download", params={"format": kind, **times})
         assert answer.status_code == 200
         return [point.seq for point in read(kind, answer.content)]
 
@@ -130,34 +132,36 @@ async def test_from_is_included_and_to_is_not(
 
 @pytest.mark.parametrize("kind", FORMATS)
 async def test_a_batch_without_points_gives_an_empty_file(
-    kind: str, client: httpx.AsyncClient, service: BatchService
+    kind: str, client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
-    await service.start("b")
-    answer = await client.get(f"/batches/b/download?format={kind}")
+    await service.start(batch_id)
+    answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
     assert read(kind, answer.content) == []
 
 
-async def test_what_cannot_be_downloaded(client: httpx.AsyncClient, service: BatchService) -> None:
-    await service.start("b")
+async def test_what_cannot_be_downloaded(
+    client: httpx.AsyncClient, service: BatchService, batch_id: str
+) -> None:
+    await service.start(batch_id)
     refused = {
         "/batches/nobody/download": 404,
         "/batches/~/download": 422,
         "/batches//download": 422,
         "/batches/a/b/download": 422,
-        "/batches/b/download?format=xml": 422,
-        "/batches/b/download?format=": 422,
-        "/batches/b/download?from=yesterday": 422,
-        "/batches/b/download?to=": 422,
-        "/batches/b/download?from=2012-11-11T10:10Z&to=2012-11-11T10:10Z": 422,
-        "/batches/b/download?from=2012-11-11T10:11Z&to=2012-11-11T10:10Z": 422,
-        "/batches/b/download?after=5": 422,
+        f"/batches/{batch_id}/download?format=xml": 422,
+        f"/batches/{batch_id}/download?format=": 422,
+        f"/batches/{batch_id}/download?from=yesterday": 422,
+        f"/batches/{batch_id}/download?to=": 422,
+        f"/batches/{batch_id}/download?from=2012-11-11T10:10Z&to=2012-11-11T10:10Z": 422,
+        f"/batches/{batch_id}/download?from=2012-11-11T10:11Z&to=2012-11-11T10:10Z": 422,
+        f"/batches/{batch_id}/download?after=5": 422,
     }
     for address, status in refused.items():
         answer = await client.get(address)
         assert answer.status_code == status, address
         assert answer.headers["content-type"] == "application/problem+json"
         assert "content-disposition" not in answer.headers
-    head = await client.head("/batches/b/download")
+    head = await client.head(f"/batches/{batch_id}/download")
     assert (head.status_code, head.headers["allow"]) == (405, "GET")
     # A batch of that name is a batch like any other.
     await service.start("download")
@@ -173,22 +177,27 @@ async def many() -> AsyncIterator[Numbers]:
         await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-async def test_many_points_come_complete_and_in_order(kind: str, tmp_path: Path) -> None:
-    assert MANY > 2 * export.SLICE_POINTS
-    async with (
-        open_service(tmp_path / "solo.duckdb", many=many) as service,
-        client_of(service) as client,
-    ):
+@pytest.fixture(scope="module")
+async def mingled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BatchService]:
+    """A service with many points of two batches."""
+    folder = tmp_path_factory.mktemp("mingled")
+    async with open_service(folder / "solo.duckdb", many=many) as service:
         await service.start("a", "many")
         await service.start("b", "many")
         await until(lambda: not service.running())
+        yield service
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_many_points_come_complete_and_in_order(kind: str, mingled: BatchService) -> None:
+    assert MANY > 2 * export.SLICE_POINTS
+    async with client_of(mingled) as client:
         for batch_id in "ab":
             answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
             points = read(kind, answer.content)
             assert [point.seq for point in points] == list(range(1, MANY + 1))
             assert [point.key for point in points] == list(range(MANY))
-    assert left_behind(tmp_path) == []
+    assert left_behind(mingled) == []
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -196,12 +205,13 @@ async def test_what_is_produced_meanwhile_does_no_harm(
     kind: str,
     service: BatchService,
     script: Script,
+    batch_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 2)
-    await service.start("b")
+    await service.start(batch_id)
     await told(service, script, [1, 2, 3, 4, 5])
-    download = await service.download("b", FileFormat(kind))
+    download = await service.download(batch_id, FileFormat(kind))
     content = b""
     async for piece in download.pieces:
         content += piece
@@ -211,27 +221,27 @@ async def test_what_is_produced_meanwhile_does_no_harm(
 
 
 async def test_a_point_that_was_seen_is_in_the_file(
-    client: httpx.AsyncClient, service: BatchService, script: Script
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await service.start("b")
+    await service.start(batch_id)
     for count in range(1, 20):
         await told(service, script, [count])
-        answer = await client.get("/batches/b/download")
+        answer = await client.get(f"/batches/{batch_id}/download")
         assert len(read("csv", answer.content)) == count
 
 
 async def test_who_goes_away_leaves_no_file_behind(
-    service: BatchService, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: Script, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_PIECE_BYTES", 16)
-    await service.start("b")
+    await service.start(batch_id)
     await told(service, script, [1, 2, 3])
-    never_begun = await service.download("b", FileFormat.PARQUET)
-    assert left_behind(tmp_path) == []  # Also while it is on its way.
-    begun = await service.download("b", FileFormat.PARQUET)
+    never_begun = await service.download(batch_id, FileFormat.PARQUET)
+    assert left_behind(service) == []  # Also while it is on its way.
+    begun = await service.download(batch_id, FileFormat.PARQUET)
     assert (await anext(begun.pieces)).startswith(b"PAR1")
     del never_begun, begun
-    assert left_behind(tmp_path) == []
+    assert left_behind(service) == []
 
 
 async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
@@ -239,30 +249,31 @@ async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path:
     leftover.mkdir()
     (leftover / "points.parquet").write_bytes(b"PAR1")
     (tmp_path / ".other.download-x7").mkdir()
-    async with open_service(tmp_path / "solo.duckdb"):
-        assert left_behind(tmp_path) == [".other.download-x7"]
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        assert left_behind(service) == [".other.download-x7"]
 
 
 async def test_a_disk_that_takes_no_file_is_told(
-    client: httpx.AsyncClient, service: BatchService, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, service: BatchService, monkeypatch: pytest.MonkeyPatch, batch_id: str
 ) -> None:
-    await service.start("b")
+    await service.start(batch_id)
     monkeypatch.setattr(
         export, "_INTO_PARQUET", export._INTO_PARQUET.replace("$path", "'/dev/full/x'")
     )
-    answer = await client.get("/batches/b/download?format=parquet")
+    answer = await client.get(f"/batches/{batch_id}/download?format=parquet")
     assert answer.status_code == 503
     assert "was not made" in answer.json()["detail"]
 
 
 async def test_the_end_of_the_app_breaks_a_download_off(
-    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 1)
-    await service.start("b")
-    await told(service, script, [1, 2, 3])
-    download = await service.download("b", FileFormat.CSV)
-    assert await anext(download.pieces) == b"seq,ts,key\n"
-    service.end_streams()
-    with pytest.raises(Exception, match="shutting down"):
-        await anext(download.pieces)
+    async with open_bench(tmp_path) as bench:
+        await bench.service.start("b")
+        await told(bench.service, bench.script, [1, 2, 3])
+        download = await bench.service.download("b", FileFormat.CSV)
+        assert await anext(download.pieces) == b"seq,ts,key\n"
+        bench.service.end_streams()
+        with pytest.raises(Exception, match="shutting down"):
+            await anext(download.pieces)

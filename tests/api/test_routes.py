@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from solo_app.batches.service import BatchService
-from tests.workbench import HandClock, Script, until
+from tests.api.conftest import client_of
+from tests.workbench import HandClock, Script, open_bench, until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,81 +26,86 @@ async def told(service: BatchService, script: Script, *keys: float, pause: float
     await until(lambda: service.totals().row_count == before + len(keys))
 
 
-async def test_overall(client: httpx.AsyncClient, service: BatchService, script: Script) -> None:
-    empty = await client.get("/")
-    assert empty.status_code == 200
-    assert empty.json() == {
-        "row_count": 0,
-        "task_count": 0,
-        "task_limit": 5,
-        "rows_per_second": 0,
-        "batch_count": 0,
-        "waiting": None,
-        "unarchived": None,
-    }
-    await client.post("/stream/b")
-    await told(service, script, 1, 2, 3)
-    full = (await client.get("/")).json()
-    assert (full["row_count"], full["task_count"], full["batch_count"]) == (3, 1, 1)
+async def test_overall(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+        empty = await client.get("/")
+        assert empty.status_code == 200
+        assert empty.json() == {
+            "row_count": 0,
+            "task_count": 0,
+            "task_limit": 5,
+            "rows_per_second": 0,
+            "batch_count": 0,
+            "waiting": None,
+            "unarchived": None,
+        }
+        await client.post("/stream/b")
+        await told(bench.service, bench.script, 1, 2, 3)
+        full = (await client.get("/")).json()
+        assert (full["row_count"], full["task_count"], full["batch_count"]) == (3, 1, 1)
 
 
-async def test_start(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/stream/b")
+async def test_start(client: httpx.AsyncClient, batch_id: str) -> None:
+    answer = await client.post(f"/stream/{batch_id}")
     assert answer.status_code == 201
-    assert answer.json() == {"message": "Batch started", "batch_id": "b"}
-    assert answer.headers["location"] == "/batches/b"
+    assert answer.json() == {"message": "Batch started", "batch_id": batch_id}
+    assert answer.headers["location"] == f"/batches/{batch_id}"
     assert (await client.get(answer.headers["location"])).json()["status"] == "running"
 
 
-async def test_start_of_a_running_batch(client: httpx.AsyncClient) -> None:
-    await client.post("/stream/b")
-    again = await client.post("/stream/b", json={"source": "random"})
+async def test_start_of_a_running_batch(client: httpx.AsyncClient, batch_id: str) -> None:
+    await client.post(f"/stream/{batch_id}")
+    again = await client.post(f"/stream/{batch_id}", json={"source": "random"})
     assert again.status_code == 409
     assert again.headers["content-type"] == "application/problem+json"
     assert again.json() == {
         "type": "about:blank",
         "title": "Conflict",
         "status": 409,
-        "detail": "b is running already.",
+        "detail": f"{batch_id} is running already.",
         "code": "batch-running",
     }
 
 
 async def test_start_of_a_sixth(client: httpx.AsyncClient) -> None:
     for n in range(5):
-        assert (await client.post(f"/stream/b{n}")).status_code == 201
+        assert (await client.post(f"/stream/any{n}")).status_code == 201
     refused = await client.post("/stream/sixth")
     assert refused.status_code == 429
     body = refused.json()
-    assert (body["limit"], body["running"]) == (5, ["b0", "b1", "b2", "b3", "b4"])
+    assert (body["limit"], body["running"]) == (5, ["any0", "any1", "any2", "any3", "any4"])
     assert (await client.get("/batches/sixth")).status_code == 404
 
 
 async def test_stop_and_another_run(
-    client: httpx.AsyncClient, service: BatchService, script: Script
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await client.post("/stream/b")
+    await client.post(f"/stream/{batch_id}")
     await told(service, script, 1, 2)
     for _ in range(2):  # It ended before the second time.
-        stopped = await client.delete("/stream/b")
+        stopped = await client.delete(f"/stream/{batch_id}")
         assert stopped.status_code == 200
-        assert stopped.json() == {"message": "Batch stopped", "batch_id": "b"}
-    assert (await client.get("/batches/b/points")).json()["points"][-1]["seq"] == 2
-    assert (await client.post("/stream/b")).status_code == 201
-    batch = (await client.get("/batches/b")).json()
+        assert stopped.json() == {"message": "Batch stopped", "batch_id": batch_id}
+    assert (await client.get(f"/batches/{batch_id}/points")).json()["points"][-1]["seq"] == 2
+    assert (await client.post(f"/stream/{batch_id}")).status_code == 201
+    batch = (await client.get(f"/batches/{batch_id}")).json()
     assert [run["status"] for run in batch["runs"]] == ["running", "stopped"]
     assert (await client.delete("/stream/nobody")).status_code == 404
 
 
 async def test_tasks(
-    client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: Script,
+    clock: HandClock,
+    batch_id: str,
 ) -> None:
-    await client.post("/stream/b")
+    await client.post(f"/stream/{batch_id}")
     await told(service, script, 1, 2.5)
     (task,) = (await client.get("/tasks")).json()["tasks"]
     assert task.pop("rows_per_second") >= 0
     assert task == {
-        "batch_id": "b",
+        "batch_id": batch_id,
         "status": "running",
         "source": "random",
         "run": 1,
@@ -106,16 +113,20 @@ async def test_tasks(
         "row_count": 2,
         "latest": {"seq": 2, "ts": "2012-11-11T10:10:01.000000Z", "data": {"key": 2.5}},
     }
-    await client.delete("/stream/b")
+    await client.delete(f"/stream/{batch_id}")
     assert (await client.get("/tasks")).json() == {"tasks": []}
 
 
 async def test_aggregate_of_the_last_whole_minute(
-    client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: Script,
+    clock: HandClock,
+    batch_id: str,
 ) -> None:
-    await client.post("/stream/b")
-    assert (await client.get("/agg/b")).json() == {
-        "batch_id": "b",
+    await client.post(f"/stream/{batch_id}")
+    assert (await client.get(f"/agg/{batch_id}")).json() == {
+        "batch_id": batch_id,
         "from": "2012-11-11T10:10:00Z",
         "to": "2012-11-11T10:11:00Z",
         "average": None,
@@ -124,7 +135,7 @@ async def test_aggregate_of_the_last_whole_minute(
     }
     await told(service, script, *range(1, 62))
     clock.set("2012-11-11 10:11:10")
-    now = (await client.get("/agg/b")).json()
+    now = (await client.get(f"/agg/{batch_id}")).json()
     assert (now["average"], now["sum"], now["count"]) == (30.5, 1830, 60)
     for same in (
         "2012-11-11T10:11:10Z",
@@ -132,61 +143,66 @@ async def test_aggregate_of_the_last_whole_minute(
         "2012-11-11T12:11:59 02:00",
         "2012-11-11T10:11:00",
     ):
-        assert (await client.get("/agg/b", params={"at": same})).json() == now
-    later = (await client.get("/agg/b", params={"at": "2012-11-11T10:12:00Z"})).json()
+        assert (await client.get(f"/agg/{batch_id}", params={"at": same})).json() == now
+    later = (await client.get(f"/agg/{batch_id}", params={"at": "2012-11-11T10:12:00Z"})).json()
     assert (later["from"], later["sum"], later["count"]) == ("2012-11-11T10:11:00Z", 61, 1)
 
 
-async def test_batches_are_paged_newest_first(client: httpx.AsyncClient, clock: HandClock) -> None:
-    for n in range(5):
-        clock.advance(seconds=1)
-        await client.post(f"/stream/b{n}")
-    await client.delete("/stream/b3")
-    seen, address = [], "/batches?limit=2"
-    while address:
-        page = (await client.get(address)).json()
-        assert page["total"] == 5
-        seen += [batch["batch_id"] for batch in page["batches"]]
-        address = page["next"]
-    assert seen == ["b4", "b3", "b2", "b1", "b0"]
-    stopped = (await client.get("/batches", params={"status": "stopped"})).json()
-    assert [batch["batch_id"] for batch in stopped["batches"]] == ["b3"]
-    assert stopped["batches"][0]["ended_at"] == "2012-11-11T10:11:15Z"
+async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+        for n in range(5):
+            bench.clock.advance(seconds=1)
+            await client.post(f"/stream/b{n}")
+        await client.delete("/stream/b3")
+        seen, address = [], "/batches?limit=2"
+        while address:
+            page = (await client.get(address)).json()
+            assert page["total"] == 5
+            seen += [batch["batch_id"] for batch in page["batches"]]
+            address = page["next"]
+        assert seen == ["b4", "b3", "b2", "b1", "b0"]
+        stopped = (await client.get("/batches", params={"status": "stopped"})).json()
+        assert [batch["batch_id"] for batch in stopped["batches"]] == ["b3"]
+        assert stopped["batches"][0]["ended_at"] == "2012-11-11T10:11:15Z"
 
 
 async def test_why_a_batch_failed_is_kept(
-    client: httpx.AsyncClient, service: BatchService, script: Script
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await client.post("/stream/b")
+    await client.post(f"/stream/{batch_id}")
     script.fail(RuntimeError("no luck"))
     await until(lambda: not service.running())
-    batch = (await client.get("/batches/b")).json()
+    batch = (await client.get(f"/batches/{batch_id}")).json()
     assert (batch["status"], batch["reason"]) == ("failed", "RuntimeError: no luck")
     assert batch["runs"][0]["reason"] == "RuntimeError: no luck"
 
 
 async def test_points_are_paged_in_order(
-    client: httpx.AsyncClient, service: BatchService, script: Script
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
-    await client.post("/stream/b")
+    await client.post(f"/stream/{batch_id}")
     await told(service, script, *range(10), pause=0.25)
-    seen, address = [], "/batches/b/points?limit=4"
+    seen, address = [], f"/batches/{batch_id}/points?limit=4"
     while address:
         page = (await client.get(address)).json()
         seen += page["points"]
         address = page["next"]
     assert [point["seq"] for point in seen] == list(range(1, 11))
     assert seen[1] == {"seq": 2, "ts": "2012-11-11T10:10:00.250000Z", "data": {"key": 1}}
-    assert (await client.get("/batches/b/points?after=10")).json()["points"] == []
+    assert (await client.get(f"/batches/{batch_id}/points?after=10")).json()["points"] == []
 
 
 async def test_minutes(
-    client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: Script,
+    clock: HandClock,
+    batch_id: str,
 ) -> None:
-    await client.post("/stream/b")
+    await client.post(f"/stream/{batch_id}")
     await told(service, script, 1, 2, 6, pause=59)
     clock.set("2012-11-11 10:13:30")
-    answer = (await client.get("/batches/b/minutes")).json()
+    answer = (await client.get(f"/batches/{batch_id}/minutes")).json()
     assert (answer["from"], answer["to"]) == ("2012-11-11T09:13:00Z", "2012-11-11T10:13:00Z")
     assert answer["minutes"] == [
         {
@@ -200,7 +216,8 @@ async def test_minutes(
         {"minute": "2012-11-11T10:11:00Z", "count": 1, "sum": 6, "average": 6, "min": 6, "max": 6},
     ]
     only = await client.get(
-        "/batches/b/minutes", params={"from": "2012-11-11T10:11Z", "to": "2012-11-11T10:12:59Z"}
+        f"/batches/{batch_id}/minutes",
+        params={"from": "2012-11-11T10:11Z", "to": "2012-11-11T10:12:59Z"},
     )
     assert [m["minute"] for m in only.json()["minutes"]] == ["2012-11-11T10:11:00Z"]
 
@@ -214,18 +231,19 @@ async def test_what_was_never_started_is_not_found(client: httpx.AsyncClient) ->
 
 
 async def test_looking_changes_nothing(client: httpx.AsyncClient, service: BatchService) -> None:
+    before = service.batches()
     for path in ("/", "/tasks", "/batches", "/stream/x", "/agg/x", "/batches/x", "/batch/x"):
         await client.get(path)
         await client.head(path)
-    assert service.batches() == []
+    assert service.batches() == before
 
 
 async def test_a_stream_of_an_ended_batch_gives_the_rest_and_the_end(
-    client: httpx.AsyncClient, service: BatchService
+    client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
-    await service.start("b", "few")
+    await service.start(batch_id, "few")
     await until(lambda: not service.running())
-    answer = await client.get("/stream/b", headers={"Last-Event-ID": "3"})
+    answer = await client.get(f"/stream/{batch_id}", headers={"Last-Event-ID": "3"})
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = [event.split("\n") for event in answer.text.strip().split("\n\n")]
     assert events[0] == ["retry: 1000"]
@@ -233,24 +251,24 @@ async def test_a_stream_of_an_ended_batch_gives_the_rest_and_the_end(
     point = json.loads(events[1][1].removeprefix("data: "))
     assert point == {"seq": 4, "ts": "2012-11-11T10:11:10.000000Z", "data": {"key": 4}}
     assert json.loads(events[3][1].removeprefix("data: ")) == {"status": "finished"}
-    assert (await client.get("/stream/b?after=3")).text == answer.text
-    both = await client.get("/stream/b?after=0", headers={"Last-Event-ID": "3"})
+    assert (await client.get(f"/stream/{batch_id}?after=3")).text == answer.text
+    both = await client.get(f"/stream/{batch_id}?after=0", headers={"Last-Event-ID": "3"})
     assert both.text == answer.text
 
 
 async def test_a_reader_that_has_it_all_is_told_to_stay_away(
-    client: httpx.AsyncClient, service: BatchService
+    client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
-    await service.start("b", "few")
+    await service.start(batch_id, "few")
     await until(lambda: not service.running())
-    assert (await client.get("/stream/b", headers={"Last-Event-ID": "5"})).status_code == 204
-    assert (await client.get("/stream/b?after=5")).status_code == 204
-    assert (await client.get("/stream/b")).status_code == 204
+    assert (
+        await client.get(f"/stream/{batch_id}", headers={"Last-Event-ID": "5"})
+    ).status_code == 204
+    assert (await client.get(f"/stream/{batch_id}?after=5")).status_code == 204
+    assert (await client.get(f"/stream/{batch_id}")).status_code == 204
 
 
 async def test_before_the_app_is_up_every_answer_says_so() -> None:
-    from tests.api.conftest import client_of
-
     async with client_of(None) as client:
         answer = await client.get("/")
     assert answer.status_code == 503

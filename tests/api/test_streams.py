@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from solo_app.api import streams
-from solo_app.batches.service import BatchService
-from tests.workbench import HandClock, Script
+from tests.workbench import open_bench
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_comment_comes_at_its_pace_in_silence_and_among_points(
-    service: BatchService,
-    script: Script,
-    clock: HandClock,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert streams.COMMENT_EVERY <= 15  # What is promised.
-    monkeypatch.setattr(streams, "COMMENT_EVERY", 0.1)
-    await service.start("b")
-    events = streams._events(service, "b", 0)
-    assert (await anext(events)).startswith(b"retry: ")
-    began = asyncio.get_running_loop().time()
-    assert await anext(events) == b": still here\n\n"
-    assert asyncio.get_running_loop().time() - began >= 0.1
-    said: list[bytes] = []
-    while said.count(b": still here\n\n") < 2:
-        script.say(clock.now, 1.0)
-        said.append(await anext(events))
-    assert any(event.startswith(b"id: ") for event in said)
-    service.end_streams()
-    assert [event async for event in events if b"end" in event] == []
+    monkeypatch.setattr(streams, "COMMENT_EVERY", 0.05)
+    async with open_bench(tmp_path) as bench:
+        await bench.service.start("b")
+        events = streams._events(bench.service, "b", 0)
+        assert (await anext(events)).startswith(b"retry: ")
+        began = asyncio.get_running_loop().time()
+        assert await anext(events) == b": still here\n\n"
+        assert asyncio.get_running_loop().time() - began >= 0.05
+        said: list[bytes] = []
+        while said.count(b": still here\n\n") < 2:
+            bench.script.say(bench.clock.now, 1.0)
+            said.append(await anext(events))
+        assert any(event.startswith(b"id: ") for event in said)
+        bench.service.end_streams()
+        assert [event async for event in events if b"end" in event] == []

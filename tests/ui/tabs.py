@@ -38,6 +38,8 @@ class Tabs:
         self.service = service
         self.ticker = ticker
         self.deltas: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.ticks_of: defaultdict[str, list[list[Any]]] = defaultdict(list)
+        """The ticks that a tab was sent, in order."""
         self.events: defaultdict[str, list[Event]] = defaultdict(list)
         self.errors: list[Exception] = []
         self.manager = StateManagerMemory()  # type: ignore[abstract]
@@ -47,6 +49,8 @@ class Tabs:
         """What a socket would do."""
         if update.delta:
             self.deltas[token].append(update.delta)
+            ticks = [changed.get("tick_rx_state_") for changed in update.delta.values()]
+            self.ticks_of[token] += [tick for tick in ticks if tick and tick[0]]
         self.events[token].extend(update.events or [])
 
     async def open(self, tab: str, batch_id: str | None = None) -> None:
@@ -106,25 +110,23 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 async def open_tabs(
     database: Path, clock: Clock = utc_now, **sources: Source
 ) -> AsyncIterator[Tabs]:
-    """Tabs on a real service, with a ticker that ticks faster than people need."""
-    with patch("solo_app.batches.live.TICK", 0.02):
-        async with (
-            open_service(database, clock, False, **sources) as service,
-            _opened(service) as tabs,
-        ):
-            yield tabs
+    """Tabs on a real service of their own."""
+    async with open_service(database, clock, False, **sources) as service, tabs_on(service) as tabs:
+        yield tabs
 
 
 @asynccontextmanager
-async def _opened(service: BatchService) -> AsyncIterator[Tabs]:
-    ticker = Ticker(service)
-    tabs = Tabs(service, ticker)
-    connect(Console(service, ticker))
-    try:
-        async with tabs.processor.configure(
-            state_manager=tabs.manager,
-            event_namespace=tabs,  # type: ignore[arg-type]
-        ):
-            yield tabs
-    finally:
-        connect(None)
+async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
+    """Tabs on a service, with a ticker that ticks faster than people need."""
+    with patch.multiple("solo_app.batches.live", TICK=0.01, STEP=0.01):
+        ticker = Ticker(service)
+        tabs = Tabs(service, ticker)
+        connect(Console(service, ticker))
+        try:
+            async with tabs.processor.configure(
+                state_manager=tabs.manager,
+                event_namespace=tabs,  # type: ignore[arg-type]
+            ):
+                yield tabs
+        finally:
+            connect(None)

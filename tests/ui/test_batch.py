@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from solo_app.batches.model import to_microseconds
-from solo_app.batches.sources import Numbers
+from solo_app.batches.sources import Numbers, Source
 from solo_app.ui.states.batch import BatchState
 from solo_app.ui.states.watch import NEWEST_POINTS
 from tests.ui.shown import KEYS, LAST_SEQ, WHOLE, shown, ticks_of
-from tests.ui.tabs import Tabs, open_tabs
+from tests.ui.tabs import Tabs
 from tests.workbench import until
 
 pytestmark = pytest.mark.anyio
@@ -45,162 +44,160 @@ async def flat_out() -> AsyncIterator[Numbers]:
         await asyncio.sleep(0)
 
 
-async def test_a_running_batch_is_shown_live(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        state = await look(tabs, "b")
-        assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
-        assert state.title == "b · Running · SOLO"
-        await until(lambda: shown(tabs, "b").last_seq > NEWEST_POINTS + 10)
-        seen = shown(tabs, "b")
-        assert len(seen.points) == NEWEST_POINTS
-        assert seen.points == await committed(tabs, "b", seen.points[0][0])
-        assert state.started <= seen.points[0][1] <= seen.at
+@pytest.fixture(scope="module")
+def sources() -> dict[str, Source]:
+    return {"flat_out": flat_out}
 
 
-async def test_the_points_shown_are_without_gap_whatever_was_missed(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await look(tabs, "b")
-        for _ in range(3):
-            await tabs.ticks()
-            seen = shown(tabs, "b")
-            assert seen.points == await committed(tabs, "b", seen.points[0][0])
+async def test_a_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    state = await look(tabs, batch_id)
+    assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
+    assert state.title == f"{batch_id} · Running · SOLO"
+    await until(lambda: shown(tabs, batch_id).last_seq > NEWEST_POINTS + 10)
+    seen = shown(tabs, batch_id)
+    assert len(seen.points) == NEWEST_POINTS
+    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+    assert state.started <= seen.points[0][1] <= seen.at
 
 
-async def test_a_tick_brings_each_new_point_once_and_no_old_one(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await until(lambda: tabs.service.totals().row_count > 10)
-        await look(tabs, "b")
-        await until(lambda: len(ticks_of(tabs, "b")) > 20)
-        first, *others = ticks_of(tabs, "b")
-        assert first[WHOLE]
-        assert not any(tick[WHOLE] for tick in others)
-        assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - first[LAST_SEQ]
-
-
-async def test_a_page_that_comes_back_is_told_all_it_shows(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await look(tabs, "b")
-        await until(lambda: shown(tabs, "b").last_seq > 10)
-        sent = len(ticks_of(tabs, "b"))
-        await tabs.look("b", BatchState)
-        await until(lambda: len(ticks_of(tabs, "b")) > sent + 1)
-        again = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
-        assert len(again[0][KEYS]) == NEWEST_POINTS < again[0][LAST_SEQ]
-        seen = shown(tabs, "b")
-        assert seen.points == await committed(tabs, "b", seen.points[0][0])
-
-
-async def test_a_tab_that_missed_something_is_told_all_again(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await look(tabs, "b")
-        await until(lambda: shown(tabs, "b").last_seq > 10)
-        sent = len(ticks_of(tabs, "b"))
-        await tabs.send("b", BatchState, "catch_up")
-        await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, "b")[sent:]))
-        await tabs.ticks(3)
-        whole = [tick for tick in ticks_of(tabs, "b")[sent:] if tick[WHOLE]]
-        assert [len(tick[KEYS]) for tick in whole] == [NEWEST_POINTS]
-
-
-async def test_a_source_at_full_speed_sends_no_more_than_is_shown(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb", flat_out=flat_out) as tabs:
-        await tabs.service.start("b", "flat_out")
-        await look(tabs, "b")
-        await until(lambda: len(ticks_of(tabs, "b")) > 10)
-        ticks = ticks_of(tabs, "b")
-        assert max(len(tick[KEYS]) for tick in ticks) == NEWEST_POINTS
-        assert max(len(json.dumps(tick)) for tick in ticks) < 500
-        seen = shown(tabs, "b")
-        assert seen.last_seq > 10 * NEWEST_POINTS
-        assert seen.points == await committed(tabs, "b", seen.points[0][0])
-
-
-async def test_a_page_follows_its_batch_through_end_and_start(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        state = await look(tabs, "b")
-        await tabs.service.stop("b")
-        await until(lambda: state.status == "stopped")
-        assert state.ended is not None
-        assert [run.status for run in state.runs] == ["stopped"]
-        await tabs.send("b", BatchState, "start")
-        await until(lambda: state.status == "running")
-        assert [run.status for run in state.runs] == ["running", "stopped"]
-        assert state.run_number == 2
-        ended_with = tabs.service.row_count(tabs.service.batch("b"))
-        await until(lambda: shown(tabs, "b").last_seq > ended_with)
-        seen = shown(tabs, "b")
-        assert seen.points == await committed(tabs, "b", seen.points[0][0])
-
-
-async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        state = await look(tabs, "never")
-        assert state.kind == "unknown"
+async def test_the_points_shown_are_without_gap_whatever_was_missed(
+    tabs: Tabs, batch_id: str
+) -> None:
+    await tabs.service.start(batch_id)
+    await look(tabs, batch_id)
+    for _ in range(3):
         await tabs.ticks()
-        assert tabs.service.batches() == []
-        await tabs.send("never", BatchState, "start")
-        await until(lambda: state.kind == "batch")
+        seen = shown(tabs, batch_id)
+        assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+
+
+async def test_a_tick_brings_each_new_point_once_and_no_old_one(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await until(lambda: tabs.service.row_count(tabs.service.batch(batch_id)) > 10)
+    await look(tabs, batch_id)
+    await until(lambda: len(ticks_of(tabs, batch_id)) > 20)
+    first, *others = ticks_of(tabs, batch_id)
+    assert first[WHOLE]
+    assert not any(tick[WHOLE] for tick in others)
+    assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - first[LAST_SEQ]
+
+
+async def test_a_page_that_comes_back_is_told_all_it_shows(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await look(tabs, batch_id)
+    await until(lambda: shown(tabs, batch_id).last_seq > 10)
+    sent = len(ticks_of(tabs, batch_id))
+    await tabs.look(batch_id, BatchState)
+    await until(lambda: len(ticks_of(tabs, batch_id)) > sent + 1)
+    again = [tick for tick in ticks_of(tabs, batch_id)[sent:] if tick[WHOLE]]
+    assert len(again[0][KEYS]) == NEWEST_POINTS < again[0][LAST_SEQ]
+    seen = shown(tabs, batch_id)
+    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+
+
+async def test_a_tab_that_missed_something_is_told_all_again(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await look(tabs, batch_id)
+    await until(lambda: shown(tabs, batch_id).last_seq > 10)
+    sent = len(ticks_of(tabs, batch_id))
+    await tabs.send(batch_id, BatchState, "catch_up")
+    await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, batch_id)[sent:]))
+    await tabs.ticks(3)
+    whole = [tick for tick in ticks_of(tabs, batch_id)[sent:] if tick[WHOLE]]
+    assert [len(tick[KEYS]) for tick in whole] == [NEWEST_POINTS]
+
+
+async def test_a_source_at_full_speed_sends_no_more_than_is_shown(
+    tabs: Tabs, batch_id: str
+) -> None:
+    await tabs.service.start(batch_id, "flat_out")
+    await look(tabs, batch_id)
+    await until(lambda: len(ticks_of(tabs, batch_id)) > 10)
+    ticks = ticks_of(tabs, batch_id)
+    assert max(len(tick[KEYS]) for tick in ticks) == NEWEST_POINTS
+    assert max(len(json.dumps(tick)) for tick in ticks) < 500
+    seen = shown(tabs, batch_id)
+    assert seen.last_seq > 10 * NEWEST_POINTS
+    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+
+
+async def test_a_page_follows_its_batch_through_end_and_start(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    state = await look(tabs, batch_id)
+    await tabs.service.stop(batch_id)
+    await until(lambda: state.status == "stopped")
+    assert state.ended is not None
+    assert [run.status for run in state.runs] == ["stopped"]
+    await tabs.send(batch_id, BatchState, "start")
+    await until(lambda: state.status == "running")
+    assert [run.status for run in state.runs] == ["running", "stopped"]
+    assert state.run_number == 2
+    ended_with = tabs.service.row_count(tabs.service.batch(batch_id))
+    await until(lambda: shown(tabs, batch_id).last_seq > ended_with)
+    seen = shown(tabs, batch_id)
+    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+
+
+async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tabs: Tabs) -> None:
+    before = tabs.service.batches()
+    state = await look(tabs, "never")
+    assert state.kind == "unknown"
+    await tabs.ticks()
+    assert tabs.service.batches() == before
+    await tabs.send("never", BatchState, "start")
+    await until(lambda: state.kind == "batch")
 
 
 @pytest.mark.parametrize("odd", ["a b", "<script>", "é", "'", "x" * 65, ".a", "a/b"])
-async def test_what_can_be_no_batch_is_told_the_rule(tmp_path: Path, odd: str) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        state = await look(tabs, odd)
-        assert state.kind == "invalid"
-        assert "beginning with a letter or digit" in state.why
-        await tabs.send(odd, BatchState, "start")
-        await tabs.send(odd, BatchState, "stop")
-        assert tabs.service.batches() == []
-        assert not tabs.errors
+async def test_what_can_be_no_batch_is_told_the_rule(tabs: Tabs, odd: str) -> None:
+    before = tabs.service.batches()
+    state = await look(tabs, odd)
+    assert state.kind == "invalid"
+    assert "beginning with a letter or digit" in state.why
+    await tabs.send(odd, BatchState, "start")
+    await tabs.send(odd, BatchState, "stop")
+    assert tabs.service.batches() == before
+    assert not tabs.errors
 
 
-async def test_stop_goes_back_and_offers_to_start_again(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await look(tabs, "b")
-        await tabs.send("b", BatchState, "stop")
-        assert tabs.service.running() == []
-        said = tabs.scripts("b")
-        assert "_redirect {'path': '/'" in said
-        assert "Stopped b" in said
-        assert "start_again" in said
+async def test_stop_goes_back_and_offers_to_start_again(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await look(tabs, batch_id)
+    await tabs.send(batch_id, BatchState, "stop")
+    assert tabs.service.running() == []
+    said = tabs.scripts(batch_id)
+    assert "_redirect {'path': '/'" in said
+    assert f"Stopped {batch_id}" in said
+    assert "start_again" in said
 
 
-async def test_stopping_what_another_tab_stopped_is_the_same(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        tabs_of_b = [f"tab{i}" for i in range(10)]
-        for tab in tabs_of_b:
-            await tabs.open(tab, "b")
-        await asyncio.gather(*(tabs.send(tab, BatchState, "stop") for tab in tabs_of_b))
-        assert [run.status for run in await tabs.service.runs("b")] == ["stopped"]
-        assert all("Stopped b" in tabs.scripts(tab) for tab in tabs_of_b)
-        assert not tabs.errors
+async def test_stopping_what_another_tab_stopped_is_the_same(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    tabs_of_b = [f"tab{i}" for i in range(10)]
+    for tab in tabs_of_b:
+        await tabs.open(tab, batch_id)
+    await asyncio.gather(*(tabs.send(tab, BatchState, "stop") for tab in tabs_of_b))
+    assert [run.status for run in await tabs.service.runs(batch_id)] == ["stopped"]
+    assert all(f"Stopped {batch_id}" in tabs.scripts(tab) for tab in tabs_of_b)
+    assert not tabs.errors
 
 
-async def test_a_start_that_is_refused_says_why(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        for i in range(5):
-            await tabs.service.start(f"b{i}")
-        state = await look(tabs, "sixth")
-        await tabs.send("sixth", BatchState, "start")
-        assert state.error == "5 batches are running already; stop one to start another."
-        assert state.kind == "unknown"
+async def test_a_start_that_is_refused_says_why(tabs: Tabs, batch_id: str) -> None:
+    for i in range(5):
+        await tabs.service.start(f"{batch_id}-{i}")
+    state = await look(tabs, "sixth")
+    await tabs.send("sixth", BatchState, "start")
+    assert state.error == "5 batches are running already; stop one to start another."
+    assert state.kind == "unknown"
 
 
-async def test_a_page_at_rest_sends_nothing(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await tabs.service.stop("b")
-        await look(tabs, "b")
-        await tabs.ticks()
-        sent, minute = len(tabs.deltas["b"]), tabs.service.clock().minute
-        await tabs.ticks(3)
-        if tabs.service.clock().minute == minute:
-            assert len(tabs.deltas["b"]) == sent
+async def test_a_page_at_rest_sends_nothing(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await tabs.service.stop(batch_id)
+    await look(tabs, batch_id)
+    await tabs.ticks()
+    sent, minute = len(tabs.deltas[batch_id]), tabs.service.clock().minute
+    await tabs.ticks(3)
+    if tabs.service.clock().minute == minute:
+        assert len(tabs.deltas[batch_id]) == sent

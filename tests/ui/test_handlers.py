@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import reflex as rx
 
 from solo_app.ui.states.batch import BatchState, MinutesState
 from solo_app.ui.states.home import HomeState
-from tests.ui.tabs import Tabs, open_tabs
+from tests.ui.tabs import Tabs
 
 pytestmark = pytest.mark.anyio
 
@@ -60,39 +59,39 @@ def test_a_client_may_call_what_is_listed_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
 async def test_a_client_cannot_begin_to_look_without_opening_a_page(
-    tmp_path: Path, state: type[rx.State]
+    tabs: Tabs, batch_id: str, state: type[rx.State]
 ) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.open("tab", "b")
-        await tabs.send("tab", state, "live")
-        assert tabs.ticker.viewers == 0
+    await tabs.open("tab", batch_id)
+    await tabs.send("tab", state, "live")
+    assert tabs.ticker.viewers == 0
 
 
 @pytest.mark.parametrize("handler", sorted(ARGUMENT))
-async def test_arguments_of_any_kind_change_nothing(tmp_path: Path, handler: str) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await tabs.open("tab")
-        for junk in JUNK:
-            await tabs.send("tab", HomeState, handler, **{ARGUMENT[handler]: junk})
-        await tabs.send("tab", HomeState, "start", form={"batch_id": ["x"]})
-        assert [batch.batch_id for batch in tabs.service.batches()] == ["b"]
-        assert len(tabs.service.running()) == 1
-        assert len(await tabs.service.runs("b")) == 1
-        assert not tabs.errors
-        state = await tabs.state("tab", HomeState)
-        assert isinstance(state.search, str)
-        assert len(state.search) <= 64
-        assert state.which == "all"
+async def test_arguments_of_any_kind_change_nothing(
+    tabs: Tabs, batch_id: str, handler: str
+) -> None:
+    others = [batch.batch_id for batch in tabs.service.batches()]
+    await tabs.service.start(batch_id)
+    await tabs.open("tab")
+    for junk in JUNK:
+        await tabs.send("tab", HomeState, handler, **{ARGUMENT[handler]: junk})
+    await tabs.send("tab", HomeState, "start", form={"batch_id": ["x"]})
+    assert [batch.batch_id for batch in tabs.service.batches()] == [batch_id, *others]
+    assert len(tabs.service.running()) == 1
+    assert len(await tabs.service.runs(batch_id)) == 1
+    assert not tabs.errors
+    state = await tabs.state("tab", HomeState)
+    assert isinstance(state.search, str)
+    assert len(state.search) <= 64
+    assert state.which == "all"
 
 
-async def test_arguments_that_no_handler_takes_change_nothing(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.service.start("b")
-        await tabs.open("tab", "b")
-        await _send_quietly(tabs, BatchState, "stop", batch_id="b")
-        await _send_quietly(tabs, HomeState, "stop", batch_id="b", force=True)
-        assert len(tabs.service.running()) == 1
+async def test_arguments_that_no_handler_takes_change_nothing(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await tabs.open("tab", batch_id)
+    await _send_quietly(tabs, BatchState, "stop", batch_id=batch_id)
+    await _send_quietly(tabs, HomeState, "stop", batch_id=batch_id, force=True)
+    assert len(tabs.service.running()) == 1
 
 
 async def _send_quietly(tabs: Tabs, state: type[rx.State], handler: str, **payload: Any) -> None:
@@ -100,11 +99,11 @@ async def _send_quietly(tabs: Tabs, state: type[rx.State], handler: str, **paylo
         await tabs.send("tab", state, handler, **payload)
 
 
-async def test_junk_for_the_page_of_a_batch_changes_nothing(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb") as tabs:
-        await tabs.open("tab", "b")
-        for junk in JUNK:
-            await tabs.send("tab", BatchState, "show_span", minutes=junk)
-            await tabs.send("tab", BatchState, "pause", paused=junk)
-        assert tabs.errors == []
-        assert tabs.service.batches() == []
+async def test_junk_for_the_page_of_a_batch_changes_nothing(tabs: Tabs, batch_id: str) -> None:
+    before = tabs.service.batches()
+    await tabs.open("tab", batch_id)
+    for junk in JUNK:
+        await tabs.send("tab", BatchState, "show_span", minutes=junk)
+        await tabs.send("tab", BatchState, "pause", paused=junk)
+    assert tabs.errors == []
+    assert tabs.service.batches() == before

@@ -1,0 +1,46 @@
+"""Tabs of the tests of one file, on a service that these share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Source, random
+from tests.ui.tabs import Tabs, tabs_on
+from tests.workbench import open_service, stop_all
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, Source]:
+    """What a file's batches may draw from besides ``random``."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return utc_now
+
+
+@pytest.fixture(scope="module")
+async def service(
+    tmp_path_factory: pytest.TempPathFactory, sources: dict[str, Source], clock: Clock
+) -> AsyncIterator[BatchService]:
+    """What the tests of a file share; each uses ``batch_id`` or other ids of its own.
+
+    ``random`` gives a number every 4 ms.
+    """
+    database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
+    given = {"random": random(0.004), **sources}
+    async with open_service(database, clock, False, **given) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def tabs(service: BatchService) -> AsyncIterator[Tabs]:
+    """New tabs, while nothing runs yet."""
+    async with tabs_on(service) as opened:
+        yield opened
+    await stop_all(service)
