@@ -213,14 +213,18 @@ async def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
     assert "cut short" in refusal(file)
 
 
-def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) -> None:
+async def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) -> None:
     for table in ("points(a INTEGER)", "batches(x INTEGER)"):
         file = tmp_path / f"{table[:6]}.duckdb"
         with duckdb.connect(file) as connection:
             connection.execute(f"CREATE TABLE {table}")
         before = file.read_bytes()
-        assert "another program's" in refusal(file)
+        line = refusal(file)
+        assert "another program's" in line
+        with pytest.raises(StoreUnavailableError, match=re.escape(line)):
+            await Store(file).open()
         assert file.read_bytes() == before
+        assert not file.with_name(f"{file.name}.wal").exists()
 
 
 def test_a_file_that_another_process_only_reads_is_in_use(tmp_path: Path) -> None:
