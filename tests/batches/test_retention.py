@@ -372,7 +372,8 @@ def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("folder", ["it's *a* [place]", "*", "key=5", "{a,b}", "$path", "a;b", "é"])
 async def test_wherever_the_database_is(hundred_hours: Path, tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
-    database = shutil.copy2(hundred_hours, tmp_path / folder / "solo.duckdb")
+    database = tmp_path / folder / "solo.duckdb"
+    shutil.copy2(hundred_hours, database)
     async with open_service(database) as service:
         points = await service.points("b", 0, 100)
         assert await keeping(service, 1).archive_old_points() > 0
@@ -387,7 +388,8 @@ async def test_wherever_the_database_is(hundred_hours: Path, tmp_path: Path, fol
 async def test_a_file_of_before_there_was_an_archive_gets_one(
     hundred_hours: Path, tmp_path: Path
 ) -> None:
-    database = shutil.copy2(hundred_hours, tmp_path / "solo.duckdb")
+    database = tmp_path / "solo.duckdb"
+    shutil.copy2(hundred_hours, database)
     with duckdb.connect(database) as plain:
         plain.execute("DROP TABLE archives")
     async with open_service(database) as service:
