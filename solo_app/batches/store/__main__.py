@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import utc_now
 from solo_app.batches.store.check import check
-from solo_app.batches.store.repair import repair
 
 try:
     if sys.argv[1] == "repair":
+        # Every start of the app waits for a look; what only a repair needs takes longer to load.
+        from solo_app.batches.model import utc_now
+        from solo_app.batches.store.repair import repair
+
         sys.stdout.write(repair(Path(sys.argv[2]), utc_now()) + "\n")
     else:
         check(Path(sys.argv[1]))
