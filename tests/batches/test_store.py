@@ -93,6 +93,17 @@ async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:
         assert await service.points("b", 2_500, 10) == []
 
 
+async def test_what_a_missing_log_held_is_told_after_a_restart_too(tmp_path: Path) -> None:
+    database, lost = tmp_path / "solo.duckdb", tmp_path / "lost.duckdb"
+    for _ in range(2):
+        async with open_service(database, few=counting(3)) as service:
+            await service.start("b", "few")
+            await until(lambda: not service.running())  # noqa: B023
+            for ending in ("", ".tally"):
+                shutil.copy(f"{database}{ending}", f"{lost}{ending}")
+    assert "3 committed points are missing (3 of b)" in refusal(lost)
+
+
 async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
     database = tmp_path / "a" / "b" / "solo.duckdb"
     check(database)
