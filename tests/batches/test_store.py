@@ -98,7 +98,7 @@ async def test_what_a_missing_log_held_is_told_after_a_restart_too(tmp_path: Pat
     for _ in range(2):
         async with open_service(database, few=counting(3)) as service:
             await service.start("b", "few")
-            await until(lambda: not service.running())  # noqa: B023
+            await until(lambda: not service.running())
             for ending in ("", ".tally"):
                 shutil.copy(f"{database}{ending}", f"{lost}{ending}")
     assert "3 committed points are missing (3 of b)" in refusal(lost)
