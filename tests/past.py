@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from solo_app.batches.model import MICROSECOND, utc_now
 from solo_app.batches.sources import Numbers
-from tests.workbench import HandClock, open_service, silent, until
+from solo_app.batches.store.database import Store
+from tests.workbench import HandClock, open_service, until
 
 PACE = timedelta(seconds=0.25)
 _HOUR = timedelta(hours=1)
@@ -55,27 +55,42 @@ def write_long_past(
     Each has so many points, ``pace`` apart, with whole numbers from 0 to 100.
     """
     with ThreadPoolExecutor(1) as thread:
-        began = end - pace * points
-        thread.submit(asyncio.run, _write_without_points(database, batch_ids, began)).result()
-    with duckdb.connect(database) as connection:
-        connection.execute(
-            "INSERT INTO points SELECT no, i + 1, $began + to_microseconds(i * $pace), "
-            "(hash(i * 31 + no) % 101)::DOUBLE "
-            "FROM range($points) numbers(i), batches ORDER BY i, no",
-            {"began": began, "pace": pace // MICROSECOND, "points": points},
-        )
-        connection.execute(
-            "INSERT INTO minutes SELECT batch_no, date_trunc('minute', ts), count(*), sum(key), "
-            "min(key), max(key) FROM points GROUP BY ALL"
-        )
-        connection.execute("UPDATE runs SET last_seq = ?, ended_at = ?", [points, end])
+        thread.submit(asyncio.run, _fill(database, batch_ids, points, pace, end)).result()
 
 
-async def _write_without_points(database: Path, batch_ids: Sequence[str], began: datetime) -> None:
-    async with open_service(database, HandClock(began.isoformat()), random=silent) as service:
-        for batch_id in batch_ids:
-            await service.start(batch_id)
-            await service.stop(batch_id)
+_LONG_PAST = (
+    "INSERT INTO batches SELECT nextval('batch_no'), unnest($batch_ids), $began",
+    "INSERT INTO runs "
+    "(batch_no, number, source, status, started_at, ended_at, first_seq, last_seq) "
+    "SELECT no, 1, 'random', 'stopped', $began, $end, 1, $points FROM batches",
+    "INSERT INTO points SELECT no, i + 1, $began + to_microseconds(i * $pace), "
+    "(hash(i * 31 + no) % 101)::DOUBLE FROM range($points) numbers(i), batches ORDER BY i, no",
+    "INSERT INTO minutes SELECT batch_no, date_trunc('minute', ts), count(*), sum(key), "
+    "min(key), max(key) FROM points GROUP BY ALL",
+)
+
+
+async def _fill(
+    database: Path, batch_ids: Sequence[str], points: int, pace: timedelta, end: datetime
+) -> None:
+    values = {
+        "batch_ids": list(batch_ids),
+        "began": end - pace * points,
+        "end": end,
+        "pace": pace // MICROSECOND,
+        "points": points,
+    }
+    store = Store(database)
+
+    def fill() -> None:
+        with store._transaction() as cursor:
+            for insert in _LONG_PAST:
+                named = {name: values[name] for name in values if re.search(rf"\${name}\b", insert)}
+                cursor.execute(insert, named)
+
+    await store.open()
+    await store.on_writer(fill)
+    await store.close()
 
 
 async def _write(database: Path, runs: Sequence[PastRun], pace: timedelta) -> None:

@@ -81,20 +81,22 @@ class BatchService:
         With ``resume``, interrupted batches start again, at most five, the latest first.
         Raises StoreUnavailableError.
         """
-        await self._store.open()
+        if await self._store.open():
+            await self._take_up()
+        self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
+        if resume:
+            for batch in self.batches(BatchStatus.INTERRUPTED)[:BATCH_LIMIT]:
+                await self.start(batch.batch_id, batch.run.source)
+
+    async def _take_up(self) -> None:
         for batch_no, row_count in (await self._store.row_counts()).items():
             self._catalog.count(batch_no, row_count)
         for batch_no, parts in (
             await self._store.minutes_since(self._rollup.complete_since)
         ).items():
             self._rollup.add(batch_no, parts)
-        await self._store.on_writer(self._store.registry.end_forgotten_runs)
         for batch in await self._store.on_writer(self._store.registry.load):
             self._catalog.keep(await self._interrupted(batch) if batch.is_running else batch)
-        self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
-        if resume:
-            for batch in self.batches(BatchStatus.INTERRUPTED)[:BATCH_LIMIT]:
-                await self.start(batch.batch_id, batch.run.source)
 
     async def close(self) -> None:
         """End all runs as ``interrupted``, commit what they produced, close the store."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from solo_app.batches.model import MINUTE, Point, Window
-from solo_app.batches.rollup import fold, whole_minute
+from solo_app.batches.rollup import KEPT, fold, whole_minute
+from solo_app.batches.service import BatchService
 from tests.workbench import HandClock, Script, open_service, until
 
 pytest.importorskip("hypothesis", reason="property tests need requirements-dev.txt")
@@ -38,36 +40,62 @@ def expected(points: list[Point], window: Window) -> tuple[int, float, float | N
     return len(within), sum(within), min(within, default=None), max(within, default=None)
 
 
-async def tell(story: list[tuple[int, int]], database: Path, restart: bool) -> None:
-    clock = HandClock(BASE.isoformat())
-    script = Script(clock)
-    first, second = (story[: len(story) // 2], story[len(story) // 2 :]) if restart else (story, [])
-    for part in filter(None, (first, second)):
-        async with open_service(database, clock, script=script) as service:
-            await service.start("b", "script")
-            known = service.row_count(service.batch("b"))
-            for offset, key in part:
-                script.say(BASE + timedelta(microseconds=offset), key)
-            batch = service.batch("b")
-            await until(lambda: service.row_count(batch) == known + len(part))  # noqa: B023
-            clock.now = BASE + timedelta(hours=1)
-            if part is (second or first):
-                await compare(service, story)
+class Teller:
+    """An app that is told story after story, each a batch of its own and a month after the last."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._clock = HandClock(BASE.isoformat())
+        self._script = Script(self._clock)
+        self._base = BASE
+        self._opened = AsyncExitStack()
+
+    async def open(self) -> None:
+        opened = open_service(self._database, self._clock, script=self._script)
+        self._service = await self._opened.enter_async_context(opened)
+
+    async def close(self) -> None:
+        await self._opened.aclose()
+
+    async def tell(self, story: list[tuple[int, int]], restart: bool) -> None:
+        self._base += timedelta(days=30)
+        self._clock.now = self._base
+        # What is in memory is what an app holds that begins now.
+        self._service._rollup.forget(whole_minute(self._base) - KEPT)
+        batch_id = f"from-{self._base:%Y-%m-%d}"
+        half = len(story) // 2 if restart else 0
+        for part in filter(None, (story[:half], story[half:])):
+            if batch := self._service._catalog.get(batch_id):
+                await self.close()
+                await self.open()
+            known = self._service.row_count(batch) if batch else 0
+            await self._say(batch_id, part, known)
+        await compare(self._service, batch_id, self._base, story)
+        await self._service.stop(batch_id)
+
+    async def _say(self, batch_id: str, part: list[tuple[int, int]], known: int) -> None:
+        batch = await self._service.start(batch_id, "script")
+        for offset, key in part:
+            self._script.say(self._base + timedelta(microseconds=offset), key)
+        await until(lambda: self._service.row_count(batch) == known + len(part))
+        self._clock.now = self._base + timedelta(hours=1)
 
 
-async def compare(service, story) -> None:  # type: ignore[no-untyped-def]
-    points = await service.points("b", 0, 1_000)
+async def compare(
+    service: BatchService, batch_id: str, base: datetime, story: list[tuple[int, int]]
+) -> None:
+    points = await service.points(batch_id, 0, 1_000)
     assert [(p.ts, p.key) for p in points] == [
-        (BASE + timedelta(microseconds=offset), key) for offset, key in story
+        (base + timedelta(microseconds=offset), key) for offset, key in story
     ]
     assert [p.seq for p in points] == list(range(1, len(story) + 1))
     span = Window(
         whole_minute(min(p.ts for p in points)), whole_minute(max(p.ts for p in points)) + MINUTE
     )
-    minutes = {m.minute: m for m in await service.minutes("b", span)}
+    minutes = {m.minute: m for m in await service.minutes(batch_id, span)}
     assert set(minutes) == {whole_minute(p.ts) for p in points}
     for start in {whole_minute(p.ts) + step * MINUTE for p in points for step in (-1, 0, 1)}:
-        answer = await service.aggregate("b", start + MINUTE + timedelta(milliseconds=1))
+        answer = await service.aggregate(batch_id, start + MINUTE + timedelta(milliseconds=1))
         assert answer.window == Window(start, start + MINUTE)
         told = answer.minute
         assert told == minutes.get(start)
@@ -75,11 +103,24 @@ async def compare(service, story) -> None:  # type: ignore[no-untyped-def]
         assert figures == expected(points, answer.window)
 
 
+Tell = Callable[[list[tuple[int, int]], bool], None]
+
+
+@pytest.fixture(scope="module")
+def tell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tell]:
+    teller = Teller(tmp_path_factory.mktemp("told") / "solo.duckdb")
+    with asyncio.Runner() as runner:
+        runner.run(teller.open())
+        yield lambda story, restart: runner.run(teller.tell(story, restart))
+        runner.run(teller.close())
+
+
 @settings(max_examples=12, deadline=None)
 @given(stories, st.booleans())
-def test_last_minute_minutes_and_points_agree(story: list[tuple[int, int]], restart: bool) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(tell(story, Path(folder) / "solo.duckdb", restart))
+def test_last_minute_minutes_and_points_agree(
+    tell: Tell, story: list[tuple[int, int]], restart: bool
+) -> None:
+    tell(story, restart)
 
 
 @settings(max_examples=200, deadline=None)

@@ -152,7 +152,7 @@ async def test_it_is_all_there_after_a_restart_and_counts_on(
 async def test_a_reader_gets_each_point_once_while_they_are_being_archived(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "POINTS_PER_FILE", 7)
+    monkeypatch.setattr(retention, "POINTS_PER_FILE", 13)
     monkeypatch.setattr("solo_app.batches.follow._AT_ONCE", 10)
     await with_past(service, script)
     await service.stop("b")
@@ -361,11 +361,19 @@ async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
             assert await service.points("b", 0, 10_000) == before
 
 
+@pytest.fixture(scope="module")
+def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one batch that had a point an hour, to be copied by whoever opens it."""
+    database = tmp_path_factory.mktemp("past") / "solo.duckdb"
+    write_long_past(database, ["b"], 100, HOUR, utc_now())
+    return database
+
+
 @pytest.mark.parametrize("folder", ["it's *a* [place]", "*", "key=5", "{a,b}", "$path", "a;b", "é"])
-async def test_wherever_the_database_is(tmp_path: Path, folder: str) -> None:
+async def test_wherever_the_database_is(hundred_hours: Path, tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     database = tmp_path / folder / "solo.duckdb"
-    write_long_past(database, ["b"], 100, HOUR, utc_now())
+    shutil.copy2(hundred_hours, database)
     async with open_service(database) as service:
         points = await service.points("b", 0, 100)
         assert await keeping(service, 1).archive_old_points() > 0
@@ -377,9 +385,11 @@ async def test_wherever_the_database_is(tmp_path: Path, folder: str) -> None:
             assert await service.points("b", 0, 100) == points
 
 
-async def test_a_file_of_before_there_was_an_archive_gets_one(tmp_path: Path) -> None:
+async def test_a_file_of_before_there_was_an_archive_gets_one(
+    hundred_hours: Path, tmp_path: Path
+) -> None:
     database = tmp_path / "solo.duckdb"
-    write_long_past(database, ["b"], 100, HOUR, utc_now())
+    shutil.copy2(hundred_hours, database)
     with duckdb.connect(database) as plain:
         plain.execute("DROP TABLE archives")
     async with open_service(database) as service:

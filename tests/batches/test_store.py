@@ -61,7 +61,7 @@ def killed_while_writing(database: Path, after_lines: int) -> list[int]:
 
 async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    told = killed_while_writing(database, after_lines=80)
+    told = killed_while_writing(database, after_lines=40)
     async with open_service(database) as service:
         for n, count in enumerate(told):
             batch = service.batch(f"b{n}")
@@ -91,6 +91,17 @@ async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:
         assert [p.key for p in first + rest] == list(range(1, 2_501))
         assert await service.newest_points("b", 2) == rest[-2:]
         assert await service.points("b", 2_500, 10) == []
+
+
+async def test_what_a_missing_log_held_is_told_after_a_restart_too(tmp_path: Path) -> None:
+    database, lost = tmp_path / "solo.duckdb", tmp_path / "lost.duckdb"
+    for _ in range(2):
+        async with open_service(database, few=counting(3)) as service:
+            await service.start("b", "few")
+            await until(lambda: not service.running())
+            for ending in ("", ".tally"):
+                shutil.copy(f"{database}{ending}", f"{lost}{ending}")
+    assert "3 committed points are missing (3 of b)" in refusal(lost)
 
 
 async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
@@ -213,14 +224,18 @@ async def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
     assert "cut short" in refusal(file)
 
 
-def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) -> None:
+async def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) -> None:
     for table in ("points(a INTEGER)", "batches(x INTEGER)"):
         file = tmp_path / f"{table[:6]}.duckdb"
         with duckdb.connect(file) as connection:
             connection.execute(f"CREATE TABLE {table}")
         before = file.read_bytes()
-        assert "another program's" in refusal(file)
+        line = refusal(file)
+        assert "another program's" in line
+        with pytest.raises(StoreUnavailableError, match=re.escape(line)):
+            await Store(file).open()
         assert file.read_bytes() == before
+        assert not file.with_name(f"{file.name}.wal").exists()
 
 
 def test_a_file_that_another_process_only_reads_is_in_use(tmp_path: Path) -> None:

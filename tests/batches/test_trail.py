@@ -11,7 +11,7 @@ import pytest
 from solo_app.batches.model import STEP_US, Step, Vertex, to_microseconds
 from solo_app.batches.store.columns import Block
 from solo_app.batches.store.database import Store
-from solo_app.batches.trail import KEPT, Trail, Trails
+from solo_app.batches.trail import Trail, Trails
 from tests.workbench import HandClock, Script, open_service, until
 
 BEGIN = to_microseconds(datetime(2012, 11, 11, 10, 10))
@@ -119,12 +119,13 @@ async def test_the_store_tells_the_same_line_as_the_memory(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_lines_that_nobody_asks_for_are_forgotten_and_come_out_of_the_store(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("solo_app.batches.trail.KEPT", 3)
     clock = HandClock("2012-11-11T10:10:00")
     script = Script(clock)
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
-        for i in range(KEPT + 1):
+        for i in range(4):
             batch = await service.start(f"b{i}", "script")
             script.say(clock.now + timedelta(seconds=1), i)
             await until(lambda: service.row_count(batch) == 1)  # noqa: B023

@@ -83,32 +83,29 @@ async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
     assert answer.minute == MinuteAggregate(at("2012-11-11 10:10"), 3, 7.0, 1.0, 4.0)
 
 
-@pytest.mark.parametrize(
-    "midnight",
-    [
+async def test_the_window_is_exact_across_every_change(
+    service: BatchService, clock: HandClock, script: Script
+) -> None:
+    borders = [
+        "2026-03-29 01:00",  # Europe enters daylight saving time
+        "2026-10-25 01:00",  # Europe leaves it
+        "2026-11-01 09:00",  # Los Angeles leaves it
         "2026-11-23 15:00",  # hour
         "2026-11-24 00:00",  # day
         "2027-01-01 00:00",  # year
-        "2026-10-25 01:00",  # Europe leaves daylight saving time
-        "2026-03-29 01:00",  # Europe enters it
-        "2026-11-01 09:00",  # Los Angeles leaves it
-    ],
-)
-async def test_the_window_is_exact_across_every_change(
-    service: BatchService, clock: HandClock, script: Script, midnight: str
-) -> None:
-    border = at(midnight)
-    for second in range(-70, 70, 5):
-        script.say(border + timedelta(seconds=second), 1.0)
-    await produced(service, 28)
-    clock.now = border + timedelta(seconds=10)
-    before = await service.aggregate("b")
-    clock.now = border + timedelta(seconds=70)
-    after = await service.aggregate("b")
-    assert (before.window.start, after.window.start) == (border - MINUTE, border)
-    assert before.minute is not None
-    assert after.minute is not None
-    assert before.minute.count == after.minute.count == 12
+    ]
+    for number, border in enumerate(map(at, borders), 1):
+        for second in range(-70, 70, 5):
+            script.say(border + timedelta(seconds=second), 1.0)
+        await produced(service, 28 * number)
+        clock.now = border + timedelta(seconds=10)
+        before = await service.aggregate("b")
+        clock.now = border + timedelta(seconds=70)
+        after = await service.aggregate("b")
+        assert (before.window.start, after.window.start) == (border - MINUTE, border)
+        assert before.minute is not None
+        assert after.minute is not None
+        assert before.minute.count == after.minute.count == 12
 
 
 async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the_minute(

@@ -11,7 +11,7 @@ from solo_app.batches.store.check import check
 
 try:
     if sys.argv[1] == "repair":
-        # Every start waits for the check, which does without what these need.
+        # Every start of the app waits for a look; what only a repair needs takes longer to load.
         from solo_app.batches.model import utc_now
         from solo_app.batches.store.repair import repair
 

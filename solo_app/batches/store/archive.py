@@ -169,9 +169,10 @@ class Archive:
     def settle(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Bring to an end what was broken off."""
         with self._handover:
-            known = _known(cursor)
             try:
-                for hidden in self.folder.glob(f".*{_UNFINISHED}"):
+                left = list(self.folder.glob(f".*{_UNFINISHED}"))
+                known = _known(cursor) if left else []
+                for hidden in left:
                     name = hidden.name[1 : -len(_UNFINISHED)]
                     if name in known:
                         hidden.rename(self.folder / name)

@@ -80,14 +80,21 @@ def check_left(path: Path) -> None:
             f"Put the right file back, or choose another with SOLO_DATABASE, or {_REPAIR} {path}"
         )
     with duckdb.connect(path, read_only=True) as connection:
-        check_content(path, connection)
-        read_what_a_start_needs(connection)
+        check_whole(path, connection)
         if lacking := missing(path, connection):
             raise StoreUnavailableError(
                 f"The database {path} is not whole: {lacking}, because its log {log} was cut, "
                 "damaged or taken away. Nothing was changed. Put the right file back, or "
                 f"choose another with SOLO_DATABASE, or {_REPAIR} {path}"
             )
+
+
+def was_ended(path: Path) -> bool:
+    """Whether a database is one file alone, as an orderly end leaves it.
+
+    DuckDB changes nothing when it opens that: it can be looked into when it is open.
+    """
+    return path.exists() and not log_of(path).exists() and not tally_of(path).exists()
 
 
 def log_of(path: Path) -> Path:
@@ -115,10 +122,20 @@ _REPAIR = (
 )
 
 
-def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+def check_whole(path: Path, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Refuse what ``check_content`` refuses, and a file with damage where a start reads.
+
+    Gives whether it has all tables. Raises StoreUnavailableError, duckdb.Error.
+    """
+    has_all = check_content(path, connection)
+    read_what_a_start_needs(connection)
+    return has_all
+
+
+def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> bool:
     """Refuse a file that is cut short, or that holds another program's tables of our names.
 
-    Raises StoreUnavailableError.
+    Gives whether it has all tables. Raises StoreUnavailableError.
     """
     (size,) = connection.execute(
         "SELECT coalesce(max(block_size * used_blocks), 0) FROM pragma_database_size()"
@@ -128,13 +145,16 @@ def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
             f"The database {path} is cut short: {path.stat().st_size} of at least {size} bytes "
             "are there. Put a good copy in its place, or choose another file with SOLO_DATABASE."
         )
+    has_all = True
     for table, columns in TABLES.items():
         found = _columns_of(table, connection)
+        has_all = has_all and bool(found)
         if found and found != columns:
             raise StoreUnavailableError(
                 f"The database {path} is another program's: its table {table} is not of this "
                 "kind. Nothing in it was changed; choose another file with SOLO_DATABASE."
             )
+    return has_all
 
 
 def read_what_a_start_needs(connection: duckdb.DuckDBPyConnection) -> None:

@@ -64,8 +64,15 @@ def open_runs(cursor: duckdb.DuckDBPyConnection) -> list[int]:
     return [batch_no for (batch_no,) in rows]
 
 
-def fold_the_rest(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Have the minutes count every point, each batch all or nothing."""
+def fold_the_rest(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """Have the minutes count every point, each batch all or nothing.
+
+    Gives whether there are runs without an end.
+    """
+    unfolded = open_runs(cursor)
+    if not unfolded:
+        return False
     folded = counted(cursor)
-    for batch_no in open_runs(cursor):
+    for batch_no in unfolded:
         cursor.execute(_FOLD_THE_REST, {"batch_no": batch_no, "folded": folded.get(batch_no, 0)})
+    return True

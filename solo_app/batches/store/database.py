@@ -39,9 +39,11 @@ from solo_app.batches.store.check import (
     advice,
     check_content,
     check_left,
+    check_whole,
     log_of,
     one_line,
     refusal,
+    was_ended,
 )
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
 from solo_app.batches.store.export import Exports
@@ -54,7 +56,7 @@ from solo_app.batches.store.instance import (
 from solo_app.batches.store.log import Log
 from solo_app.batches.store.long_reads import LongReads
 from solo_app.batches.store.registry import Registry
-from solo_app.batches.store.tally import Tally, points_held
+from solo_app.batches.store.tally import Tally
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,12 +96,13 @@ class Store:
         self._last_seqs: dict[int, int] = {}
         self._tally = Tally(path)
 
-    async def open(self) -> None:
+    async def open(self) -> bool:
         """Open the file, made with its folder when missing, and bring its minutes up to date.
 
-        Raises StoreUnavailableError.
+        Of the runs without an end, only the latest of a batch is left so. Gives whether the
+        file was there before. Raises StoreUnavailableError.
         """
-        await self.on_writer(self._open)
+        return await self.on_writer(self._open)
 
     async def close(self) -> None:
         """Finish what was handed over, then close the file."""
@@ -201,7 +204,8 @@ class Store:
         if self._instance.given_up:
             logger.warning("The database is opened again.")
             self._close()
-            self._connect()
+            with self._closed_when_refused():
+                self._connect(check_content)
             self._instance.given_up = False
         try:
             return call(*args)
@@ -209,36 +213,46 @@ class Store:
             self._instance.note(error)
             raise
 
-    def _open(self) -> None:
-        import duckdb
+    def _open(self) -> bool:
+        was_there = self.path.exists()
+        with self._closed_when_refused():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if was_ended(self.path):
+                self._connect(check_whole)
+            else:
+                check_left(self.path)
+                self._connect(check_content)
+            if was_there:
+                self._bring_up_to_date()
+        return was_there
 
-        self._connect(check_left)
-        assert self._cursor
-        try:
-            counted.fold_the_rest(self._cursor)
-            self._tally.begin(sum(points_held(self._cursor).values()))
-        except duckdb.Error as error:
-            self._close()
-            raise StoreUnavailableError(advice(self.path, error)) from error
-
-    def _connect(self, check_first: Callable[[Path], None] = lambda _: None) -> None:
-        import duckdb
+    def _connect(self, check_opened: Callable[[Path, duckdb.DuckDBPyConnection], bool]) -> None:
+        """Open the file; what is there must pass the check, which tells whether it is all there."""
         from duckdb_engine import ConnectionWrapper
 
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not self.path.exists()
-            check_first(self.path)
-            self._cursor = self._instance.open()
-            self.exports.remove_leftovers()
-            if not is_new:
-                check_content(self.path, self._cursor)
-            self._cursor.execute(_SCHEMA)
-            self._cursor.execute(registry.schema())
+        was_there = self.path.exists()
+        self._cursor = self._instance.open()
+        if not (was_there and check_opened(self.path, self._cursor)):
+            self._cursor.execute(f"BEGIN; {_SCHEMA} {registry.schema()}; COMMIT")
+        if was_there:
             registry.widen(self._cursor)
-            self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
-            self._archive.settle(self._cursor)
-            self._archive.look_over(self._cursor)
+        self.exports.remove_leftovers()
+        self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
+        self._archive.settle(self._cursor)
+        self._archive.look_over(self._cursor)
+
+    def _bring_up_to_date(self) -> None:
+        assert self._cursor
+        if counted.fold_the_rest(self._cursor):
+            self.registry.end_forgotten_runs()
+        self._tally.begin(sum(counted.counted(self._cursor).values()))
+
+    @contextmanager
+    def _closed_when_refused(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
         except StoreUnavailableError:
             self._close()
             raise

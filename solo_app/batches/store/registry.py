@@ -59,7 +59,8 @@ class Registry:
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         # DuckDB admits one instance for a file: the engine is handed connections of that one.
-        pool = QueuePool(connect, dialect=_dialect())
+        # Every session ends its transaction itself; to end it again takes an error each time.
+        pool = QueuePool(connect, dialect=_dialect(), reset_on_return=None)
         self._engine = Engine(
             pool, _dialect(), make_url(_URL), execution_options={"compiled_cache": _WORDED}
         )
