@@ -46,9 +46,9 @@ def check(path: Path) -> None:
 
     try:
         with _folder_of(path):
+            check_left(path)  # Names the process when one has the file open to write.
             if path.exists():
-                _check_nobody_has(path)
-            check_left(path)
+                _check_nobody_reads(path)
             may = os.access(path.parent, os.W_OK) and (
                 not path.exists() or os.access(path, os.W_OK)
             )
@@ -237,14 +237,11 @@ def _holder(text: str) -> str:
     return f" (process {pid})" if pid.isdigit() else ""
 
 
-def _check_nobody_has(path: Path) -> None:
+def _check_nobody_reads(path: Path) -> None:
     """Raise BlockingIOError when any process has the file open as a database.
 
     DuckDB locks its file as a whole; to read only, it lets other readers in.
     """
-    import duckdb
-
-    duckdb.connect(path, read_only=True).close()  # Names the process when somebody writes.
     with path.open("rb+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
