@@ -44,9 +44,32 @@ async def flat_out() -> AsyncIterator[Numbers]:
         await asyncio.sleep(0)
 
 
+class Feed:
+    """A source that gives numbers when a test says so: never more than a tick can tell."""
+
+    def __init__(self) -> None:
+        self._numbers: asyncio.Queue[Numbers] = asyncio.Queue()
+
+    async def __call__(self) -> AsyncIterator[Numbers]:
+        while True:
+            yield await self._numbers.get()
+
+    async def give(self, tabs: Tabs, batch_id: str, count: int) -> None:
+        """Have the batch produce so many points, and wait until its tab shows them."""
+        up_to = tabs.service.row_count(tabs.service.batch(batch_id)) + count
+        for number in range(count):
+            self._numbers.put_nowait(float(number))
+        await until(lambda: shown(tabs, batch_id).last_seq == up_to)
+
+
 @pytest.fixture(scope="module")
-def sources() -> dict[str, Source]:
-    return {"flat_out": flat_out}
+def feed() -> Feed:
+    return Feed()
+
+
+@pytest.fixture(scope="module")
+def sources(feed: Feed) -> dict[str, Source]:
+    return {"flat_out": flat_out, "feed": feed}
 
 
 async def test_a_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
@@ -72,15 +95,25 @@ async def test_the_points_shown_are_without_gap_whatever_was_missed(
         assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
 
 
-async def test_a_tick_brings_each_new_point_once_and_no_old_one(tabs: Tabs, batch_id: str) -> None:
-    await tabs.service.start(batch_id)
-    await until(lambda: tabs.service.row_count(tabs.service.batch(batch_id)) > 10)
+async def test_a_tick_brings_each_new_point_once_and_no_old_one(
+    tabs: Tabs, batch_id: str, feed: Feed
+) -> None:
+    await tabs.service.start(batch_id, "feed")
     await look(tabs, batch_id)
-    await until(lambda: len(ticks_of(tabs, batch_id)) > 20)
-    first, *others = ticks_of(tabs, batch_id)
-    assert first[WHOLE]
-    assert not any(tick[WHOLE] for tick in others)
-    assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - first[LAST_SEQ]
+    for _ in range(4):
+        await feed.give(tabs, batch_id, 3)
+    await tabs.open("late", batch_id)
+    await tabs.look("late", BatchState)
+    await until(lambda: ticks_of(tabs, "late"))
+    for _ in range(20):
+        await feed.give(tabs, batch_id, 3)
+        await until(lambda: shown(tabs, "late").last_seq == shown(tabs, batch_id).last_seq)
+    for tab, at_first in ((batch_id, 0), ("late", 12)):
+        first, *others = ticks_of(tabs, tab)
+        assert (first[WHOLE], first[LAST_SEQ]) == (1, at_first)
+        assert others[-1][LAST_SEQ] == 72
+        assert not any(tick[WHOLE] for tick in others)
+        assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - at_first
 
 
 async def test_a_page_that_comes_back_is_told_all_it_shows(tabs: Tabs, batch_id: str) -> None:
@@ -96,14 +129,18 @@ async def test_a_page_that_comes_back_is_told_all_it_shows(tabs: Tabs, batch_id:
     assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
 
 
-async def test_a_tab_that_missed_something_is_told_all_again(tabs: Tabs, batch_id: str) -> None:
-    await tabs.service.start(batch_id)
+async def test_a_tab_that_missed_something_is_told_all_again(
+    tabs: Tabs, batch_id: str, feed: Feed
+) -> None:
+    await tabs.service.start(batch_id, "feed")
     await look(tabs, batch_id)
-    await until(lambda: shown(tabs, batch_id).last_seq > 10)
+    for _ in range(4):
+        await feed.give(tabs, batch_id, 3)
     sent = len(ticks_of(tabs, batch_id))
     await tabs.send(batch_id, BatchState, "catch_up")
     await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, batch_id)[sent:]))
-    await tabs.ticks(3)
+    for _ in range(3):
+        await feed.give(tabs, batch_id, 3)
     whole = [tick for tick in ticks_of(tabs, batch_id)[sent:] if tick[WHOLE]]
     assert [len(tick[KEYS]) for tick in whole] == [NEWEST_POINTS]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.sources import Numbers, Source, random
 from solo_app.ui.states.home import HomeState
 from tests.ui.shown import ticks_of
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
@@ -28,7 +28,8 @@ async def raising() -> AsyncIterator[Numbers]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {"broken": raising}
+    # As slow as this, a tick has never more to tell than a card shows of a batch.
+    return {"broken": raising, "random": random(0.01)}
 
 
 @pytest.fixture(scope="module")
