@@ -53,6 +53,7 @@ from solo_app.batches.store.instance import (
 )
 from solo_app.batches.store.log import Log
 from solo_app.batches.store.long_reads import LongReads
+from solo_app.batches.store.pool import Pool
 from solo_app.batches.store.registry import Registry
 from solo_app.batches.store.tally import Tally, points_held
 
@@ -90,6 +91,7 @@ class Store:
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
         self._log = Log(path)
+        self._pool = Pool()
         self._in_doubt = False
         self._last_seqs: dict[int, int] = {}
         self._tally = Tally(path)
@@ -278,8 +280,12 @@ class Store:
             self._tally.add(block.batch_no, block.last_seq, len(block.ts))
         if blocks:
             self._tally.write()
+        is_due = self._pool.committed(sum(len(block.ts) for block in blocks))
         if self._log.committed():
             self._checkpoint()
+            is_due = True
+        if is_due:
+            self._let_go()
 
     def _take_over(self, file: ArchiveFile) -> None:
         import duckdb
@@ -333,6 +339,15 @@ class Store:
         try:
             self._cursor.execute("CHECKPOINT")
         except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.
+            self._instance.note(error)
+
+    def _let_go(self) -> None:
+        import duckdb
+
+        assert self._cursor, "the store is not open"
+        try:
+            self._pool.let_go(self._cursor)
+        except duckdb.Error as error:  # It holds more than it should until the next time.
             self._instance.note(error)
 
     @contextmanager
