@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+
 from bench.page_clients import Seen, Watched, _Page
 
 pytestmark = pytest.mark.anyio
