@@ -10,12 +10,15 @@ import base64
 import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import pairwise
 from statistics import mean
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.app import raise_file_limit
 from solo_app.config import HOST
@@ -23,6 +26,8 @@ from solo_app.config import HOST
 _OPENED_AT_ONCE = 20
 _SECONDS = 60
 """As many as the first page shows; a tick with so many tells all of them."""
+_SELDOM = 1.0
+"""Seconds after which a tick comes that has nothing to tell but the time."""
 _TEXT, _CLOSE = 1, 8
 """Kinds of frames (RFC 6455)."""
 
@@ -31,20 +36,18 @@ _TEXT, _CLOSE = 1, 8
 class Seen:
     """What one page got within the time that counts.
 
-    ``moments`` are those that the ticks tell of, in milliseconds, ``delays`` the milliseconds from
-    then to the receipt, ``sizes`` the bytes on the wire, with the frame's own; ``gaps`` says how
-    often something was missing between two ticks.
+    ``moments`` are those that the ticks tell of, in milliseconds, ``newest`` the number of the
+    latest point that each tells of, ``delays`` the milliseconds from the moment to the receipt,
+    ``sizes`` the bytes on the wire, with the frame's own; ``gaps`` says how often something was
+    missing between two ticks.
     """
 
+    path: str
     moments: list[float] = field(default_factory=list)
+    newest: list[int] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     gaps: int = 0
-
-    def missing(self, apart: float) -> int:
-        """Ticks that did not come, when two should be at most ``apart`` seconds from each other."""
-        steps = (round((late - early) / apart / 1000) for early, late in pairwise(self.moments))
-        return self.gaps + sum(max(0, step - 1) for step in steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,38 @@ class Watched:
 
     @property
     def delivered(self) -> float:
-        """Percent of the ticks that should have come."""
-        missing = sum(page.missing(self.apart) for page in self.pages)
-        return 100 * len(self.delays) / (len(self.delays) + missing)
+        """Percent of the ticks that should have come: see ``missing``."""
+        by_path: defaultdict[str, list[Seen]] = defaultdict(list)
+        for page in self.pages:
+            by_path[page.path].append(page)
+        lacking = sum(missing(pages, self.apart) for pages in by_path.values())
+        return 100 * len(self.delays) / (len(self.delays) + lacking)
+
+
+def missing(pages: Sequence[Seen], apart: float) -> int:
+    """Ticks that did not come to pages that show the same.
+
+    Lost is what the numbers of the next tick tell of, as they tell a browser. And none came in
+    time where a page was told nothing for long though another knew of newer points: two ticks
+    should then be at most ``apart`` seconds from each other. While nothing is committed, as when
+    the log is folded, there is nothing to tell but the time, once a second.
+    """
+    moments = np.concatenate([page.moments for page in pages])
+    order = np.argsort(moments, kind="stable")
+    moments = moments[order]
+    known = np.maximum.accumulate(np.concatenate([page.newest for page in pages])[order])
+    lacking = sum(page.gaps for page in pages)
+    for page in pages:
+        early, late = np.array(page.moments[:-1]), np.array(page.moments[1:])
+        newer = np.searchsorted(known, page.newest[:-1], side="right")
+        news = moments[np.minimum(newer, len(moments) - 1)].clip(early, late)
+        lacking += _too_few(late - news, apart) + _too_few(late - early, apart + _SELDOM)
+    return lacking
+
+
+def _too_few(waits: NDArray[np.float64], apart: float) -> int:
+    """How many ticks more should have come in these waits (milliseconds)."""
+    return int(np.maximum(0, np.round(waits / apart / 1000) - 1).sum())
 
 
 class _Page(asyncio.Protocol):
@@ -83,7 +115,7 @@ class _Page(asyncio.Protocol):
 
     def __init__(self, port: int, path: str) -> None:
         self.shown = asyncio.get_running_loop().create_future()
-        self.seen = Seen()
+        self.seen = Seen(path)
         self._port = port
         self._path = path
         self._unread = b""
@@ -145,6 +177,7 @@ class _Page(asyncio.Protocol):
     def _note(self, tick: list[Any], size: int, now: float) -> None:
         told, self._told = self._told, _sequences(self._path, tick)
         self.seen.moments.append(tick[0])
+        self.seen.newest.append(tick[1] if self._path == "/" else tick[2])
         self.seen.delays.append(now * 1000 - tick[0])
         self.seen.sizes.append(size)
         self.seen.gaps += any(
@@ -157,7 +190,7 @@ class _Page(asyncio.Protocol):
 
     def begin(self) -> None:
         """Count from now on."""
-        self.seen = Seen()
+        self.seen = Seen(self._path)
 
     def _send(self, text: str) -> None:
         body = text.encode()
@@ -195,8 +228,10 @@ def _tick(body: bytes) -> list[Any] | None:
 def _sequences(path: str, tick: list[Any]) -> list[tuple[int, int, bool]]:
     """The sequences that a tick goes on with: number of the latest item, items, all anew."""
     if path != "/":
-        _, _, last, whole, _, keys, *_ = tick
-        return [(last, len(keys), bool(whole))]
+        _, _, last, whole, _, keys, _, *drawn = tick
+        points = (last, len(keys), bool(whole))
+        # The line goes on with the points where it is not told, and else after some point.
+        return [points, (last, last - drawn[0], not drawn[0]) if drawn else points]
     _, _, _, second, counts, trends = tick
     seconds = (second, len(counts), len(counts) == _SECONDS)
     return [seconds, *((last, len(keys), any(more[1:])) for last, keys, *more in trends)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -59,16 +60,31 @@ async def heartbeat() -> AsyncIterator[None]:
 
 async def _beat(file: Path) -> None:
     late: list[float] = []
+    own: list[float] = []
     told = time.monotonic()
     while True:
-        began = time.perf_counter()
+        waited, began = _waited(), time.perf_counter()
         await asyncio.sleep(_BEAT)
         late.append((time.perf_counter() - began - _BEAT) * 1000)
+        own.append(max(0.0, late[-1] - (_waited() - waited)))
         if time.monotonic() - told >= lags.EVERY:
+            beats = {"p99": percentile(late, 99), "max": max(late), "own": max(own)}
             with file.open("a") as lines:
-                lines.write(json.dumps({"p99": percentile(late, 99), "max": max(late)}) + "\n")
+                lines.write(json.dumps(beats) + "\n")
             late.clear()
+            own.clear()
             told = time.monotonic()
+
+
+def _waited() -> float:
+    """Milliseconds that this thread, ready to run, has waited for a processor; 0 where the system
+    does not tell. https://docs.kernel.org/scheduler/sched-stats.html
+    """
+    try:
+        told = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text()
+    except OSError:
+        return 0.0
+    return int(told.split()[1]) / 1e6
 
 
 sources.random = _one_calm_then_fast

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from solo_app.batches.store import instance
+from solo_app.batches.store import pool
 from tests.api.conftest import client_of
 from tests.workbench import open_service, until
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_it_is_answered_clearly_and_ingest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
-    monkeypatch.setattr(instance, "MEMORY_LIMIT", "200MB")
+    monkeypatch.setattr(pool, "LIMIT", 200 * 10**6)
     async with open_service(tmp_path / "solo.duckdb") as service, client_of(service) as client:
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)

@@ -55,6 +55,7 @@ from solo_app.batches.store.instance import (
 )
 from solo_app.batches.store.log import Log
 from solo_app.batches.store.long_reads import LongReads
+from solo_app.batches.store.pool import Pool
 from solo_app.batches.store.registry import Registry
 from solo_app.batches.store.tally import Tally
 
@@ -92,6 +93,7 @@ class Store:
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
         self._log = Log(path)
+        self._pool = Pool()
         self._in_doubt = False
         self._last_seqs: dict[int, int] = {}
         self._tally = Tally(path)
@@ -292,8 +294,12 @@ class Store:
             self._tally.add(block.batch_no, block.last_seq, len(block.ts))
         if blocks:
             self._tally.write()
+        is_due = self._pool.committed(sum(len(block.ts) for block in blocks))
         if self._log.committed():
             self._checkpoint()
+            is_due = True
+        if is_due:
+            self._let_go()
 
     def _take_over(self, file: ArchiveFile) -> None:
         import duckdb
@@ -347,6 +353,15 @@ class Store:
         try:
             self._cursor.execute("CHECKPOINT")
         except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.
+            self._instance.note(error)
+
+    def _let_go(self) -> None:
+        import duckdb
+
+        assert self._cursor, "the store is not open"
+        try:
+            self._pool.let_go(self._cursor)
+        except duckdb.Error as error:  # It holds more than it should until the next time.
             self._instance.note(error)
 
     @contextmanager

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.store import pool
 from solo_app.batches.store.check import one_line
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 _BREAK_OFF_WITHIN = 0.7
 """Seconds that readers have to end when the file is closed."""
-
-MEMORY_LIMIT = "2GB"
-"""What DuckDB may hold at most; a query that needs more fails and harms nothing else."""
 
 CHECKPOINT_THRESHOLD = "1TB"
 """The size of the log at which DuckDB folds it into the file by itself: never, see ``Log``."""
@@ -58,7 +56,7 @@ class Instance:
             self._path,
             config={
                 "threads": 2,
-                "memory_limit": MEMORY_LIMIT,
+                "memory_limit": f"{pool.LIMIT}B",
                 "checkpoint_threshold": CHECKPOINT_THRESHOLD,
                 "temp_directory": f"{self._path}.tmp",
                 # Nothing is fetched at run time.
