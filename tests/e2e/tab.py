@@ -12,6 +12,11 @@ DESK: ViewportSize = {"width": 1280, "height": 900}
 
 _FORGET = "localStorage.clear(); sessionStorage.clear()"
 
+# Nothing of the app, at its origin. Without an icon of its own Chromium asks for /favicon.ico, some
+# time later, and the next test had a 404 in its console.
+_ELSEWHERE = "/elsewhere"
+_NOTHING = '<!doctype html><link rel="icon" href="data:,">'
+
 
 class Tab:
     """Gives a page that knows nothing of the tests before."""
@@ -37,7 +42,13 @@ class Tab:
                     other.close()
             page.unroute_all(behavior="ignoreErrors")
             # Away from the app first: its scripts could keep something after it was forgotten.
-            page.goto("{0.scheme}://{0.netloc}/icon.svg".format(urlsplit(page.url)))
+            page.route(
+                f"**{_ELSEWHERE}",
+                lambda route: route.fulfill(body=_NOTHING, content_type="text/html"),
+            )
+            address = urlsplit(page.url)
+            page.goto(f"{address.scheme}://{address.netloc}{_ELSEWHERE}")
+            page.unroute_all(behavior="ignoreErrors")
             page.evaluate(_FORGET)
             page.context.clear_cookies()
             page.set_viewport_size(DESK)

@@ -29,7 +29,7 @@ def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) 
     page.locator("td .id", has_text="alive").click()
     expect(page.locator("td.seq").first).to_be_visible()
     expect_to_go_on(page)
-    expect(page.locator(".recharts-line path")).to_be_visible()
+    expect(page.locator(".recharts-line path").first).to_be_visible()
     expect(page).to_have_title("alive · Running · SOLO")
 
 
