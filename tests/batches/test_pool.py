@@ -13,7 +13,7 @@ from solo_app.batches.store.database import Store
 
 pytestmark = pytest.mark.anyio
 
-KEPT, MOST_BETWEEN = 8 * 2**20, 4 * 2**20
+KEPT, MOST_BETWEEN = 2**20, 2 * 2**20
 NEVER = 10**12
 
 
@@ -25,8 +25,8 @@ def kept_little(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("at_once", "longest_log", "most_points"),
     [
-        pytest.param(10_000, 2**20, NEVER, id="when the log is folded"),
-        pytest.param(250_000, NEVER, 250_000, id="when large commits use no log"),
+        pytest.param(20_000, 2**19, NEVER, id="when the log is folded"),
+        pytest.param(125_000, NEVER, 125_000, id="when large commits use no log"),
     ],
 )
 async def test_it_lets_go_of_the_file(
@@ -42,7 +42,7 @@ async def test_it_lets_go_of_the_file(
     await store.open()
     limit = await store.on_writer(_limit, store)
     held = 0
-    for number in range(3_000_000 // at_once):
+    for number in range(1_000_000 // at_once):
         await store.write([_block(number * at_once + 1, at_once)], {})
         in_memory, _ = await store.on_writer(_held, store, "BASE_TABLE")
         held = max(held, in_memory)
@@ -57,15 +57,17 @@ async def test_it_lets_go_of_the_file(
 async def test_points_that_are_not_in_the_file_yet_stay_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # More than what questions about memory take themselves, by far.
+    monkeypatch.setattr(pool, "KEPT", 4 * KEPT)
     monkeypatch.setattr(log, "LONGEST", NEVER)
-    monkeypatch.setattr(pool, "MOST_POINTS", 250_000)
+    monkeypatch.setattr(pool, "MOST_POINTS", 100_000)
     store = Store(tmp_path / "solo.duckdb")
     await store.open()
-    for number in range(100):
-        await store.write([_block(number * 10_000 + 1, 10_000)], {})
+    for number in range(30):
+        await store.write([_block(number * 20_000 + 1, 20_000)], {})
     in_memory, on_disk = await store.on_writer(_held, store, "IN_MEMORY_TABLE")
     await store.close()
-    assert in_memory > 2 * KEPT
+    assert in_memory > 2 * 4 * KEPT
     assert on_disk == 0
 
 
