@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import re
@@ -89,12 +90,8 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)  # Else DuckDB tells at the end of what could not be freed.
         gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """DuckDB tells at the end of the process of what could not be freed."""
-    gc.unfreeze()
 
 
 @pytest.hookimpl(trylast=True)

@@ -110,7 +110,7 @@ async def test_following_what_never_was_is_an_error(tmp_path: Path) -> None:
 async def test_readers_that_do_not_read_hold_up_nobody_and_hold_nothing(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
         await service.start("b", "flood")
-        idle = [follow(service, "b", 0, quiet=5) for _ in range(100)]
+        idle = [follow(service, "b", 0, quiet=5) for _ in range(40)]
         held = [await anext(reader) for reader in idle]
         gc.collect()
         tracemalloc.start()

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.running_app import WITHOUT_PAGES, RunningApp, http
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -254,3 +256,11 @@ def test_a_busy_frontend_port_is_told(new_app: NewApp) -> None:
     app = new_app("dev")
     with socket.create_server(("127.0.0.1", app.frontend_port)):
         assert "REFLEX_FRONTEND_PORT" in refused(app)
+
+
+def test_nothing_opens_and_no_duckdb_is_loaded_at_import() -> None:
+    look = "import sys, solo_app.solo_app; print('duckdb' in sys.modules)"
+    seen = subprocess.run(
+        [sys.executable, "-c", look], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert seen.stdout.strip().splitlines()[-1] == "False", seen.stderr
