@@ -97,13 +97,14 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In one process the quick tests come first; several end together when those come last, and
-    of those the ones that are single.
+    of those the ones that are single, the few that wait long before the many that do not.
     """
     is_shared = hasattr(config, "workerinput")
 
-    def rank(item: pytest.Item) -> tuple[bool, bool]:
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
         is_quick = item.get_closest_marker("e2e") is None
-        return is_quick == is_shared, is_quick and group_of(item.nodeid) == item.nodeid
+        is_single = group_of(item.nodeid) == item.nodeid
+        return is_quick == is_shared, is_quick and is_single, item.path.parent != ALL
 
     items.sort(key=rank)
     if config.pluginmanager.hasplugin("timeout"):
