@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import itertools
+import os
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -83,15 +84,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Have the garbage collector never go through what is loaded for good, as the app does."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # Else DuckDB tells at the end of what could not be freed.
         gc.enable()
+        if hasattr(session.config, "workerinput"):
+            # All is told and closed then; to take apart what was loaded takes a second.
+            atexit.register(os._exit, 0)
+        else:
+            atexit.register(gc.unfreeze)  # Else DuckDB tells of what could not be freed.
 
 
 @pytest.hookimpl(trylast=True)
