@@ -61,7 +61,7 @@ def killed_while_writing(database: Path, after_lines: int) -> list[int]:
 
 async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    told = killed_while_writing(database, after_lines=40)
+    told = killed_while_writing(database, after_lines=20)
     async with open_service(database) as service:
         for n, count in enumerate(told):
             batch = service.batch(f"b{n}")

@@ -141,7 +141,7 @@ async def test_a_fast_source_shows_the_lowest_and_highest_of_every_step(
     await look(scripted, batch_id)
     for i in range(700):
         bench.script.say(at(i / 10), numbers.normal(size=50))
-        if i % 20 == 0:
+        if i % 50 == 0:
             await until(lambda: scripted.service.row_count(batch) == (i + 1) * 50)  # noqa: B023
             await scripted.ticks()
     await until(lambda: shown(scripted, batch_id).last_seq == 35_000)
@@ -225,10 +225,10 @@ async def test_what_is_long_in_coming_from_the_store_is_told_when_it_is_there(
 async def test_two_runs_under_two_tabs_come_to_the_same_line(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await look(tabs, batch_id)
-    await until(lambda: shown(tabs, batch_id).last_seq > 100)
+    await until(lambda: shown(tabs, batch_id).last_seq > 40)
     await tabs.service.stop(batch_id)
     await tabs.service.start(batch_id)
-    await until(lambda: shown(tabs, batch_id).last_seq > 200)
+    await until(lambda: shown(tabs, batch_id).last_seq > 80)
     await tabs.service.stop(batch_id)
     rows = tabs.service.row_count(tabs.service.batch(batch_id))
     await tabs.open("late", batch_id)
