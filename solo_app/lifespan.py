@@ -110,38 +110,44 @@ async def _end_with(parent: int) -> None:
 
 
 class _EndOnSignals:
-    """Ends every open answer as soon as the process is told to end, and soon the process too.
+    """Ends the runs and every open answer as soon as the process is told to end, and soon it too.
 
-    The server waits for open answers before it ends the app. An event stream never ends by
-    itself, and a reader that takes nothing holds the end of its answer back for ever. The
-    server's own handling of the signals goes on afterwards.
+    Only then is the server told. It waits for open answers before it ends the app, and an event
+    stream never ends by itself. And it has been seen to break down at its end (granian 2.8.7, its
+    issue 884: "Cannot drop pointer into Python heap"): by then all is committed and in the file.
+    A reader that takes nothing holds the end of its answer back for ever; it is left behind.
     """
 
     def __init__(self, service: BatchService) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
+        self._ending: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._around(signal.getsignal(number)))
+            signal.signal(number, self._before(signal.getsignal(number)))
 
     def forget(self) -> None:
         """The app ends as it should: nobody is waited for any more."""
         if self._deadline:
             self._deadline.cancel()
 
-    def _around(self, previous: object) -> Callable[[int, FrameType | None], None]:
+    def _before(self, server: object) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
-            self._loop.call_soon_threadsafe(self._end)
-            if callable(previous):
-                previous(number, frame)
+            self._loop.call_soon_threadsafe(self._end, lambda: _call(server, number))
 
         return handle
 
-    def _end(self) -> None:
-        self._service.end_streams()
-        if self._deadline is None:
+    def _end(self, tell_server: Callable[[], None]) -> None:
+        if self._ending is None:  # Ctrl-C tells the whole group, and the server its worker.
+            self._ending = asyncio.create_task(self._end_in_order(tell_server), name="end")
+
+    async def _end_in_order(self, tell_server: Callable[[], None]) -> None:
+        try:
+            await self._service.end_runs()
+        finally:
             self._deadline = self._loop.call_later(_LET_GO_WITHIN, self._leave)
+            tell_server()
 
     def _leave(self) -> None:
         self._leaving = asyncio.create_task(self._leave_readers_behind(), name="leave")
@@ -151,3 +157,8 @@ class _EndOnSignals:
             await self._service.close()
         finally:
             os._exit(0)
+
+
+def _call(handler: object, number: int) -> None:
+    if callable(handler):
+        handler(number, None)

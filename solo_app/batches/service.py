@@ -71,6 +71,7 @@ class BatchService:
         self._throughput = RateMeter(kept=60)
         self._starting = asyncio.Lock()
         self.closing = False
+        self._runs_end: asyncio.Task[None] | None = None
         self._commits: asyncio.Task[None] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
@@ -98,8 +99,16 @@ class BatchService:
         for batch in await self._store.on_writer(self._store.registry.load):
             self._catalog.keep(await self._interrupted(batch) if batch.is_running else batch)
 
-    async def close(self) -> None:
-        """End all runs as ``interrupted``, commit what they produced, close the store."""
+    async def end_runs(self) -> None:
+        """End all runs as ``interrupted``, with what they produced committed and in the file.
+
+        Nothing starts any more; what is stored can be read until ``close``.
+        """
+        if self._runs_end is None:
+            self._runs_end = asyncio.create_task(self._end_all_runs(), name="end-runs")
+        await asyncio.shield(self._runs_end)
+
+    async def _end_all_runs(self) -> None:
         self.end_streams()
         async with self._starting:
             endings = [
@@ -108,7 +117,14 @@ class BatchService:
             ]
         if endings:
             # A disk that takes nothing must not hold up the end of the process for ever.
-            await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
+            _, pending = await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
+            if not pending:
+                with suppress(StoreUnavailableError):  # The log stays; nothing is lost by that.
+                    await self._store.fold()
+
+    async def close(self) -> None:
+        """End all runs as ``end_runs`` does, if that was not done, and close the store."""
+        await self.end_runs()
         if self._commits:
             self._commits.cancel()
         await self._store.close()

@@ -113,6 +113,13 @@ class Store:
         # One that does not end would hold up everything else for ever.
         self._readers.shutdown(wait=False)
 
+    async def fold(self) -> None:
+        """Fold the log into the file where the disk has room for that; else it stays as it is.
+
+        Raises StoreUnavailableError.
+        """
+        await self.on_writer(self._fold)
+
     @property
     def left_behind(self) -> bool:
         """Whether a question did not end with the store: nor will its thread."""
@@ -344,6 +351,10 @@ class Store:
             # Without points, minutes are written up to the last point that was committed.
             return counted.counted(self._cursor).get(batch_no) == self._last_seqs[batch_no]
         return True
+
+    def _fold(self) -> None:
+        if self._log.size and self._log.has_room:
+            self._checkpoint()
 
     def _checkpoint(self) -> None:
         import duckdb

@@ -43,6 +43,11 @@ class Log:
         self._commits += 1
         if self._commits < MOST_COMMITS and self.size < LONGEST:
             return False
+        return self.has_room
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk has room to fold it."""
         return shutil.disk_usage(self._path.parent).free >= self.size + SPARE
 
     def folded(self) -> None:

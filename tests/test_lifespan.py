@@ -1,0 +1,61 @@
+"""Told to end, the app has all committed and in the file before the server is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import duckdb
+import pytest
+
+from solo_app.batches.store.check import log_of
+from solo_app.config import Settings
+from solo_app.lifespan import running_service
+from tests.workbench import until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """Give back what an app sets for the whole process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threshold = gc.get_threshold()
+    yield
+    gc.set_threshold(*threshold)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+async def test_the_server_is_told_of_a_signal_when_all_is_in_the_file_and_once(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    told: list[tuple[int, bool, int]] = []
+    everything = asyncio.Event()
+
+    def server(number: int, _: FrameType | None) -> None:
+        told.append((number, log_of(database).exists(), len(service.running())))
+        everything.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server)
+    async with running_service(
+        Settings(SOLO_DATABASE=database, SOLO_INTERVAL=0.002), lambda _: None
+    ) as app:
+        service = app
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 10)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(everything.wait(), 5)
+        # Who asks meanwhile is still answered.
+        assert len(await service.points("b", 0, 5)) == 5
+    assert told == [(signal.SIGINT, False, 0)]
+    with duckdb.connect(database) as connection:
+        assert connection.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
