@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from solo_app.batches.model import Batch, MinuteAggregate, Totals
 from solo_app.batches.service import BatchService
+
+T = TypeVar("T")
 
 TICK = 0.25
 """Seconds between two ticks while few look; while many do, a whole multiple of it."""
@@ -27,7 +29,7 @@ SHARE = 0.25
 COST = 0.00025
 """Seconds of a core that telling one of them costs (0.16 to 0.3 ms were measured)."""
 
-STEP = 0.025
+STEP = 0.05
 """Seconds between two moments at which somebody may get a tick, and for which a snapshot is new.
 
 Waking each alone would cost a quarter more; waking all at once would hold up everything else.
@@ -60,6 +62,13 @@ class Snapshot:
     totals: Totals
     running: tuple[RunningBatch, ...]
     shared: dict[Hashable, Any] = field(default_factory=dict, compare=False)
+
+    async def once(self, asked: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """What ``work`` gives, done for the first who asks so; the others get the very same."""
+        if asked not in self.shared:
+            self.shared[asked] = await work()
+        done: T = self.shared[asked]
+        return done
 
     @property
     def slowed(self) -> bool:

@@ -19,6 +19,9 @@ from reflex_base.event.context import EventContext
 _MESSAGE, _EVENT = "4", "2"
 """Kinds of packets: of engine.io and, within it, of socket.io."""
 
+Delta = Mapping[str, Mapping[str, Any]]
+"""The values of vars by the names of their states and their own."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 _app: rx.App | None = None
@@ -39,16 +42,22 @@ class Wire:
         sids = self._namespace.token_to_sid if self._namespace else {}
         self._sid = sids.get(context.token)
 
-    async def send(self, delta: Mapping[str, Mapping[str, Any]]) -> None:
-        """Send a delta; a tab that takes nothing holds up the caller and nobody else."""
+    def packet(self, delta: Delta) -> str:
+        """What goes over a websocket to tell of a delta: the same to each tab."""
+        namespace = self._namespace.namespace if self._namespace else ""
+        event = _encode([str(SocketEvent.EVENT), {"delta": delta}])
+        return f"{_MESSAGE}{_EVENT}{namespace},{event}"
+
+    async def send(self, delta: Delta, packet: str) -> None:
+        """Send a delta, of which this is the packet.
+
+        A tab that takes nothing holds up the caller and nobody else.
+        """
         environ = self._environ()
         if environ is None:
             await self._context.emit_delta(delta)
-            return
-        assert self._namespace
-        event = _encode([str(SocketEvent.EVENT), {"delta": delta}])
-        text = f"{_MESSAGE}{_EVENT}{self._namespace.namespace},{event}"
-        await environ["asgi.send"]({"type": "websocket.send", "text": text})
+        else:
+            await environ["asgi.send"]({"type": "websocket.send", "text": packet})
 
     def _environ(self) -> dict[str, Any] | None:
         """What came with the websocket; None when it is gone and Reflex may know another."""

@@ -99,7 +99,8 @@ async def test_a_tick_is_the_message_that_socketio_would_send(
     async with open_tab(monkeypatch) as tab:
         await tab.namespace.emit("event", {"delta": DELTA}, to=tab.namespace.token_to_sid[TOKEN])
         its_way = await tab.message()
-        await Wire(tab.context).send(DELTA)
+        way = Wire(tab.context)
+        await way.send(DELTA, way.packet(DELTA))
         short_way = await tab.message()
         assert its_way[: its_way.index("[")] == short_way[: short_way.index("[")]
         assert json.loads(its_way[its_way.index("[") :]) == json.loads(
@@ -118,7 +119,7 @@ async def test_a_tab_with_another_socket_gets_its_ticks_by_reflex(
         server, sid = tab.namespace.server, tab.namespace.token_to_sid[TOKEN]
         while server.get_environ(sid, "/_event") is not None:  # noqa: ASYNC110 (nothing tells)
             await asyncio.sleep(0)
-        await way.send(DELTA)
+        await way.send(DELTA, way.packet(DELTA))
         assert tab.own_way == [DELTA]
 
 
@@ -127,5 +128,6 @@ async def test_a_tab_that_is_not_known_gets_its_ticks_by_reflex(
 ) -> None:
     async with open_tab(monkeypatch) as tab:
         tab.namespace.token_to_sid.clear()
-        await Wire(tab.context).send(DELTA)
+        way = Wire(tab.context)
+        await way.send(DELTA, way.packet(DELTA))
         assert tab.own_way == [DELTA]

@@ -1,16 +1,16 @@
 """The line of the last minute of a batch, told to one tab: first all of it, then what is new.
 
 While every new point is a vertex of it, the line goes on with the points that the tab is told
-anyway (``Newest``), and nothing is told of it. The tab draws it (``assets/solo/ticks.js``).
+anyway (``News``), and nothing is told of it. The tab draws it (``assets/solo/ticks.js``).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from solo_app.batches.live import Snapshot
 from solo_app.batches.model import Batch, Step, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.batches.trail import Trail
@@ -41,41 +41,41 @@ class LineNews:
     drawn: Drawn | None
 
 
+@dataclass(frozen=True, slots=True)
 class Line:
-    """Makes the news of one batch's line for one tab."""
+    """What a tab knows of the line: up to which ``seq``, in which run, and whether with what was
+    stored before it was watched (``Trail.is_filled``).
+    """
 
-    def __init__(self, service: BatchService) -> None:
-        self._service = service
-        self._told: tuple[int, int, bool] | None = None
+    last_seq: int
+    run_number: int
+    is_filled: bool
 
-    def start_over(self) -> None:
-        """Tell all of the line again: the tab has missed something."""
-        self._told = None
 
-    async def news(
-        self, snapshot: Snapshot, batch: Batch, points: News, run_starts: Sequence[int]
-    ) -> LineNews:
-        """What there is to tell beside ``points``; worked out once for all who were told as much.
+async def line_news(
+    service: BatchService,
+    batch: Batch,
+    until: datetime,
+    points: News,
+    run_starts: Sequence[int],
+    told: Line | None,
+) -> tuple[LineNews, Line]:
+    """What there is to tell beside ``points`` of the minute up to ``until``, and what the tab
+    knows then.
 
-        ``run_starts`` are the first ``seq`` of the batch's runs, in order.
-        """
-        until = batch.run.ended_at or snapshot.at
-        trail = await self._service.trail(batch, until)
-        told = points.last_seq, batch.run.number, trail.is_filled
-        goes_on = self._told is not None and self._told[1:] == told[1:]
-        after = self._told[0] if self._told and goes_on else 0
-        asked = ("line", batch.no, after, goes_on, points.last_seq)
-        news = snapshot.shared.get(asked)
-        if news is None:
-            steps = trail.since(after)
-            is_told = goes_on and _goes_on_with(points, after, steps, run_starts)
-            news = LineNews(
-                trail.count(to_microseconds(until)) if trail.is_filled else None,
-                None if is_told else _drawn(trail, after, steps, run_starts),
-            )
-            snapshot.shared[asked] = news
-        self._told = told
-        return news
+    ``run_starts`` are the first ``seq`` of the batch's runs, in order.
+    """
+    trail = await service.trail(batch, until)
+    knows = Line(points.last_seq, batch.run.number, trail.is_filled)
+    goes_on = told is not None and replace(told, last_seq=knows.last_seq) == knows
+    after = told.last_seq if told and goes_on else 0
+    steps = trail.since(after)
+    is_told = goes_on and _goes_on_with(points, after, steps, run_starts)
+    news = LineNews(
+        trail.count(to_microseconds(until)) if trail.is_filled else None,
+        None if is_told else _drawn(trail, after, steps, run_starts),
+    )
+    return news, knows
 
 
 def _goes_on_with(points: News, after: int, steps: list[Step], run_starts: Sequence[int]) -> bool:

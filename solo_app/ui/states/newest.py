@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from solo_app.batches.live import Snapshot
 from solo_app.batches.model import Batch, to_microseconds
 from solo_app.batches.service import BatchService
 
@@ -30,40 +29,22 @@ class News:
     keys: list[float]
 
 
-class Newest:
-    """Makes the news of one batch for one tab, never more than ``shown`` points at once."""
+async def newest(service: BatchService, batch: Batch, told: int | None, shown: int) -> News:
+    """What there is to tell now to a tab that was told up to ``told``, None when it knows nothing.
 
-    def __init__(self, service: BatchService, shown: int) -> None:
-        self._service = service
-        self._shown = shown
-        self._told: int | None = None
-
-    def start_over(self) -> None:
-        """Tell all there is to show again: the tab has missed something."""
-        self._told = None
-
-    async def news(self, snapshot: Snapshot, batch: Batch) -> News:
-        """What there is to tell now; worked out once for all who were told as much."""
-        rows = self._service.row_count(batch)
-        goes_on = self._told is not None and 0 <= rows - self._told < self._shown
-        asked = (batch.no, self._shown, self._told if goes_on else None)
-        news = snapshot.shared.get(asked)
-        if news is None:
-            after = self._told if goes_on else max(0, rows - self._shown)
-            news = await self._since(batch, after or 0, whole=0 if goes_on else 1)
-            snapshot.shared[asked] = news
-        self._told = news.last_seq
-        return news
-
-    async def _since(self, batch: Batch, after: int, whole: int) -> News:
-        points = await self._service.points(batch.batch_id, after, self._shown)
-        times = [to_microseconds(point.ts) for point in points]
-        return News(
-            last_seq=points[-1].seq if points else after,
-            whole=whole,
-            times=differences(times),
-            keys=[short(point.key) for point in points],
-        )
+    Never more than ``shown`` points at once: of a tab that is further behind all is forgotten.
+    """
+    rows = service.row_count(batch)
+    goes_on = told is not None and 0 <= rows - told < shown
+    after = told if told is not None and goes_on else max(0, rows - shown)
+    points = await service.points(batch.batch_id, after, shown)
+    times = [to_microseconds(point.ts) for point in points]
+    return News(
+        last_seq=points[-1].seq if points else after,
+        whole=0 if goes_on else 1,
+        times=differences(times),
+        keys=[short(point.key) for point in points],
+    )
 
 
 def differences(times: list[int]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs, urlencode
 
 from solo_app.batches.live import RunningBatch, Snapshot
@@ -11,7 +12,7 @@ from solo_app.batches.service import BATCH_LIMIT, BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.newest import short
 from solo_app.ui.states.showing import View
-from solo_app.ui.states.trend import Trend
+from solo_app.ui.states.trend import Trend, trend_news
 
 ROWS_PER_PAGE = 20
 LONGEST_SEARCH = 64
@@ -67,14 +68,25 @@ class Choice:
         return urlencode({"search": self.search, "which": self.which, "page": self.page})
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a tab knows of what changes all the time; on that alone depends what it is told next.
+
+    ``second`` is the latest whose points it knows, ``trends`` are in the order of the slots.
+    """
+
+    row_count: int = -1
+    rate: float = 0.0
+    second: int | None = None
+    trends: tuple[Trend, ...] = ()
+
+
 class Overview:
     """Makes the views for one tab. Searches anew only when the registry or the choice changed."""
 
     def __init__(self, service: BatchService) -> None:
         self._service = service
-        self._trends: dict[int, Trend] = {}
-        self._told: tuple[int, float, list[int]] | None = None
-        self._second: int | None = None
+        self._told = Told()
         self._searched: tuple[int, str] | None = None
         self._ended: list[Batch] = []
         self._named_at = -1
@@ -82,8 +94,7 @@ class Overview:
 
     def start_over(self) -> None:
         """Tell all lines whole again: the tab has missed something."""
-        self._trends = {}
-        self._second = None
+        self._told = Told()
 
     async def view(self, snapshot: Snapshot) -> View:
         """Totals and slots; no ``tick`` when that would tell nothing new."""
@@ -133,33 +144,38 @@ class Overview:
         }
 
     async def _tick(self, snapshot: Snapshot) -> View:
-        """What changes all the time, in one list. For its order see ``HomeState``."""
+        """What changes all the time, in one list; worked out once for all who know the same."""
+        asked = ("overview", self._told)
+        view, self._told = await snapshot.once(asked, partial(self._news, snapshot, self._told))
+        return view
+
+    async def _news(self, snapshot: Snapshot, told: Told) -> tuple[View, Told]:
+        """The tick, none when there is nothing to tell, and what a tab knows then.
+
+        For its order see ``HomeState``.
+        """
         totals = snapshot.totals
         rate = short(round(totals.rows_per_second, 1))
-        counts = self._counts()
-        trends = await self._tell_trends(snapshot)
-        told = totals.row_count, rate, list(self._trends)
-        news = counts or any(any(trend[1:]) for trend in trends)
-        if told == self._told and not news:
-            return {}
-        self._told = told
+        second, counts = self._counts(told.second)
+        news = [
+            await trend_news(self._service, snapshot, batch, trend)
+            for batch, trend in _told_of_each(snapshot, told)
+        ]
+        trends = [trend for trend, _ in news]
+        knows = Told(totals.row_count, rate, second, tuple(known for _, known in news))
+        same = knows.row_count == told.row_count and knows.rate == told.rate
+        stayed = [t.batch_no for t in knows.trends] == [t.batch_no for t in told.trends]
+        if same and stayed and not counts and not any(any(trend[1:]) for trend in trends):
+            return {}, knows
         at = to_microseconds(snapshot.at) // 1000
-        return {"tick": [at, totals.row_count, rate, self._second, counts, trends]}
+        return {"tick": [at, totals.row_count, rate, second, counts, trends]}, knows
 
-    def _counts(self) -> list[int]:
-        """Points committed in each second since the last time, or in all that are to be shown."""
+    def _counts(self, after: int | None) -> tuple[int, list[int]]:
+        """The second under way, and the points committed in each since ``after``, or in all."""
         second, counts = self._service.throughput
-        if self._second is not None:
-            counts = counts[max(0, len(counts) - (second - self._second)) :]
-        self._second = second
-        return counts
-
-    async def _tell_trends(self, snapshot: Snapshot) -> list[list[object]]:
-        """The news of each running batch, in the order of the slots."""
-        by_slot = sorted(snapshot.running, key=lambda running: running.slot)
-        batches = [running.batch for running in by_slot]
-        self._trends = {b.no: self._trends.get(b.no) or Trend(self._service) for b in batches}
-        return [await self._trends[batch.no].news(snapshot, batch) for batch in batches]
+        if after is not None:
+            counts = counts[max(0, len(counts) - (second - after)) :]
+        return second, counts
 
     def _free_name(self) -> str:
         if self._named_at != self._service.revision:
@@ -181,10 +197,20 @@ class Overview:
         return Row(batch.batch_id, run.status, None, rows, started, run.reason or "")
 
 
+def _told_of_each(snapshot: Snapshot, told: Told) -> list[tuple[Batch, Trend]]:
+    """The running batches in the order of the slots, each with what the tab knows of it."""
+    known = {trend.batch_no: trend for trend in told.trends}
+    by_slot = sorted(snapshot.running, key=lambda running: running.slot)
+    batches = [running.batch for running in by_slot]
+    return [(batch, known.get(batch.no) or Trend(batch.no)) for batch in batches]
+
+
 def _slots(snapshot: Snapshot) -> list[Slot]:
-    slots = [Slot()] * BATCH_LIMIT
-    for running in snapshot.running:
-        slots[running.slot] = Slot(running.batch.batch_id, running.batch.run.first_seq)
+    slots: list[Slot] | None = snapshot.shared.get("slots")
+    if slots is None:
+        slots = snapshot.shared["slots"] = [Slot()] * BATCH_LIMIT
+        for running in snapshot.running:
+            slots[running.slot] = Slot(running.batch.batch_id, running.batch.run.first_seq)
     return slots
 
 

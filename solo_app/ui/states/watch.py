@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
@@ -19,8 +20,8 @@ from solo_app.batches.model import (
 from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
-from solo_app.ui.states.line import Line
-from solo_app.ui.states.newest import Newest, short
+from solo_app.ui.states.line import Line, line_news
+from solo_app.ui.states.newest import newest, short
 from solo_app.ui.states.showing import View, microseconds
 
 NEWEST_POINTS = 10
@@ -54,6 +55,19 @@ class RunRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a tab knows of what changes all the time; on that alone depends what it is told next.
+
+    ``second`` is that of the last tick (since 1970), ``last_seq`` the newest point it knows.
+    """
+
+    second: int = 0
+    rate: float = 0.0
+    last_seq: int | None = None
+    line: Line | None = None
+
+
 class Watch:
     """Makes the views of one batch. Asks for minutes and runs only when they changed."""
 
@@ -63,10 +77,8 @@ class Watch:
         """How long before now the minutes are shown from."""
         self.shown_runs = FIRST_RUNS
         self._service = service
-        self._newest = Newest(service, NEWEST_POINTS)
-        self._line = Line(service)
         self._run_starts: list[int] = []
-        self._told: tuple[int, float] | None = None
+        self._told = Told()
         self._standing_of: Batch | None = None
         self._minute_of: tuple[Batch, Window] | None = None
         self._minutes_of: tuple[Batch, Window] | None = None
@@ -76,8 +88,7 @@ class Watch:
 
     def start_over(self) -> None:
         """Tell points and line anew: the tab has missed some."""
-        self._newest.start_over()
-        self._line.start_over()
+        self._told = Told()
 
     async def view(self, snapshot: Snapshot) -> View:
         """All there is to show, or why there is nothing.
@@ -102,19 +113,32 @@ class Watch:
         return {"shown": self.batch_id, "kind": kind, "why": why, "title": title}
 
     async def _tick(self, snapshot: Snapshot, batch: Batch) -> View:
-        """What changes all the time, in one list. For its order see ``BatchState``."""
-        news = await self._newest.news(snapshot, batch)
-        line = await self._line.news(snapshot, batch, news, self._run_starts)
-        at = to_microseconds(batch.run.ended_at or snapshot.at) // 1000
+        """What changes all the time, in one list; worked out once for all who know the same."""
+        asked = ("watch", batch, self._told)
+        work = partial(self._tick_after, snapshot, batch, self._told)
+        view, self._told = await snapshot.once(asked, work)
+        return view
+
+    async def _tick_after(self, snapshot: Snapshot, batch: Batch, told: Told) -> tuple[View, Told]:
+        """The tick, none when there is nothing to tell, and what a tab knows then.
+
+        For its order see ``BatchState``.
+        """
+        until = batch.run.ended_at or snapshot.at
+        news = await newest(self._service, batch, told.last_seq, NEWEST_POINTS)
+        starts = self._run_starts
+        line, line_known = await line_news(self._service, batch, until, news, starts, told.line)
+        at = to_microseconds(until) // 1000
         rate = short(round(snapshot.rate_of(batch), 1))
-        if not (news.whole or news.keys or line.drawn) and (at // 1000, rate) == self._told:
-            return {}
-        self._told = at // 1000, rate
+        knows = Told(at // 1000, rate, news.last_seq, line_known)
+        same = (knows.second, knows.rate) == (told.second, told.rate)
+        if same and not (news.whole or news.keys or line.drawn):
+            return {}, knows
         points = [news.last_seq, news.whole, _from(at, news.times), news.keys]
         tick = [at, rate, *points, line.count]
         if line.drawn:
             tick += [line.drawn.after, _from(at, line.drawn.times), line.drawn.keys]
-        return {"tick": tick}
+        return {"tick": tick}, knows
 
     def _ask_how_it_stands(self, batch: Batch) -> None:
         if batch == self._standing_of:
