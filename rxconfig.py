@@ -1,7 +1,6 @@
 """Reflex's configuration: where the app listens, who may speak to it, what it may load."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -27,8 +26,10 @@ os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
 os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
 # Reflex has its development server listen on every address; this app listens on one.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
-# Reflex builds the pages at every start in production; the same pages need no other build.
-PackageJson.Commands.EXPORT = shlex.join([sys.executable, kept_build.__file__])
+# Reflex builds the pages at every start in production; the same pages need no other build. What
+# it runs goes into reflex.lock too, which is the same wherever the app is.
+os.environ |= {"EXPORT_PYTHON": sys.executable, "EXPORT_SCRIPT": kept_build.__file__}
+PackageJson.Commands.EXPORT = '"$EXPORT_PYTHON" "$EXPORT_SCRIPT"'
 
 config = rx.Config(
     app_name="solo_app",

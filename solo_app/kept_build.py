@@ -64,14 +64,22 @@ def _built_from(web: Path) -> Iterator[Path]:
 
 
 def _keep(built: Path, kept: Path) -> None:
-    """Keep a build, and of the others the latest. A build that was kept in part is not one."""
+    """Keep a build, and of the others the latest; where that cannot be, the next start builds.
+
+    What is under the name of a build is the whole of it, after a loss of power too.
+    """
     unfinished = kept.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(built, unfinished)
-    unfinished.rename(kept)
+    try:
+        shutil.copytree(built, unfinished)
+        os.sync()
+        unfinished.rename(kept)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        return
     others = sorted(kept.parent.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
     for old in others[MOST:]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

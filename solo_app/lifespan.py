@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from types import FrameType
 from typing import NoReturn
 
 from solo_app.batches import sources
@@ -21,6 +20,7 @@ from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.store.database import Store
 from solo_app.config import Settings
+from solo_app.preflight import REFUSED
 from solo_app.ui.console import Console, connect
 from solo_app.watchdog import watched_loop
 
@@ -98,7 +98,8 @@ def _give_up(error: StoreUnavailableError) -> NoReturn:
     """End the app with one line: the database was taken away between the check and now."""
     sys.stderr.write(f"SOLO cannot start: {error}\n")
     sys.stderr.flush()
-    os.kill(os.getppid(), signal.SIGTERM)  # The server would start another worker for ever.
+    # The server would start another worker for ever, or end as if all were well.
+    os.kill(os.getppid(), REFUSED)
     os._exit(1)
 
 
@@ -125,21 +126,18 @@ class _EndOnSignals:
         self._deadline: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._before(signal.getsignal(number)))
+            tell_server = _handler_of(self._loop, number)
+            self._loop.add_signal_handler(number, self._end, tell_server)
 
     def forget(self) -> None:
         """The app ends as it should: nobody is waited for any more."""
         if self._deadline:
             self._deadline.cancel()
 
-    def _before(self, server: object) -> Callable[[int, FrameType | None], None]:
-        def handle(number: int, frame: FrameType | None) -> None:
-            self._loop.call_soon_threadsafe(self._end, lambda: _call(server, number))
-
-        return handle
-
     def _end(self, tell_server: Callable[[], None]) -> None:
-        if self._ending is None:  # Ctrl-C tells the whole group, and the server its worker.
+        # Ctrl-C tells the whole group, and the server its worker; who presses it twice, all again.
+        # A server that is told twice at once may wait for itself for ever (its issue 875).
+        if self._ending is None:
             self._ending = asyncio.create_task(self._end_in_order(tell_server), name="end")
 
     async def _end_in_order(self, tell_server: Callable[[], None]) -> None:
@@ -159,6 +157,11 @@ class _EndOnSignals:
             os._exit(0)
 
 
-def _call(handler: object, number: int) -> None:
-    if callable(handler):
-        handler(number, None)
+def _handler_of(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> Callable[[], None]:
+    """Does what the server has a signal do so far: by way of the loop, or of Python alone."""
+    by_loop = getattr(loop, "_signal_handlers", {})  # There is no public way to ask for it.
+    if number in by_loop:
+        run: Callable[[], None] = by_loop[number]._run
+        return run
+    handler = signal.getsignal(number)
+    return lambda: handler(number, None) if callable(handler) else None

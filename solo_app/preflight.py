@@ -7,9 +7,11 @@ the person started, and told in one line.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from solo_app.config import HOST, Settings, SettingsError
+
+REFUSED = signal.SIGUSR1
+"""What a worker tells the process that the person started, when it could not begin after all."""
 
 _checked = False
 
@@ -32,6 +37,7 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
     if _checked or not options_read or "run" not in argv or multiprocessing.parent_process():
         return
     _checked = True
+    _heed_refusals()
     has_backend = not _is_on("REFLEX_FRONTEND_ONLY")
     has_own_frontend = os.environ["REFLEX_ENV_MODE"] == "dev" and not _is_on("REFLEX_BACKEND_ONLY")
     if has_backend and has_own_frontend and settings.backend_port == settings.frontend_port:
@@ -44,6 +50,24 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
     if has_backend:
         _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
         _check_database(settings.database)
+
+
+def _heed_refusals() -> None:
+    """End in order when a worker refuses, and with exit code 1: the servers would give 0."""
+    refused = False
+
+    def end(*_: object) -> None:
+        nonlocal refused
+        refused = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def tell() -> None:
+        if refused:
+            sys.stdout.flush()
+            os._exit(1)
+
+    signal.signal(REFUSED, end)
+    atexit.register(tell)  # Registered before all others, it is called after them.
 
 
 def _is_on(variable: str) -> bool:

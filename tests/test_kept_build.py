@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,3 +102,29 @@ def test_a_build_that_was_kept_in_part_is_made_again(web: Path) -> None:
     assert start(web) == "the first app/root.jsx"
     assert builds(web) == 1
     assert not unfinished.exists()
+
+
+def test_a_build_that_cannot_be_kept_is_served_all_the_same(
+    web: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copytree", full)
+        assert start(web) == "the first app/root.jsx"
+    assert start(web) == "the first app/root.jsx"
+    assert builds(web) == 2
+
+
+def test_of_two_starts_that_keep_the_same_build_both_serve_it(
+    web: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync() -> None:
+        kept = web / kept_build.KEPT / kept_build.digest(web)
+        if not kept.exists():
+            shutil.copytree(web / "build", kept)
+
+    monkeypatch.setattr(os, "sync", sync)
+    assert start(web) == start(web) == "the first app/root.jsx"
+    assert len(list((web / kept_build.KEPT).iterdir())) == 1

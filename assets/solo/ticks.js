@@ -101,7 +101,8 @@ export function newest(id, tick, paused) {
 }
 
 // All batches that run, as the ticks of the first page have told of them.
-let all = { counts: NONE, trends: {} };
+// A batch may have any name: no plain object, which knows some names by itself.
+let all = { counts: NONE, trends: new Map() };
 
 function trend(known, minute, [last, keys, averages = [], whole = 0], firstSeq) {
   const points = joined(known.points, last, keys, whole, 40);
@@ -115,13 +116,13 @@ const overview = lately((slots, [at, rows, rate, second, counts, news]) => {
   const taken = slots.filter(({ batch_id: id }) => id !== "");
   const trends = taken.map(({ batch_id: id, first_seq: first }, i) => [
     id,
-    trend(all.trends[id] ?? told, Math.floor(at / 60e3), news[i], first),
+    trend(all.trends.get(id) ?? told, Math.floor(at / 60e3), news[i], first),
   ]);
   all = {
     rows,
     rate,
     counts: joined(all.counts, second, counts, counts.length === 60, 60),
-    trends: Object.fromEntries(trends),
+    trends: new Map(trends),
   };
   return all;
 });
@@ -132,7 +133,7 @@ export const allRates = (slots, tick) => overview(slots, tick).rate;
 
 export const throughput = (slots, tick) => spark(overview(slots, tick).counts.items, 0);
 
-const trendOf = (slots, tick, id) => overview(slots, tick).trends[id];
+const trendOf = (slots, tick, id) => overview(slots, tick).trends.get(id);
 
 export const latestIn = (slots, tick, id) => key(trendOf(slots, tick, id)?.latest);
 
@@ -160,5 +161,5 @@ export const missedOf = (id, tick) => {
 
 export const missedIn = (slots, tick) => {
   const { counts, trends } = overview(slots, tick);
-  return [counts, ...Object.values(trends).flatMap((t) => [t.points, t.minutes])].some((s) => s.missed);
+  return [counts, ...[...trends.values()].flatMap((t) => [t.points, t.minutes])].some((s) => s.missed);
 };

@@ -86,8 +86,14 @@ class BatchService:
             await self._take_up()
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
-            for batch in self.batches(BatchStatus.INTERRUPTED)[:BATCH_LIMIT]:
-                await self.start(batch.batch_id, batch.run.source)
+            await self._resume()
+
+    async def _resume(self) -> None:
+        interrupted = self.batches(BatchStatus.INTERRUPTED)
+        for batch in [b for b in interrupted if b.run.source not in self._sources]:
+            logger.warning("%s is not resumed: its source is gone.", batch.batch_id)
+        for batch in [b for b in interrupted if b.run.source in self._sources][:BATCH_LIMIT]:
+            await self.start(batch.batch_id, batch.run.source)
 
     async def _take_up(self) -> None:
         for batch_no, row_count in (await self._store.row_counts()).items():

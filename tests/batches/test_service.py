@@ -286,6 +286,15 @@ async def test_resume_starts_interrupted_batches_and_no_others(tmp_path: Path) -
         assert service.batch("cut").run.number == 2
 
 
+async def test_resume_leaves_out_batches_whose_source_is_gone(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb", other=silent) as service:
+        await service.start("kept")
+        await service.start("gone", "other")
+    async with open_service(tmp_path / "solo.duckdb", resume=True) as service:
+        assert [b.batch_id for b in service.running()] == ["kept"]
+        assert service.batch("gone").status is BatchStatus.INTERRUPTED
+
+
 async def test_resume_starts_five_at_the_most(tmp_path: Path) -> None:
     for numbers in ((0, 1), (2, 3, 4, 5, 6)):
         async with open_service(tmp_path / "solo.duckdb") as service:

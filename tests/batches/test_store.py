@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -80,6 +82,12 @@ async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> No
     for _, count, first, last, distinct, _ in per_batch:
         assert (first, last, distinct) == (1, count, count)  # Without gaps or repeats.
     assert minutes == [(no, count, total) for no, count, *_, total in per_batch]
+
+
+def test_what_another_kind_of_database_needs_is_not_fetched(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "solo.duckdb")) as other:
+        other.execute("CREATE TABLE mine (answer INTEGER)")
+    assert "download" not in refusal(tmp_path / "solo.duckdb")
 
 
 async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.walk import RULE, open_page, settled, start
+from tests.e2e.walk import RULE, open_page, settled, start, stop
 from tests.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -26,6 +27,20 @@ def test_any_id_that_the_rule_allows_has_a_page(page: Page, app: RunningApp, bat
     expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
     expect(page.locator("td.seq").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("batch_id", ["constructor", "toString", "hasOwnProperty"])
+def test_a_name_that_means_something_to_javascript_is_a_name(
+    page: Page, app: RunningApp, batch_id: str
+) -> None:
+    start(app, batch_id)
+    stop(app, batch_id)
+    open_page(page, app, "/")
+    row = page.locator(".batches tr", has_text=batch_id)
+    expect(row.locator(".pill")).to_have_text("Stopped")
+    row.get_by_role("button").click()
+    expect(page.locator("a.slot", has_text=batch_id)).to_be_visible()
+    expect(row.locator(".last")).to_have_text(re.compile(r"\d"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.running_app import RunningApp, http
+from tests.running_app import PROJECT, RunningApp, http
 
 
 def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
@@ -87,3 +87,8 @@ def test_it_listens_on_this_machine_only(app: RunningApp) -> None:
                 listening.add((host, int(port, 16)))
     assert {port for _, port in listening} == ports
     assert {host for host, _ in listening} == {"0100007F"}  # 127.0.0.1
+
+
+def test_a_start_leaves_the_files_of_the_project_as_they_are(app: RunningApp) -> None:
+    for file in (PROJECT / "reflex.lock").iterdir():
+        assert (app.folder / "reflex.lock" / file.name).read_bytes() == file.read_bytes()

@@ -81,6 +81,24 @@ def test_no_words_are_cut_and_nothing_sticks_out(
     assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
 
 
+@pytest.mark.parametrize("width", [320, 360, 412, 480, 640, 760, 900])
+def test_the_buttons_of_the_list_stand_one_below_the_other(
+    console: RunningApp, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, console, "/")
+    ends = page.locator(".batches td.act .button").evaluate_all(
+        "all => all.map((it) => Math.round(it.getBoundingClientRect().right))"
+    )
+    rows = page.locator(".batches tbody tr").evaluate_all(
+        """all => all.map((row) => row.querySelector('.act').getBoundingClientRect().top
+          < row.querySelector('.state').getBoundingClientRect().bottom)"""
+    )
+    assert len(ends) > 5
+    assert len(set(ends)) == 1
+    assert all(rows)
+
+
 def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
     visit(page, console, f"/batch/{FINISHED}")

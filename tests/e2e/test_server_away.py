@@ -42,12 +42,16 @@ def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
     page.get_by_role("button", name="Stop: toasted", exact=True).click()
     toast = page.locator("[data-sonner-toast]")
     toast.hover()  # So that it stays.
+    label = "getComputedStyle(document.querySelector('.button.main')).color"
+    legible = page.evaluate(label)
     app.stop()
     banner = page.locator("p.note.away")
     expect(banner).to_be_visible()
     toast.hover()
     main = page.locator("main")
     expect(main).to_have_css("filter", "grayscale(1)")
+    assert page.evaluate(label) == legible
+    expect(toast.get_by_role("button")).to_have_count(0)
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
         toast.hover()

@@ -246,6 +246,19 @@ def test_a_database_that_another_process_holds_is_told(
         assert held.execute("SELECT answer FROM mine").fetchall() == [(42,)]
 
 
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_database_that_only_the_server_finds_out_about_is_told(
+    new_app: NewApp, tmp_path: Path, mode: str
+) -> None:
+    link = tmp_path / "link.duckdb"
+    link.symlink_to(tmp_path / "nowhere" / "solo.duckdb")
+    app = new_app(mode, link)
+    assert app.launch().wait(30) == 1
+    (line,) = [line for line in app.output().splitlines() if "SOLO cannot start" in line]
+    assert str(link) in line
+    assert "Traceback" not in app.output()
+
+
 def test_one_port_for_both_in_development_is_told(new_app: NewApp) -> None:
     app = new_app("dev")
     app.frontend_port = app.backend_port

@@ -10,13 +10,16 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.store.check import check
 
 try:
-    if sys.argv[1] == "repair":
-        # Every start of the app waits for a look; what only a repair needs takes longer to load.
-        from solo_app.batches.model import utc_now
-        from solo_app.batches.store.repair import repair
+    match sys.argv[1:]:
+        case ["repair", file]:
+            # Every start of the app waits for a look; what only a repair needs takes long to load.
+            from solo_app.batches.model import utc_now
+            from solo_app.batches.store.repair import repair
 
-        sys.stdout.write(repair(Path(sys.argv[2]), utc_now()) + "\n")
-    else:
-        check(Path(sys.argv[1]))
+            sys.stdout.write(repair(Path(file), utc_now()) + "\n")
+        case [file] if file != "repair":
+            check(Path(file))
+        case _:
+            sys.exit("Usage: python -m solo_app.batches.store [repair] FILE")
 except StoreUnavailableError as unavailable:
     sys.exit(str(unavailable))

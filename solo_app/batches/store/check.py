@@ -37,6 +37,10 @@ TABLES = {
 """The tables of a database of this project, and their columns."""
 
 
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
+"""How every connection is configured: DuckDB would fetch what a foreign file needs, say."""
+
+
 def check(path: Path) -> None:
     """See whether a database could be opened there, and leave everything as it is.
 
@@ -79,7 +83,7 @@ def check_left(path: Path) -> None:
             f"The database {path} is not whole: its log {log} is damaged. Nothing was changed. "
             f"Put the right file back, or choose another with SOLO_DATABASE, or {_REPAIR} {path}"
         )
-    with duckdb.connect(path, read_only=True) as connection:
+    with duckdb.connect(path, read_only=True, config=OFFLINE) as connection:
         check_whole(path, connection)
         if lacking := missing(path, connection):
             raise StoreUnavailableError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.store import pool
-from solo_app.batches.store.check import one_line
+from solo_app.batches.store.check import OFFLINE, one_line
 
 if TYPE_CHECKING:
     import duckdb
@@ -59,8 +59,7 @@ class Instance:
                 "memory_limit": f"{pool.LIMIT}B",
                 "checkpoint_threshold": CHECKPOINT_THRESHOLD,
                 "temp_directory": f"{self._path}.tmp",
-                # Nothing is fetched at run time.
-                "autoinstall_known_extensions": False,
+                **OFFLINE,
             },
         )
         with self._change:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.sources import DEFAULT_SOURCE
 from solo_app.batches.store.check import (
+    OFFLINE,
     advice,
     is_no_log,
     log_of,
@@ -84,12 +85,12 @@ def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
     if is_no_log(log_of(path)):
         log_of(path).unlink()
     try:
-        duckdb.connect(path).close()
+        duckdb.connect(path, config=OFFLINE).close()
     except duckdb.Error:
         if not log_of(path).exists():
             raise
         log_of(path).unlink()
-    with duckdb.connect(path) as connection:
+    with duckdb.connect(path, config=OFFLINE) as connection:
         lacking = missing(path, connection)
         if not connection.execute("FROM duckdb_tables() WHERE table_name = 'points'").fetchall():
             return lacking, 0
@@ -104,7 +105,7 @@ def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
     new = path.with_name(f".{path.name}.repaired")
     new.unlink(missing_ok=True)
     try:
-        with duckdb.connect(new) as connection:
+        with duckdb.connect(new, config=OFFLINE) as connection:
             old = str(path).replace("'", "''")
             connection.execute(f"ATTACH '{old}' AS old (READ_ONLY)")
             unreadable = _copy(connection)
@@ -119,7 +120,7 @@ def _note_losses(path: Path, lacking: Missing, now: datetime) -> None:
     """See that the ``seq`` of points that somebody may have seen is never given again."""
     import duckdb
 
-    with duckdb.connect(path) as connection:
+    with duckdb.connect(path, config=OFFLINE) as connection:
         connection.execute("BEGIN")
         connection.execute(SCHEMA)
         fold_the_rest(connection)

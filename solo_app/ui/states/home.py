@@ -92,6 +92,7 @@ class HomeState(rx.State):
             {"error": str(error or ""), "running_already": already, "_refused_at": refused_at},
         )
         if error:
+            self._submitted = ("", 0.0)
             return [rx.set_focus(FIELD)]
         return [_cleared(batch_id), told_started(batch_id, _open(batch_id))]
 
