@@ -87,12 +87,11 @@ class HomeState(rx.State):
         already = batch_id if isinstance(error, BatchRunningError) else ""
         passes = isinstance(error, BatchRunningError | BatchLimitReachedError)
         refused_at = console().service.revision if passes else -1
-        await show(
-            self,
-            {"error": str(error or ""), "running_already": already, "_refused_at": refused_at},
-        )
+        told = {"error": str(error or ""), "running_already": already, "_refused_at": refused_at}
+        if error:  # The same again is answered again, however soon.
+            told["_submitted"] = ("", 0.0)
+        await show(self, told)
         if error:
-            self._submitted = ("", 0.0)
             return [rx.set_focus(FIELD)]
         return [_cleared(batch_id), told_started(batch_id, _open(batch_id))]
 
