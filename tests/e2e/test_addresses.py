@@ -29,18 +29,18 @@ def test_any_id_that_the_rule_allows_has_a_page(page: Page, app: RunningApp, bat
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("batch_id", ["constructor", "toString", "hasOwnProperty"])
-def test_a_name_that_means_something_to_javascript_is_a_name(
-    page: Page, app: RunningApp, batch_id: str
-) -> None:
-    start(app, batch_id)
-    stop(app, batch_id)
+def test_a_name_that_means_something_to_javascript_is_a_name(page: Page, app: RunningApp) -> None:
+    names = ("constructor", "toString", "hasOwnProperty")
+    for batch_id in names:
+        start(app, batch_id)
+        stop(app, batch_id)
     open_page(page, app, "/")
-    row = page.locator(".batches tr", has_text=batch_id)
-    expect(row.locator(".pill")).to_have_text("Stopped")
-    row.get_by_role("button").click()
-    expect(page.locator("a.slot", has_text=batch_id)).to_be_visible()
-    expect(row.locator(".last")).to_have_text(re.compile(r"\d"))
+    for batch_id in names:
+        row = page.locator(".batches tr", has_text=batch_id)
+        expect(row.locator(".pill")).to_have_text("Stopped")
+        row.get_by_role("button").click()
+        expect(row.locator(".last")).to_have_text(re.compile(r"\d"))
+        stop(app, batch_id)
 
 
 @pytest.mark.parametrize(
