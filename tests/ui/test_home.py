@@ -253,6 +253,16 @@ async def test_a_refusal_goes_when_its_cause_does(tabs: Tabs) -> None:
     looking.cancel()
 
 
+async def test_the_same_refused_name_is_answered_however_soon_it_comes_again(tabs: Tabs) -> None:
+    await tabs.open("tab")
+    state = await tabs.state("tab", HomeState)
+    for _ in range(2):
+        await start(tabs, "tab", "no such name")
+        assert state.error
+        await tabs.send("tab", HomeState, "forget_error")
+        assert state.error == ""
+
+
 async def test_what_the_tab_kept_is_shown_again(with_25: BatchService) -> None:
     async with tabs_on(with_25) as tabs:
         await tabs.open("before")
