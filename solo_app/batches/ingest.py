@@ -22,8 +22,10 @@ from solo_app.batches.store.database import Store
 
 logger = logging.getLogger(__name__)
 
-LINGER = 0.005
-"""Seconds a commit waits for company: it bounds the number of disk syncs per second."""
+LINGER = 0.03
+"""Seconds a commit waits for company: it bounds the number of disk syncs per second.
+
+Nobody feels so short a wait. Whoever waits for a commit, or for room in a buffer, ends it."""
 
 BUFFER_POINTS = 32_768
 """Points of one batch that may wait for the disk; beyond them its producer waits too. A point is
@@ -42,10 +44,13 @@ Committed = Callable[[Block, list[MinuteAggregate]], None]
 class PointBuffer:
     """Points of one run on their way to disk."""
 
-    def __init__(self, batch_no: int, next_seq: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, batch_no: int, next_seq: int, wake: Callable[[], None], hurry: Callable[[], None]
+    ) -> None:
         self.batch_no = batch_no
         self.next_seq = next_seq
         self._wake = wake
+        self._hurry = hurry
         self._ts = array("q")
         self._key = array("d")
         self._oldest: int | None = None
@@ -61,6 +66,7 @@ class PointBuffer:
         self._oldest = ts if self._oldest is None else min(self._oldest, ts)
         if len(self._ts) >= BUFFER_POINTS:
             self._room.clear()
+            self._hurry()
         self._wake()
 
     async def room(self) -> None:
@@ -108,13 +114,14 @@ class Ingest:
         self._written_up_to = whole_minute(clock())
         self._minutes_wanted = False
         self._work = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._commit = 0
         self._committing = False
         self._barriers: list[tuple[int, asyncio.Future[None]]] = []
 
     def open_buffer(self, batch_no: int, next_seq: int) -> PointBuffer:
         """A buffer whose points will be committed, the first with ``next_seq``."""
-        buffer = PointBuffer(batch_no, next_seq, self._work.set)
+        buffer = PointBuffer(batch_no, next_seq, self._work.set, self._hurried.set)
         self._buffers[batch_no] = buffer
         return buffer
 
@@ -126,12 +133,19 @@ class Ingest:
         """Commit for ever; cancel it only after a flush."""
         while True:
             await self._work.wait()
-            await asyncio.sleep(LINGER)
+            await self._linger()
             await self._commit_all()
+
+    async def _linger(self) -> None:
+        timer = asyncio.get_running_loop().call_later(LINGER, self._hurried.set)
+        await self._hurried.wait()
+        timer.cancel()
+        self._hurried.clear()
 
     async def flush(self) -> None:
         """Wait until every point appended before this call is committed."""
         if any(buffer.gathered for buffer in self._buffers.values()):
+            self._hurried.set()
             await self._after_commit(self._commit + 1)
         elif self._committing:
             await self._after_commit(self._commit)
@@ -140,6 +154,7 @@ class Ingest:
         """Wait until the store's minutes count every point appended before this call."""
         self._minutes_wanted = True
         self._work.set()
+        self._hurried.set()
         await self._after_commit(self._commit + 1)
 
     async def _after_commit(self, number: int) -> None:

@@ -44,8 +44,12 @@ async def test_a_refused_commit_is_tried_again_and_told_meanwhile(
 
 
 async def test_a_full_buffer_makes_its_producer_wait_and_a_take_lets_it_go_on() -> None:
-    buffer = PointBuffer(1, 1, lambda: None)
-    buffer.append(0, np.zeros(BUFFER_POINTS))
+    hurried: list[bool] = []
+    buffer = PointBuffer(1, 1, lambda: None, lambda: hurried.append(True))
+    buffer.append(0, np.zeros(BUFFER_POINTS - 1))
+    assert not hurried
+    buffer.append(0, np.zeros(1))
+    assert hurried  # Nobody lingers while a producer waits.
     waiting = asyncio.create_task(buffer.room())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -53,6 +57,22 @@ async def test_a_full_buffer_makes_its_producer_wait_and_a_take_lets_it_go_on() 
     await waiting
     assert block is not None
     assert (block.first_seq, block.last_seq) == (1, BUFFER_POINTS)
+
+
+async def test_whoever_waits_for_a_commit_ends_its_lingering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "LINGER", 3_600)
+    async with asyncio.timeout(10), open_service(tmp_path / "solo.duckdb", flood=random(0)) as s:
+        batch = await s.start("b")
+        producer = s.producer(batch)
+        assert producer
+        await until(lambda: producer.buffer.gathered >= 3)
+        assert s.row_count(batch) == 0
+        await s.stop("b")
+        assert s.row_count(batch) >= 3
+        full = await s.start("full", "flood")
+        await until(lambda: s.row_count(full) >= BUFFER_POINTS)
 
 
 async def test_memory_is_bounded_while_the_disk_takes_nothing(

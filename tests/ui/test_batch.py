@@ -89,6 +89,7 @@ async def test_the_points_shown_are_without_gap_whatever_was_missed(
 ) -> None:
     await tabs.service.start(batch_id)
     await look(tabs, batch_id)
+    await until(lambda: shown(tabs, batch_id).points)
     for _ in range(3):
         await tabs.ticks()
         seen = shown(tabs, batch_id)
