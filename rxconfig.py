@@ -10,13 +10,13 @@ from reflex.constants import PackageJson
 
 from solo_app import kept_build
 from solo_app.config import HOST, SettingsError, own_origins, read_settings
-from solo_app.preflight import check_before_run
+from solo_app.preflight import check_before_run, refuse
 
 try:
     settings = read_settings()
     check_before_run(sys.argv, settings)
 except SettingsError as error:
-    sys.exit(f"SOLO cannot start: {error}")
+    refuse(error)
 
 # DuckDB admits one process to a file: a second worker could only fail.
 os.environ.setdefault("GRANIAN_WORKERS", "1")

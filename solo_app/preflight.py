@@ -2,13 +2,16 @@
 
 Reflex starts its pages and its server side by side, and a server that fails then leaves the
 other waiting. So whatever can be known beforehand is checked beforehand, in the process that
-the person started, and told in one line.
+the person started, and told in one line. The look at the database takes long where a killed
+process left a log, and so does loading the app: in production they go on side by side, and the
+app is loaded before anything starts.
 """
 
 from __future__ import annotations
 
 import atexit
 import errno
+import gc
 import multiprocessing
 import os
 import signal
@@ -17,21 +20,30 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
+from solo_app.batches.store.check import CHECKED, state_of
 from solo_app.config import HOST, Settings, SettingsError
 
 REFUSED = signal.SIGUSR1
 """What a worker tells the process that the person started, when it could not begin after all."""
 
 _checked = False
+_look: _Look | None = None
+
+
+def refuse(error: SettingsError) -> NoReturn:
+    """End the process that the person started with one line."""
+    sys.exit(f"SOLO cannot start: {error}")
 
 
 def check_before_run(argv: list[str], settings: Settings) -> None:
     """Check once, in the process of `reflex run`, after Reflex has read its options.
 
-    Raises SettingsError with one line that says what to do.
+    The look at the database goes on until ``finish_checks``. Raises SettingsError with one line
+    that says what to do.
     """
-    global _checked
+    global _checked, _look
     # Reflex loads its configuration again once it has put its options into the environment.
     options_read = "REFLEX_ENV_MODE" in os.environ
     if _checked or not options_read or "run" not in argv or multiprocessing.parent_process():
@@ -49,7 +61,24 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
         _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
     if has_backend:
         _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
-        _check_database(settings.database)
+        _look = _Look(settings.database)
+        if os.environ["REFLEX_ENV_MODE"] == "prod":
+            # All that is loaded stays; to look through it again and again takes a quarter of it.
+            gc.disable()
+        else:
+            finish_checks()  # The app is loaded in other processes.
+
+
+def finish_checks() -> None:
+    """The app is loaded: wait for the look at the database, if one is under way.
+
+    Raises SettingsError with one line that says what to do.
+    """
+    global _look
+    gc.enable()
+    look, _look = _look, None
+    if look:
+        look.wait()
 
 
 def _heed_refusals() -> None:
@@ -110,13 +139,19 @@ def _listener(port: int) -> str:
     return ""
 
 
-def _check_database(path: Path) -> None:
-    # In a process of its own: this one will fork, and DuckDB does not survive that.
-    check = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "solo_app.batches.store", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check.returncode != 0:
-        raise SettingsError(check.stderr.strip().splitlines()[-1])
+class _Look:
+    """The look at the database, in a process of its own: this one will fork, and DuckDB does not
+    survive that."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state = state_of(path)
+        command = [sys.executable, "-m", "solo_app.batches.store", str(path)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+
+    def wait(self) -> None:
+        """Raises SettingsError when the database cannot be used."""
+        _, said = self._process.communicate()
+        if self._process.returncode != 0:
+            raise SettingsError(said.strip().splitlines()[-1])
+        CHECKED[self._path] = self._state

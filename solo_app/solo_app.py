@@ -11,8 +11,9 @@ from starlette.types import ASGIApp
 
 from solo_app.api.gateway import Gateway
 from solo_app.api.routes import build_api
-from solo_app.config import settings
+from solo_app.config import SettingsError, settings
 from solo_app.lifespan import running_service
+from solo_app.preflight import finish_checks, refuse
 from solo_app.ui.pages import add_pages
 from solo_app.ui.wire import use_sockets_of
 
@@ -42,3 +43,8 @@ app = rx.App(
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
 use_sockets_of(app)
+
+try:
+    finish_checks()  # Reflex starts nothing before it has loaded this.
+except SettingsError as error:
+    refuse(error)

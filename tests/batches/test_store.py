@@ -18,7 +18,7 @@ import pytest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, BatchStatus, Window
 from solo_app.batches.sources import random
-from solo_app.batches.store.check import check
+from solo_app.batches.store.check import CHECKED, check, state_of
 from solo_app.batches.store.database import Store
 from tests.running_app import PROJECT
 from tests.workbench import counting, open_service, until
@@ -110,6 +110,33 @@ async def test_what_a_missing_log_held_is_told_after_a_restart_too(tmp_path: Pat
             for ending in ("", ".tally"):
                 shutil.copy(f"{database}{ending}", f"{lost}{ending}")
     assert "3 committed points are missing (3 of b)" in refusal(lost)
+
+
+async def test_what_was_found_usable_is_looked_at_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    killed, lost = tmp_path / "killed.duckdb", tmp_path / "lost.duckdb"
+    async with open_service(database, few=counting(3)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+        for copy in (killed, lost):
+            for ending in ("", ".wal", ".tally"):
+                shutil.copy(f"{database}{ending}", f"{copy}{ending}")
+    seen = state_of(killed)
+    check(killed)
+    monkeypatch.setitem(CHECKED, killed, seen)
+    looked: list[Path] = []
+    with monkeypatch.context() as watched:
+        watched.setattr("solo_app.batches.store.database.check_left", looked.append)
+        store = Store(killed)
+        await store.open()
+        await store.close()
+    assert looked == []
+    monkeypatch.setitem(CHECKED, lost, state_of(lost))
+    lost.with_name("lost.duckdb.wal").unlink()
+    with pytest.raises(StoreUnavailableError, match="3 committed points are missing"):
+        await Store(lost).open()
 
 
 async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from solo_app.batches.store.tally import missing, tally_of
 if TYPE_CHECKING:
     import duckdb
 
+State = tuple[tuple[int, int, int] | None, ...]
+
 TABLES = {
     "batches": {"no", "batch_id", "created_at"},
     "runs": {
@@ -36,6 +38,9 @@ TABLES = {
 }
 """The tables of a database of this project, and their columns."""
 
+
+CHECKED: dict[Path, State] = {}
+"""Databases that ``check`` found usable in another process, and their state then."""
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 """How every connection is configured: DuckDB would fetch what a foreign file needs, say."""
@@ -91,6 +96,18 @@ def check_left(path: Path) -> None:
                 "damaged or taken away. Nothing was changed. Put the right file back, or "
                 f"choose another with SOLO_DATABASE, or {_REPAIR} {path}"
             )
+
+
+def state_of(path: Path) -> State:
+    """Tells whether anybody has written a database or what lies beside it: the same, nobody did."""
+    files = (path, log_of(path), tally_of(path))
+    found = [file.stat() if file.exists() else None for file in files]
+    return tuple(stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found)
+
+
+def was_checked(path: Path) -> bool:
+    """Whether a database is in the very state in which it was found usable."""
+    return CHECKED.get(path) == state_of(path)
 
 
 def was_ended(path: Path) -> bool:

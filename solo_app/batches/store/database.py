@@ -43,6 +43,7 @@ from solo_app.batches.store.check import (
     log_of,
     one_line,
     refusal,
+    was_checked,
     was_ended,
 )
 from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
@@ -229,7 +230,8 @@ class Store:
             if was_ended(self.path):
                 self._connect(check_whole)
             else:
-                check_left(self.path)
+                if not was_checked(self.path):
+                    check_left(self.path)
                 self._connect(check_content)
             if was_there:
                 self._bring_up_to_date()
