@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -37,6 +38,8 @@ WITHOUT_PAGES = {"REFLEX_BACKEND_ONLY": "true"}
 pages' socket, but no page is built and served, which is more than half of a start."""
 
 _given: set[int] = set()
+
+_numbers = itertools.count(1)
 
 
 def copy_of_project(folder: Path) -> Path:
@@ -78,15 +81,16 @@ class RunningApp:
         mode: str,
         settings: dict[str, str] | None = None,
         reflex: Path = REFLEX,
+        ports: tuple[int, int] | None = None,
     ) -> None:
         self.folder = folder
         self.database = database
         self.mode = mode
         self.reflex = reflex
         self.settings = settings or {}
-        self.backend_port = free_port()
-        self.frontend_port = free_port() if mode == "dev" else self.backend_port
-        self.log = folder.parent / f"{mode}-{self.backend_port}.log"
+        self.backend_port, frontend_port = ports or (free_port(), free_port())
+        self.frontend_port = frontend_port if mode == "dev" else self.backend_port
+        self.log = folder.parent / f"{mode}-{next(_numbers)}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

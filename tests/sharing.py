@@ -7,8 +7,11 @@ process then starts every app, and no test has its app in order.
 
 from __future__ import annotations
 
+import re
+
 _ALONE = ("test_readme", "test_start_and_stop", "test_slow_readers")
-"""Each test of these starts an app of its own."""
+"""Each test of these starts an app of its own; those in one mode do so in one folder, which keeps
+what was built for it."""
 
 _OTHER_APPS = {
     "test_axe": "console",
@@ -30,8 +33,9 @@ def group_of(nodeid: str) -> str:
     """
     path, _, name = nodeid.partition("::")
     stem = path.rpartition("/")[2].removesuffix(".py")
+    mode = re.search(r"[\[-](dev|prod)[\]-]", name)
     if path.startswith(_BY_FILE):
         return path
     if "e2e/" not in path or stem in _ALONE:
-        return nodeid
-    return _OTHER_APPS.get(stem) or ("dev" if "[dev" in name else "prod")
+        return f"{mode[1]}-alone" if mode else nodeid
+    return _OTHER_APPS.get(stem) or (mode[1] if mode else "prod")

@@ -12,7 +12,7 @@ import pytest
 from tests.browsers import QUIET, find_browser
 from tests.e2e.tab import DESK, Tab
 from tests.past import RUNNING, write_past
-from tests.running_app import RunningApp, copy_of_project, http
+from tests.running_app import RunningApp, copy_of_project, free_port, http
 from tests.sharing import group_of
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def _rank(group: str) -> int:
     return ranks[0] if ranks else len(LONGEST)
 
 
-@pytest.fixture(params=[pytest.param("prod"), pytest.param("dev", marks=pytest.mark.dev)])
-def mode(request: pytest.FixtureRequest) -> str:
-    """Both modes, one after the other."""
-    return str(request.param)
+@pytest.fixture
+def mode() -> str:
+    """Production, where a test does not say otherwise (``modes.in_both_modes``)."""
+    return "prod"
 
 
 @pytest.fixture(scope="session")
@@ -68,16 +68,23 @@ def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return copy
 
 
+@pytest.fixture(scope="session")
+def ports_alone() -> dict[str, tuple[int, int]]:
+    """The ports of ``new_app`` by mode: a build is for its ports, and kept for the next test."""
+    return {mode: (free_port(), free_port()) for mode in ("dev", "prod")}
+
+
 @pytest.fixture
 def new_app(
-    project_in: Callable[[str], Path], tmp_path: Path
+    project_in: Callable[[str], Path], ports_alone: dict[str, tuple[int, int]], tmp_path: Path
 ) -> Iterator[Callable[..., RunningApp]]:
     """Makes apps that do not run yet, on a database of their own; ends them with the test."""
     made: list[RunningApp] = []
 
     def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
         folder = project_in(f"{mode}-alone")
-        app = RunningApp(folder, database or tmp_path / "solo.duckdb", mode, settings)
+        database = database or tmp_path / "solo.duckdb"
+        app = RunningApp(folder, database, mode, settings, ports=ports_alone[mode])
         made.append(app)
         return app
 
@@ -174,7 +181,7 @@ def own_page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
-    """The app in each mode, with all slots free."""
+    """The app in the mode of the test, with all slots free."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
     running.free_slots()
     yield running

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import RULE, open_page, settled, start, stop
 from tests.running_app import RunningApp
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clean")
 
 
+@in_both_modes
 @pytest.mark.parametrize("batch_id", ["a.b", "v1.2.js", "x" * 64, "9-_.", "index.html", "404"])
 def test_any_id_that_the_rule_allows_has_a_page(page: Page, app: RunningApp, batch_id: str) -> None:
     start(app, batch_id)
@@ -54,6 +56,7 @@ def test_what_can_be_no_id_is_told_the_rule(page: Page, app: RunningApp, odd: st
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
+@in_both_modes
 def test_an_address_that_leads_nowhere_leads_back(page: Page, app: RunningApp, mode: str) -> None:
     answer = page.goto(f"{app.url}/nothing/here")
     assert answer is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 Row = tuple[int, str, float]
 
 
-@pytest.fixture(params=["dev_app", "prod_app"])
-def app(request: pytest.FixtureRequest) -> RunningApp:
-    """The app in each mode, with the ended batch ``b``."""
-    found: RunningApp = request.getfixturevalue(request.param)
+@pytest.fixture
+def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
+    """The app with the ended batch ``b``."""
+    found: RunningApp = request.getfixturevalue(f"{mode}_app")
     found.free_slots()
     if http.get(f"{found.api}/batches/b").status_code == 404:
         http.post(f"{found.api}/stream/b")
@@ -67,6 +68,7 @@ def saved(page: Page, menu: Locator) -> Download:
     return caught.value
 
 
+@in_both_modes
 def test_each_format_is_saved_whole(app: RunningApp, page: Page) -> None:
     for host in ("localhost", "127.0.0.1"):
         menu = menu_on(page, f"{app.url.replace('localhost', host)}/batch/b")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import RULE, expect_to_go_on, open_page, start, start_by_form, tasks
 from tests.running_app import RunningApp, http
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("clean")
 FULL = "5 batches are running already; stop one to start another."
 
 
+@in_both_modes
 def test_a_batch_is_started_by_the_form_and_shown_in_a_slot(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     start_by_form(page, "form-a")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.e2e.modes import in_both_modes
 from tests.running_app import PROJECT, RunningApp, http
 
 
@@ -30,6 +31,7 @@ def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
+@in_both_modes
 def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
     assert fifty(app, [f"b{n}" for n in range(50)]) == {201: 5, 429: 45}
     assert len(http.get(f"{app.api}/tasks").json()["tasks"]) == 5
@@ -38,6 +40,7 @@ def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
     assert len(http.get(f"{app.api}/batches/one").json()["runs"]) == 1
 
 
+@in_both_modes
 def test_a_foreign_page_may_not_speak(app: RunningApp) -> None:
     for method in ("POST", "DELETE"):
         answer = http.request(
@@ -76,6 +79,7 @@ def test_production_answers_browsers_and_programs_on_one_address(prod_app: Runni
     assert http.get(f"{prod_app.api}/batches/abc").status_code == 404  # Looking started nothing.
 
 
+@in_both_modes
 def test_it_listens_on_this_machine_only(app: RunningApp) -> None:
     ports = {app.backend_port, app.frontend_port}
     listening = set()
@@ -89,6 +93,7 @@ def test_it_listens_on_this_machine_only(app: RunningApp) -> None:
     assert {host for host, _ in listening} == {"0100007F"}  # 127.0.0.1
 
 
+@in_both_modes
 def test_a_start_leaves_the_files_of_the_project_as_they_are(app: RunningApp) -> None:
     for file in (PROJECT / "reflex.lock").iterdir():
         assert (app.folder / "reflex.lock" / file.name).read_bytes() == file.read_bytes()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import expect_to_go_on, open_page, start, wait_for_ticks
 from tests.running_app import RunningApp, http
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clean")
 
 
+@in_both_modes
 def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) -> None:
     start(app, "alive")
     open_page(page, app, "/")
@@ -108,6 +110,7 @@ def test_ticks_that_are_lost_on_the_way_leave_no_gap(own_page: Page, app: Runnin
     assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
 
+@in_both_modes
 def test_pages_are_entered_left_and_reloaded_without_a_full_load(
     page: Page, app: RunningApp
 ) -> None:
@@ -146,6 +149,7 @@ def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: Runnin
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
 
 
+@in_both_modes
 def test_nothing_is_left_behind_when_the_tabs_are_closed(page: Page, app: RunningApp) -> None:
     start(app, "left")
     for path in ("/", "/batch/left", "/batch/unknown"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import open_page, overall, start, stop, tasks
 from tests.running_app import RunningApp
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clean")
 
 
+@in_both_modes
 def test_stop_returns_to_all_batches_and_can_be_undone(page: Page, app: RunningApp) -> None:
     start(app, "stop-me")
     open_page(page, app, "/batch/stop-me")
@@ -57,6 +59,7 @@ def test_rows_are_stopped_and_started_from_the_table(page: Page, app: RunningApp
     expect(again).to_have_count(0)
 
 
+@in_both_modes
 def test_an_unknown_batch_is_offered_and_looking_starts_nothing(
     page: Page, app: RunningApp
 ) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.running_app import PROJECT, RunningApp, copy_of_project, http
 
 README = (PROJECT / "README.md").read_text()
@@ -109,10 +111,13 @@ def test_the_curl_lines_get_the_answers_that_are_told(new_app: Callable[..., Run
             )
 
 
-def test_a_newcomer_needs_nothing_but_python_and_the_first_command(tmp_path: Path) -> None:
+def test_a_newcomer_needs_nothing_but_python_and_the_first_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = copy_of_project(tmp_path / "project")
     plain = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
     (tmp_path / "home").mkdir()
+    monkeypatch.setenv("PIP_NO_COMPILE", "1")  # What is used is compiled when it is; most is not.
     subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=folder, check=True)
     install = ["-m", "pip", "install", "--quiet", "-r", "requirements.txt"]
     subprocess.run([".venv/bin/python", *install], cwd=folder, check=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
 from tests.e2e.walk import expect_to_go_on, open_page, start, stop
 from tests.running_app import RunningApp
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
+@in_both_modes
 def test_an_open_page_outlives_a_restart_of_the_server(
     page: Page, app: RunningApp, mode: str
 ) -> None:
