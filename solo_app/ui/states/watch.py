@@ -79,6 +79,7 @@ class Watch:
         self._service = service
         self._run_starts: list[int] = []
         self._told = Told()
+        self._asked: tuple[Batch, datetime, timedelta, int] | None = None
         self._standing_of: Batch | None = None
         self._minute_of: tuple[Batch, Window] | None = None
         self._minutes_of: tuple[Batch, Window] | None = None
@@ -96,19 +97,25 @@ class Watch:
         There is no ``tick`` in it when that would tell nothing new.
         """
         try:
-            check_batch_id(self.batch_id)
             batch = self._service.batch(self.batch_id)
-        except InvalidBatchIdError as error:
-            return self._absent("invalid", strings.NO_SUCH_ID, str(error))
         except BatchNotFoundError as error:
-            return self._absent("unknown", strings.NEVER_WAS, str(error))
-        self._ask_how_it_stands(batch)
-        await self._ask_for_minute(batch, snapshot.at)
-        await self._ask_for_minutes(batch, snapshot.at)
-        await self._ask_for_runs(batch)
+            return self._absent(error)
+        asked = (batch, whole_minute(snapshot.at), self.span, self.shown_runs)
+        if asked != self._asked:
+            self._ask_how_it_stands(batch)
+            await self._ask_for_minute(batch, snapshot)
+            await self._ask_for_minutes(batch, snapshot)
+            await self._ask_for_runs(batch)
+            self._asked = asked
         return self._kept | await self._tick(snapshot, batch)
 
-    def _absent(self, kind: str, title: str, why: str) -> View:
+    def _absent(self, error: BatchNotFoundError) -> View:
+        try:
+            check_batch_id(self.batch_id)
+        except InvalidBatchIdError as invalid:
+            kind, title, why = "invalid", strings.NO_SUCH_ID, str(invalid)
+        else:
+            kind, title, why = "unknown", strings.NEVER_WAS, str(error)
         title = f"{title} · {strings.PRODUCT}"
         return {"shown": self.batch_id, "kind": kind, "why": why, "title": title}
 
@@ -157,24 +164,32 @@ class Watch:
         }
         self._standing_of = batch
 
-    async def _ask_for_minute(self, batch: Batch, at: datetime) -> None:
-        asked = (batch, last_whole_minute(at))
+    async def _ask_for_minute(self, batch: Batch, snapshot: Snapshot) -> None:
+        asked = (batch, last_whole_minute(snapshot.at))
         if asked != self._minute_of:
-            self._kept["minute"] = _minute(await self._service.aggregate(self.batch_id, at))
+            work = partial(self._minute, snapshot.at)
+            self._kept["minute"] = await snapshot.once(("minute", batch), work)
             self._minute_of = asked
 
-    async def _ask_for_minutes(self, batch: Batch, at: datetime) -> None:
-        window = _last_minutes(self.span, batch.run, at)
-        if (batch, window) != self._minutes_of:
-            minutes = await self._service.minutes(self.batch_id, window)
-            self._news = {
-                "minutes": [
-                    [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
-                ],
-                "start": to_microseconds(window.start),
-                "end": to_microseconds(window.end),
-            }
-            self._minutes_of = (batch, window)
+    async def _minute(self, at: datetime) -> Minute:
+        return _minute(await self._service.aggregate(self.batch_id, at))
+
+    async def _ask_for_minutes(self, batch: Batch, snapshot: Snapshot) -> None:
+        asked = (batch, _last_minutes(self.span, batch.run, snapshot.at))
+        if asked != self._minutes_of:
+            work = partial(self._minutes, asked[1])
+            self._news = await snapshot.once(("minutes", *asked), work)
+            self._minutes_of = asked
+
+    async def _minutes(self, window: Window) -> View:
+        minutes = await self._service.minutes(self.batch_id, window)
+        return {
+            "minutes": [
+                [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
+            ],
+            "start": to_microseconds(window.start),
+            "end": to_microseconds(window.end),
+        }
 
     def news_of_minutes(self) -> View:
         """The minutes when there are others than the last time; else nothing."""
