@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
-from solo_app.batches.catalog import Catalog, check_batch_id
-from solo_app.batches.errors import (
-    BatchLimitReachedError,
-    BatchRunningError,
-    ServiceClosedError,
-    StoreUnavailableError,
-    UnknownSourceError,
-    WindowOutOfRangeError,
-)
+from solo_app.batches.catalog import Catalog
+from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import (
     Aggregate,
@@ -38,19 +28,11 @@ from solo_app.batches.model import (
 from solo_app.batches.producer import Producer, RateMeter
 from solo_app.batches.retention import Retention
 from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
+from solo_app.batches.runs import Runs
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
 from solo_app.batches.store.database import Store
 from solo_app.batches.trail import Trail, Trails
-
-logger = logging.getLogger(__name__)
-
-BATCH_LIMIT = 5
-"""How many batches may run at once."""
-
-_ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1, 2)
-_CLOSE_WITHIN = 1.2
-_LET_GO_WITHIN = 1.0
 
 
 class BatchService:
@@ -61,17 +43,12 @@ class BatchService:
         self.retention: Retention | None = None
         """Who archives old points, where somebody does."""
         self._store = store
-        self._sources = sources
         self._ingest = Ingest(store, clock, self._committed)
         self._rollup = Rollup(whole_minute(clock()) - KEPT)
         self._trails = Trails(store)
         self._catalog = Catalog()
-        self._producers: dict[str, Producer] = {}
-        self._by_no: dict[int, Producer] = {}
+        self._runs = Runs(store, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
-        self._starting = asyncio.Lock()
-        self.closing = False
-        self._runs_end: asyncio.Task[None] | None = None
         self._commits: asyncio.Task[None] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
@@ -86,14 +63,7 @@ class BatchService:
             await self._take_up()
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
-            await self._resume()
-
-    async def _resume(self) -> None:
-        interrupted = self.batches(BatchStatus.INTERRUPTED)
-        for batch in [b for b in interrupted if b.run.source not in self._sources]:
-            logger.warning("%s is not resumed: its source is gone.", batch.batch_id)
-        for batch in [b for b in interrupted if b.run.source in self._sources][:BATCH_LIMIT]:
-            await self.start(batch.batch_id, batch.run.source)
+            await self._runs.resume()
 
     async def _take_up(self) -> None:
         for batch_no, row_count in (await self._store.row_counts()).items():
@@ -103,30 +73,25 @@ class BatchService:
         ).items():
             self._rollup.add(batch_no, parts)
         for batch in await self._store.on_writer(self._store.registry.load):
-            self._catalog.keep(await self._interrupted(batch) if batch.is_running else batch)
+            self._catalog.keep(await self._runs.interrupted(batch) if batch.is_running else batch)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the end has begun: nothing starts any more."""
+        return self._runs.closing
 
     async def end_runs(self) -> None:
         """End all runs as ``interrupted``, with what they produced committed and in the file.
 
         Nothing starts any more; what is stored can be read until ``close``.
         """
-        if self._runs_end is None:
-            self._runs_end = asyncio.create_task(self._end_all_runs(), name="end-runs")
-        await asyncio.shield(self._runs_end)
-
-    async def _end_all_runs(self) -> None:
         self.end_streams()
-        async with self._starting:
-            endings = [
-                self._end(producer, BatchStatus.INTERRUPTED)
-                for producer in self._producers.values()
-            ]
-        if endings:
-            # A disk that takes nothing must not hold up the end of the process for ever.
-            _, pending = await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
-            if not pending:
-                with suppress(StoreUnavailableError):  # The log stays; nothing is lost by that.
-                    await self._store.fold()
+        await self._runs.end_all()
+
+    def end_streams(self) -> None:
+        """Let everyone who follows or downloads a batch go, and start nothing any more."""
+        self._store.exports.stop()
+        self._runs.close()
 
     async def close(self) -> None:
         """End all runs as ``end_runs`` does, if that was not done, and close the store."""
@@ -134,27 +99,6 @@ class BatchService:
         if self._commits:
             self._commits.cancel()
         await self._store.close()
-
-    def end_streams(self) -> None:
-        """Let everyone who follows or downloads a batch go, and start nothing any more."""
-        self.closing = True
-        self._store.exports.stop()
-        for producer in self._producers.values():
-            producer.wake()
-
-    async def _interrupted(self, batch: Batch) -> Batch:
-        last_seq = self._catalog.rows_of(batch.no)
-        newest: list[Point] = []
-        if last_seq >= batch.run.first_seq:
-            with suppress(StoreUnavailableError):  # In an archive that is not there just now.
-                newest = await self._store.points(batch.no, last_seq - 1, 1)
-        ended_at = newest[0].ts if newest else batch.run.started_at
-        run = replace(
-            batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
-        )
-        batch = replace(batch, run=run)
-        await self._store.on_writer(self._store.registry.end_run, batch)
-        return batch
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -164,106 +108,14 @@ class BatchService:
         Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError,
         BatchLimitReachedError, ServiceClosedError; then nothing has changed.
         """
-        check_batch_id(batch_id)
-        if source not in self._sources:
-            raise UnknownSourceError(source, sorted(self._sources))
-        # Shielded: a caller who goes away must not leave a run recorded that nobody carries out.
-        return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
+        return await self._runs.start(batch_id, source)
 
     async def stop(self, batch_id: str) -> Batch:
         """Stop a batch; returns when its last point is committed. One that ended stays as it is.
 
         Raises BatchNotFoundError.
         """
-        producer = self._producers.get(batch_id)
-        if producer is None:
-            return self.batch(batch_id)
-        await asyncio.shield(self._end(producer, BatchStatus.STOPPED))
-        return producer.batch
-
-    async def _start(self, batch_id: str, source: str) -> Batch:
-        async with self._starting:
-            self._check_room_for(batch_id)
-            known = self._catalog.get(batch_id)
-            run = Run(
-                number=known.run.number + 1 if known else 1,
-                source=source,
-                status=BatchStatus.RUNNING,
-                started_at=self.clock(),
-                first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
-            )
-            batch = await self._store.open_run(batch_id, run)
-            buffer = self._ingest.open_buffer(batch.no, run.first_seq)
-            producer = Producer(batch, self._free_slot(), buffer, self._sources[source], self.clock)
-            producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
-            self._producers[batch_id] = self._by_no[batch.no] = producer
-            self._catalog.keep(batch)
-            return batch
-
-    def _check_room_for(self, batch_id: str) -> None:
-        if self.closing:
-            raise ServiceClosedError
-        if batch_id in self._producers:
-            raise BatchRunningError(batch_id)
-        if len(self._producers) >= BATCH_LIMIT:
-            raise BatchLimitReachedError(BATCH_LIMIT, list(self._producers))
-
-    def _free_slot(self) -> int:
-        taken = {producer.slot for producer in self._producers.values()}
-        return next(slot for slot in range(BATCH_LIMIT) if slot not in taken)
-
-    def _ended_by_itself(self, producer: Producer) -> None:
-        if producer.ending is None:
-            self._end(producer, *producer.outcome())
-
-    def _end(
-        self, producer: Producer, status: BatchStatus, reason: str | None = None
-    ) -> asyncio.Task[None]:
-        """End a run, once: whoever asks second waits for the first one's outcome."""
-        if producer.ending is None:
-            producer.ending = asyncio.create_task(
-                self._carry_out_end(producer, status, reason), name=f"end:{producer.batch.batch_id}"
-            )
-        return producer.ending
-
-    async def _carry_out_end(
-        self, producer: Producer, status: BatchStatus, reason: str | None
-    ) -> None:
-        producer.task.cancel()
-        _, pending = await asyncio.wait({producer.task}, timeout=_LET_GO_WITHIN)
-        if pending:
-            logger.warning("The source of %s does not end; it is left.", producer.batch.batch_id)
-            producer.left = True
-        # The next start relies on it: a run whose end is recorded has its minutes recorded.
-        await self._ingest.flush_minutes()
-        run = replace(
-            producer.batch.run,
-            status=status,
-            reason=reason,
-            ended_at=self.clock(),
-            last_seq=producer.committed_seq,
-        )
-        batch = replace(producer.batch, run=run)
-        try:
-            await self._record_end(batch)
-        finally:
-            # Even when its end could not be recorded, nobody holds the slot any more.
-            self._ingest.close_buffer(batch.no)
-            del self._producers[batch.batch_id], self._by_no[batch.no]
-            self._catalog.keep(batch)
-            producer.end(batch)
-
-    async def _record_end(self, batch: Batch) -> None:
-        """Record how a run ended; a disk that refuses is asked again for some seconds."""
-        for pause in _ASK_AGAIN_AFTER:
-            try:
-                await self._store.on_writer(self._store.registry.end_run, batch)
-            except StoreUnavailableError as error:
-                logger.warning("The end of %s is not recorded yet: %s", batch.batch_id, error)
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._store.on_writer(self._store.registry.end_run, batch)
+        return await self._runs.stop(batch_id)
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -271,8 +123,8 @@ class BatchService:
         """Everything at a glance."""
         return Totals(
             row_count=self._catalog.row_count,
-            rows_per_second=sum(p.rate.per_second for p in self._producers.values()),
-            running=len(self._producers),
+            rows_per_second=sum(p.rate.per_second for p in self._runs),
+            running=len(self._runs),
             batches=len(self._catalog),
             trouble=self._ingest.trouble,
             unarchived=self.retention.trouble if self.retention else None,
@@ -311,15 +163,17 @@ class BatchService:
 
     def running(self) -> list[Batch]:
         """The running batches in the order in which they took their slots."""
-        return [producer.batch for producer in self._producers.values()]
+        return [producer.batch for producer in self._runs]
 
     def slot(self, batch: Batch) -> int:
         """Which slot a running batch holds, from 0 to ``BATCH_LIMIT`` - 1, as long as it runs."""
-        return self._by_no[batch.no].slot
+        producer = self._runs.of(batch.no)
+        assert producer, f"{batch.batch_id} does not run"
+        return producer.slot
 
     def producer(self, batch: Batch) -> Producer | None:
         """The run under way of a batch."""
-        return self._by_no.get(batch.no)
+        return self._runs.of(batch.no)
 
     def row_count(self, batch: Batch) -> int:
         """Committed points of a batch over all its runs."""
@@ -327,12 +181,12 @@ class BatchService:
 
     def rows_per_second(self, batch: Batch) -> float:
         """Points committed per second of late; 0 for a batch that does not run."""
-        producer = self._by_no.get(batch.no)
+        producer = self._runs.of(batch.no)
         return producer.rate.per_second if producer else 0.0
 
     def latest_point(self, batch: Batch) -> Point | None:
         """The newest committed point of the run under way."""
-        producer = self._by_no.get(batch.no)
+        producer = self._runs.of(batch.no)
         return producer.tail.latest if producer else None
 
     async def runs(self, batch_id: str) -> list[Run]:
@@ -348,7 +202,7 @@ class BatchService:
         batch = self.batch(batch_id)
         if after >= self.row_count(batch):
             return []
-        producer = self._by_no.get(batch.no)
+        producer = self._runs.of(batch.no)
         recent = producer.tail.since(after) if producer else None
         return (
             await self._store.points(batch.no, after, limit) if recent is None else recent[:limit]
@@ -413,7 +267,7 @@ class BatchService:
         return await self._minutes(self.batch(batch_id), window)
 
     async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        producer = self._by_no.get(batch.no)
+        producer = self._runs.of(batch.no)
         if producer and producer.buffer.holds_older_than(to_microseconds(window.end)):
             await self._ingest.flush()
         border = self._rollup.complete_since
@@ -430,5 +284,5 @@ class BatchService:
         self._trails.add(block)
         self._throughput.add(len(block.ts))
         self._rollup.forget(whole_minute(self.clock()) - KEPT)
-        if producer := self._by_no.get(block.batch_no):
+        if producer := self._runs.of(block.batch_no):
             producer.commit(block)

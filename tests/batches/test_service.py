@@ -19,7 +19,8 @@ from solo_app.batches.errors import (
     UnknownSourceError,
 )
 from solo_app.batches.model import BatchStatus
-from solo_app.batches.service import BATCH_LIMIT, BatchService
+from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from tests.workbench import HandClock, Script, counting, open_service, silent, until
 

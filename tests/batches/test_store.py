@@ -298,7 +298,7 @@ def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
 async def test_an_end_that_could_not_be_recorded_counts_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("solo_app.batches.service._ASK_AGAIN_AFTER", ())
+    monkeypatch.setattr("solo_app.batches.runs._ASK_AGAIN_AFTER", ())
     file = tmp_path / "solo.duckdb"
     async with open_service(file) as service:
         await service.start("b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -43,12 +44,22 @@ class SmallDisk:
     def filled_up_to(self, free: int) -> Iterator[None]:
         """Leave ``free`` bytes at the most while the block lasts."""
         ballast = self.path / "ballast"
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.path).free - free)
+        while not self._fills(ballast, free):
+            pass  # The app took some of the room meanwhile.
         try:
             yield
         finally:
             ballast.unlink()
+
+    def _fills(self, ballast: Path, free: int) -> bool:
+        with ballast.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.path).free - free)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return False
+        return True
 
     def remove(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)

@@ -31,7 +31,8 @@ from solo_app.batches.errors import (
 )
 from solo_app.batches.model import MINUTE, BatchStatus
 from solo_app.batches.rollup import whole_minute
-from solo_app.batches.service import BATCH_LIMIT, BatchService
+from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.batches.store.database import Store
 from tests.faults.whole import whole

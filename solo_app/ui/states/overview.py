@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlencode
 
 from solo_app.batches.live import RunningBatch, Snapshot
 from solo_app.batches.model import Batch, to_microseconds
-from solo_app.batches.service import BATCH_LIMIT, BatchService
+from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.service import BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.newest import short
 from solo_app.ui.states.showing import View
