@@ -15,6 +15,7 @@ from solo_app.api.downloads import ANSWER, BACKUP, backup_of, file_of
 from solo_app.api.problems import LIMIT_REACHED, answer_with_problems, documented
 from solo_app.api.streams import EVENT, stream
 from solo_app.api.values import (
+    WHOLE,
     AggregateValue,
     Batches,
     BatchValue,
@@ -46,9 +47,9 @@ _HIGHEST_SEQ = 2**63 - 1
 _SEQ_SCHEMA = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _HIGHEST_SEQ})
 
 After = Annotated[
-    int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq")
+    int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq"), WHOLE
 ]
-Limit = Annotated[int, Query(ge=1, le=10_000)]
+Limit = Annotated[int, Query(ge=1, le=10_000), WHOLE]
 
 router = APIRouter(dependencies=[Depends(no_unknown_query)], responses=documented(403, 500, 503))
 
@@ -114,7 +115,7 @@ async def follow(
     batch_id: BatchId,
     service: Service,
     after: After = None,
-    last_event_id: Annotated[int | None, Header(ge=0, le=_HIGHEST_SEQ), _SEQ_SCHEMA] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=_HIGHEST_SEQ), _SEQ_SCHEMA, WHOLE] = None,
 ) -> Response:
     """Each committed point once, in order: after `Last-Event-ID` or `after`, else from now on."""
     # A reader that comes back sends both; what it saw last is the newer of the two.
@@ -137,8 +138,8 @@ async def aggregate(
 async def batches(
     service: Service,
     status: BatchStatus | None = None,
-    offset: Annotated[int, Query(ge=0, le=_HIGHEST_SEQ)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=_HIGHEST_SEQ), WHOLE] = 0,
+    limit: Annotated[int, Query(ge=1, le=1_000), WHOLE] = 100,
 ) -> Batches:
     """Those whose latest run began last come first."""
     found = service.batches(status)

@@ -37,6 +37,13 @@ def read_time(text: object) -> datetime:
     return moment
 
 
+def read_whole(text: object) -> object:
+    """What Python alone takes for a whole number is none: ``1_0``, digits of other scripts."""
+    if isinstance(text, str) and not re.fullmatch("-?[0-9]+", text):
+        raise ValueError("use a whole number, such as 10")
+    return text
+
+
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
 
 Time = Annotated[datetime, PlainSerializer(iso, return_type=str), _TIME_SCHEMA]
@@ -45,6 +52,7 @@ Number = Annotated[
     float, PlainSerializer(number, return_type=int | float), WithJsonSchema({"type": "number"})
 ]
 Count = Annotated[int, Field(ge=0)]
+WHOLE = BeforeValidator(read_whole)
 
 
 class Value(BaseModel):

@@ -93,6 +93,9 @@ BAD_QUERIES = [
     "/batches/b/minutes?to=0001-01-01T00:30:00Z",
     "/stream/b?after=-1",
     "/stream/b?after=x",
+    "/stream/b?after=1_0",
+    "/batches?limit=%D9%A1",
+    "/batches?offset=1_0",
     "/tasks?limit=1",
     "/?x=1",
 ]
@@ -107,7 +110,7 @@ async def test_bad_queries(client: httpx.AsyncClient, service: BatchService) -> 
 
 async def test_a_bad_last_event_id(client: httpx.AsyncClient, service: BatchService) -> None:
     await service.start("b")
-    for value in ("x", "-1", "1.5", HUGE):
+    for value in ("x", "-1", "1.5", "1_0", HUGE):
         is_problem(await client.get("/stream/b", headers={"Last-Event-ID": value}), 422)
 
 

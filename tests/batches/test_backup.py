@@ -33,7 +33,7 @@ async def test_it_is_of_one_moment_while_points_stream_in(tmp_path: Path) -> Non
     async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
         await service.start("b")
         await service.start("fast", "flood")
-        await until(lambda: service.totals().row_count > 300_000)
+        await until(lambda: service.totals().row_count > 100_000)
         before = {b.batch_id: service.row_count(b) for b in service.running()}
         await back_up(service, copy)
         after = {b.batch_id: service.row_count(b) for b in service.running()}

@@ -91,6 +91,8 @@ def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     expect(page.locator("a.slot")).to_have_count(5)
     expect(page.locator(".slot.free")).to_have_count(0)
+    expect(page.get_by_text("Letters, digits")).to_be_visible()
+    expect(page.get_by_text("Or at once")).to_have_count(0)
     start_by_form(page, "sixth")
     expect(page.get_by_role("alert")).to_have_text(FULL)
     expect(page.get_by_label("New batch")).to_have_value("sixth")

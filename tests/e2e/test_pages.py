@@ -42,9 +42,11 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     stop(app, "history")
     expect(page.locator(".standing .pill")).to_have_text("Stopped")
     expect(page.locator("td.seq").first).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
     expect(page.locator(".runs li")).to_have_count(1)
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.locator(".runs li")).to_have_count(2)
 
 

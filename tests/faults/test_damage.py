@@ -20,8 +20,8 @@ from solo_app.batches.store.check import check
 from solo_app.batches.store.database import Store
 from solo_app.batches.store.repair import repair
 from solo_app.batches.store.tally import tally_of
-from tests.batches.test_store import killed_while_writing
 from tests.faults.conftest import SmallDisk
+from tests.faults.test_kill import killed_while_writing
 from tests.faults.whole import whole
 from tests.past import write_long_past
 from tests.running_app import PROJECT, RunningApp

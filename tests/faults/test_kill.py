@@ -6,22 +6,63 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
+from solo_app.batches.model import BatchStatus
 from tests.faults.clients import Asker, Follower, holder_of
 from tests.faults.whole import whole
-from tests.running_app import RunningApp
+from tests.running_app import PROJECT, RunningApp
+from tests.workbench import open_service
 
 NewApp = Callable[..., RunningApp]
 
 ROUNDS_PER_FILE = 5
 """Kills that one file has to stand before a new one is begun, so that it stays small."""
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tests.workbench import open_service
+from solo_app.batches import sources
+
+async def main():
+    async with open_service(Path(sys.argv[1]), flood=sources.random(0)) as service:
+        for n, source in enumerate(["random", "flood"]):
+            await service.start(f"b{n}", source)
+        while True:
+            await asyncio.sleep(0.002)
+            counts = [service.row_count(batch) for batch in service.running()]
+            if len(counts) == 2 and all(counts):
+                print(*counts, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def killed_while_writing(database: Path, after_lines: int) -> list[int]:
+    """Kill a writing process with -9; the row counts that it told last."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(database)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        told = [process.stdout.readline() for _ in range(after_lines)]
+        os.kill(process.pid, signal.SIGKILL)
+        told += process.stdout.readlines()
+    whole = [line for line in told if line.endswith("\n")]
+    return [int(word) for word in whole[-1].split()]
 
 
 def harmed(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[str, int]:
@@ -53,6 +94,30 @@ def harmed(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[
         assert batch["row_count"] >= count, name
     assert httpx.get(f"{app.api}/").json()["row_count"] >= asker.row_count
     return seen
+
+
+@pytest.mark.anyio
+async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    told = killed_while_writing(database, after_lines=20)
+    async with open_service(database) as service:
+        for n, count in enumerate(told):
+            batch = service.batch(f"b{n}")
+            assert batch.status is BatchStatus.INTERRUPTED
+            assert service.row_count(batch) >= count
+    with duckdb.connect(database) as connection:
+        per_batch = connection.execute(
+            "SELECT batch_no, count(*), min(seq), max(seq), count(DISTINCT seq), sum(key)::BIGINT "
+            "FROM points GROUP BY batch_no ORDER BY batch_no"
+        ).fetchall()
+        minutes = connection.execute(
+            "SELECT batch_no, sum(count)::BIGINT, sum(sum)::BIGINT FROM minutes "
+            "GROUP BY batch_no ORDER BY batch_no"
+        ).fetchall()
+    assert len(per_batch) == 2
+    for _, count, first, last, distinct, _ in per_batch:
+        assert (first, last, distinct) == (1, count, count)  # Without gaps or repeats.
+    assert minutes == [(no, count, total) for no, count, *_, total in per_batch]
 
 
 @pytest.mark.parametrize("whom", ["the worker", "reflex run"])

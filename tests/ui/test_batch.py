@@ -62,6 +62,14 @@ class Feed:
         await until(lambda: shown(tabs, batch_id).last_seq == up_to)
 
 
+async def look_at_feed(tabs: Tabs, batch_id: str, feed: Feed) -> None:
+    """Watch a batch that was given twelve points, three at a time."""
+    await tabs.service.start(batch_id, "feed")
+    await look(tabs, batch_id)
+    for _ in range(4):
+        await feed.give(tabs, batch_id, 3)
+
+
 @pytest.fixture(scope="module")
 def feed() -> Feed:
     return Feed()
@@ -99,10 +107,7 @@ async def test_the_points_shown_are_without_gap_whatever_was_missed(
 async def test_a_tick_brings_each_new_point_once_and_no_old_one(
     tabs: Tabs, batch_id: str, feed: Feed
 ) -> None:
-    await tabs.service.start(batch_id, "feed")
-    await look(tabs, batch_id)
-    for _ in range(4):
-        await feed.give(tabs, batch_id, 3)
+    await look_at_feed(tabs, batch_id, feed)
     await tabs.open("late", batch_id)
     await tabs.look("late", BatchState)
     await until(lambda: ticks_of(tabs, "late"))
@@ -133,10 +138,7 @@ async def test_a_page_that_comes_back_is_told_all_it_shows(tabs: Tabs, batch_id:
 async def test_a_tab_that_missed_something_is_told_all_again(
     tabs: Tabs, batch_id: str, feed: Feed
 ) -> None:
-    await tabs.service.start(batch_id, "feed")
-    await look(tabs, batch_id)
-    for _ in range(4):
-        await feed.give(tabs, batch_id, 3)
+    await look_at_feed(tabs, batch_id, feed)
     sent = len(ticks_of(tabs, batch_id))
     await tabs.send(batch_id, BatchState, "catch_up")
     await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, batch_id)[sent:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 from reflex_components_core.react_router import link
 
+from solo_app.batches.runs import BATCH_LIMIT
 from solo_app.ui import strings
 from solo_app.ui.states.home import FIELD, HomeState
 
@@ -58,15 +59,16 @@ def _keys() -> rx.Component:
 
 
 def _hint() -> rx.Component:
+    at_once = rx.el.button(
+        HomeState.free_name,
+        type="button",
+        on_click=HomeState.start({"batch_id": HomeState.free_name}),  # type: ignore[misc]
+        aria_label=f"Start {HomeState.free_name}",
+        class_name="link",
+    )
     return rx.fragment(
         strings.NEW_BATCH_HINT,
-        rx.el.button(
-            HomeState.free_name,
-            type="button",
-            on_click=HomeState.start({"batch_id": HomeState.free_name}),  # type: ignore[misc]
-            aria_label=f"Start {HomeState.free_name}",
-            class_name="link",
-        ),
+        rx.cond(HomeState.running < BATCH_LIMIT, rx.fragment(strings.OR_AT_ONCE, at_once)),
     )
 
 

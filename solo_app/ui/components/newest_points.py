@@ -35,12 +35,15 @@ def newest_points() -> rx.Component:
 
 
 def _pause() -> rx.Component:
-    return rx.el.button(
+    """Offered while points may come; who has paused before the end is let go on."""
+    button = rx.el.button(
         rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
         type="button",
         on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
         class_name="button small again",
     )
+    may_come = BatchState.ended == None  # noqa: E711 (a var)
+    return rx.cond(may_come | BatchState.paused, button)
 
 
 def _row(point: Any) -> rx.Component:
