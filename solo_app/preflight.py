@@ -20,10 +20,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from solo_app.batches.store.check import CHECKED, state_of
 from solo_app.config import HOST, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from solo_app.batches.store.check import State
 
 REFUSED = signal.SIGUSR1
 """What a worker tells the process that the person started, when it could not begin after all."""
@@ -61,12 +63,13 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
         _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
     if has_backend:
         _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
-        _look = _Look(settings.database)
-        if os.environ["REFLEX_ENV_MODE"] == "prod":
+        is_production = os.environ["REFLEX_ENV_MODE"] == "prod"
+        _look = _Look(settings.database, for_workers=is_production)
+        if is_production and not _is_on("REFLEX_BACKEND_ONLY"):
             # All that is loaded stays; to look through it again and again takes a quarter of it.
             gc.disable()
         else:
-            finish_checks()  # The app is loaded in other processes.
+            finish_checks()  # The app is loaded in other processes, or after Reflex says it runs.
 
 
 def finish_checks() -> None:
@@ -141,17 +144,29 @@ def _listener(port: int) -> str:
 
 class _Look:
     """The look at the database, in a process of its own: this one will fork, and DuckDB does not
-    survive that."""
+    survive that. The workers rely on it if it is ``for_workers``.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, for_workers: bool) -> None:
         self._path = path
-        self._state = state_of(path)
+        self._state: State | None = None
+        if for_workers:
+            # Else not loaded here: in development a worker would have it as it was at the start.
+            from solo_app.batches.store.check import state_of
+
+            self._state = state_of(path)
         command = [sys.executable, "-m", "solo_app.batches.store", str(path)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        atexit.register(self._process.kill)  # It holds the database as long as it lasts.
 
     def wait(self) -> None:
         """Raises SettingsError when the database cannot be used."""
         _, said = self._process.communicate()
-        if self._process.returncode != 0:
-            raise SettingsError(said.strip().splitlines()[-1])
-        CHECKED[self._path] = self._state
+        atexit.unregister(self._process.kill)
+        if code := self._process.returncode:
+            lines = said.splitlines() or [f"The look at {self._path} ended with {code}."]
+            raise SettingsError(lines[-1])
+        if self._state is not None:
+            from solo_app.batches.store.check import CHECKED
+
+            CHECKED[self._path] = self._state

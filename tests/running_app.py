@@ -52,8 +52,8 @@ def free_port() -> int:
     """A port that nobody listens on.
 
     Not one of those that the system gives to outgoing connections: it could be taken before
-    the app gets to it. Each process of pytest-xdist has ports of its own, and gives none twice:
-    the app of another test may be between two lives.
+    the app gets to it. Each process of pytest-xdist has ports of its own, and none is given twice:
+    the app that has it may be between two lives.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20_000 + process % 12 * 1_000
@@ -176,6 +176,17 @@ class RunningApp:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self._wait_for_ports()
+
+    def _wait_for_ports(self) -> None:
+        """The next app may get the same ones, and a process that was killed may hold them yet."""
+        deadline = time.monotonic() + 10
+        for port in {self.backend_port, self.frontend_port}:
+            while time.monotonic() < deadline:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) != 0:
+                        break
+                time.sleep(0.01)
 
     def restart(self) -> None:
         """Stop it as Ctrl-C does and start it again on the same ports and database."""

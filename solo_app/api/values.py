@@ -38,7 +38,10 @@ def read_time(text: object) -> datetime:
 
 
 def read_whole(text: object) -> object:
-    """What Python alone takes for a whole number is none: ``1_0``, digits of other scripts."""
+    """Digits alone are a whole number, not all that could be read as one: ``1_0``, ``5.0``, ``+5``.
+
+    Raises ValueError.
+    """
     if isinstance(text, str) and not re.fullmatch("-?[0-9]+", text):
         raise ValueError("use a whole number, such as 10")
     return text

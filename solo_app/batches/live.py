@@ -64,10 +64,24 @@ class Snapshot:
     shared: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     async def once(self, asked: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """What ``work`` gives, done for the first who asks so; the others get the very same."""
-        if asked not in self.shared:
-            self.shared[asked] = await work()
-        done: T = self.shared[asked]
+        """What ``work`` gives, done for the first who asks so; the others get the very same.
+
+        When that one fails or goes away meanwhile, the next does it.
+        """
+        while (doing := self.shared.get(asked)) is not None:
+            if not doing.done():
+                await asyncio.wait({doing})
+            if not doing.cancelled():
+                given: T = doing.result()
+                return given
+        doing = self.shared[asked] = asyncio.get_running_loop().create_future()
+        try:
+            done = await work()
+        except BaseException:
+            del self.shared[asked]
+            doing.cancel()
+            raise
+        doing.set_result(done)
         return done
 
     @property

@@ -94,8 +94,8 @@ BAD_QUERIES = [
     "/stream/b?after=-1",
     "/stream/b?after=x",
     "/stream/b?after=1_0",
-    "/batches?limit=%D9%A1",
-    "/batches?offset=1_0",
+    "/batches?limit=5.0",
+    "/batches?offset=%2B5",
     "/tasks?limit=1",
     "/?x=1",
 ]

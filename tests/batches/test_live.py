@@ -49,6 +49,33 @@ async def test_who_begins_to_look_sees_at_once_how_everything_stands(tmp_path: P
         assert not snapshot.slowed
 
 
+async def test_what_takes_time_is_done_once_for_all_who_ask_meanwhile(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        snapshot = Ticker(service).snapshot()
+    begun: list[asyncio.Future[str]] = []
+
+    async def work() -> str:
+        begun.append(asyncio.get_running_loop().create_future())
+        return await begun[-1]
+
+    first, *others = [asyncio.create_task(snapshot.once("it", work)) for _ in range(4)]
+    await until(lambda: len(begun) == 1)
+    first.cancel()  # A tab that is closed takes nothing from the others.
+    await until(lambda: len(begun) == 2)
+    begun[1].set_exception(LookupError())
+    await until(lambda: len(begun) == 3)
+    begun[2].set_result("done")
+    ended = await asyncio.gather(first, *others, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ended) == [
+        "CancelledError",
+        "LookupError",
+        "str",
+        "str",
+    ]
+    assert await snapshot.once("it", work) == "done"
+    assert len(begun) == 3
+
+
 async def test_those_who_look_at_one_moment_share_one_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,10 @@ import pytest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, BatchStatus, Window
 from solo_app.batches.sources import random
-from solo_app.batches.store.check import CHECKED, check, state_of
+from solo_app.batches.store.check import check
 from solo_app.batches.store.database import Store
+from solo_app.config import SettingsError
+from solo_app.preflight import _Look
 from tests.running_app import PROJECT
 from tests.workbench import counting, open_service, until
 
@@ -64,9 +66,9 @@ async def test_what_was_found_usable_is_looked_at_again_only_when_it_changed(
         for copy in (killed, lost):
             for ending in ("", ".wal", ".tally"):
                 shutil.copy(f"{database}{ending}", f"{copy}{ending}")
-    seen = state_of(killed)
-    check(killed)
-    monkeypatch.setitem(CHECKED, killed, seen)
+    monkeypatch.setattr("solo_app.batches.store.check.CHECKED", {})
+    for copy in (killed, lost):
+        _Look(copy, for_workers=True).wait()
     looked: list[Path] = []
     with monkeypatch.context() as watched:
         watched.setattr("solo_app.batches.store.database.check_left", looked.append)
@@ -74,10 +76,19 @@ async def test_what_was_found_usable_is_looked_at_again_only_when_it_changed(
         await store.open()
         await store.close()
     assert looked == []
-    monkeypatch.setitem(CHECKED, lost, state_of(lost))
     lost.with_name("lost.duckdb.wal").unlink()
     with pytest.raises(StoreUnavailableError, match="3 committed points are missing"):
         await Store(lost).open()
+
+
+def test_a_look_that_finds_no_way_or_is_broken_off_is_told_in_one_line(tmp_path: Path) -> None:
+    look = _Look(tmp_path / ("long" * 63), for_workers=True)
+    with pytest.raises(SettingsError, match=r"cannot be used \(File name too long\)"):
+        look.wait()
+    look = _Look(tmp_path / "solo.duckdb", for_workers=True)
+    look._process.kill()
+    with pytest.raises(SettingsError, match=r"solo\.duckdb ended with -9"):
+        look.wait()
 
 
 async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:

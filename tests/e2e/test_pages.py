@@ -46,8 +46,14 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     expect(page.locator(".runs li")).to_have_count(1)
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running")
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    expect(page.locator(".runs li")).to_have_count(2)
+    page.get_by_role("button", name="Pause").click()
+    stop(app, "history")
+    expect(page.locator(".standing .pill")).to_have_text("Stopped")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+    page.get_by_role("button", name="Start again").click()
+    expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect(page.locator(".runs li")).to_have_count(3)
 
 
 def test_rows_are_stopped_and_started_from_the_table(page: Page, app: RunningApp) -> None:

@@ -217,6 +217,11 @@ def test_a_start_that_cannot_be_is_refused_with_one_line(
     assert str(damaged) in line
     assert damaged.read_bytes() == b"no database " * 1_000
 
+    if mode == "prod":
+        alone = new_app(mode, damaged, **WITHOUT_PAGES)
+        refused(alone)
+        assert "App running" not in alone.output()
+
     line = refused(new_app(mode, Path("/sys/solo/solo.duckdb")))
     assert "may not be written" in line
 

@@ -100,9 +100,15 @@ def check_left(path: Path) -> None:
 
 def state_of(path: Path) -> State:
     """Tells whether anybody has written a database or what lies beside it: the same, nobody did."""
-    files = (path, log_of(path), tally_of(path))
-    found = [file.stat() if file.exists() else None for file in files]
-    return tuple(stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found)
+    return tuple(map(_state_of_file, (path, log_of(path), tally_of(path))))
+
+
+def _state_of_file(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:  # Nothing there; whatever else is wrong shows when it is opened.
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def was_checked(path: Path) -> bool:
