@@ -20,7 +20,7 @@ PATHS = ["/", f"/batch/{BATCH}"]
 MOST_SCRIPT = 320_000
 FIRST_CONTENT_WITHIN = 1_000
 LONGEST_TASK = 100
-MOST_LOADS = 6
+MOST_LOADS = 20
 
 _OBSERVE = """window.tasks = [];
 new PerformanceObserver((list) => {
