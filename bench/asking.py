@@ -46,7 +46,7 @@ def measure(scale: Scale) -> list[Figure]:
     ours: dict[Key, list[float]] = defaultdict(list)
     theirs: dict[Key, list[float]] = defaultdict(list)
     inside: dict[int, Inside] = {}
-    sizes = scale.pick((100_000, 10_000_000), (100_000, 1_000_000, 10_000_000, 100_000_000))
+    sizes = scale.pick((100_000, 1_000_000), (100_000, 1_000_000, 10_000_000, 100_000_000))
     for size in sizes:
         with folder() as place:
             say(f"asking: writing {size:,} rows")

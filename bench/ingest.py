@@ -48,7 +48,7 @@ def measure(scale: Scale) -> list[Figure]:
     """Rounds of this app and of the template's way in turn, each in a process of its own."""
     seconds = scale.pick(1.0, 6.0)
     ours, theirs = [], []
-    for number in range(1, scale.pick(2, 5) + 1):
+    for number in range(1, scale.pick(1, 5) + 1):
         with folder() as place, own_process() as process:
             ours.append(process.submit(_round_of_app, place, seconds).result())
             theirs.append(process.submit(_round_of_template, place, seconds).result())

@@ -60,7 +60,7 @@ def measure(scale: Scale) -> list[Figure]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            for number in range(1, scale.pick(2, 8) + 1):
+            for number in range(1, scale.pick(1, 8) + 1):
                 say(f"point to screen, round {number}")
                 page.goto(f"{app.url}/batch/{_BATCH}")
                 page.wait_for_selector("table.points time")

@@ -19,8 +19,8 @@ from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
 
-READERS = (1, 100, 1_000)
 _MANY = 1_000
+READERS = (1, 100, _MANY)
 _NOTE = (
     "The worker of `reflex run --env prod --backend-only` sends; its processor time is that of "
     "all its processes, with what five batches cost without readers. The template's stream sends "
@@ -38,7 +38,7 @@ def measure(scale: Scale) -> list[Figure]:
         time.sleep(scale.pick(1, 5))
         found[0, "share"].append(usage.share_of_core)
         for number in range(1, scale.pick(1, 3) + 1):
-            for readers in READERS:
+            for readers in scale.pick((1, _MANY), READERS):
                 say(f"streams, round {number}: {readers} readers")
                 _round(app.backend_port, usage, readers, scale, found)
     return _figures(found)
@@ -70,7 +70,7 @@ def _round(
 def _figures(found: dict[tuple[int, str], list[float]]) -> list[Figure]:
     all_of_them = Target("all", lambda figure: figure.median == 100)
     figures = [Figure("no readers, processor", "% of a core", found[0, "share"], note=_NOTE)]
-    for readers in READERS:
+    for readers in dict.fromkeys(readers for readers, _ in found if readers):
         who = f"{told(readers)} reader{'s' * (readers > 1)}"
         aimed = readers == _MANY
         for what, name, unit, targets in (

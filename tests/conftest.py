@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ WORKERS = 3
 
 _LONGEST = 600
 """Seconds that a test may take, on the slowest of machines too."""
+
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 2**30
+"""Where Linux keeps files in memory, and the bytes that must be free there."""
 
 ALL = Path(__file__).parent
 FAULTS = ALL / "faults"
@@ -55,6 +60,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if getattr(options, "numprocesses", 0) is None and not is_worker and not options.usepdb:
         options.numprocesses = WORKERS
     options.loadscopereorder = False
+    if ALL / "e2e" in _left_out(config):
+        _keep_files_in_memory()
+
+
+def _keep_files_in_memory() -> None:
+    """Have the quick tests not wait for a disk to have what they write; apps write far more."""
+    with contextlib.suppress(OSError):
+        if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,10 +91,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """
     if collection_path == FAULTS and not _asked_for_faults(config):
         return True
-    left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
-    only_and = not re.search(r"\bor\b|[()]", config.option.markexpr)
-    is_left_out = only_and and collection_path in {ALL / name for name in left_out}
-    return True if is_left_out else None
+    return True if collection_path in _left_out(config) else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +139,13 @@ def pytest_terminal_summary(
             "The tests of faults were left out: `pytest -m faults` runs them "
             "in under ten minutes, `pytest -m faults --rounds 100` for long."
         )
+
+
+def _left_out(config: pytest.Config) -> set[Path]:
+    """The folders whose tests ``-m`` names as not wanted."""
+    if re.search(r"\bor\b|[()]", config.option.markexpr):
+        return set()
+    return {ALL / name for name in re.findall(r"\bnot (\w+)", config.option.markexpr)}
 
 
 def _asked_for_faults(config: pytest.Config) -> bool:

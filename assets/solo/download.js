@@ -7,17 +7,23 @@ const underWay = new WeakMap();
 const weight = (bytes) =>
   bytes < 1e5 ? `${number(bytes / 1e3, 1)} kB` : `${number(bytes / 1e6, 1)} MB`;
 
-export const closeOnEscape = (press) => {
+// Out of the page, the focus goes on without a `relatedTarget`, and so does it where somebody presses
+// on words of the menu: there, the key tells.
+export const closeByKey = (press) => {
   const menu = press.currentTarget;
-  if (press.key !== "Escape" || !menu.open) return;
+  if (!menu.open) return;
+  if (press.key === "Tab") setTimeout(() => closeWhenLeft(menu, document.activeElement));
+  if (press.key !== "Escape") return;
   menu.open = false;
   menu.querySelector("summary").focus();
 };
 
-export const closeOnLeaving = (leave) => {
-  const menu = leave.currentTarget;
-  if (leave.relatedTarget && !menu.contains(leave.relatedTarget)) menu.open = false;
-};
+export const closeOnLeaving = (leave) =>
+  leave.relatedTarget && closeWhenLeft(leave.currentTarget, leave.relatedTarget);
+
+function closeWhenLeft(menu, focused) {
+  if (!menu.contains(focused)) menu.open = false;
+}
 
 export const cancelDownload = (click) => underWay.get(click.currentTarget.closest("details"))?.abort();
 

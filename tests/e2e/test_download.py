@@ -115,10 +115,15 @@ def test_the_points_between_two_times_are_those_the_person_names(
     assert read(saved(page, menu)) == [row for row in told(app) if row[1] >= last_second]
 
 
-def test_the_menu_closes_when_the_focus_goes_on(app: RunningApp, page: Page) -> None:
+@pytest.mark.parametrize(
+    ("last", "key"), [("summary", "Shift+Tab"), (".main", "Tab")], ids=["back", "out of the page"]
+)
+def test_the_menu_closes_when_the_focus_goes_on(
+    app: RunningApp, page: Page, last: str, key: str
+) -> None:
     menu = menu_on(page, f"{app.url}/batch/b")
-    menu.locator("summary").focus()
-    page.keyboard.press("Shift+Tab")
+    menu.locator(last).focus()
+    page.keyboard.press(key)
     menu.locator(".panel").wait_for(state="hidden")
 
 

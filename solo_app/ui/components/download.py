@@ -24,7 +24,7 @@ def download() -> rx.Component:
             "data-ended": BatchState.ended,
             "data-broken": strings.DOWNLOAD_BROKEN,
             "data-saved": strings.DOWNLOAD_SAVED,
-            "onKeyDown": browser.function("closeOnEscape"),
+            "onKeyDown": browser.function("closeByKey"),
             "onBlur": browser.function("closeOnLeaving"),
         },
         class_name="download",
