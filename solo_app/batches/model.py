@@ -6,7 +6,7 @@ Times are naive UTC throughout; a minute is named by its first instant.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -151,7 +151,7 @@ class Batch:
 
     no: int
     batch_id: str
-    run: Run
+    run: Run = field(hash=False)  # The number tells batches apart.
 
     @property
     def status(self) -> BatchStatus:

@@ -49,6 +49,11 @@ def refused(error: SoloError) -> EventSpec:
     return rx.toast.error(str(error))
 
 
+def is_passed(refused_at: int) -> bool:
+    """Whether a batch has started or ended since a refusal at that revision; -1: there is none."""
+    return refused_at not in (-1, console().service.revision)
+
+
 def _checked(batch_id: object) -> str:
     text = batch_id if isinstance(batch_id, str) else ""
     check_batch_id(text)

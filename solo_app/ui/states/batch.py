@@ -16,6 +16,11 @@ from solo_app.ui.states.home import told_started, told_stopped
 from solo_app.ui.states.showing import View, conditions, keep_showing, show, show_in
 from solo_app.ui.states.watch import FIRST_RUNS, MORE_RUNS, Minute, RunRow, Watch
 
+_SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
+"""What the tab may keep as its choice, and the span that it means."""
+
+_FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
+
 
 class MinutesState(rx.State):
     """The minutes of the batch: seldom news, much to draw, and so a state of their own.
@@ -68,14 +73,15 @@ class BatchState(rx.State):
         watch = Watch(console().service, self._batch_id())
 
         async def view(snapshot: Snapshot) -> View:
-            watch.span = timedelta(minutes=_minutes(self.span))
+            watch.span = _SPANS.get(str(self.span), _FIRST_SPAN)
             watch.shown_runs = self._shown_runs
             if self._missed:
                 watch.start_over()
                 await show(self, {"_missed": False})
             seen = await watch.view(snapshot)
             await show_in(self, MinutesState, watch.news_of_minutes())
-            await show(self, self._passed())
+            if acting.is_passed(self._refused_at):
+                await show(self, {"error": "", "_refused_at": -1})
             return conditions(snapshot) | seen
 
         await show(self, {"error": "", "paused": False, "_shown_runs": FIRST_RUNS})
@@ -119,18 +125,7 @@ class BatchState(rx.State):
         """Tell the tab all points again that it shows: it has missed some."""
         self._missed = True
 
-    def _passed(self) -> View:
-        """What to take back when it was so: a batch has started or ended since the refusal."""
-        if self._refused_at in (-1, console().service.revision):
-            return {}
-        return {"error": "", "_refused_at": -1}
-
     def _batch_id(self) -> str:
         """What the address names; Reflex makes this var of the route."""
         asked = getattr(self, "id", "")
         return asked if isinstance(asked, str) else ""
-
-
-def _minutes(span: str) -> int:
-    """So many minutes as the tab keeps; the first choice when what it keeps is none."""
-    return int(span) if span in map(str, strings.SPANS) else strings.FIRST_SPAN

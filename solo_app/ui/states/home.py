@@ -65,8 +65,10 @@ class HomeState(rx.State):
             if self._missed:
                 overview.start_over()
                 await show(self, {"_missed": False})
-            table = overview.table(snapshot, self._choice())
-            await show(self, self._passed())
+            choice = Choice(self.search, self.which, self.page_no)
+            table = overview.table(snapshot, choice)
+            if acting.is_passed(self._refused_at):
+                await show(self, {"error": "", "running_already": "", "_refused_at": -1})
             return conditions(snapshot) | await overview.view(snapshot) | table
 
         choice = Choice.parse(self.kept)
@@ -141,15 +143,6 @@ class HomeState(rx.State):
         last_id, last_at = self._submitted
         self._submitted = (batch_id, now)
         return batch_id == last_id and now - last_at < _AT_ONCE
-
-    def _choice(self) -> Choice:
-        return Choice(self.search, self.which, self.page_no)
-
-    def _passed(self) -> View:
-        """What to take back when it was so: a batch has started or ended since the refusal."""
-        if self._refused_at in (-1, console().service.revision):
-            return {}
-        return {"error": "", "running_already": "", "_refused_at": -1}
 
     def _turn(self, choice: Choice) -> None:
         """Show another part of the table, at once instead of at the next tick."""

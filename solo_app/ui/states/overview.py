@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qs, urlencode
 
@@ -79,7 +79,7 @@ class Told:
     row_count: int = -1
     rate: float = 0.0
     second: int | None = None
-    trends: tuple[Trend, ...] = ()
+    trends: tuple[Trend, ...] = field(default=(), hash=False)  # As the others go, so do these.
 
 
 class Overview:

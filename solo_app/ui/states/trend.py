@@ -49,9 +49,10 @@ async def trend_news(
 def _averages_of(service: BatchService, snapshot: Snapshot, batch: Batch) -> Averages:
     end = whole_minute(snapshot.at)
     start = end - MINUTES * MINUTE
-    minutes = service.recent_minutes(batch, Window(start, end))
-    known = {minute.minute: round(minute.average, 2) for minute in minutes}
-    return tuple(known.get(start + n * MINUTE) for n in range(MINUTES))
+    averages: list[float | None] = [None] * MINUTES
+    for minute in service.recent_minutes(batch, Window(start, end)):
+        averages[(minute.minute - start) // MINUTE] = round(minute.average, 2)
+    return tuple(averages)
 
 
 def _changed(told: Averages, now: Averages) -> Averages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -65,7 +65,7 @@ class Told:
     second: int = 0
     rate: float = 0.0
     last_seq: int | None = None
-    line: Line | None = None
+    line: Line | None = field(default=None, hash=False)  # As the points go, so does the line.
 
 
 class Watch:
