@@ -9,7 +9,8 @@ and https://socket.io/docs/v4/engine-io-protocol/.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import types
+from collections.abc import Coroutine, Generator, Mapping
 from typing import Any
 
 import reflex as rx
@@ -41,6 +42,7 @@ class Wire:
         self._namespace = _app.event_namespace if _app else None
         sids = self._namespace.token_to_sid if self._namespace else {}
         self._sid = sids.get(context.token)
+        self._begun: _Begun | None = None
 
     def packet(self, delta: Delta) -> str:
         """What goes over a websocket to tell of a delta: the same to each tab."""
@@ -49,15 +51,19 @@ class Wire:
         return f"{_MESSAGE}{_EVENT}{namespace},{event}"
 
     async def send(self, delta: Delta, packet: str) -> None:
-        """Send a delta, of which this is the packet.
+        """Send a delta, of which this is the packet, once the one before is gone.
 
-        A tab that takes nothing holds up the caller and nobody else.
+        A tab that takes nothing holds up the caller and nobody else. What goes wrong on the way is
+        raised by the next call.
         """
+        begun, self._begun = self._begun, None
+        if begun:
+            await begun.rest()
         environ = self._environ()
         if environ is None:
             await self._context.emit_delta(delta)
         else:
-            await environ["asgi.send"]({"type": "websocket.send", "text": packet})
+            self._begun = _Begun(environ["asgi.send"]({"type": "websocket.send", "text": packet}))
 
     def _environ(self) -> dict[str, Any] | None:
         """What came with the websocket; None when it is gone and Reflex may know another."""
@@ -66,3 +72,32 @@ class Wire:
         server, name = self._namespace.server, self._namespace.namespace
         environ: dict[str, Any] | None = server.get_environ(self._sid, name)
         return environ
+
+
+class _Begun:
+    """A coroutine that is begun at once, and the rest of it awaited later.
+
+    What it waits for goes on by itself meanwhile, on a thread of the server. Whoever awaits that
+    at once is woken for its end by that thread, which costs a tenth of all that a tick does.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, None, None]) -> None:
+        self._coroutine = coroutine
+        self._waits_for: Any = None
+        self._is_done = False
+        self._go_on()
+
+    @types.coroutine
+    def rest(self) -> Generator[Any, None, None]:
+        """Wait for its end. Raises what it raises."""
+        while not self._is_done:
+            is_over = getattr(self._waits_for, "done", None)
+            if is_over is None or not is_over():
+                yield self._waits_for
+            self._go_on()
+
+    def _go_on(self) -> None:
+        try:
+            self._waits_for = self._coroutine.send(None)
+        except StopIteration:
+            self._is_done = True

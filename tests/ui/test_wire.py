@@ -18,7 +18,7 @@ from solo_app.ui.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-TOKEN = "tab"
+TOKEN, BROKEN = "tab", "broken"
 DELTA = {"a.state": {"tick_rx_state_": [1.5, "é", None, [3, -4]]}}
 
 
@@ -41,6 +41,8 @@ class Tab:
         self.sent: asyncio.Queue[str] = asyncio.Queue()
         self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.own_way: list[Any] = []
+        self.takes = asyncio.Event()
+        self.takes.set()
 
     async def emit_delta(self, token: str, delta: Any) -> None:
         assert token == TOKEN
@@ -63,6 +65,9 @@ class Tab:
     async def take(self, message: dict[str, Any]) -> None:
         """What the server calls to send."""
         if message["type"] == "websocket.send":
+            await self.takes.wait()
+            if message["text"] == BROKEN:
+                raise ConnectionError(BROKEN)
             await self.sent.put(message["text"])
 
 
@@ -131,3 +136,30 @@ async def test_a_tab_that_is_not_known_gets_its_ticks_by_reflex(
         way = Wire(tab.context)
         await way.send(DELTA, way.packet(DELTA))
         assert tab.own_way == [DELTA]
+
+
+async def test_a_tick_is_not_waited_for_but_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_tab(monkeypatch) as tab, asyncio.timeout(5):
+        way = Wire(tab.context)
+        tab.takes.clear()
+        await way.send(DELTA, "first")
+        second = asyncio.create_task(way.send(DELTA, "second"))
+        await asyncio.sleep(0.05)  # The claim is that nothing happens.
+        assert not second.done()
+        tab.takes.set()
+        await second
+        assert [await tab.message(), await tab.message()] == ["first", "second"]
+
+
+async def test_what_goes_wrong_on_the_way_is_told_once_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_tab(monkeypatch) as tab:
+        way = Wire(tab.context)
+        tab.takes.clear()
+        await way.send(DELTA, BROKEN)
+        tab.takes.set()
+        with pytest.raises(ConnectionError, match=BROKEN):
+            await way.send(DELTA, "not sent")
+        await way.send(DELTA, "sent")
+        assert await tab.message() == "sent"
