@@ -73,7 +73,7 @@ def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> 
     page.evaluate("window.same = true")
     app.stop()
     expect(page.get_by_text("The server has not answered since")).to_be_visible()
-    page.locator("table.batches").get_by_role("link", name="live").click()
+    page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("live")
     assert page.evaluate("window.same")
     app.start()
