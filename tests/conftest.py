@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import itertools
 import os
 import re
-import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -60,15 +58,18 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if getattr(options, "numprocesses", 0) is None and not is_worker and not options.usepdb:
         options.numprocesses = WORKERS
     options.loadscopereorder = False
-    if ALL / "e2e" in _left_out(config):
+    if ALL / "e2e" in _left_out(config) and not _asked_for_faults(config):
         _keep_files_in_memory()
 
 
 def _keep_files_in_memory() -> None:
     """Have the quick tests not wait for a disk to have what they write; apps write far more."""
-    with contextlib.suppress(OSError):
-        if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
-            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+    if "TMPDIR" in os.environ or not os.access(_IN_MEMORY, os.W_OK):
+        return
+    system = os.statvfs(_IN_MEMORY)
+    runs_programs = not system.f_flag & os.ST_NOEXEC  # Some tests write one and run it.
+    if runs_programs and system.f_bavail * system.f_frsize > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,8 +7,8 @@ const underWay = new WeakMap();
 const weight = (bytes) =>
   bytes < 1e5 ? `${number(bytes / 1e3, 1)} kB` : `${number(bytes / 1e6, 1)} MB`;
 
-// Out of the page, the focus goes on without a `relatedTarget`, and so does it where somebody presses
-// on words of the menu: there, the key tells.
+// Where the focus goes on out of the page there is no `relatedTarget`, as where the whole window
+// loses it: the key tells.
 export const closeByKey = (press) => {
   const menu = press.currentTarget;
   if (!menu.open) return;

@@ -8,9 +8,11 @@ and https://socket.io/docs/v4/engine-io-protocol/.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import types
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import reflex as rx
@@ -53,17 +55,30 @@ class Wire:
     async def send(self, delta: Delta, packet: str) -> None:
         """Send a delta, of which this is the packet, once the one before is gone.
 
-        A tab that takes nothing holds up the caller and nobody else. What goes wrong on the way is
-        raised by the next call.
+        A tab that takes nothing holds up the caller and nobody else. What went wrong with the one
+        before is raised now, when this one is on its way.
         """
         begun, self._begun = self._begun, None
-        if begun:
-            await begun.rest()
+        lost: Exception | None = None
+        try:
+            if begun:
+                await begun.rest()
+        except Exception as error:
+            lost = error
+        await self._begin(delta, packet)
+        if lost:
+            raise lost
+
+    async def _begin(self, delta: Delta, packet: str) -> None:
         environ = self._environ()
         if environ is None:
             await self._context.emit_delta(delta)
+            return
+        begun = _Begun(environ["asgi.send"]({"type": "websocket.send", "text": packet}))
+        if begun.needs_the_loop:
+            await begun.rest()
         else:
-            self._begun = _Begun(environ["asgi.send"]({"type": "websocket.send", "text": packet}))
+            self._begun = begun
 
     def _environ(self) -> dict[str, Any] | None:
         """What came with the websocket; None when it is gone and Reflex may know another."""
@@ -75,29 +90,42 @@ class Wire:
 
 
 class _Begun:
-    """A coroutine that is begun at once, and the rest of it awaited later.
+    """A coroutine that is begun at once, and the rest of it awaited when that is wanted.
 
-    What it waits for goes on by itself meanwhile, on a thread of the server. Whoever awaits that
-    at once is woken for its end by that thread, which costs a tenth of all that a tick does.
+    Granian has a thread of its own send, which needs nobody who waits: whoever awaits it at once
+    is woken by that thread, which costs a tenth of all that a tick does. Others (uvicorn) wait
+    for room first, on the loop, and write then.
     """
 
     def __init__(self, coroutine: Coroutine[Any, None, None]) -> None:
         self._coroutine = coroutine
         self._waits_for: Any = None
         self._is_done = False
-        self._go_on()
+        self._go_on(coroutine.send, None)
+
+    @property
+    def needs_the_loop(self) -> bool:
+        """Whether it only goes on when it is awaited."""
+        is_foreign = hasattr(self._waits_for, "done") and not isinstance(
+            self._waits_for, asyncio.Future
+        )
+        return not (self._is_done or is_foreign)
 
     @types.coroutine
     def rest(self) -> Generator[Any, None, None]:
         """Wait for its end. Raises what it raises."""
         while not self._is_done:
             is_over = getattr(self._waits_for, "done", None)
-            if is_over is None or not is_over():
-                yield self._waits_for
-            self._go_on()
+            try:
+                if is_over is None or not is_over():
+                    yield self._waits_for
+            except BaseException as error:
+                self._go_on(self._coroutine.throw, error)
+            else:
+                self._go_on(self._coroutine.send, None)
 
-    def _go_on(self) -> None:
-        try:
-            self._waits_for = self._coroutine.send(None)
-        except StopIteration:
-            self._is_done = True
+    def _go_on(self, step: Callable[[Any], Any], value: object) -> None:
+        self._is_done = True  # However it ends.
+        with suppress(StopIteration):
+            self._waits_for = step(value)
+            self._is_done = False

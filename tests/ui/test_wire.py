@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from solo_app.ui.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-TOKEN, BROKEN = "tab", "broken"
+TOKEN = "tab"
 DELTA = {"a.state": {"tick_rx_state_": [1.5, "é", None, [3, -4]]}}
 
 
@@ -33,6 +33,24 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self.token_to_sid[TOKEN] = sid
 
 
+class Foreign:
+    """Like what Granian gives to await: no future of asyncio, but treated as one."""
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._future, name)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._future.done():
+            self._asyncio_future_blocking = True
+            yield self
+        self._future.result()
+
+
 class Tab:
     """The far end of one websocket, and Reflex's own way to it."""
 
@@ -43,6 +61,9 @@ class Tab:
         self.own_way: list[Any] = []
         self.takes = asyncio.Event()
         self.takes.set()
+        self.carried: list[asyncio.Future[None]] | None = None
+        self.ends: list[str] = []
+        """How what was sent ended that did not end well."""
 
     async def emit_delta(self, token: str, delta: Any) -> None:
         assert token == TOKEN
@@ -66,9 +87,19 @@ class Tab:
         """What the server calls to send."""
         if message["type"] == "websocket.send":
             await self.takes.wait()
-            if message["text"] == BROKEN:
-                raise ConnectionError(BROKEN)
             await self.sent.put(message["text"])
+            if self.carried is not None:
+                self.carried.append(asyncio.Future())
+                try:
+                    await Foreign(self.carried[-1])
+                except BaseException as error:
+                    self.ends.append(type(error).__name__)
+                    raise
+
+    def carry_by_thread(self) -> list[asyncio.Future[None]]:
+        """Have what is sent wait as with Granian; gives what it waits for, in order."""
+        self.carried = []
+        return self.carried
 
 
 @asynccontextmanager
@@ -140,26 +171,61 @@ async def test_a_tab_that_is_not_known_gets_its_ticks_by_reflex(
 
 async def test_a_tick_is_not_waited_for_but_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_tab(monkeypatch) as tab, asyncio.timeout(5):
-        way = Wire(tab.context)
-        tab.takes.clear()
+        way, carried = Wire(tab.context), tab.carry_by_thread()
         await way.send(DELTA, "first")
         second = asyncio.create_task(way.send(DELTA, "second"))
         await asyncio.sleep(0.05)  # The claim is that nothing happens.
-        assert not second.done()
-        tab.takes.set()
+        assert (len(carried), second.done()) == (1, False)
+        carried[0].set_result(None)
         await second
         assert [await tab.message(), await tab.message()] == ["first", "second"]
 
 
-async def test_what_goes_wrong_on_the_way_is_told_once_by_the_next(
+async def test_a_tick_that_only_goes_on_when_it_is_awaited_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with open_tab(monkeypatch) as tab:
+    async with open_tab(monkeypatch) as tab, asyncio.timeout(5):
         way = Wire(tab.context)
         tab.takes.clear()
-        await way.send(DELTA, BROKEN)
+        sent = asyncio.create_task(way.send(DELTA, "first"))
+        await asyncio.sleep(0.05)  # The claim is that nothing happens.
+        assert not sent.done()
         tab.takes.set()
-        with pytest.raises(ConnectionError, match=BROKEN):
-            await way.send(DELTA, "not sent")
-        await way.send(DELTA, "sent")
-        assert await tab.message() == "sent"
+        await sent
+        assert await tab.message() == "first"
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True])
+async def test_what_went_wrong_on_the_way_is_told_once_and_the_next_is_sent(
+    monkeypatch: pytest.MonkeyPatch, is_waited_for: bool
+) -> None:
+    async with open_tab(monkeypatch) as tab, asyncio.timeout(5):
+        way, carried = Wire(tab.context), tab.carry_by_thread()
+        await way.send(DELTA, "lost")
+        if not is_waited_for:
+            carried[0].set_exception(ConnectionError("gone"))
+        second = asyncio.create_task(way.send(DELTA, "second"))
+        await asyncio.sleep(0)
+        if is_waited_for:
+            carried[0].set_exception(ConnectionError("gone"))
+        with pytest.raises(ConnectionError, match="gone"):
+            await second
+        carried[1].set_result(None)
+        await way.send(DELTA, "third")
+        assert [await tab.message() for _ in range(3)] == ["lost", "second", "third"]
+        assert tab.ends == ["ConnectionError"]
+
+
+async def test_a_tab_that_goes_while_it_waits_leaves_nothing_half_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_tab(monkeypatch) as tab, asyncio.timeout(5):
+        way, carried = Wire(tab.context), tab.carry_by_thread()
+        await way.send(DELTA, "first")
+        second = asyncio.create_task(way.send(DELTA, "second"))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert tab.ends == ["CancelledError"]
+        assert len(carried) == 1

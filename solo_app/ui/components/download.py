@@ -18,7 +18,11 @@ def download() -> rx.Component:
     """A button that opens the choice."""
     return rx.el.details(
         rx.el.summary(strings.DOWNLOAD, class_name="button small"),
-        rx.el.div(_formats(), _times(), _between(), _deed(), _outcome(), class_name="card panel"),
+        rx.el.div(
+            *(_formats(), _times(), _between(), _deed(), _outcome()),
+            tab_index=-1,  # A press on its words leaves the focus in it, and so the keys too.
+            class_name="card panel",
+        ),
         custom_attrs={
             "data-batch": BatchState.shown,
             "data-ended": BatchState.ended,

@@ -11,6 +11,9 @@ from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import SoloError
 from solo_app.ui.console import console
 
+AT_ONCE = 600
+"""Milliseconds within which the same again is the second half of a double click."""
+
 _LONG = 10_000
 """Milliseconds that a toast with ways on stays."""
 

@@ -95,7 +95,7 @@ class BatchState(rx.State):
         await show(self, {"error": str(error or "")})
         return None if error else [rx.redirect("/"), told_stopped(batch_id)]
 
-    @rx.event(background=True, temporal=True, throttle=600)
+    @rx.event(background=True, temporal=True, throttle=acting.AT_ONCE)
     async def start(self) -> EventSpec | None:
         """Start the batch, for the first time or again."""
         batch_id = self._batch_id()

@@ -19,9 +19,6 @@ from solo_app.ui.states.showing import View, conditions, keep_showing, show
 FIELD = "batch-id"
 """The id of the field that names a new batch."""
 
-_AT_ONCE = 0.6
-"""Seconds within which the same name again is a double click."""
-
 
 class HomeState(rx.State):
     """What a tab on ``/`` shows. Its handlers are all that a client may ask for.
@@ -142,7 +139,7 @@ class HomeState(rx.State):
         now = time.monotonic()
         last_id, last_at = self._submitted
         self._submitted = (batch_id, now)
-        return batch_id == last_id and now - last_at < _AT_ONCE
+        return batch_id == last_id and now - last_at < acting.AT_ONCE / 1000
 
     def _turn(self, choice: Choice) -> None:
         """Show another part of the table, at once instead of at the next tick."""
