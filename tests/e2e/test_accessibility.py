@@ -146,7 +146,8 @@ def test_who_wants_no_motion_gets_none(console: RunningApp, own_page: Page) -> N
     )
     visit(own_page, console, f"/batch/{RUNNING[2]}")
     own_page.get_by_role("button", name="Stop").click()
-    own_page.get_by_role("button", name="Start again", exact=True).click()
+    toast = own_page.locator("[data-sonner-toast]")
+    toast.get_by_role("button", name="Start again").click()
     own_page.get_by_text(f"Started {RUNNING[2]}").wait_for()
     own_page.get_by_role("button", name="Theme").click()
     own_page.wait_for_timeout(1000)  # As long as a motion might take.
