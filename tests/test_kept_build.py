@@ -128,3 +128,100 @@ def test_of_two_starts_that_keep_the_same_build_both_serve_it(
     monkeypatch.setattr(os, "sync", sync)
     assert start(web) == start(web) == "the first app/root.jsx"
     assert len(list((web / kept_build.KEPT).iterdir())) == 1
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder of what pages are compiled from, beside the pages."""
+    for name in ("rxconfig.py", "solo_app/ui/home.py", "assets/solo.css", "reflex.lock/bun.lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"the first {name}")
+    return tmp_path
+
+
+@pytest.fixture
+def compiled(web: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pages of the project, compiled and built by the start before."""
+    monkeypatch.setenv(kept_build.SOURCES, "")  # Taken back afterwards.
+    assert not kept_build.is_compiled(web, project)
+    start(web)
+    return web
+
+
+def test_pages_that_would_be_the_same_are_not_compiled_again(compiled: Path, project: Path) -> None:
+    (project / "solo_app/__pycache__").mkdir()
+    (project / "solo_app/__pycache__/home.pyc").write_text("made by running it")
+    (project / "README.md").write_text("in no page")
+    (project / "assets/external").mkdir()
+    (project / "assets/external/shared.js").write_text("put there by Reflex")
+    (compiled / "reflex.json").write_text("started just now")
+    assert kept_build.is_compiled(compiled, project)
+    start(compiled)
+    assert kept_build.is_compiled(compiled, project)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "rxconfig.py",
+        "solo_app/ui/home.py",
+        "solo_app/ui/new.py",
+        "assets/solo.css",
+        "reflex.lock/bun.lock",
+        ".web/app/root.jsx",
+        ".web/env.json",
+    ],
+)
+def test_pages_that_would_be_others_are_compiled(
+    compiled: Path, project: Path, changed: str
+) -> None:
+    (project / changed).write_text("the second")
+    assert not kept_build.is_compiled(compiled, project)
+    start(compiled)
+    assert kept_build.is_compiled(compiled, project)
+
+
+def test_what_a_link_leads_to_is_looked_at(compiled: Path, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/font.css").write_text("the first")
+    (project / "assets/fonts").symlink_to(tmp_path / "elsewhere")
+    kept_build.is_compiled(compiled, project)
+    start(compiled)
+    assert kept_build.is_compiled(compiled, project)
+    (tmp_path / "elsewhere/font.css").write_text("the second")
+    assert not kept_build.is_compiled(compiled, project)
+
+
+def test_a_build_that_fails_has_the_next_start_compile(compiled: Path, project: Path) -> None:
+    assert kept_build.is_compiled(compiled, project)
+    shutil.rmtree(compiled / kept_build.KEPT)
+    shutil.rmtree(compiled / "build")
+    builder = Path(kept_build.BUILD[0])
+    builder.rename(builder.with_suffix(".gone"))
+    with pytest.raises(FileNotFoundError):
+        kept_build.main(compiled)
+    builder.with_suffix(".gone").rename(builder)
+    assert not kept_build.is_compiled(compiled, project)
+
+
+def test_another_reflex_another_setting_of_it_and_another_app_compile_pages(
+    compiled: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as other:
+        other.setattr(kept_build, "_packages", lambda: iter(["another"]))
+        assert not kept_build.is_compiled(compiled, project)
+    with monkeypatch.context() as other:
+        other.setenv("REFLEX_ENV_MODE", "dev")
+        assert not kept_build.is_compiled(compiled, project)
+    with monkeypatch.context() as other:
+        other.setenv("REFLEX_APP_MODULE_IMPORT", "bench.soak_app")
+        assert not kept_build.is_compiled(compiled, project)
+    assert kept_build.is_compiled(compiled, project)
+
+
+def test_pages_whose_build_failed_are_compiled_again(compiled: Path, project: Path) -> None:
+    (compiled / "app/broken.jsx").write_text("")
+    assert not kept_build.is_compiled(compiled, project)
+    shutil.rmtree(compiled / "build")
+    assert kept_build.main(compiled) == 3
+    assert not kept_build.is_compiled(compiled, project)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from solo_app.batches import sources
+from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
@@ -89,6 +92,34 @@ class Bench:
         """Have clock and script as if they were new."""
         self.clock.set(self.begins)
         self.script = Script(self.clock)
+
+
+class Disk:
+    """The disk of a service: it takes what is written, holds it up, or has no room for it."""
+
+    def __init__(self, service: BatchService, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._write = service._store.write
+        self._goes_on = asyncio.Event()
+        self._refuses = False
+        self.take()
+        monkeypatch.setattr(service._store, "write", self._asked)
+
+    def take(self) -> None:
+        self._refuses = False
+        self._goes_on.set()
+
+    def hold(self) -> None:
+        self._goes_on.clear()
+
+    def refuse(self) -> None:
+        self._refuses = True
+        self._goes_on.set()
+
+    async def _asked(self, *what: object) -> None:
+        await self._goes_on.wait()
+        if self._refuses:
+            raise StoreUnavailableError("There is no room left.")
+        await self._write(*what)  # type: ignore[arg-type]
 
 
 async def stop_all(service: BatchService) -> None:

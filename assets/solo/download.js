@@ -64,18 +64,22 @@ function fileAddress(menu) {
   const end = ended ? Number(ended) : Date.now() * 1000;
   if (minutes > 0) query.set("from", iso(end - minutes * 60e6));
   if (minutes < 0) {
-    for (const { name, value } of menu.querySelectorAll("input[type=datetime-local]")) {
-      if (value) query.set(name, new Date(value).toISOString());
+    for (const field of menu.querySelectorAll("input[type=datetime-local]")) {
+      // Half a time has no value either.
+      if (!field.checkValidity()) throw refused(field.validationMessage);
+      if (field.value) query.set(field.name, new Date(field.value).toISOString());
     }
   }
   return new URL(`/batches/${batch}/download?${query}`, getBackendURL());
 }
 
+const refused = (told) => Object.assign(new Error("refused"), { told });
+
 async function saved(address, signal, tell, word) {
   const answer = await fetch(address, { signal });
   if (!answer.ok) {
     const { detail } = await answer.json();
-    throw Object.assign(new Error("refused"), { told: detail });
+    throw refused(detail);
   }
   const [, name] = answer.headers.get("Content-Disposition").match(/filename="(.+)"/);
   const length = Number(answer.headers.get("Content-Length"));

@@ -38,7 +38,7 @@ function inMinute(items, at) {
   return items.slice(Math.max(0, (first < 0 ? items.length : first) - 1));
 }
 
-// The batch that is looked at, as its ticks have told of it; points are pairs of time and key.
+// The batch that is looked at, as its ticks have told of it; points are lists of time, key and seq.
 const NEWEST = 10;
 let watched = { batch: null, points: NONE, line: NONE };
 
@@ -51,7 +51,9 @@ const batch = lately((id, [ms, rate, last, whole, times, keys, count, after, ...
   heard();
   const at = ms * 1000;
   const known = watched.batch === id ? watched : { points: NONE, line: NONE };
-  const items = pairs(at, times, keys);
+  // Where there is a gap among them, `whole` lists the seqs; else they are the last ones.
+  const seqOf = (i) => whole[i] ?? last - times.length + 1 + i;
+  const items = pairs(at, times, keys).map(([t, key], i) => [t, key, seqOf(i)]);
   const told = isNone(after) ? {} : { after, vertices: pairs(at, ...drawn) };
   const points = joined(known.points, last, items, whole, NEWEST);
   const line = lengthened(known.line, at, last, items, told);
@@ -95,8 +97,8 @@ let held = null;
 
 export function newest(id, tick, paused) {
   if (paused && held) return held;
-  const { last, items } = batch(id, tick).points;
-  held = items.map(([t, key], i) => [last - items.length + 1 + i, t, key]).reverse();
+  const { items } = batch(id, tick).points;
+  held = items.map(([t, key, seq]) => [seq, t, key]).reverse();
   return held;
 }
 

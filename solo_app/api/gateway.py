@@ -75,11 +75,14 @@ class Gateway:
 
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        wants_page = self._pages_are_here and _prefers_html(headers.get("accept", ""))
+        wants_page = (
+            self._pages_are_here
+            and method in ("GET", "HEAD")
+            and _prefers_html(headers.get("accept", ""))
+        )
         if path == "/":
             send = _with_vary(send)
-        page_at_root = wants_page and method in ("GET", "HEAD")
-        if path.split("/")[1] in _API_PATHS or (path == "/" and not page_at_root):
+        if path.split("/")[1] in _API_PATHS or (path == "/" and not wants_page):
             await self._ask_api(scope, receive, send)
         else:
             if wants_page and _PAGE_OF_A_BATCH.fullmatch(path):
@@ -159,7 +162,7 @@ def _without_body(send: Send) -> Send:
 
 
 def _prefers_html(accept: str) -> bool:
-    """Whether the header names HTML and likes nothing better than JSON (RFC 9110, 12.5.1)."""
+    """Whether the header likes HTML better than JSON (RFC 9110, 12.5.1)."""
     return _quality(accept, "text/html") > _quality(accept, "application/json", default="*/*")
 
 

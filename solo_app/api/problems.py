@@ -33,6 +33,8 @@ from solo_app.batches.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
+_WENT_WRONG = "Something went wrong here; the server's log says what."
+
 STATUS_OF: dict[type[SoloError], int] = {
     BatchNotFoundError: 404,
     BatchRunningError: 409,
@@ -138,11 +140,13 @@ def _methods_taken(request: Request) -> set[str]:
 
 def nothing_to_do(method: str, path: str, status: int) -> str:
     """Why a request that fits no route was refused, in words."""
+    if status >= 500:
+        return _WENT_WRONG
     return f"There is nothing at {path}." if status == 404 else f"{path} does not take {method}."
 
 
 async def _unexpected_error(_: Request, error: Exception) -> Response:
-    return problem(500, "Something went wrong here; the server's log says what.")
+    return problem(500, _WENT_WRONG)
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

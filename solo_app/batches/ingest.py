@@ -28,9 +28,12 @@ LINGER = 0.03
 Nobody feels so short a wait. Whoever waits for a commit, or for room in a buffer, ends it."""
 
 BUFFER_POINTS = 32_768
-"""Points of one batch that may wait for the disk; beyond them its producer waits too. A point is
-on disk within two commits, so this bounds how long it takes: more points in a commit make it
-longer, and hardly more of them a second."""
+"""Points of one batch that may wait for the disk; where no more fit its producer waits too. A
+point is on disk within two commits, so this bounds how long it takes: more points in a commit make
+it longer, and hardly more of them a second."""
+
+MOMENT_POINTS = BUFFER_POINTS // 2
+"""Points of one batch that may be produced in one moment."""
 
 ROWS_PER_FOLD = 5_000_000
 """Committed points after which open minutes are written too; it bounds the next start's work."""
@@ -55,28 +58,35 @@ class PointBuffer:
         self._key = array("d")
         self._oldest: int | None = None
         self._oldest_in_flight: int | None = None
+        self._in_flight = 0
         self._room = asyncio.Event()
         self._room.set()
 
     def append(self, ts: int, keys: NDArray[np.float64]) -> None:
-        """Take points produced at ``ts`` microseconds since 1970; never waits."""
+        """Take points produced at ``ts`` microseconds since 1970, one at least and at most
+        ``MOMENT_POINTS``; never waits."""
         self._key.frombytes(keys.tobytes())
         self._ts.frombytes(np.full(len(keys), ts, np.int64).tobytes())
         self.next_seq += len(keys)
         self._oldest = ts if self._oldest is None else min(self._oldest, ts)
-        if len(self._ts) >= BUFFER_POINTS:
+        if len(self._ts) > BUFFER_POINTS - MOMENT_POINTS:
             self._room.clear()
             self._hurry()
         self._wake()
 
     async def room(self) -> None:
-        """Wait until the buffer may take more."""
+        """Wait until the buffer may take the points of a moment."""
         await self._room.wait()
 
     @property
     def gathered(self) -> int:
         """How many points wait to be taken."""
         return len(self._ts)
+
+    @property
+    def uncommitted(self) -> int:
+        """How many points are not on disk, as far as is known."""
+        return self.gathered + self._in_flight
 
     def holds_older_than(self, ts: int) -> bool:
         """Whether a point produced before ``ts`` is not committed yet."""
@@ -91,12 +101,14 @@ class PointBuffer:
         block = Block(self.batch_no, self.next_seq - len(ts), ts, key)
         self._ts, self._key = array("q"), array("d")
         self._oldest, self._oldest_in_flight = None, self._oldest
+        self._in_flight = len(ts)
         self._room.set()
         return block
 
     def landed(self) -> None:
         """What was taken last is committed."""
         self._oldest_in_flight = None
+        self._in_flight = 0
 
 
 class Ingest:

@@ -10,9 +10,9 @@ from contextlib import aclosing
 from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
-from solo_app.batches.ingest import PointBuffer
+from solo_app.batches.ingest import MOMENT_POINTS, PointBuffer
 from solo_app.batches.model import Batch, BatchStatus, Clock, Point, to_microseconds
-from solo_app.batches.sources import Source, checked
+from solo_app.batches.sources import Source, as_array, checked
 from solo_app.batches.store.columns import Block
 
 TAIL_POINTS = 1_024
@@ -197,13 +197,16 @@ class Producer:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
             async for given in numbers:
-                if self.left:
-                    return
-                array = checked(given)
-                # No await between the clock and the buffer: a point is in the buffer before
-                # anybody can ask for the window its time lies in.
-                self.buffer.append(to_microseconds(self._clock()), array)
-                await self.buffer.room()
+                rest = as_array(given)
+                while len(rest):
+                    if self.left:
+                        return
+                    part = checked(rest[:MOMENT_POINTS])
+                    # No await between the clock and the buffer: a point is in the buffer before
+                    # anybody can ask for the window its time lies in.
+                    self.buffer.append(to_microseconds(self._clock()), part)
+                    rest = rest[len(part) :]
+                    await self.buffer.room()
                 turns += 1
                 if turns >= _TURNS and time.monotonic() > slice_end:
                     # A real pause, however short, also lets the store's threads have the

@@ -84,6 +84,15 @@ class Rollup:
         young = [part for part in parts if part.minute >= self.complete_since]
         merge(self._minutes[batch_no], young)
 
+    def begin_again(
+        self, complete_since: datetime, minutes: dict[int, list[MinuteAggregate]]
+    ) -> None:
+        """Hold nothing but these, by batch number: all that there are since a minute."""
+        self.complete_since = complete_since
+        self._minutes.clear()
+        for batch_no, parts in minutes.items():
+            self.add(batch_no, parts)
+
     def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
         """The aggregate of one minute not before ``complete_since``; None without points."""
         return self._minutes[batch_no].get(minute) if batch_no in self._minutes else None

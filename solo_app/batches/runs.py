@@ -153,7 +153,7 @@ class Runs:
             batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
         )
         batch = replace(batch, run=run)
-        await self._store.on_writer(self._store.registry.end_run, batch)
+        await self._store.end_run(batch)
         return batch
 
     async def _end_all(self) -> None:
@@ -212,10 +212,10 @@ class Runs:
         """Record how a run ended; a disk that refuses is asked again for some seconds."""
         for pause in _ASK_AGAIN_AFTER:
             try:
-                await self._store.on_writer(self._store.registry.end_run, batch)
+                await self._store.end_run(batch)
             except StoreUnavailableError as error:
                 logger.warning("The end of %s is not recorded yet: %s", batch.batch_id, error)
                 await asyncio.sleep(pause)
             else:
                 return
-        await self._store.on_writer(self._store.registry.end_run, batch)
+        await self._store.end_run(batch)

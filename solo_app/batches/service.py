@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
+from typing import Any
 
 from solo_app.batches.catalog import Catalog
-from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.errors import StoreUnavailableError, WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import (
     Aggregate,
@@ -26,13 +28,19 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import Producer, RateMeter
+from solo_app.batches.recent import RecentMinutes
 from solo_app.batches.retention import Retention
-from solo_app.batches.rollup import KEPT, Rollup, last_whole_minute, whole_minute
+from solo_app.batches.rollup import last_whole_minute
 from solo_app.batches.runs import Runs
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.store.columns import Block
 from solo_app.batches.store.database import Store
 from solo_app.batches.trail import Trail, Trails
+
+logger = logging.getLogger(__name__)
+
+_LOOK_AGAIN = 0.1
+"""Seconds until somebody who waits for a commit sees that the disk takes none."""
 
 
 class BatchService:
@@ -44,7 +52,8 @@ class BatchService:
         """Who archives old points, where somebody does."""
         self._store = store
         self._ingest = Ingest(store, clock, self._committed)
-        self._rollup = Rollup(whole_minute(clock()) - KEPT)
+        self._recent = RecentMinutes(store, self._ingest, clock)
+        self._rollup = self._recent.rollup
         self._trails = Trails(store)
         self._catalog = Catalog()
         self._runs = Runs(store, self._ingest, self._catalog, sources, clock)
@@ -66,13 +75,9 @@ class BatchService:
             await self._runs.resume()
 
     async def _take_up(self) -> None:
-        for batch_no, row_count in (await self._store.row_counts()).items():
+        for batch_no, row_count in (await self._recent.load()).items():
             self._catalog.count(batch_no, row_count)
-        for batch_no, parts in (
-            await self._store.minutes_since(self._rollup.complete_since)
-        ).items():
-            self._rollup.add(batch_no, parts)
-        for batch in await self._store.on_writer(self._store.registry.load):
+        for batch in await self._store.batches():
             self._catalog.keep(await self._runs.interrupted(batch) if batch.is_running else batch)
 
     @property
@@ -96,8 +101,13 @@ class BatchService:
     async def close(self) -> None:
         """End all runs as ``end_runs`` does, if that was not done, and close the store."""
         await self.end_runs()
+        for producer in self._runs:
+            if left := producer.buffer.uncommitted:
+                name = producer.batch.batch_id
+                logger.error("%d points of %s are not saved: %s", left, name, self._ingest.trouble)
         if self._commits:
             self._commits.cancel()
+        self._recent.close()
         await self._store.close()
 
     # -- start and stop ---------------------------------------------------------------------
@@ -190,9 +200,12 @@ class BatchService:
         return producer.tail.latest if producer else None
 
     async def runs(self, batch_id: str) -> list[Run]:
-        """All runs of a batch, the latest first. Raises BatchNotFoundError."""
+        """All runs of a batch, the latest first.
+
+        Raises BatchNotFoundError, StoreUnavailableError.
+        """
         batch = self.batch(batch_id)
-        return await self._store.on_writer(self._store.registry.runs, batch.no)
+        return await self._store.runs(batch.no)
 
     async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order.
@@ -252,7 +265,7 @@ class BatchService:
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
         """The last whole minute before ``at`` (naive UTC, default now), every point counted.
 
-        Raises BatchNotFoundError, WindowOutOfRangeError.
+        Raises BatchNotFoundError, WindowOutOfRangeError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
         window = last_whole_minute(at if at is not None else self.clock())
@@ -262,27 +275,45 @@ class BatchService:
     async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window that have points, oldest first, every point counted.
 
-        Raises BatchNotFoundError.
+        Raises BatchNotFoundError; StoreUnavailableError when points of them wait for a disk
+        that takes nothing.
         """
         return await self._minutes(self.batch(batch_id), window)
 
-    async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        producer = self._runs.of(batch.no)
-        if producer and producer.buffer.holds_older_than(to_microseconds(window.end)):
-            await self._ingest.flush()
+    async def minutes_so_far(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
+        """The minutes of a window as far as they are recorded; ``minutes`` waits for the rest."""
         border = self._rollup.complete_since
         young = self._rollup.between(batch.no, Window(max(window.start, border), window.end))
         if window.start >= border:
             return young
-        await self._ingest.flush_minutes()
         old = await self._store.minutes(batch.no, Window(window.start, min(window.end, border)))
         return old + young
 
+    async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
+        producer = self._runs.of(batch.no)
+        if producer and producer.buffer.holds_older_than(to_microseconds(window.end)):
+            await self._committed_by(self._ingest.flush())
+        # The end of a run has recorded its minutes. Of one under way, points of a time that the
+        # rollup does not hold may not be in them yet: those of a clock that was set back, say.
+        if producer and window.start < self._rollup.complete_since:
+            await self._committed_by(self._ingest.flush_minutes())
+        return await self.minutes_so_far(batch, window)
+
+    async def _committed_by(self, flush: Coroutine[Any, Any, None]) -> None:
+        """Wait for a commit, unless the disk takes none: nobody knows how long that goes on."""
+        waiting = asyncio.create_task(flush)
+        try:
+            while not waiting.done():
+                if trouble := self._ingest.trouble:
+                    raise StoreUnavailableError(f"New points wait to be written: {trouble}")
+                await asyncio.wait({waiting}, timeout=_LOOK_AGAIN)
+        finally:
+            waiting.cancel()
+
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
         self._catalog.count(block.batch_no, block.last_seq)
-        self._rollup.add(block.batch_no, parts)
+        self._recent.committed(block, parts)
         self._trails.add(block)
         self._throughput.add(len(block.ts))
-        self._rollup.forget(whole_minute(self.clock()) - KEPT)
         if producer := self._runs.of(block.batch_no):
             producer.commit(block)

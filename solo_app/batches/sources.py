@@ -1,7 +1,9 @@
 """What producers draw from.
 
 A source is an async generator of numbers. It may hand over one number at a time or a
-one-dimensional array of them; the numbers of an array count as produced in one moment.
+one-dimensional array of them, as long as it likes; an empty one is no point. The numbers of an
+array count as produced in one moment, those of a long one 16 384 at a time, as they are taken.
+Until it is asked for more, a source leaves the array as it is.
 A source that ends makes its run ``finished``; one that raises makes it ``failed``.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random as _random
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,25 +56,29 @@ async def _flood() -> AsyncIterator[Numbers]:
         await asyncio.sleep(0)
 
 
-def checked(numbers: object) -> NDArray[np.float64]:
-    """What a source gave, as an array of at least one finite double.
+def as_array(numbers: object) -> NDArray[Any]:
+    """What a source gave, as an array; an array is not copied, however long.
 
-    Raises BadNumberError for anything else: text, None, truth values, NaN, infinities, whole
-    numbers beyond the range of a double, arrays of more than one dimension.
+    Raises BadNumberError for what cannot hold numbers: text, None, truth values, whole numbers
+    beyond the range of a double, arrays of more than one dimension or with masked places.
     """
     if isinstance(numbers, np.ndarray):
-        if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
+        if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or np.ma.isMaskedArray(numbers):
             raise BadNumberError(numbers)
-        array = numbers.astype(np.float64)
-    elif isinstance(numbers, int | float | np.integer | np.floating) and not isinstance(
+        return numbers
+    if isinstance(numbers, int | float | np.integer | np.floating) and not isinstance(
         numbers, bool
     ):
         try:
-            array = np.array([float(numbers)])
+            return np.array([float(numbers)])
         except OverflowError:
             raise BadNumberError(numbers) from None
-    else:
-        raise BadNumberError(numbers)
+    raise BadNumberError(numbers)
+
+
+def checked(numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """A copy as finite doubles. Raises BadNumberError for NaN and infinities."""
+    array = numbers.astype(np.float64)
     finite = np.isfinite(array)
     if not finite.all():
         raise BadNumberError(float(array[~finite][0]))

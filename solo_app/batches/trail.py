@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     STEP_US,
     Batch,
@@ -84,6 +86,8 @@ class Trail:
         self.first_seq = first_seq
         self.is_filled = first_seq == 1
         self.filling: asyncio.Task[None] | None = None
+        self.lacks = ""
+        """Why what is stored could not be read, when it could not."""
         self._steps: dict[int, Step] = {}
         self._points = 0
         """How many points all steps hold: it is asked at every tick, and steps are many."""
@@ -169,7 +173,7 @@ class Trails:
         """The line of a batch that has so many points, up to ``until`` (microseconds).
 
         What is in the store comes later than ``PATIENCE`` when it is much: then the trail
-        tells that it is not filled yet.
+        tells that it is not filled yet; so it does, and why, when it cannot be read.
         """
         trail = self._of(batch.no, row_count + 1)
         if trail.is_filled:
@@ -179,7 +183,11 @@ class Trails:
         await asyncio.wait({trail.filling}, timeout=PATIENCE)
         if trail.filling and trail.filling.done():
             filling, trail.filling = trail.filling, None
-            filling.result()
+            trail.lacks = ""
+            try:
+                filling.result()
+            except StoreUnavailableError as error:
+                trail.lacks = str(error)
         return trail
 
     def _of(self, batch_no: int, first_seq: int) -> Trail:
@@ -195,7 +203,10 @@ class Trails:
         start = from_microseconds(until - _SPAN_US)
         steps = await self._store.steps(batch_no, start, trail.first_seq)
         earlier = trail.first_seq - sum(step.count for step in steps) - 1
-        points = await self._store.points(batch_no, earlier - 1, 1) if earlier > 0 else []
+        points: list[Point] = []
+        if earlier > 0:
+            with suppress(StoreUnavailableError):  # The line then begins with its minute.
+                points = await self._store.points(batch_no, earlier - 1, 1)
         trail.fill([*(_step_of(point) for point in points if point.ts <= start), *steps])
 
 

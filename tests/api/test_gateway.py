@@ -6,6 +6,7 @@ import itertools
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
 from solo_app.api.gateway import Gateway
 from solo_app.batches.service import BatchService
@@ -129,6 +130,25 @@ async def test_an_unknown_path_is_a_page_to_browsers_and_a_problem_to_programs(
     assert (page.status_code, page.text) == (404, "Not Found")
     program = await production.get("/nothing")
     assert program.json()["detail"] == "There is nothing at /nothing."
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "detail"),
+    [
+        (405, "POST", "/batch/b does not take POST."),
+        (500, "PUT", "Something went wrong here; the server's log says what."),
+    ],
+)
+async def test_what_is_no_question_for_a_page_gets_a_problem_from_a_browser_too(
+    status: int, method: str, detail: str
+) -> None:
+    pages = PlainTextResponse("no page", status)
+    transport = httpx.ASGITransport(Gateway(pages, pages, [OWN], pages_are_here=True))
+    async with httpx.AsyncClient(transport=transport, base_url=OWN) as client:
+        answer = await client.request(method, "/batch/b", headers={"Accept": BROWSER})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == detail
 
 
 async def test_head_is_get_without_the_body(client: httpx.AsyncClient) -> None:

@@ -84,8 +84,13 @@ async def in_table(service: BatchService) -> list[int]:
     )
 
 
-async def told(service: BatchService, file_format: FileFormat) -> bytes:
-    pieces = (await service.download("b", file_format)).pieces
+async def told(
+    service: BatchService,
+    file_format: FileFormat,
+    start: datetime = datetime.min,
+    end: datetime = datetime.max,
+) -> bytes:
+    pieces = (await service.download("b", file_format, start, end)).pieces
     return b"".join([piece async for piece in pieces])
 
 
@@ -270,7 +275,7 @@ async def test_a_disk_that_is_full_at_the_end_of_a_file_keeps_nothing_of_it(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("solo_app.batches.store.archive._sync", no_room)
+        full.setattr("solo_app.batches.store.archive.sync", no_room)
         with pytest.raises(StoreUnavailableError, match="No space left"):
             await keeping(service, 1).archive_old_points()
     assert list(archive.iterdir()) == []
@@ -359,6 +364,46 @@ async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
             before.append((await service.newest_points("b", 1))[0])
             file.write_bytes(content)
             assert await service.points("b", 0, 10_000) == before
+
+
+async def test_a_missing_file_is_needed_only_by_who_asks_for_its_points(
+    service: BatchService,
+    script: Script,
+    tmp_path: Path,
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "POINTS_PER_FILE", 50)
+    await with_past(service, script)
+    batch = await service.stop("b")
+    assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
+    spans = [(datetime.min, BEGAN + 50 * HOUR), (BEGAN + 120 * HOUR, datetime.max)]
+    spans.append((BEGAN + 110 * HOUR, BEGAN + 130 * HOUR))
+    before = [await told(service, form, *span) for span in spans for form in FileFormat]
+    (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
+    assert [await told(service, form, *span) for span in spans for form in FileFormat] == before
+    trail = await service.trail(batch, service.clock())
+    assert (trail.is_filled, trail.lacks) == (True, "")
+    for form in FileFormat:
+        for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
+            with pytest.raises(StoreUnavailableError, match="000000000100"):
+                await told(service, form, *span)
+
+
+async def test_a_missing_file_is_needed_for_a_time_that_the_clock_came_back_to(
+    service: BatchService, script: Script, archive: Path
+) -> None:
+    await service.start("b")
+    times = [BEGAN, BEGAN + 40 * HOUR, BEGAN + 20 * HOUR, BEGAN + 80 * HOUR]
+    await say(service, script, *times)
+    assert await keeping(service, 1.5).archive_old_points() == 3
+    await say(service, script, BEGAN + 30 * HOUR, BEGAN + 40 * HOUR + timedelta(seconds=1))
+    (file,) = archive.iterdir()
+    file.unlink()
+    with pytest.raises(StoreUnavailableError, match=file.name):
+        await told(service, FileFormat.CSV, BEGAN + 40 * HOUR)
+    found = await told(service, FileFormat.CSV, BEGAN + 41 * HOUR)
+    assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
 @pytest.fixture(scope="module")

@@ -190,6 +190,7 @@ FAILURES = [
     (10**400, "not a finite number"),
     (np.array([[1.0]]), "not a finite number"),
     (np.array([1.0, np.nan]), "nan"),
+    (np.ma.masked_invalid([1.0, np.nan]), "not a finite number"),
 ]
 
 

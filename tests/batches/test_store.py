@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -19,8 +20,11 @@ from solo_app.batches.model import Batch, BatchStatus, Window
 from solo_app.batches.sources import random
 from solo_app.batches.store.check import check
 from solo_app.batches.store.database import Store
+from solo_app.batches.store.instance import Instance
+from solo_app.batches.store.registry import Registry
 from solo_app.config import SettingsError
 from solo_app.preflight import _Look
+from tests.faults.whole import whole
 from tests.running_app import PROJECT
 from tests.workbench import counting, open_service, until
 
@@ -202,6 +206,30 @@ async def test_the_log_is_folded_in_only_where_there_is_room(
         await until(lambda: not log.exists() or log.stat().st_size < sizes[-1])
 
 
+@pytest.mark.parametrize("asked", ["its size", "the room beside it", "anything at all"])
+async def test_what_goes_wrong_after_a_commit_does_not_commit_it_again(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("solo_app.batches.ingest.RETRY_AFTER", 0.01)
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        if asked == "its size":
+            service._store._commits._log._path = tmp_path / ("long" * 99)
+        elif asked == "the room beside it":
+            monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 1)
+            monkeypatch.setattr("shutil.disk_usage", broken)
+        else:
+            monkeypatch.setattr(service._store._commits._pool, "committed", broken)
+        count = service.totals().row_count
+        await until(lambda: service.totals().trouble or service.totals().row_count > count + 5)
+        assert not service.totals().trouble
+        stopped = await service.stop("b")
+    assert whole(tmp_path / "solo.duckdb")["b"].points == stopped.run.last_seq
+
+
 async def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
     async with open_service(file, flood=random(0)) as service:
@@ -260,7 +288,7 @@ async def test_an_end_that_could_not_be_recorded_counts_nothing_twice(
             raise StoreUnavailableError("no room")
 
         with monkeypatch.context() as broken:
-            broken.setattr(service._store.registry, "end_run", refuse)
+            broken.setattr(Registry, "end_run", refuse)
             with pytest.raises(StoreUnavailableError):
                 await service.stop("b")
         first = service.batch("b").run
@@ -284,18 +312,53 @@ async def test_a_refused_end_is_asked_for_again(
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        end_run, tries = service._store.registry.end_run, []
+        end_run, tries = Registry.end_run, []
 
-        def refuse_once(batch: Batch) -> None:
+        def refuse_once(registry: Registry, batch: Batch) -> None:
             tries.append(batch)
             if len(tries) == 1:
                 raise StoreUnavailableError("no room")
-            end_run(batch)
+            end_run(registry, batch)
 
-        monkeypatch.setattr(service._store.registry, "end_run", refuse_once)
+        monkeypatch.setattr(Registry, "end_run", refuse_once)
         assert (await service.stop("b")).status is BatchStatus.STOPPED
         assert len(tries) == 2
         assert (await service.runs("b"))[0].status is BatchStatus.STOPPED
+
+
+async def test_what_is_asked_before_the_database_is_open_again_is_refused_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[object] = []
+
+    def refuse_twice(instance: Instance) -> duckdb.DuckDBPyConnection:
+        if len(refused) < 2:
+            refused.append(instance)
+            raise duckdb.IOException("not now")
+        return reopen(instance)
+
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
+        flush, reopen = service._ingest.flush_minutes, Instance.open
+
+        async def flush_and_give_up() -> None:
+            await flush()
+            # Nothing is committed from here on that would open it again by itself.
+            service._ingest.close_buffer(service.batch("b").no)
+            service._store._instance.given_up = True
+
+        monkeypatch.setattr(service._ingest, "flush_minutes", flush_and_give_up)
+        monkeypatch.setattr(Instance, "open", refuse_twice)
+        assert (await service.stop("b")).status is BatchStatus.STOPPED
+        assert [run.status for run in await service.runs("b")] == [BatchStatus.STOPPED]
+        assert len(refused) == 2
+        refused.clear()
+        service._store._instance.given_up = True
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError, match="not now"):
+                await service.runs("b")
+        assert len(await service.runs("b")) == 1
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,17 @@ def test_the_points_between_two_times_are_those_the_person_names(
     menu.get_by_label("To, not included").fill("")
     menu.get_by_label("From").fill(shown)
     assert read(saved(page, menu)) == [row for row in told(app) if row[1] >= last_second]
+
+
+def test_half_a_time_is_told_and_nothing_is_downloaded(app: RunningApp, page: Page) -> None:
+    menu = menu_on(page, f"{app.url}/batch/b")
+    menu.get_by_label("Time").select_option("Between two times")
+    menu.get_by_label("From").press_sequentially("0102")
+    downloads: list[str] = []
+    page.on("request", lambda request: downloads.append(request.url))
+    menu.get_by_role("button", name="Download").click()
+    menu.get_by_role("alert").filter(has_text=re.compile("enter a valid value", re.I)).wait_for()
+    assert not [url for url in downloads if "/download" in url]
 
 
 _NOTHING_AFTER = """

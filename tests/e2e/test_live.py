@@ -35,6 +35,23 @@ def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) 
     expect(page).to_have_title("alive · Running · SOLO")
 
 
+def test_a_page_is_called_live_only_when_it_is_there(own_page: Page, app: RunningApp) -> None:
+    own_page.route("**/assets/_batch_*", lambda route: None)  # Held back.
+    frames: list[str | bytes] = []
+    own_page.on(
+        "websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame))
+    )
+    own_page.goto(f"{app.url}/batch/slow", wait_until="commit")
+    while not any('"is_hydrated_rx_state_":true' in str(frame) for frame in frames):
+        own_page.wait_for_timeout(20)
+    own_page.evaluate(
+        "() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn)))"
+    )
+    expect(own_page.locator("header .live")).to_have_text("connecting")
+    own_page.unroute_all()
+    expect(own_page.locator("header .live")).to_have_text("live")
+
+
 AGES = """(wanted) => new Promise((resolve) => {
     const points = document.querySelector("table.points tbody"), ages = [];
     let last = "";

@@ -18,7 +18,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, http
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -154,6 +154,29 @@ def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> No
     app.kill()
     app.start()
     assert http.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+
+
+def test_a_start_in_production_makes_pages_only_where_they_would_be_others(
+    tmp_path: Path,
+) -> None:
+    app = RunningApp(copy_of_project(tmp_path / "project"), tmp_path / "solo.duckdb", "prod")
+    try:
+        first = _first_page(app.start())
+        assert app.output().count("Compiling") == 1
+        app.restart()
+        assert _first_page(app) == first
+        assert app.output().count("Compiling") == 1
+        strings = app.folder / "solo_app" / "ui" / "strings.py"
+        strings.write_text(strings.read_text().replace('"SOLO"', '"DUET"'))
+        app.restart()
+        assert "DUET</title>" in _first_page(app)
+        assert app.output().count("Compiling") == 2
+    finally:
+        app.kill()
+
+
+def _first_page(app: RunningApp) -> str:
+    return http.get(f"{app.url}/", headers={"Accept": "text/html"}).raise_for_status().text
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:

@@ -8,8 +8,9 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -91,6 +92,15 @@ def flip(file: Path, offset: int) -> None:
         opened.write(bytes([byte ^ 0xFF]))
 
 
+def damage(database: Path, table: str) -> None:
+    with duckdb.connect(database, read_only=True) as connection:
+        ((block, offset),) = connection.execute(
+            f"SELECT block_id, block_offset FROM pragma_storage_info('{table}') "
+            "WHERE persistent AND segment_type != 'VALIDITY' AND block_id >= 0 LIMIT 1"
+        ).fetchall()
+    flip(database, 3 * 4096 + block * 262_144 + 8 + offset)
+
+
 def flip_in_log(database: Path) -> None:
     flip(log_of(database), log_of(database).stat().st_size // 2)
 
@@ -155,9 +165,9 @@ async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
     check(database)
     async with open_service(database) as service:
         for batch in service.batches():
-            count = service.row_count(batch)
+            rows = service.row_count(batch)
             await service.start(batch.batch_id)
-            await until(lambda: service.row_count(batch) > count)  # noqa: B023
+            await until(lambda: service.row_count(batch) > rows)  # noqa: B023
         # What somebody saw under a seq is gone, and nothing else ever comes under it.
         for batch_id, seen in zip(("b0", "b1"), killed[1], strict=True):
             latest, *earlier = await service.runs(batch_id)
@@ -210,7 +220,9 @@ async def test_what_can_be_read_of_a_damaged_block_is_kept(tmp_path: Path) -> No
         assert 0 < len(failed) < len(told)
         assert {type(failure) for failure in failed} == {StoreUnavailableError}
     before = database.read_bytes()
+    database.chmod(0o600)
     answer = repair(database, NOW)
+    assert database.stat().st_mode & 0o777 == 0o600
     assert "points could not be read" in answer
     kept = database.with_name("solo.duckdb.kept-20261123T101112Z")
     assert (kept / "solo.duckdb").read_bytes() == before
@@ -220,10 +232,10 @@ async def test_what_can_be_read_of_a_damaged_block_is_kept(tmp_path: Path) -> No
         assert service.batch("b").run.first_seq == 1_000_001 + stored
         await service.start("another")
     with duckdb.connect(database, read_only=True) as connection:
-        ((count, distinct),) = connection.execute(
+        ((stored_now, distinct),) = connection.execute(
             "SELECT count(*), count(DISTINCT seq) FROM points WHERE batch_no = 1"
         ).fetchall()
-    assert 700_000 < count == distinct < 1_000_000
+    assert 700_000 < stored_now == distinct < 1_000_000
 
 
 @pytest.mark.parametrize("table", ["batches", "runs", "minutes"])
@@ -233,12 +245,7 @@ async def test_what_cannot_be_done_without_is_told_and_not_called_repaired(
     database = tmp_path / "solo.duckdb"
     past = datetime(2026, 11, 20)
     write_long_past(database, ["a", "b"], 5_000, timedelta(seconds=60), past)
-    with duckdb.connect(database, read_only=True) as connection:
-        ((block, offset),) = connection.execute(
-            f"SELECT block_id, block_offset FROM pragma_storage_info('{table}') "
-            "WHERE persistent AND segment_type != 'VALIDITY' AND block_id >= 0 LIMIT 1"
-        ).fetchall()
-    flip(database, 3 * 4096 + block * 262_144 + 8 + offset)
+    damage(database, table)
     before = contents(database)
     for attempt in (asyncio.to_thread(check, database), Store(database).open()):
         with pytest.raises(StoreUnavailableError, match=r"cannot be opened.*SOLO_DATABASE"):
@@ -247,6 +254,194 @@ async def test_what_cannot_be_done_without_is_told_and_not_called_repaired(
     with pytest.raises(StoreUnavailableError, match="cannot be repaired; it is as it was"):
         repair(database, NOW)
     assert contents(database) == before
+
+
+KILLED_REPAIR = """
+import os, pathlib, shutil, sys
+from datetime import datetime
+import duckdb
+
+left = int(sys.argv[2])
+
+def dying(call):
+    def step(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return call(*args, **kwargs)
+    return step
+
+for module, names in (
+    (pathlib.Path, ["mkdir", "replace", "unlink"]),
+    (os, ["link", "fsync"]),
+    (shutil, ["copy2", "copyfileobj", "move", "rmtree"]),
+    (duckdb, ["connect"]),
+):
+    for name in names:
+        setattr(module, name, dying(getattr(module, name)))
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.store.repair import repair
+
+try:
+    repair(pathlib.Path(sys.argv[1]), datetime(2026, 11, 23))
+except StoreUnavailableError:
+    pass
+"""
+
+
+def repaired_until_killed(database: Path, steps: int) -> bool:
+    """Begin a repair in a process that is killed after so many steps; whether it was."""
+    command = [sys.executable, "-c", KILLED_REPAIR, str(database), str(steps)]
+    ended = subprocess.run(command, cwd=PROJECT, check=False).returncode
+    assert ended in {0, 9}
+    return ended == 9
+
+
+def copies_of(folder: Path, to: Path) -> Iterator[Path]:
+    """One folder after the other with the same files in it."""
+    for number in count():
+        yield Path(shutil.copytree(folder, to / str(number)))
+
+
+def points_of(database: Path) -> list[tuple[int, ...]]:
+    with duckdb.connect(database, read_only=True) as connection:
+        query = "SELECT batch_no, max(seq), count(*) FROM points GROUP BY batch_no ORDER BY 1"
+        return connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("name", ["nothing", "log with a wrong byte"])
+async def test_a_repair_that_is_killed_at_any_step_loses_nothing_and_can_be_done_again(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    await _one_ended_batch(database)
+    killed_while_writing(database, after_lines=5)
+    if name != "nothing":
+        HARMS[name][0](database)
+    copies = copies_of(tmp_path, tmp_path_factory.mktemp("copies"))
+    undisturbed = next(copies) / database.name
+    repair(undisturbed, NOW)
+    for steps, folder in enumerate(copies):
+        copy = folder / database.name
+        was_killed = repaired_until_killed(copy, steps)
+        try:
+            check(copy)
+        except StoreUnavailableError as refused:
+            assert "store repair" in str(refused)  # noqa: PT017 (it need not refuse)
+            repair(copy, NOW)
+        async with open_service(copy):
+            pass
+        assert points_of(copy) == points_of(undisturbed)
+        whole(copy)
+        if not was_killed:
+            assert steps > 10
+            break
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+async def test_a_repair_leaves_owner_rights_and_links_as_they_were(
+    tmp_path: Path, is_linked: bool
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    await _one_ended_batch(database)
+    database.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(database, 1234, 1234)
+    there = tmp_path / "elsewhere" / "data.duckdb" if is_linked else database
+    if is_linked:
+        there.parent.mkdir()
+        shutil.move(database, there)
+        database.symlink_to(there.relative_to(tmp_path))
+    before, was = there.read_bytes(), there.stat()
+    repair(database, NOW)
+    assert database.is_symlink() == is_linked
+    assert points_of(there)
+    (kept,) = tmp_path.glob("solo.duckdb.kept-*/solo.duckdb")
+    assert kept.read_bytes() == before
+    assert not kept.is_symlink()
+    for file in (there, kept):
+        is_now = file.stat()
+        assert (is_now.st_mode, is_now.st_uid) == (was.st_mode, was.st_uid)
+
+
+def test_a_repair_that_fails_or_is_killed_before_changes_nothing(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    database = tmp_path / "solo.duckdb"
+    write_long_past(database, ["a"], 5_000, timedelta(seconds=60), datetime(2026, 11, 20))
+    damage(database, "minutes")
+    copies = copies_of(tmp_path, tmp_path_factory.mktemp("copies"))
+    for steps, folder in enumerate(copies):
+        was_killed = repaired_until_killed(folder / database.name, steps)
+        left = contents(folder / database.name)
+        assert {name: left[name] for name in left if name[0] != "."} == contents(database)
+        if not was_killed:
+            assert steps > 5
+            break
+
+
+def test_a_repair_changes_nothing_before_what_it_made_is_on_the_disk(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk: set[int] = set()
+    put_there: list[Path] = []
+    sync, put = os.fsync, Path.replace
+
+    def fsync(opened: int) -> None:
+        sync(opened)
+        on_disk.add(os.fstat(opened).st_ino)
+
+    def put_in_place(new: Path, place: Path) -> Path:
+        kept = database.with_name("solo.duckdb.kept-20261123T101112Z")
+        assert contents(kept / "x") == before
+        assert {file.stat().st_ino for file in (new, kept, database.parent)} <= on_disk
+        put_there.append(place)
+        return put(new, place)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    monkeypatch.setattr(Path, "replace", put_in_place)
+    before = contents(database)
+    repair(database, NOW)
+    assert list(contents(database)) == [database.name]
+    assert put_there == [database]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_repair_without_room_is_told_and_leaves_nothing_behind(
+    killed: tuple[Path, list[int]],
+    small_disk: Callable[[int], SmallDisk],
+    monkeypatch: pytest.MonkeyPatch,
+    links: bool,
+) -> None:
+    needed = sum(file.stat().st_size for file in killed[0].parent.iterdir())
+    disk = small_disk(8 + 4 * needed // 2**20)
+    for file in killed[0].parent.iterdir():
+        shutil.copy2(file, disk.path)
+    database = disk.path / killed[0].name
+    if not links:
+        monkeypatch.setattr("os.link", unlinkable)
+    with disk.filled_up_to(needed // 2 if links else needed + 2**20):
+        before = sorted(disk.path.iterdir()), contents(database)
+        with pytest.raises(StoreUnavailableError, match="There is no room left on the disk"):
+            repair(database, NOW)
+        assert (sorted(disk.path.iterdir()), contents(database)) == before
+    repair(database, NOW)
+    whole_after_a_start(database)
+
+
+def unlinkable(*_: object) -> None:
+    raise PermissionError
+
+
+def whole_after_a_start(database: Path) -> None:
+    async def start() -> None:
+        async with open_service(database):
+            pass
+
+    asyncio.run(start())
+    whole(database)
 
 
 def test_a_disk_that_may_only_be_read_is_told(small_disk: Callable[[int], SmallDisk]) -> None:

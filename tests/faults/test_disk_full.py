@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from solo_app.batches.model import Batch, Point
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.batches.store import instance, log
+from solo_app.batches.store.database import Store
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
 from tests.running_app import RunningApp
@@ -165,12 +167,39 @@ def test_the_program_tells_that_it_waits_and_goes_on_without_a_restart(
     assert whole(app.database)["b"].points >= full["row_count"]
 
 
+async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else(
+    small_disk: Callable[[int], SmallDisk],
+) -> None:
+    disk = small_disk(64)
+    database = disk.path / "solo.duckdb"
+    async with open_service(database) as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count)
+        count = (await service.stop("b")).run.last_seq or 0
+    with duckdb.connect(database) as connection:
+        # Of so many minutes that what a start has to write does not fit into the log's last page.
+        connection.execute("UPDATE runs SET ended_at = NULL, status = 'running'")
+        connection.execute(
+            "INSERT INTO points SELECT 1, ? + i, TIMESTAMP '2026-11-23' + to_minutes(i), i "
+            "FROM range(1, 10001) numbers(i)",
+            [count],
+        )
+    with disk.filled_up_to(0):
+        with pytest.raises(StoreUnavailableError) as refused:
+            await Store(database).open()
+        assert re.match(r"There is no room left.*SOLO_DATABASE", str(refused.value))
+        assert "repair" not in str(refused.value)
+    async with open_service(database) as service:
+        assert service.totals().row_count == count + 10_000
+    whole(database)
+
+
 async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
     async with open_service(tmp_path / "solo.duckdb") as service:
-        insert = service._store._insert
+        insert = service._store._commits._insert
         failed: list[object] = []
 
         def hold_and_fail(*args: object) -> None:
@@ -179,7 +208,7 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
                 failed.append(args)
                 raise duckdb.FatalException("No space left on device")
 
-        monkeypatch.setattr(service._store, "_insert", hold_and_fail)
+        monkeypatch.setattr(service._store._commits, "_insert", hold_and_fail)
         await service.start("b")
         await until(lambda: len(failed) == 10)
         await service.stop("b")  # Minutes without points are written then.

@@ -53,7 +53,7 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
 def held(service: BatchService) -> dict[str, int]:
     """What a start takes and a stop must give back."""
     gc.collect()
-    pool = service._store.registry._engine.pool
+    pool = service._store._records._engine.pool
     return {
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),

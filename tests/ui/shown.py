@@ -42,7 +42,8 @@ class Shown:
         ms, _, last, whole, steps, keys, self.count, *drawn = tick
         self.at = ms * 1000
         first = last - len(keys) + 1
-        news = list(zip(range(first, last + 1), self._times(steps), keys, strict=True))
+        seqs = whole if isinstance(whole, list) else range(first, last + 1)
+        news = list(zip(seqs, self._times(steps), keys, strict=True))
         if drawn:
             after, steps, keys = drawn
             assert after <= self.last_seq, f"the line is told after {after}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from solo_app.batches import ingest
+from solo_app.batches.model import to_microseconds
 from solo_app.batches.retention import Retention
 from solo_app.ui.components.frame import banners
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.states.batch import BatchState, MinutesState
 from solo_app.ui.states.home import HomeState
+from tests.ui.shown import shown
 from tests.ui.tabs import Tabs, open_tabs
-from tests.workbench import silent
+from tests.workbench import Disk, HandClock, Script, silent, until
 
 pytestmark = pytest.mark.anyio
 
@@ -50,3 +53,55 @@ def test_the_line_is_on_the_page(state: type) -> None:
     line = str(banners(state))
     assert "trouble" in line
     assert "unarchived" in line
+
+
+async def test_pages_go_on_with_what_is_written_while_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
+    clock = HandClock("2012-11-11 07:00:30")
+    script = Script(clock)
+    async with open_tabs(tmp_path / "solo.duckdb", clock, script=script) as tabs:
+        service = tabs.service
+        for batch_id, now in (("ended", clock.now), ("b", datetime(2012, 11, 11, 10))):
+            batch = await service.start(batch_id, "script")
+            script.say(now, 1.0)
+            await until(lambda: service.row_count(batch) == 1)  # noqa: B023
+            if batch_id == "ended":
+                await service.stop(batch_id)
+        page = await _page(tabs, "b")
+        disk = Disk(service, monkeypatch)
+        disk.refuse()
+        script.say(clock.now + timedelta(seconds=30), 2.0)
+        await until(lambda: page.trouble)
+        clock.set("2012-11-11 10:01:05")
+        await until(lambda: page.minute.count == 1)
+        await until(lambda: shown(tabs, "b").at == to_microseconds(clock.now))
+        other = await _page(tabs, "ended")
+        assert "no room" in other.trouble
+        minutes = await tabs.state("ended", MinutesState)
+        assert [count for *_, count in minutes.minutes] == [1]
+        disk.take()
+        await until(lambda: page.minute.count == 2 and not page.trouble)
+
+
+async def test_a_page_that_shows_nothing_yet_tells_of_the_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
+        await tabs.service.start("b", "silent")
+        monkeypatch.setattr(tabs.service, "runs", None)
+        monkeypatch.setattr(tabs.service._ingest, "trouble", "no room")
+        await tabs.open("b", "b")
+        await tabs.look("b", BatchState)
+        page = await tabs.state("b", BatchState)
+        await until(lambda: page.trouble == "no room")
+
+
+async def _page(tabs: Tabs, batch_id: str) -> Any:
+    """Open the page of a batch in a tab of its own, and wait for what it shows first."""
+    await tabs.open(batch_id, batch_id)
+    await tabs.look(batch_id, BatchState)
+    page = await tabs.state(batch_id, BatchState)
+    await until(lambda: page.shown == batch_id)
+    return page

@@ -14,7 +14,6 @@ columns are ``batch_id``, ``seq``, ``ts`` (UTC) and ``key``, in order of ``seq``
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.store.check import one_line
 from solo_app.batches.store.counted import counted
+from solo_app.batches.store.disk import sync
 from solo_app.batches.store.room import check_room
 
 if TYPE_CHECKING:
@@ -66,9 +66,25 @@ COPY (
 
 _REMOVE = "DELETE FROM points WHERE batch_no = ? AND seq >= ? AND seq <= ?"
 
+_COUNT_OF_MINUTES = """
+SELECT coalesce(sum(count), 0)::BIGINT FROM minutes
+WHERE batch_no = $batch_no AND minute >= date_trunc('minute', $start::TIMESTAMP) AND minute < $end
+"""
+
+_COUNT_OF_POINTS = """
+SELECT count(*) FROM {points}
+WHERE batch_no = $batch_no AND seq <= $counted
+AND ts >= date_trunc('minute', $start::TIMESTAMP) AND date_trunc('minute', ts) < $end
+"""
+
+_LAST_SEQ = 2**63 - 1
+
 _FILES = """
 SELECT file FROM archives WHERE batch_no = ? AND last_seq > ? AND first_seq <= ? ORDER BY first_seq
 """
+
+Times = tuple[datetime, datetime]
+"""The points with ``first <= ts < second``."""
 
 Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
 
@@ -164,7 +180,7 @@ class Archive:
                     [span.batch_no, span.first_seq, span.last_seq, file.name],
                 )
             self._hidden(file.name).rename(self.folder / file.name)
-            _sync(self.folder)
+            sync(self.folder)
 
     def settle(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Bring to an end what was broken off."""
@@ -196,39 +212,64 @@ class Archive:
 
     @contextmanager
     def points(
-        self, cursor: duckdb.DuckDBPyConnection, batch_no: int, after: int, up_to: int
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        batch_no: int,
+        after: int,
+        up_to: int,
+        times: Times | None = None,
     ) -> Iterator[str]:
         """What stands for the table ``points`` in the queries of the block, as SQL.
 
         It has the points of the batch with ``after < seq <= up_to`` (and may have others), the
-        archived ones included, in order of ``seq``. The cursor must be of no other use.
-        Raises StoreUnavailableError when a file is missing or damaged.
+        archived ones included, in order of ``seq``; of ``times`` alone when they are given. The
+        cursor must be of no other use. Raises StoreUnavailableError when a file is missing that
+        holds one of them, or damaged.
         """
         import duckdb
 
         with self._handover:
             # What is named here and what the table has are of the same moment.
             cursor.execute("BEGIN")
-            rows = cursor.execute(_FILES, [batch_no, after, up_to]).fetchall()
-            files = [self._path(name) for (name,) in rows]
-        if not files:
+            files, missing = self._files(cursor, batch_no, after, up_to)
+        if not (files or missing):
             yield "points"
             return
         try:
-            yield (
-                f"(SELECT {batch_no:d} AS batch_no, seq, ts, key FROM {_parquet(files)}"  # noqa: S608 (a number and quoted paths)
-                " UNION ALL SELECT batch_no, seq, ts, key FROM points)"
-            )
+            if missing and not (times and self._has_all(cursor, batch_no, times)):
+                raise StoreUnavailableError(self._missing(missing[0], len(missing)))
+            yield _rows(batch_no, files)
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
             raise StoreUnavailableError(
                 f"The archive {self.folder} cannot be read: {one_line(error)}"
             ) from error
 
-    def _path(self, name: str) -> Path:
-        for path in (self.folder / name, self._hidden(name)):
-            if path.exists():
-                return path
-        raise StoreUnavailableError(self._missing(name))
+    def _files(
+        self, cursor: duckdb.DuckDBPyConnection, batch_no: int, after: int, up_to: int
+    ) -> tuple[list[Path], list[str]]:
+        """The files of points of a batch, and the names of those that are missing."""
+        rows = cursor.execute(_FILES, [batch_no, after, up_to]).fetchall()
+        found = {name: self._path(name) for (name,) in rows}
+        return [p for p in found.values() if p], [name for name, p in found.items() if not p]
+
+    def _path(self, name: str) -> Path | None:
+        paths = (self.folder / name, self._hidden(name))
+        return next((path for path in paths if path.exists()), None)
+
+    def _has_all(self, cursor: duckdb.DuckDBPyConnection, batch_no: int, times: Times) -> bool:
+        """Whether no missing file holds a point of these times.
+
+        The minutes know how many there are, whatever the clock did; no point is archived that
+        they do not count.
+        """
+        files, _ = self._files(cursor, batch_no, 0, _LAST_SEQ)
+        start, end = times
+        asked = {"batch_no": batch_no, "start": start, "end": end}
+        ((count,),) = cursor.execute(_COUNT_OF_MINUTES, asked).fetchall()
+        asked["counted"] = counted(cursor).get(batch_no, 0)
+        query = _COUNT_OF_POINTS.format(points=_rows(batch_no, files))
+        ((held,),) = cursor.execute(query, asked).fetchall()
+        return bool(held == count)
 
     def _missing(self, name: str, files: int = 1) -> str:
         more = f" (and {files - 1} more)" if files > 1 else ""
@@ -249,7 +290,7 @@ class Archive:
     def _make_folder(self) -> None:
         if not self.folder.is_dir():
             self.folder.mkdir()
-            _sync(self.folder.parent)
+            sync(self.folder.parent)
 
 
 def _known(cursor: duckdb.DuckDBPyConnection) -> list[str]:
@@ -268,13 +309,23 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
             "path": str(path),
         },
     )
-    _sync(path)
-    _sync(path.parent)
+    sync(path)
+    sync(path.parent)
     ((points,),) = cursor.execute(
         f"SELECT count(key) FROM {_parquet([path])} WHERE seq >= ? AND seq <= ?",  # noqa: S608 (a quoted path)
         [span.first_seq, span.last_seq],
     ).fetchall()
     return int(points)
+
+
+def _rows(batch_no: int, files: list[Path]) -> str:
+    """What stands for the rows of these files and the table ``points`` in SQL."""
+    if not files:
+        return "points"
+    return (
+        f"(SELECT {batch_no:d} AS batch_no, seq, ts, key FROM {_parquet(files)}"  # noqa: S608 (a number and quoted paths)
+        " UNION ALL SELECT batch_no, seq, ts, key FROM points)"
+    )
 
 
 def _parquet(files: list[Path]) -> str:
@@ -284,12 +335,3 @@ def _parquet(files: list[Path]) -> str:
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
     # Otherwise a folder whose name has an equals sign would be taken for a column.
     return f"read_parquet([{quoted}], hive_partitioning = false)"
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or what a folder lists, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

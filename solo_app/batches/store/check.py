@@ -228,6 +228,8 @@ def advice(path: Path, error: Exception) -> str:
             f"The database {path} may not be written; give this user the right to write it "
             "and its folder, or choose another file with SOLO_DATABASE."
         )
+    if tells_of_no_room(error):
+        return f"{_no_room(path)} Make room, or choose another file with SOLO_DATABASE."
     if isinstance(error, OSError):
         return (
             f"The folder {path.parent} cannot be used ({error.strerror}); "
@@ -248,9 +250,18 @@ def advice(path: Path, error: Exception) -> str:
 
 def refusal(path: Path, error: Exception) -> str:
     """Why the open database did not take something, in one line."""
-    if os.strerror(errno.ENOSPC) in str(error):
-        return f"There is no room left on the disk of {path}."
+    if tells_of_no_room(error):
+        return _no_room(path)
     return f"The database refused it: {one_line(error)}"
+
+
+def tells_of_no_room(error: Exception) -> bool:
+    """Whether something failed because the disk is full."""
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
+def _no_room(path: Path) -> str:
+    return f"There is no room left on the disk of {path}."
 
 
 def one_line(error: Exception) -> str:

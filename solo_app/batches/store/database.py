@@ -46,17 +46,11 @@ from solo_app.batches.store.check import (
     was_checked,
     was_ended,
 )
-from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
+from solo_app.batches.store.columns import Block
+from solo_app.batches.store.commits import Commits
 from solo_app.batches.store.export import Exports
-from solo_app.batches.store.instance import (
-    GivenUpError,
-    Instance,
-    is_fatal,
-    told_as_unavailable,
-)
-from solo_app.batches.store.log import Log
+from solo_app.batches.store.instance import GivenUpError, Instance, told_as_unavailable
 from solo_app.batches.store.long_reads import LongReads
-from solo_app.batches.store.pool import Pool
 from solo_app.batches.store.registry import Registry
 from solo_app.batches.store.tally import Tally
 
@@ -93,11 +87,8 @@ class Store:
         self._instance = Instance(path)
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
-        self._log = Log(path)
-        self._pool = Pool()
-        self._in_doubt = False
-        self._last_seqs: dict[int, int] = {}
         self._tally = Tally(path)
+        self._commits = Commits(path, self._instance, self._tally)
 
     async def open(self) -> bool:
         """Open the file, made with its folder when missing, and bring its minutes up to date.
@@ -119,18 +110,12 @@ class Store:
 
         Raises StoreUnavailableError.
         """
-        await self.on_writer(self._fold)
+        await self.on_writer(self._commits.fold)
 
     @property
     def left_behind(self) -> bool:
         """Whether a question did not end with the store: nor will its thread."""
         return self._instance.is_waited_for
-
-    @property
-    def registry(self) -> Registry:
-        """The batches and runs; its methods belong on the writer thread."""
-        assert self._registry is not None, "the store is not open"
-        return self._registry
 
     async def on_writer(self, call: Callable[..., T], *args: object) -> T:
         """Run a call on the writer thread, after all writes handed over before it.
@@ -145,9 +130,21 @@ class Store:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StoreUnavailableError(refusal(self.path, cause)) from error
 
+    async def batches(self) -> list[Batch]:
+        """Every batch with its latest run. Raises StoreUnavailableError."""
+        return await self.on_writer(lambda: self._records.load())
+
+    async def runs(self, batch_no: int) -> list[Run]:
+        """All runs of a batch, the latest first. Raises StoreUnavailableError."""
+        return await self.on_writer(lambda: self._records.runs(batch_no))
+
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         """Record that a run begins. Raises StoreUnavailableError."""
         return await self.on_writer(self._open_run, batch_id, run)
+
+    async def end_run(self, batch: Batch) -> None:
+        """Record how the latest run of a batch ended. Raises StoreUnavailableError."""
+        await self.on_writer(lambda: self._records.end_run(batch))
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
@@ -156,7 +153,7 @@ class Store:
 
         The minutes must count exactly the points from the last ones counted up to these.
         """
-        await self.on_writer(self._write, blocks, minutes)
+        await self.on_writer(self._commits.write, blocks, minutes)
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order."""
@@ -178,13 +175,14 @@ class Store:
         """The aggregates written for the minutes of a window, oldest first."""
         return await self._read(lambda cursor: queries.minutes(cursor, batch_no, window))
 
-    async def minutes_since(self, start: datetime) -> dict[int, list[MinuteAggregate]]:
-        """All batches' aggregates from a minute on, by batch number."""
-        return await self._read(lambda cursor: queries.minutes_since(cursor, start))
+    async def counted_since(
+        self, start: datetime
+    ) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
+        """The last committed ``seq`` as far as it is counted, and all aggregates from a minute on.
 
-    async def row_counts(self) -> dict[int, int]:
-        """The last committed ``seq`` by batch number, as far as it is counted."""
-        return await self._read(counted.counted)
+        Both by batch number, and of one moment.
+        """
+        return await self._read(lambda cursor: queries.counted_since(cursor, start))
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         """What may be archived: see ``archive.old_spans``."""
@@ -208,6 +206,12 @@ class Store:
         await self.on_writer(self._settle_archive)
 
     # -- on the store's threads -------------------------------------------------------------
+
+    @property
+    def _records(self) -> Registry:
+        """The batches and runs, for the writer's thread alone: it closes and opens them again."""
+        assert self._registry, "the store is not open"
+        return self._registry
 
     def _revived(self, call: Callable[..., T], *args: object) -> T:
         """Run a call on a file that is open, also when DuckDB has given itself up before."""
@@ -242,7 +246,7 @@ class Store:
         from duckdb_engine import ConnectionWrapper
 
         was_there = self.path.exists()
-        self._cursor = self._instance.open()
+        self._commits.cursor = self._cursor = self._instance.open()
         if not (was_there and check_opened(self.path, self._cursor)):
             self._cursor.execute(f"BEGIN; {_SCHEMA} {registry.schema()}; COMMIT")
         if was_there:
@@ -255,7 +259,7 @@ class Store:
     def _bring_up_to_date(self) -> None:
         assert self._cursor
         if counted.fold_the_rest(self._cursor):
-            self.registry.end_forgotten_runs()
+            self._records.end_forgotten_runs()
         self._tally.begin(sum(counted.counted(self._cursor).values()))
 
     @contextmanager
@@ -280,41 +284,19 @@ class Store:
             self._registry.close()
         if self._cursor:
             self._cursor.close()
-        self._registry = self._cursor = None
+        self._registry = self._cursor = self._commits.cursor = None
         self._instance.close()
 
     def _open_run(self, batch_id: str, run: Run) -> Batch:
-        batch = self.registry.open_run(batch_id, run)
+        batch = self._records.open_run(batch_id, run)
         self._tally.names[batch.no] = batch_id
         return batch
-
-    def _write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
-        import duckdb
-
-        try:
-            if not (self._in_doubt and self._holds(blocks, minutes)):
-                self._insert(blocks, minutes)
-            self._in_doubt = False
-        except duckdb.Error as error:
-            self._in_doubt = self._in_doubt or is_fatal(error)
-            raise StoreUnavailableError(refusal(self.path, error)) from error
-        for block in blocks:
-            self._last_seqs[block.batch_no] = block.last_seq
-            self._tally.add(block.batch_no, block.last_seq, len(block.ts))
-        if blocks:
-            self._tally.write()
-        is_due = self._pool.committed(sum(len(block.ts) for block in blocks))
-        if self._log.committed():
-            self._checkpoint()
-            is_due = True
-        if is_due:
-            self._let_go()
 
     def _take_over(self, file: ArchiveFile) -> None:
         import duckdb
 
         try:
-            self._archive.take_over(self._transaction, file)
+            self._archive.take_over(self._commits.transaction, file)
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(
                 f"the archive did not take them: {one_line(error)}"
@@ -328,73 +310,6 @@ class Store:
             self._archive.settle(self._cursor)
         except duckdb.Error as error:
             raise StoreUnavailableError(f"The database cannot answer: {one_line(error)}") from error
-
-    def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
-        with self._transaction() as cursor:
-            # DuckDB finds the columns by the names of these variables.
-            if blocks:
-                point_columns = columns_of_points(blocks)  # noqa: F841
-                cursor.execute("INSERT INTO points SELECT * FROM point_columns")
-            if minutes:
-                minute_columns = columns_of_minutes(minutes)  # noqa: F841
-                cursor.execute(counted.ADD_MINUTES)
-
-    def _holds(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> bool:
-        """Whether a commit is in the file that DuckDB gave itself up over.
-
-        When it fails in the checkpoint that a commit sets off, the commit itself may have held.
-        """
-        assert self._cursor, "the store is not open"
-        for block in blocks:
-            query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
-            ((found,),) = self._cursor.execute(query, [block.batch_no, block.last_seq]).fetchall()
-            return bool(found)
-        for batch_no in minutes:
-            # Without points, minutes are written up to the last point that was committed.
-            return counted.counted(self._cursor).get(batch_no) == self._last_seqs[batch_no]
-        return True
-
-    def _fold(self) -> None:
-        if self._log.size and self._log.has_room:
-            self._checkpoint()
-
-    def _checkpoint(self) -> None:
-        import duckdb
-
-        assert self._cursor, "the store is not open"
-        self._log.folded()
-        try:
-            self._cursor.execute("CHECKPOINT")
-        except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.
-            self._instance.note(error)
-
-    def _let_go(self) -> None:
-        import duckdb
-
-        assert self._cursor, "the store is not open"
-        try:
-            self._pool.let_go(self._cursor)
-        except duckdb.Error as error:  # It holds more than it should until the next time.
-            self._instance.note(error)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        assert self._cursor, "the store is not open"
-        try:
-            # It fails where a rollback failed, for want of memory say; the next one finds it ended.
-            self._cursor.execute("BEGIN")
-            yield self._cursor
-            self._cursor.execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        import duckdb
-
-        assert self._cursor
-        with suppress(duckdb.Error):  # A failed COMMIT has ended the transaction already.
-            self._cursor.execute("ROLLBACK")
 
     async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         def run() -> T:

@@ -12,7 +12,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -143,7 +143,7 @@ class Exports:
         """The first and the last seq of the chosen points; the last before the first without."""
 
         def query(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-            with self._archive.points(cursor, chosen.batch_no, 0, chosen.last_seq) as points:
+            with self._points(cursor, chosen, 0, chosen.last_seq) as points:
                 ((first, last),) = cursor.execute(
                     f"SELECT min(seq), max(seq) FROM {points} WHERE {_CHOSEN}",  # noqa: S608 (no values)
                     _named(chosen, 0, chosen.last_seq),
@@ -158,7 +158,7 @@ class Exports:
         values = {**_named(chosen, after, up_to), "between": wording.between}
 
         def query(cursor: duckdb.DuckDBPyConnection) -> str | None:
-            with self._archive.points(cursor, chosen.batch_no, after, up_to) as points:
+            with self._points(cursor, chosen, after, up_to) as points:
                 # One value instead of many rows: the interpreter is free while DuckDB words them.
                 ((text,),) = cursor.execute(
                     f"SELECT string_agg({wording.row}, $between ORDER BY seq)"  # noqa: S608 (no values)
@@ -171,7 +171,7 @@ class Exports:
 
     def _parquet_of(self, chosen: Selection) -> Fill:
         def fill(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
-            with self._archive.points(cursor, chosen.batch_no, 0, chosen.last_seq) as points:
+            with self._points(cursor, chosen, 0, chosen.last_seq) as points:
                 # The points of a batch lie in the archive and in the table in the order of their
                 # seq, and DuckDB keeps it: sorting them again would hold them all in memory.
                 cursor.execute(
@@ -180,6 +180,12 @@ class Exports:
                 )
 
         return fill
+
+    def _points(
+        self, cursor: duckdb.DuckDBPyConnection, chosen: Selection, after: int, up_to: int
+    ) -> AbstractContextManager[str]:
+        times = chosen.start, chosen.end
+        return self._archive.points(cursor, chosen.batch_no, after, up_to, times)
 
     def _copy_of_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb

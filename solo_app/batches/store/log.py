@@ -32,10 +32,10 @@ class Log:
 
     @property
     def size(self) -> int:
-        """Bytes; 0 when there is none."""
+        """Bytes; 0 when there is none, or the disk does not tell."""
         try:
             return self._path.stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def committed(self) -> bool:
@@ -47,8 +47,11 @@ class Log:
 
     @property
     def has_room(self) -> bool:
-        """Whether the disk has room to fold it."""
-        return shutil.disk_usage(self._path.parent).free >= self.size + SPARE
+        """Whether the disk has room to fold it; one that does not tell is left alone."""
+        try:
+            return shutil.disk_usage(self._path.parent).free >= self.size + SPARE
+        except OSError:
+            return False
 
     def folded(self) -> None:
         """Count from none again."""

@@ -15,6 +15,7 @@ from solo_app.batches.model import (
     from_microseconds,
 )
 from solo_app.batches.store.archive import Archive
+from solo_app.batches.store.counted import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,7 +67,8 @@ def steps(
     before_seq: int,
 ) -> list[Step]:
     """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
-    with archive.points(cursor, batch_no, 0, before_seq - 1) as held:
+    times = since, datetime.max
+    with archive.points(cursor, batch_no, 0, before_seq - 1, times) as held:
         query = _STEPS.format(points=held)
         rows = cursor.execute(query, [batch_no, since, before_seq]).fetchall()
     return [_step(*row) for row in rows]
@@ -84,17 +86,21 @@ def minutes(
     return [MinuteAggregate(*row) for row in rows]
 
 
-def minutes_since(
+def counted_since(
     cursor: duckdb.DuckDBPyConnection, start: datetime
-) -> dict[int, list[MinuteAggregate]]:
-    """All batches' aggregates from a minute on, by batch number."""
+) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
+    """The ``seq`` up to which each batch is counted, and the aggregates from a minute on, both
+    by batch number and of one moment."""
+    cursor.execute("BEGIN")
+    seqs = counted(cursor)
     rows = cursor.execute(
         "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?", [start]
     ).fetchall()
+    cursor.execute("ROLLBACK")
     found: dict[int, list[MinuteAggregate]] = {}
     for batch_no, *values in rows:
         found.setdefault(batch_no, []).append(MinuteAggregate(*values))
-    return found
+    return seqs, found
 
 
 def _step(

@@ -1,13 +1,16 @@
-"""Going on with what is whole of a damaged database, after everything was kept aside."""
+"""Going on with what is whole of a damaged database, everything kept aside."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.sources import DEFAULT_SOURCE
@@ -18,8 +21,10 @@ from solo_app.batches.store.check import (
     log_of,
     one_line,
     read_what_a_start_needs,
+    tells_of_no_room,
 )
 from solo_app.batches.store.counted import SCHEMA, fold_the_rest
+from solo_app.batches.store.disk import sync
 from solo_app.batches.store.tally import Missing, Tail, missing, tally_of
 
 if TYPE_CHECKING:
@@ -30,52 +35,125 @@ _ROWS_AT_ONCE = 122_880
 
 
 def repair(path: Path, now: datetime) -> str:
-    """Keep the files of a database aside, then make it one that opens; tells what is in it.
+    """Make a database one that opens, and keep its files as they were aside; tells what is in it.
 
+    All of it is done to a copy. A kill at any moment leaves the database as it was or repaired,
+    or such that a start refuses it and another repair ends what this one began.
     Raises StoreUnavailableError; then the files are as they were.
     """
-    import duckdb
-
     try:
-        kept = _kept_aside(path, now)
-    except (OSError, duckdb.Error) as error:
+        with _held(path) as files, _copied(path, files) as copy:
+            lacking, unreadable = _made_whole(path, copy, now)
+            kept = _kept_aside(path, files, now)
+            _make_alike(files[path], copy)
+            _put_in_place(copy, path)
+    except OSError as error:
         raise StoreUnavailableError(advice(path, error)) from error
-    try:
-        lacking, unreadable = _open_what_is_whole(path)
-        if lacking:
-            _note_losses(path, lacking, now)
-    except (duckdb.Error, OSError) as error:
-        _put_back(path, kept)
-        raise StoreUnavailableError(
-            f"The database {path} cannot be repaired; it is as it was. Put a good copy in its "
-            f"place, or choose another file with SOLO_DATABASE. DuckDB says: {one_line(error)}"
-        ) from error
-    tally_of(path).unlink(missing_ok=True)
     lost = f"{lacking}; " if lacking else ""
     lost += f"{unreadable} points could not be read; " if unreadable else ""
     return f"The database {path} is repaired: {lost}as it was, it is kept in {kept}."
 
 
-def _files_of(path: Path) -> list[Path]:
-    return [file for file in (path, log_of(path), tally_of(path)) if file.exists()]
+Files = dict[Path, BinaryIO]
+"""The files of a database, open to be read from their beginning."""
 
 
-def _kept_aside(path: Path, now: datetime) -> Path:
-    with path.open("rb+") as opened:
-        fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+@contextmanager
+def _held(path: Path) -> Iterator[Files]:
+    """The files of a database, which no other process opens meanwhile.
+
+    Whoever opened and closed the database once more would let go of it.
+    """
+    with ExitStack() as opened:
+        files: Files = {path: opened.enter_context(path.open("rb+"))}
+        fcntl.lockf(files[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for file in (log_of(path), tally_of(path)):
+            if file.exists():
+                files[file] = opened.enter_context(file.open("rb"))
+        yield files
+
+
+@contextmanager
+def _copied(path: Path, files: Files) -> Iterator[Path]:
+    """A copy of a database to work on, in a folder that is taken away in the end.
+
+    It is on the disk of the database, which may be another than that of a link to it.
+    """
+    folder = path.resolve().with_name(f".{path.name}.repairing")
+    shutil.rmtree(folder, ignore_errors=True)  # A killed repair leaves it.
+    try:
+        folder.mkdir()
+        for file, opened in files.items():
+            _copy_file(opened, folder / file.name)
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_file(opened: BinaryIO, to: Path) -> None:
+    opened.seek(0)
+    with to.open("xb") as file:
+        shutil.copyfileobj(opened, file, 2**20)
+        file.flush()
+        os.fsync(file.fileno())
+    _make_alike(opened, to)
+
+
+def _make_alike(opened: BinaryIO, to: Path) -> None:
+    """Give a file the owner, as far as that may be, and the rights of another."""
+    was = os.fstat(opened.fileno())
+    with suppress(PermissionError):
+        os.chown(to, was.st_uid, was.st_gid)
+    to.chmod(stat.S_IMODE(was.st_mode))
+
+
+def _kept_aside(path: Path, files: Files, now: datetime) -> Path:
+    """The folder in which the files have another name, by which they stay."""
     kept = path.with_name(f"{path.name}.kept-{now:%Y%m%dT%H%M%S}Z")
     kept.mkdir()
-    for file in _files_of(path):
-        shutil.copy2(file, kept / file.name)
+    try:
+        for file, opened in files.items():
+            try:
+                os.link(file.resolve(), kept / file.name)
+            except OSError:  # Some disks know one name for a file only, and none that of another.
+                _copy_file(opened, kept / file.name)
+        sync(kept)
+        sync(kept.parent)
+    except OSError:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
     return kept
 
 
-def _put_back(path: Path, kept: Path) -> None:
-    for file in _files_of(path):
-        file.unlink()
-    for file in kept.iterdir():
-        shutil.move(file, path.with_name(file.name))
-    kept.rmdir()
+def _put_in_place(copy: Path, path: Path) -> None:
+    """The log goes after the database that it belongs to: DuckDB refuses it beside another one,
+    while without it the old database would open, and lack what is in it."""
+    database = path.resolve()
+    sync(copy)
+    copy.replace(database)
+    sync(database.parent)
+    log_of(path).unlink(missing_ok=True)
+    tally_of(path).unlink(missing_ok=True)
+
+
+def _made_whole(path: Path, copy: Path, now: datetime) -> tuple[Missing | None, int]:
+    """See ``_open_what_is_whole``; the copy is one file alone then, all of it in there."""
+    import duckdb
+
+    try:
+        lacking, unreadable = _open_what_is_whole(copy)
+        if lacking:
+            _note_losses(copy, lacking, now)
+        with duckdb.connect(copy, config=OFFLINE) as connection:
+            connection.execute("CHECKPOINT")  # The end of a connection does not tell that it fails.
+        return lacking, unreadable
+    except duckdb.Error as error:
+        if tells_of_no_room(error):
+            raise StoreUnavailableError(advice(path, error)) from error
+        raise StoreUnavailableError(
+            f"The database {path} cannot be repaired; it is as it was. Put a good copy in its "
+            f"place, or choose another file with SOLO_DATABASE. DuckDB says: {one_line(error)}"
+        ) from error
 
 
 def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
@@ -102,17 +180,14 @@ def _open_what_is_whole(path: Path) -> tuple[Missing | None, int]:
         except duckdb.Error:
             pass
     # Only what can be read goes into a new file; the old one would fail again and again.
-    new = path.with_name(f".{path.name}.repaired")
-    new.unlink(missing_ok=True)
-    try:
-        with duckdb.connect(new, config=OFFLINE) as connection:
-            old = str(path).replace("'", "''")
-            connection.execute(f"ATTACH '{old}' AS old (READ_ONLY)")
-            unreadable = _copy(connection)
-        new.replace(path)
-    finally:
-        for file in (new, log_of(new)):
-            file.unlink(missing_ok=True)
+    new = path.with_name("new")
+    with duckdb.connect(new, config=OFFLINE) as connection:
+        old = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{old}' AS old (READ_ONLY)")
+        unreadable = _copy(connection)
+        connection.execute("CHECKPOINT")
+    new.replace(path)
+    log_of(path).unlink(missing_ok=True)
     return lacking, unreadable
 
 

@@ -58,14 +58,17 @@ def bar(where: Any = None, sign: Any = None) -> rx.Component:
     )
 
 
-def liveness(is_ticking: Any = False, interval: Any = 0) -> rx.Component:
+def liveness(
+    is_ticking: Any = False, interval: Any = 0, is_there: Any = rx.State.is_hydrated
+) -> rx.Component:
     """Whether what the page shows is of now.
 
-    ``is_ticking`` says whether ticks must come, ``interval`` how slow they may be (seconds).
+    ``is_ticking`` says whether ticks must come, ``interval`` how slow they may be (seconds),
+    ``is_there`` whether the page knows anything yet.
     """
     return _Liveness.create(
         away=has_connection_errors,
-        ready=rx.State.is_hydrated,
+        ready=is_there,
         ticking=is_ticking,
         interval=interval,
         words=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
@@ -73,7 +76,7 @@ def liveness(is_ticking: Any = False, interval: Any = 0) -> rx.Component:
 
 
 def banners(state: Any) -> rx.Component:
-    """Slow ticks, points that wait for the disk, and old ones that are not archived."""
+    """Slow ticks, points that wait for the disk, that are not archived, that cannot be read."""
     return rx.fragment(
         rx.cond(
             state.slowed_to > 0,
@@ -88,6 +91,10 @@ def banners(state: Any) -> rx.Component:
         rx.cond(
             state.unarchived != "",
             rx.el.p(strings.NOT_ARCHIVED, state.unarchived, class_name="note bad", role="status"),
+        ),
+        rx.cond(
+            state.lacks != "",
+            rx.el.p(strings.NOT_READ, state.lacks, class_name="note bad", role="status"),
         ),
     )
 

@@ -9,7 +9,7 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.ui import strings
-from solo_app.ui.components.frame import away_banner, bar
+from solo_app.ui.components.frame import away_banner, bar, liveness
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
 from solo_app.ui.pages.lost import lost_page
@@ -54,10 +54,13 @@ def add_pages(app: rx.App) -> None:
 
 
 def before_all() -> rx.Component:
-    """What stands before the scripts run, the same at every address."""
+    """What stands before the scripts run, the same at every address.
+
+    It goes when those of the page are there; the connection may be there before.
+    """
     return rx.el.div(
         rx.el.title(strings.PRODUCT),
-        bar(),
+        bar(sign=liveness(is_there=False)),
         rx.el.main(rx.el.h1(strings.PRODUCT, class_name="unseen"), id="main", class_name="main"),
         class_name="wrap",
     )

@@ -13,7 +13,7 @@ from solo_app.ui import strings
 from solo_app.ui.console import console
 from solo_app.ui.states import acting
 from solo_app.ui.states.home import told_started, told_stopped
-from solo_app.ui.states.showing import View, conditions, keep_showing, show, show_in
+from solo_app.ui.states.showing import View, keep_showing, show, show_in
 from solo_app.ui.states.watch import FIRST_RUNS, MORE_RUNS, Minute, RunRow, Watch
 
 _SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
@@ -38,9 +38,9 @@ class BatchState(rx.State):
 
     ``kind`` is ``batch``, ``unknown`` (never was one) or ``invalid`` (can be none). ``tick`` is
     what changes all the time, in one list because names take more room than numbers: the
-    moment it tells of (milliseconds), points per second, the fields of ``News``, how many points
-    the minute holds, and the fields of ``Drawn`` when there is one; both their first times are
-    differences to that moment.
+    moment it tells of (milliseconds), points per second, the fields of ``News`` up to ``keys``, how
+    many points the minute holds, and the fields of ``Drawn`` when there is one; both their first
+    times are differences to that moment.
     """
 
     shown: str = ""
@@ -63,6 +63,7 @@ class BatchState(rx.State):
     slowed_to: float = 0.0
     trouble: str = ""
     unarchived: str = ""
+    lacks: str = ""
     _missed: bool = False
     _shown_runs: int = FIRST_RUNS
     _refused_at: int = -1
@@ -82,7 +83,7 @@ class BatchState(rx.State):
             await show_in(self, MinutesState, watch.news_of_minutes())
             if acting.is_passed(self._refused_at):
                 await show(self, {"error": "", "_refused_at": -1})
-            return conditions(snapshot) | seen
+            return seen
 
         await show(self, {"error": "", "paused": False, "_shown_runs": FIRST_RUNS})
         await keep_showing(self, view)

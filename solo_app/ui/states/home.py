@@ -14,7 +14,7 @@ from solo_app.ui import strings
 from solo_app.ui.console import console
 from solo_app.ui.states import acting
 from solo_app.ui.states.overview import LONGEST_SEARCH, Choice, Overview, Row, Slot
-from solo_app.ui.states.showing import View, conditions, keep_showing, show
+from solo_app.ui.states.showing import View, keep_showing, show
 
 FIELD = "batch-id"
 """The id of the field that names a new batch."""
@@ -49,6 +49,7 @@ class HomeState(rx.State):
     slowed_to: float = 0.0
     trouble: str = ""
     unarchived: str = ""
+    lacks: str = ""
     _missed: bool = False
     _refused_at: int = -1
     _submitted: tuple[str, float] = ("", 0.0)
@@ -66,7 +67,7 @@ class HomeState(rx.State):
             table = overview.table(snapshot, choice)
             if acting.is_passed(self._refused_at):
                 await show(self, {"error": "", "running_already": "", "_refused_at": -1})
-            return conditions(snapshot) | await overview.view(snapshot) | table
+            return await overview.view(snapshot) | table
 
         choice = Choice.parse(self.kept)
         await show(self, {"search": choice.search, "which": choice.which, "page_no": choice.page})

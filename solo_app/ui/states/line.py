@@ -34,11 +34,13 @@ class Drawn:
 class LineNews:
     """How many points the minute holds, None until that is known, and what there is to draw.
 
-    ``drawn`` is None while the line goes on with the new points.
+    ``drawn`` is None while the line goes on with the new points. ``lacks`` says why what is
+    stored is not in it, when it cannot be read.
     """
 
     count: int | None
     drawn: Drawn | None
+    lacks: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ async def line_news(
     news = LineNews(
         trail.count(to_microseconds(until)) if trail.is_filled else None,
         None if is_told else _drawn(trail, after, steps, run_starts),
+        trail.lacks,
     )
     return news, knows
 

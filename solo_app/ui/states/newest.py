@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from solo_app.batches.model import Batch, to_microseconds
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import Batch, Point, to_microseconds
 from solo_app.batches.service import BatchService
 
 _EXACT = 2.0**53
@@ -19,32 +20,79 @@ _EXACT = 2.0**53
 class News:
     """The points up to ``last_seq``: those that came since the last news, or all to show.
 
-    ``whole`` is 1 when what was told before is to be forgotten, else 0. ``times`` in
-    microseconds, each but the first as the difference to the one before.
+    ``whole`` is 0 when they go on where the last news ended; else what was told before is to be
+    forgotten, and it is 1 or, where a repair left a gap among them, their ``seq``. ``times`` in
+    microseconds, each but the first as the difference to the one before. ``lacks`` says why some
+    that are to be shown are not told, when they cannot be read.
     """
 
     last_seq: int
-    whole: int
+    whole: int | list[int]
     times: list[int]
     keys: list[float]
+    lacks: str = ""
 
 
-async def newest(service: BatchService, batch: Batch, told: int | None, shown: int) -> News:
+async def newest(
+    service: BatchService, batch: Batch, told: int | None, shown: int, lacks: str = ""
+) -> News:
     """What there is to tell now to a tab that was told up to ``told``, None when it knows nothing.
 
     Never more than ``shown`` points at once: of a tab that is further behind all is forgotten.
+    What the last news lacked is tried again.
     """
     rows = service.row_count(batch)
-    goes_on = told is not None and 0 <= rows - told < shown
-    after = told if told is not None and goes_on else max(0, rows - shown)
-    points = await service.points(batch.batch_id, after, shown)
+    first = max(0, rows - shown)
+    if told is None or not 0 <= rows - told < shown:
+        # The points of the run under way are in memory, whatever cannot be read.
+        ways = [first, max(first, batch.run.first_seq - 1), rows]
+    else:
+        ways = [first, told] if lacks else [told]
+    after, points, lacks = await _first_readable(service, batch, ways, shown)
+    if after == first < rows and not points:
+        try:
+            points = await _last_found(service, batch, rows, shown)
+        except StoreUnavailableError as error:
+            lacks = str(error)
     times = [to_microseconds(point.ts) for point in points]
+    last_seq = max(rows, points[-1].seq) if points else rows
     return News(
-        last_seq=points[-1].seq if points else after,
-        whole=0 if goes_on else 1,
+        last_seq=last_seq,
+        whole=0 if after == told else _whole([point.seq for point in points], last_seq),
         times=differences(times),
         keys=[short(point.key) for point in points],
+        lacks=lacks,
     )
+
+
+async def _first_readable(
+    service: BatchService, batch: Batch, ways: list[int], limit: int
+) -> tuple[int, list[Point], str]:
+    """The first of these ``seq`` after which points can be read, these, and why not more."""
+    lacks = ""
+    for after in ways[:-1]:
+        try:
+            return after, await service.points(batch.batch_id, after, limit), lacks
+        except StoreUnavailableError as error:
+            lacks = str(error)
+    return ways[-1], await service.points(batch.batch_id, ways[-1], limit), lacks
+
+
+async def _last_found(service: BatchService, batch: Batch, rows: int, limit: int) -> list[Point]:
+    """The newest points before a gap at the end of a batch, which a repair has left."""
+    low, high = 0, rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        if await service.points(batch.batch_id, middle, 1):
+            low = middle
+        else:
+            high = middle
+    return await service.points(batch.batch_id, max(0, high - limit), limit)
+
+
+def _whole(seqs: list[int], last_seq: int) -> int | list[int]:
+    without_gap = seqs == list(range(last_seq - len(seqs) + 1, last_seq + 1))
+    return 1 if without_gap else seqs
 
 
 def differences(times: list[int]) -> list[int]:

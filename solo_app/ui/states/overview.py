@@ -164,12 +164,13 @@ class Overview:
         ]
         trends = [trend for trend, _ in news]
         knows = Told(totals.row_count, rate, second, tuple(known for _, known in news))
+        lacks: View = {"lacks": next((t.lacks for t in knows.trends if t.lacks), "")}
         same = knows.row_count == told.row_count and knows.rate == told.rate
         stayed = [t.batch_no for t in knows.trends] == [t.batch_no for t in told.trends]
         if same and stayed and not counts and not any(any(trend[1:]) for trend in trends):
-            return {}, knows
+            return lacks, knows
         at = to_microseconds(snapshot.at) // 1000
-        return {"tick": [at, totals.row_count, rate, second, counts, trends]}, knows
+        return {"tick": [at, totals.row_count, rate, second, counts, trends]} | lacks, knows
 
     def _counts(self, after: int | None) -> tuple[int, list[int]]:
         """The second under way, and the points committed in each since ``after``, or in all."""

@@ -27,7 +27,8 @@ TICK = "tick"
 
 
 async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[View]]) -> None:
-    """Show now and at every tick, until cancelled. What fails once is tried at the next tick.
+    """Show now and at every tick, until cancelled. What fails once is tried at the next tick;
+    how the app stands is told nevertheless, for that may be why.
 
     Only opening a page begins it: Reflex ends what that began when the tab is gone, but not
     what a client asked for directly.
@@ -35,20 +36,12 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
     context = EventContext.get()
     if context.parent_txid is None:
         return
-    wire = Wire(context)
-    shown: View = {}
+    page = _Page(state, Wire(context))
     failing = False
     async with aclosing(console().ticker.ticks()) as ticks:
         async for snapshot in ticks:
             try:
-                seen = await view(snapshot)
-                news = {n: v for n, v in seen.items() if n not in shown or shown[n] != v}
-                is_tick = news.keys() == {TICK}
-                if is_tick:
-                    await _send_tick(wire, state, snapshot, news)
-                else:
-                    await show(state, news)
-                shown |= seen
+                await page.tell(snapshot, view)
                 failing = False
             except Exception:
                 if not is_connected():
@@ -58,18 +51,45 @@ async def keep_showing(state: rx.State, view: Callable[[Snapshot], Awaitable[Vie
                 failing = True
 
 
-async def _send_tick(wire: Wire, state: rx.State, snapshot: Snapshot, news: View) -> None:
-    """Send a tick past the state: setting it there would cost a third more than all the rest.
+class _Page:
+    """What one tab was told, and the way to tell it more."""
 
-    A tab that loads anew is told everything anew, so nobody misses it there.
-    """
-    delta = {state.get_full_name(): {name + FIELD_MARKER: value for name, value in news.items()}}
-    # The same list goes to all who know the same; it is kept so that no other is taken for it.
-    asked = ("packet", state.get_full_name(), id(news[TICK]))
-    if asked not in snapshot.shared:
-        snapshot.shared[asked] = news[TICK], wire.packet(delta)
-    _, packet = snapshot.shared[asked]
-    await wire.send(delta, packet)
+    def __init__(self, state: rx.State, wire: Wire) -> None:
+        self._state = state
+        self._wire = wire
+        self._shown: View = {}
+
+    async def tell(self, snapshot: Snapshot, view: Callable[[Snapshot], Awaitable[View]]) -> None:
+        """Tell what is new in a view. Raises what the view raises."""
+        try:
+            seen = await view(snapshot)
+        except Exception:
+            await self._show(snapshot, conditions(snapshot))
+            raise
+        await self._show(snapshot, conditions(snapshot) | seen)
+
+    async def _show(self, snapshot: Snapshot, seen: View) -> None:
+        shown = self._shown
+        news = {n: v for n, v in seen.items() if n not in shown or shown[n] != v}
+        if news.keys() == {TICK}:
+            await self._send_tick(snapshot, news)
+        else:
+            await show(self._state, news)
+        self._shown |= seen
+
+    async def _send_tick(self, snapshot: Snapshot, news: View) -> None:
+        """Send a tick past the state: setting it there would cost a third more than all the rest.
+
+        A tab that loads anew is told everything anew, so nobody misses it there.
+        """
+        name = self._state.get_full_name()
+        delta = {name: {var + FIELD_MARKER: value for var, value in news.items()}}
+        # The same list goes to all who know the same; it is kept so that no other is taken for it.
+        asked = ("packet", name, id(news[TICK]))
+        if asked not in snapshot.shared:
+            snapshot.shared[asked] = news[TICK], self._wire.packet(delta)
+        _, packet = snapshot.shared[asked]
+        await self._wire.send(delta, packet)
 
 
 async def show(state: rx.State, view: View) -> None:

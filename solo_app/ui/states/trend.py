@@ -20,12 +20,13 @@ Averages = tuple[float | None, ...]
 @dataclass(frozen=True, slots=True)
 class Trend:
     """What a tab knows of a batch: its points up to ``last_seq``, and its averages by minute over
-    the last whole hour before ``minute`` (counted since 1970).
+    the last whole hour before ``minute`` (counted since 1970). ``lacks`` is that of ``News``.
     """
 
     batch_no: int
     last_seq: int | None = None
     minute: int = 0
+    lacks: str = ""
     averages: Averages = field(default=(), hash=False)  # Many numbers, and seldom others.
 
 
@@ -36,13 +37,13 @@ async def trend_news(
     any, the averages up to now from the first that differs from what was told, and ``whole``.
     With it, what the tab knows then.
     """
-    news = await newest(service, batch, told.last_seq, POINTS)
+    news = await newest(service, batch, told.last_seq, POINTS, told.lacks)
     averages = _averages_of(service, snapshot, batch)
     minute = to_microseconds(snapshot.at) // 60_000_000
     passed = minute - told.minute
     changed = _changed(told.averages[passed:] if passed >= 0 else (), averages)
-    seldom = [changed, news.whole] if changed or news.whole else []
-    knows = Trend(batch.no, news.last_seq, minute, averages)
+    seldom = [changed, 1 if news.whole else 0] if changed or news.whole else []
+    knows = Trend(batch.no, news.last_seq, minute, news.lacks, averages)
     return [news.last_seq, news.keys, *seldom], knows
 
 

@@ -11,8 +11,8 @@ from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.live import Snapshot
 from solo_app.batches.model import (
     MINUTE,
-    Aggregate,
     Batch,
+    MinuteAggregate,
     Run,
     Window,
     to_microseconds,
@@ -59,12 +59,14 @@ class RunRow:
 class Told:
     """What a tab knows of what changes all the time; on that alone depends what it is told next.
 
-    ``second`` is that of the last tick (since 1970), ``last_seq`` the newest point it knows.
+    ``second`` is that of the last tick (since 1970), ``last_seq`` the newest point it knows,
+    ``lacks`` that of ``News``.
     """
 
     second: int = 0
     rate: float = 0.0
     last_seq: int | None = None
+    lacks: str = ""
     line: Line | None = field(default=None, hash=False)  # As the points go, so does the line.
 
 
@@ -79,10 +81,10 @@ class Watch:
         self._service = service
         self._run_starts: list[int] = []
         self._told = Told()
-        self._asked: tuple[Batch, datetime, timedelta, int] | None = None
+        self._asked: tuple[Batch, datetime, bool, timedelta, int] | None = None
         self._standing_of: Batch | None = None
-        self._minute_of: tuple[Batch, Window] | None = None
-        self._minutes_of: tuple[Batch, Window] | None = None
+        self._minute_of: tuple[Batch, Window, bool] | None = None
+        self._minutes_of: tuple[Batch, Window, bool] | None = None
         self._runs_of: tuple[Batch, int] | None = None
         self._kept: View = {}
         self._news: View = {}
@@ -100,7 +102,8 @@ class Watch:
             batch = self._service.batch(self.batch_id)
         except BatchNotFoundError as error:
             return self._absent(error)
-        asked = (batch, whole_minute(snapshot.at), self.span, self.shown_runs)
+        full = snapshot.totals.trouble is not None
+        asked = (batch, whole_minute(snapshot.at), full, self.span, self.shown_runs)
         if asked != self._asked:
             self._ask_how_it_stands(batch)
             await self._ask_for_minute(batch, snapshot)
@@ -132,20 +135,21 @@ class Watch:
         For its order see ``BatchState``.
         """
         until = batch.run.ended_at or snapshot.at
-        news = await newest(self._service, batch, told.last_seq, NEWEST_POINTS)
+        news = await newest(self._service, batch, told.last_seq, NEWEST_POINTS, told.lacks)
         starts = self._run_starts
         line, line_known = await line_news(self._service, batch, until, news, starts, told.line)
         at = to_microseconds(until) // 1000
         rate = short(round(snapshot.rate_of(batch), 1))
-        knows = Told(at // 1000, rate, news.last_seq, line_known)
+        knows = Told(at // 1000, rate, news.last_seq, news.lacks, line_known)
+        lacks: View = {"lacks": news.lacks or line.lacks}
         same = (knows.second, knows.rate) == (told.second, told.rate)
         if same and not (news.whole or news.keys or line.drawn):
-            return {}, knows
-        points = [news.last_seq, news.whole, _from(at, news.times), news.keys]
+            return lacks, knows
+        points: list[object] = [news.last_seq, news.whole, _from(at, news.times), news.keys]
         tick = [at, rate, *points, line.count]
         if line.drawn:
             tick += [line.drawn.after, _from(at, line.drawn.times), line.drawn.keys]
-        return {"tick": tick}, knows
+        return {"tick": tick} | lacks, knows
 
     def _ask_how_it_stands(self, batch: Batch) -> None:
         if batch == self._standing_of:
@@ -165,24 +169,27 @@ class Watch:
         self._standing_of = batch
 
     async def _ask_for_minute(self, batch: Batch, snapshot: Snapshot) -> None:
-        asked = (batch, last_whole_minute(snapshot.at))
+        window = last_whole_minute(snapshot.at)
+        asked = (batch, window, snapshot.totals.trouble is not None)
         if asked != self._minute_of:
-            work = partial(self._minute, snapshot.at)
+            work = partial(self._minute, batch, window, snapshot)
             self._kept["minute"] = await snapshot.once(("minute", batch), work)
             self._minute_of = asked
 
-    async def _minute(self, at: datetime) -> Minute:
-        return _minute(await self._service.aggregate(self.batch_id, at))
+    async def _minute(self, batch: Batch, window: Window, snapshot: Snapshot) -> Minute:
+        found = await self._found(batch, window, snapshot)
+        return _minute(window, found[0] if found else None)
 
     async def _ask_for_minutes(self, batch: Batch, snapshot: Snapshot) -> None:
-        asked = (batch, _last_minutes(self.span, batch.run, snapshot.at))
+        window = _last_minutes(self.span, batch.run, snapshot.at)
+        asked = (batch, window, snapshot.totals.trouble is not None)
         if asked != self._minutes_of:
-            work = partial(self._minutes, asked[1])
+            work = partial(self._minutes, batch, window, snapshot)
             self._news = await snapshot.once(("minutes", *asked), work)
             self._minutes_of = asked
 
-    async def _minutes(self, window: Window) -> View:
-        minutes = await self._service.minutes(self.batch_id, window)
+    async def _minutes(self, batch: Batch, window: Window, snapshot: Snapshot) -> View:
+        minutes = await self._found(batch, window, snapshot)
         return {
             "minutes": [
                 [to_microseconds(m.minute), m.average, m.min, m.max, m.count] for m in minutes
@@ -190,6 +197,14 @@ class Watch:
             "start": to_microseconds(window.start),
             "end": to_microseconds(window.end),
         }
+
+    async def _found(
+        self, batch: Batch, window: Window, snapshot: Snapshot
+    ) -> list[MinuteAggregate]:
+        """Every point counted, or those that are committed while the disk takes no others."""
+        if snapshot.totals.trouble is None:
+            return await self._service.minutes(self.batch_id, window)
+        return await self._service.minutes_so_far(batch, window)
 
     def news_of_minutes(self) -> View:
         """The minutes when there are others than the last time; else nothing."""
@@ -219,8 +234,7 @@ def _last_minutes(span: timedelta, run: Run, at: datetime) -> Window:
     return Window(end - span, end)
 
 
-def _minute(aggregate: Aggregate) -> Minute:
-    window, minute = aggregate.window, aggregate.minute
+def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
     return Minute(
         to_microseconds(window.start),
         to_microseconds(window.end),
