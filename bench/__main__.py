@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from bench import soak
 from bench.figures import Figure, NotMeasuredError
+from bench.machine import described
 from bench.progress import say
 from bench.registry import BENCHMARKS
 from bench.report import Result, table, write_page
@@ -18,6 +21,8 @@ from tests.running_app import PROJECT
 
 PAGE = PROJECT / "docs" / "performance.md"
 SOAK = "soak"
+SOAK_MINUTES = 30
+"""A soak that was shorter does not replace one that was not."""
 
 _BROKE = "broke: "
 
@@ -29,14 +34,26 @@ def main() -> int:
         for name, about in _abouts().items():
             print(f"{name:12} {about}")
         return 0
-    began = time.monotonic()
+    began, machine = time.monotonic(), described()
     results = [_run(name, asked) for name in asked.names or BENCHMARKS]
     print(table(results))
-    part = SOAK if asked.names == [SOAK] else "run"
-    if part == SOAK or not (asked.quick or asked.names):
-        write_page(PAGE, part, results, time.monotonic() - began)
+    if part := _part(asked, results):
+        write_page(PAGE, part, results, time.monotonic() - began, machine)
         say(f"written to {PAGE.relative_to(PROJECT)}")
-    return 1 if any(result.missing.startswith(_BROKE) for result in results) else 0
+    return 1 if _broke(results) else 0
+
+
+def _broke(results: Sequence[Result]) -> bool:
+    return any(result.missing.startswith(_BROKE) for result in results)
+
+
+def _part(asked: argparse.Namespace, results: Sequence[Result]) -> str | None:
+    """Which part of the page is written anew, if this was the whole of it."""
+    if _broke(results):
+        return None
+    if asked.names == [SOAK]:
+        return SOAK if asked.minutes >= SOAK_MINUTES else None
+    return None if asked.quick or asked.names else "run"
 
 
 def _asked() -> argparse.Namespace:
@@ -44,7 +61,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="name", help="only these (see --list)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
-    parser.add_argument("--minutes", type=float, default=30, help="how long `soak` goes on")
+    parser.add_argument(
+        "--minutes", type=float, default=SOAK_MINUTES, help="how long `soak` goes on"
+    )
     asked = parser.parse_args()
     unknown = [name for name in asked.names if name not in _abouts()]
     if unknown:
@@ -79,5 +98,13 @@ def _run(name: str, asked: argparse.Namespace) -> Result:
     return Result(name, about, missing=missing)
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """End as Ctrl-C does, so that whatever was started is ended too; once is enough."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     sys.exit(main())

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from tests.running_app import WITHOUT_PAGES, RunningApp, copy_of_project
+
+_LOOK_EVERY = 0.3
+
+SEEN_FOR = 2 * _LOOK_EVERY
+"""Seconds that what is measured must go on before and after the time that counts."""
 
 
 @contextmanager
@@ -41,6 +48,21 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+@dataclass(slots=True)
+class Samples:
+    """At each of ``times`` (seconds since 1970) processor seconds spent so far, and memory."""
+
+    times: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+    def share_of_core(self, began: float, ended: float) -> float:
+        """Percent of one core from one moment to another."""
+        assert self.times[0] <= began < ended <= self.times[-1], "not looked at all the while"
+        spent = np.interp([began, ended], self.times, self.spent)
+        return float(100 * (spent[1] - spent[0]) / (ended - began))
+
+
 class Usage:
     """What the processes of an app use, from when this was made."""
 
@@ -63,6 +85,17 @@ class Usage:
     def memory(self) -> float:
         """Bytes of memory that belong to these processes alone."""
         return float(sum(process.memory_full_info().uss for process in self._processes))
+
+    def while_going_on(self, is_over: Callable[[], bool]) -> Samples:
+        """Look again and again until it is over."""
+        self.restart()
+        samples = Samples()
+        while not is_over():
+            samples.times.append(time.time())
+            samples.spent.append(self._cpu_seconds())
+            samples.memory.append(self.memory)
+            time.sleep(_LOOK_EVERY)
+        return samples
 
     def _cpu_seconds(self) -> float:
         times = [process.cpu_times() for process in self._processes]

@@ -1,4 +1,4 @@
-"""What an answer takes inside the process, without HTTP around it."""
+"""What an answer takes inside the process: that of the service, without HTTP and JSON around it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ _CALLS = 2_000
 _PACE = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A database, and the time (naive UTC) as of which its last whole minute is asked for."""
+
+    database: Path
+    at: datetime
+
+
 @dataclass
 class Inside:
     """Microseconds of a call at one size, round by round."""
@@ -30,33 +38,43 @@ class Inside:
     totals: list[float] = field(default_factory=list)
 
 
-def call(database: Path, at: datetime, rounds: int) -> Inside:
-    """Ask the service of a database for the minute before ``at`` and for the totals; blocks."""
-    return asyncio.run(_call(database, at, rounds))
+def call(databases: Mapping[int, Asked], rounds: int) -> dict[int, Inside]:
+    """Ask the services of databases of so many rows, in turn, for a minute and for the totals;
+    blocks.
+    """
+    return asyncio.run(_call(databases, rounds))
 
 
-async def _call(database: Path, at: datetime, rounds: int) -> Inside:
-    found = Inside()
+async def _call(databases: Mapping[int, Asked], rounds: int) -> dict[int, Inside]:
+    services = {size: await _opened(asked.database) for size, asked in databases.items()}
+    found = {size: Inside() for size in databases}
+    for _ in range(rounds):
+        for size, service in services.items():
+            at = databases[size].at
+            spent = []
+            for _ in range(_CALLS):
+                began = time.perf_counter_ns()
+                await service.aggregate(rows.NAMES[0], at)
+                spent.append((time.perf_counter_ns() - began) / 1000)
+            found[size].aggregate.append(percentile(spent, 50))
+            spent = []
+            for _ in range(_CALLS):
+                began = time.perf_counter_ns()
+                service.totals()
+                spent.append((time.perf_counter_ns() - began) / 1000)
+            found[size].totals.append(percentile(spent, 50))
+        await asyncio.sleep(_PACE)
+    for service in services.values():
+        await service.close()
+    return found
+
+
+async def _opened(database: Path) -> BatchService:
     service = BatchService(Store(database), {sources.DEFAULT_SOURCE: sources.random(_PACE)})
     await service.open()
     for name in rows.NAMES:
         await service.start(name)
-    for _ in range(rounds):
-        spent = []
-        for _ in range(_CALLS):
-            began = time.perf_counter_ns()
-            await service.aggregate(rows.NAMES[0], at)
-            spent.append((time.perf_counter_ns() - began) / 1000)
-        found.aggregate.append(percentile(spent, 50))
-        spent = []
-        for _ in range(_CALLS):
-            began = time.perf_counter_ns()
-            service.totals()
-            spent.append((time.perf_counter_ns() - began) / 1000)
-        found.totals.append(percentile(spent, 50))
-        await asyncio.sleep(_PACE)
-    await service.close()
-    return found
+    return service
 
 
 def figures_inside(found: Mapping[int, Inside]) -> Iterator[Figure]:

@@ -74,6 +74,16 @@ def under(limit: float, unit: str = "") -> Target:
     return Target(f"under {told(limit)}{unit and ' ' + unit}", lambda figure: figure.median < limit)
 
 
+def always_under(limit: float, unit: str = "") -> Target:
+    """Even the highest round lies under a limit."""
+    return Target(f"always {under(limit, unit).text}", lambda figure: figure.spread[1] < limit)
+
+
+def all_of_them() -> Target:
+    """Every round is 100 percent."""
+    return Target("all", lambda figure: figure.spread[0] == 100)
+
+
 def at_least(limit: float, unit: str = "") -> Target:
     """The median is a limit or more, in the figure's unit; ``unit`` is only said."""
     return Target(f"{told(limit)}{unit and ' ' + unit}", lambda figure: figure.median >= limit)

@@ -39,7 +39,11 @@ def measure(scale: Scale) -> list[Figure]:
         Figure("from `reflex run` to the first page", "s", answered, targets=(under(8, "s"),))
     ]
     if drawn:
-        figures.append(Figure("the same, to its drawn heading in a browser", "s", drawn))
+        figures.append(
+            Figure(
+                "the same, to its drawn heading in a browser", "s", drawn, targets=(under(8, "s"),)
+            )
+        )
     return figures
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import template
-from bench.figures import Figure, at_least, times_the_template, under
+from bench.figures import Figure, Target, always_under, at_least, times_the_template, under
 from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
@@ -57,12 +57,12 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _figures(ours: list[Round], theirs: list[Round]) -> list[Figure]:
-    def times(what: str, name: str, percent: float, limit: float | None) -> Figure:
+    def times(what: str, name: str, percent: float, *targets: Target) -> Figure:
         return Figure(
             what,
             "ms",
             [percentile(getattr(r, name), percent) for r in ours],
-            targets=(under(limit, "ms"),) if limit else (),
+            targets=targets,
             template=[percentile(getattr(r, name), percent) for r in theirs],
         )
 
@@ -75,10 +75,10 @@ def _figures(ours: list[Round], theirs: list[Round]) -> list[Figure]:
             targets=(at_least(2_000_000, "rows/s"), times_the_template(500)),
             template=[r.rows_per_second for r in theirs],
         ),
-        times("from produced to committed, p50", "waits", 50, None),
-        times("from produced to committed, p99", "waits", 99, 150),
-        times("lag of a 10 ms heartbeat meanwhile, p99", "lags", 99, 5),
-        times("lag of a 10 ms heartbeat meanwhile, max", "lags", 100, 30),
+        times("from produced to committed, p50", "waits", 50),
+        times("from produced to committed, p99", "waits", 99, under(150, "ms")),
+        times("lag of a 10 ms heartbeat meanwhile, p99", "lags", 99, under(5, "ms")),
+        times("lag of a 10 ms heartbeat meanwhile, max", "lags", 100, always_under(30, "ms")),
     ]
 
 

@@ -14,16 +14,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from statistics import mean
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.app import raise_file_limit
+from bench.app import SEEN_FOR, raise_file_limit
+from solo_app.batches.live import TICK, interval_for, next_moment, phase_of
 from solo_app.config import HOST
 
-_OPENED_AT_ONCE = 20
 _SECONDS = 60
 """As many as the first page shows; a tick with so many tells all of them."""
 _SELDOM = 1.0
@@ -34,63 +33,92 @@ _TEXT, _CLOSE = 1, 8
 
 @dataclass(slots=True)
 class Seen:
-    """What one page got within the time that counts.
+    """What one page, opened as the n-th, got within the time that counts.
 
     ``moments`` are those that the ticks tell of, in milliseconds, ``newest`` the number of the
-    latest point that each tells of, ``delays`` the milliseconds from the moment to the receipt,
-    ``sizes`` the bytes on the wire, with the frame's own; ``gaps`` says how often something was
-    missing between two ticks.
+    latest point that each tells of; before both stands what the page knew when that time began.
+    ``received`` says when each tick came, in seconds of the clock that never jumps, ``ages`` how
+    many milliseconds after its moment. ``size`` is in bytes on the wire, frames and whatever is
+    no tick included; ``gaps`` says how often something was missing between two ticks.
     """
 
     path: str
+    number: int = 1
     moments: list[float] = field(default_factory=list)
     newest: list[int] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
+    received: list[float] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    size: int = 0
     gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What all pages got from ``began`` to ``ended`` (seconds since 1970)."""
+    """What all pages got from ``began`` to ``ended`` (seconds since 1970), an ``interval`` apart.
+
+    Two ticks in a row that both have something to tell are at most ``apart`` seconds from each
+    other.
+    """
 
     began: float
     ended: float
     pages: list[Seen]
-    apart: float
+    interval: float
+
+    @property
+    def apart(self) -> float:
+        """A tick that has nothing to tell does not come, but of two in a row one has something."""
+        return max(2 * TICK, self.interval)
 
     @property
     def delays(self) -> list[float]:
-        """Milliseconds from a tick's moment to its receipt, of every tick of every page."""
-        return [delay for page in self.pages for delay in page.delays]
+        """Milliseconds from when each tick of each page was due to its receipt."""
+        return [delay for page in self.pages for delay in _delays(page, self.interval)]
 
     @property
     def bytes_per_tick(self) -> float:
-        """On the wire, the frames' own included."""
-        return mean(size for page in self.pages for size in page.sizes)
+        """On the wire, with all that came beside the ticks."""
+        return sum(page.size for page in self.pages) / self._ticks
 
     @property
     def ticks_per_second(self) -> float:
         """Of one page."""
-        return len(self.delays) / len(self.pages) / (self.ended - self.began)
+        return self._ticks / len(self.pages) / (self.ended - self.began)
 
     @property
     def delivered(self) -> float:
-        """Percent of the ticks that should have come: see ``missing``."""
+        """Percent of the ticks that should have come: see ``_missing``."""
         by_path: defaultdict[str, list[Seen]] = defaultdict(list)
         for page in self.pages:
             by_path[page.path].append(page)
-        lacking = sum(missing(pages, self.apart) for pages in by_path.values())
-        return 100 * len(self.delays) / (len(self.delays) + lacking)
+        lacking = sum(_missing(pages, self.ended, self.apart) for pages in by_path.values())
+        return 100 * self._ticks / (self._ticks + lacking)
+
+    @property
+    def _ticks(self) -> int:
+        return sum(len(page.received) for page in self.pages)
 
 
-def missing(pages: Sequence[Seen], apart: float) -> int:
+def _delays(page: Seen, interval: float) -> NDArray[np.float64]:
+    """How late a page got its ticks (milliseconds).
+
+    They are due an interval from each other on the clock that never jumps, which is that of the
+    whole machine; at which moments, the number of the page tells (``live.next_moment``). What is
+    later than an interval counts from the moment after.
+    """
+    received = np.array(page.received)
+    due = next_moment(0, phase_of(page.number), interval)
+    late: NDArray[np.float64] = np.maximum((received - due) % interval * 1000, page.ages)
+    return late
+
+
+def _missing(pages: Sequence[Seen], ended: float, apart: float) -> int:
     """Ticks that did not come to pages that show the same.
 
     Lost is what the numbers of the next tick tell of, as they tell a browser. And none came in
-    time where a page was told nothing for long though another knew of newer points: two ticks
-    should then be at most ``apart`` seconds from each other. While nothing is committed, as when
-    the log is folded, there is nothing to tell but the time, once a second.
+    time where a page was told nothing for long, or until the end, though another knew of newer
+    points: two ticks should then be at most ``apart`` seconds from each other. While nothing is
+    committed, as when the log is folded, there is nothing to tell but the time, once a second.
     """
     moments = np.concatenate([page.moments for page in pages])
     order = np.argsort(moments, kind="stable")
@@ -98,9 +126,9 @@ def missing(pages: Sequence[Seen], apart: float) -> int:
     known = np.maximum.accumulate(np.concatenate([page.newest for page in pages])[order])
     lacking = sum(page.gaps for page in pages)
     for page in pages:
-        early, late = np.array(page.moments[:-1]), np.array(page.moments[1:])
-        newer = np.searchsorted(known, page.newest[:-1], side="right")
-        news = moments[np.minimum(newer, len(moments) - 1)].clip(early, late)
+        early, late = np.array(page.moments), np.array([*page.moments[1:], ended * 1000])
+        newer = np.searchsorted(known, page.newest, side="right")
+        news = np.append(moments, np.inf)[newer].clip(early, np.maximum(early, late))
         lacking += _too_few(late - news, apart) + _too_few(late - early, apart + _SELDOM)
     return lacking
 
@@ -113,13 +141,14 @@ def _too_few(waits: NDArray[np.float64], apart: float) -> int:
 class _Page(asyncio.Protocol):
     """One open tab, on the bare protocol: what a library needs to read would count as delay."""
 
-    def __init__(self, port: int, path: str) -> None:
+    def __init__(self, port: int, path: str, number: int = 1) -> None:
         self.shown = asyncio.get_running_loop().create_future()
-        self.seen = Seen(path)
+        self.seen = Seen(path, number)
         self._port = port
         self._path = path
         self._unread = b""
         self._upgraded = False
+        self.is_open = True
         self._told: list[tuple[int, int, bool]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -148,10 +177,16 @@ class _Page(asyncio.Protocol):
             assert b"permessage-deflate" not in head, "this client cannot read it"
             self._upgraded, self._unread = True, rest
         for kind, body, size in self._frames():
+            self.seen.size += size
             if kind == _TEXT:
-                self._take(body, size, now)
+                self._take(body, now)
             elif kind == _CLOSE:
                 self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_open = False
+        if not self.shown.done():
+            self.shown.set_exception(error or ConnectionError("the server closed a page"))
 
     def _frames(self) -> Iterator[tuple[int, bytes, int]]:
         """The whole frames that are here; those of a server are not masked."""
@@ -166,20 +201,20 @@ class _Page(asyncio.Protocol):
             frame, self._unread = self._unread[:size], self._unread[size:]
             yield frame[0] & 15, frame[start:], size
 
-    def _take(self, body: bytes, size: int, now: float) -> None:
+    def _take(self, body: bytes, now: float) -> None:
         if body.startswith(b"0"):
             self._send("40/_event," + json.dumps({"event": _hydrate(self._path)}))
         elif body.startswith(b"2"):
             self._send("3")
         elif body.startswith(b"42") and (tick := _tick(body)):
-            self._note(tick, size, now)
+            self._note(tick, now)
 
-    def _note(self, tick: list[Any], size: int, now: float) -> None:
+    def _note(self, tick: list[Any], now: float) -> None:
         told, self._told = self._told, _sequences(self._path, tick)
         self.seen.moments.append(tick[0])
         self.seen.newest.append(tick[1] if self._path == "/" else tick[2])
-        self.seen.delays.append(now * 1000 - tick[0])
-        self.seen.sizes.append(size)
+        self.seen.received.append(time.monotonic())
+        self.seen.ages.append(now * 1000 - tick[0])
         self.seen.gaps += any(
             last - count != before
             for (before, _, _), (last, count, whole) in zip(told, self._told, strict=False)
@@ -188,9 +223,11 @@ class _Page(asyncio.Protocol):
         if not self.shown.done():
             self.shown.set_result(None)
 
-    def begin(self) -> None:
-        """Count from now on."""
-        self.seen = Seen(self._path)
+    def begin(self) -> Seen:
+        """Count from now on; what the page knows stays known. Gives what it got so far."""
+        got = self.seen
+        self.seen = Seen(self._path, got.number, got.moments[-1:], got.newest[-1:])
+        return got
 
     def _send(self, text: str) -> None:
         body = text.encode()
@@ -237,35 +274,35 @@ def _sequences(path: str, tick: list[Any]) -> list[tuple[int, int, bool]]:
     return [seconds, *((last, len(keys), any(more[1:])) for last, keys, *more in trends)]
 
 
-def watch(
-    port: int, paths: Sequence[str], pages: int, settle: float, seconds: float, apart: float
-) -> Watched:
+def watch(port: int, paths: Sequence[str], pages: int, settle: float, seconds: float) -> Watched:
     """Open so many pages, evenly over the paths, let them settle, then count; blocks.
 
-    Two ticks of a page should be at most ``apart`` seconds from each other.
+    The app must have had no others. Raises ConnectionError when the server closed one of them.
     """
     raise_file_limit()
-    return asyncio.run(_watch(port, paths, pages, settle, seconds, apart))
+    return asyncio.run(_watch(port, paths, pages, settle, seconds))
 
 
 async def _watch(
-    port: int, paths: Sequence[str], pages: int, settle: float, seconds: float, apart: float
+    port: int, paths: Sequence[str], pages: int, settle: float, seconds: float
 ) -> Watched:
     loop = asyncio.get_running_loop()
     opened: list[_Page] = []
-    while len(opened) < pages:
-        few = range(len(opened), min(pages, len(opened) + _OPENED_AT_ONCE))
-        for number in few:
-            page = _Page(port, paths[number % len(paths)])
-            await loop.create_connection(lambda page=page: page, HOST, port)  # type: ignore[misc]
-            opened.append(page)
-        await asyncio.gather(*(opened[number].shown for number in few))
-    await asyncio.sleep(settle)
+    for number in range(1, pages + 1):  # One by one: by its number its ticks are due.
+        page = _Page(port, paths[number % len(paths)], number)
+        await loop.create_connection(lambda page=page: page, HOST, port)  # type: ignore[misc]
+        opened.append(page)
+        await page.shown
+    await asyncio.sleep(max(settle, SEEN_FOR))
     for page in opened:
         page.begin()
     began = time.time()
     await asyncio.sleep(seconds)
-    watched = Watched(began, time.time(), [page.seen for page in opened], apart)
+    watched = Watched(began, time.time(), [page.begin() for page in opened], interval_for(pages))
+    await asyncio.sleep(SEEN_FOR)
+    closed = sum(not page.is_open for page in opened)
+    if closed:
+        raise ConnectionError(f"the server closed {closed} of {pages} pages")
     for page in opened:
         page.transport.close()
     return watched

@@ -28,6 +28,20 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def own_process() -> ProcessPoolExecutor:
-    """A fresh process that does what it is handed: its memory and its time are its own."""
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+@contextmanager
+def own_process() -> Iterator[ProcessPoolExecutor]:
+    """A fresh process that does what it is handed: its memory and its time are its own.
+
+    It is ended where whoever waits for it breaks off: it may have half an hour to go.
+    """
+    before = multiprocessing.active_children()
+    executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield executor
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in before:
+                child.kill()
+        raise
+    finally:
+        executor.shutdown()

@@ -8,15 +8,17 @@ the page is open: every round opens it anew.
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import httpx
 
 from bench.app import running_app
-from bench.figures import Figure, NotMeasuredError, under
+from bench.figures import Figure, NotMeasuredError, all_of_them, under
 from bench.places import folder
 from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
+from solo_app.batches.model import utc_now
 from tests.browsers import QUIET, find_browser
 
 _BATCH = "point-to-screen"
@@ -54,28 +56,44 @@ def measure(scale: Scale) -> list[Figure]:
     browser_path = find_browser()
     if browser_path is None:
         raise NotMeasuredError("needs a Chromium or Chrome; none was found")
-    rounds = []
+    rounds: list[list[float]] = []
+    shares: list[float] = []
     with folder() as place, running_app(place, place / "app.duckdb", pages=True) as app:
         httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            for number in range(1, scale.pick(1, 8) + 1):
+            for number in range(1, scale.pick(1, 6) + 1):
                 say(f"point to screen, round {number}")
                 page.goto(f"{app.url}/batch/{_BATCH}")
                 page.wait_for_selector("table.points time")
                 page.wait_for_selector(".recharts-line path")
                 page.evaluate(_WATCH)
                 time.sleep(scale.pick(2, 5))
-                rounds.append(list(page.evaluate("() => Object.values(window.drawn)")))
+                drawn: dict[str, float] = page.evaluate("() => window.drawn")
+                rounds.append(list(drawn.values()))
+                shares.append(_share(app.api, drawn))
             browser.close()
-    return _figures(rounds)
+    return _figures(rounds, shares)
 
 
-def _figures(rounds: list[list[float]]) -> list[Figure]:
+def _share(api: str, drawn: dict[str, float]) -> float:
+    """Percent of the points drawn, of those from the first such on until a second ago."""
+    until = utc_now() - timedelta(seconds=1)
+    count = httpx.get(f"{api}/batches/{_BATCH}").json()["row_count"]
+    asked = httpx.get(f"{api}/batches/{_BATCH}/points?after={max(0, count - 100)}")
+    stored = [point["ts"] for point in asked.raise_for_status().json()["points"]]
+    # The page tells times in whole milliseconds.
+    due = [f"{ts[:23]}Z" for ts in stored if ts < until.isoformat()]
+    due = [ts for ts in due if ts >= min(drawn)]
+    return 100 * sum(ts in drawn for ts in due) / len(due)
+
+
+def _figures(rounds: list[list[float]], shares: list[float]) -> list[Figure]:
     together = [delay for delays in rounds for delay in delays]
     p95s = [percentile(delays, 95) for delays in rounds]
     return [
+        Figure("points drawn", "%", shares, better="more", targets=(all_of_them(),)),
         Figure("p50", "ms", [percentile(delays, 50) for delays in rounds], note=_NOTE),
         Figure("p95", "ms", p95s, targets=(under(500, "ms"),)),
         Figure(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.charts import chart
 from bench.figures import Figure, told
-from bench.machine import described
 
 _HEAD = ("figure", "median", "spread", "to reach", "reached", "template's way", "ratio")
 
@@ -39,8 +38,16 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def write_page(page: Path, part: str, results: Sequence[Result], seconds: float) -> None:
+def write_page(
+    page: Path,
+    part: str,
+    results: Sequence[Result],
+    seconds: float,
+    machine: Sequence[tuple[str, str]],
+) -> None:
     """Write results into the named part of a page, and draw their charts beside it.
+
+    ``machine`` is what ``described`` gave before anything was measured.
 
     What stands between ``<!-- part: begin -->`` and ``<!-- part: end -->`` is replaced, or put at
     the end of a page that has no such part; the rest was written by hand and is kept.
@@ -56,14 +63,16 @@ def write_page(page: Path, part: str, results: Sequence[Result], seconds: float)
         text += f"\n{begin}\n{end}\n"
     before, _, rest = text.partition(begin)
     after = rest.partition(end)[2]
-    measured = "\n".join(_measured(results, folder.name, seconds))
-    page.write_text(f"{before}{begin}\n{measured}\n{end}{after}")
+    measured = _measured(results, folder.name, seconds, machine)
+    page.write_text("\n".join([f"{before}{begin}", *measured, f"{end}{after}"]))
 
 
-def _measured(results: Sequence[Result], charts: str, seconds: float) -> list[str]:
+def _measured(
+    results: Sequence[Result], charts: str, seconds: float, machine: Sequence[tuple[str, str]]
+) -> list[str]:
     day = datetime.now(UTC).date().isoformat()
-    machine = ", ".join(f"{name} {value}" for name, value in described())
-    lines = [f"Measured {day} in {seconds / 60:.0f} minutes: {machine}.", ""]
+    what = ", ".join(f"{name} {value}" for name, value in machine)
+    lines = [f"Measured {day} in {seconds / 60:.0f} minutes: {what}.", ""]
     for result in results:
         lines += [f"## {result.about.rstrip('.')}", ""]
         if result.missing:

@@ -40,6 +40,16 @@ def rows_in_a_minute(rows: int) -> int:
     return rows * 60 // (_SPAN * BATCH_LIMIT)
 
 
+def asked_at(end: datetime) -> datetime:
+    """As of when to ask for the last whole minute, in rows that end then: in the day of most of
+    them. DuckDB passes over blocks whose texts all begin otherwise, and times begin with the day:
+    just after midnight the template's way would look at hardly any row.
+    """
+    midnight = end.replace(hour=0, minute=0)
+    few_since = end - midnight < timedelta(seconds=_SPAN / 2)
+    return (midnight if few_since else end) + timedelta(seconds=1)
+
+
 def write(database: Path, rows: int) -> datetime:
     """Write so many rows (a multiple of 12 500) through the service; blocks.
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
-from bench.app import raise_file_limit
+import httpx
+
+from bench.app import SEEN_FOR, raise_file_limit
 from solo_app.config import HOST
 
 _EVENT = re.compile(rb'data: \{"seq": (\d+), "ts": "([^"]+)"[^\n]*\n')
@@ -24,12 +26,16 @@ GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What all readers got of the points that were produced within the time that counts.
+    """What all readers got of the points that were produced from ``began`` to ``ended`` (seconds
+    since 1970).
 
     ``delays`` are milliseconds from produced to received, one for each point of each reader;
-    ``due`` is how many there should be.
+    ``due`` is how many there should be: the points that are stored, for every reader of their
+    batch.
     """
 
+    began: float
+    ended: float
     delays: list[float]
     due: int
 
@@ -64,7 +70,7 @@ class _Reader(asyncio.Protocol):
         self._unread = self._unread[read:]
 
     def _note(self, now: float, seq: int, ts: str) -> None:
-        produced = datetime.fromisoformat(ts).replace(tzinfo=UTC).timestamp()
+        produced = _seconds(ts)
         if self._began <= produced < self._end:
             assert seq not in self.delays, f"{self.batch_id} sent {seq} twice"
             self.delays[seq] = (now - produced) * 1000
@@ -73,14 +79,21 @@ class _Reader(asyncio.Protocol):
 def read(port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float) -> Read:
     """Open so many streams, evenly over the batches, let them settle, then count; blocks."""
     raise_file_limit()
-    return asyncio.run(_read(port, batch_ids, readers, settle, seconds))
+    rows_before = {batch_id: _row_count(port, batch_id) for batch_id in batch_ids}
+    began = time.time() + max(settle, SEEN_FOR)
+    end = began + seconds
+    opened = asyncio.run(_read(port, batch_ids, readers, began, end))
+    stored = {
+        batch_id: sum(began <= produced < end for produced in _produced(port, batch_id, after))
+        for batch_id, after in rows_before.items()
+    }
+    delays = [delay for reader in opened for delay in reader.delays.values()]
+    return Read(began, end, delays, sum(stored[reader.batch_id] for reader in opened))
 
 
 async def _read(
-    port: int, batch_ids: Sequence[str], readers: int, settle: float, seconds: float
-) -> Read:
-    began = time.time() + settle
-    end = began + seconds
+    port: int, batch_ids: Sequence[str], readers: int, began: float, end: float
+) -> list[_Reader]:
     loop = asyncio.get_running_loop()
     opened: list[tuple[asyncio.Transport, _Reader]] = []
     for number in range(readers):
@@ -89,23 +102,29 @@ async def _read(
     await asyncio.sleep(end + GRACE - time.time())
     for transport, _ in opened:
         transport.close()
-    all_readers = [reader for _, reader in opened]
-    delays = [delay for reader in all_readers for delay in reader.delays.values()]
-    return Read(delays, _due(all_readers))
+    return [reader for _, reader in opened]
+
+
+def _row_count(port: int, batch_id: str) -> int:
+    return int(_ask(f"http://localhost:{port}/batches/{batch_id}")["row_count"])
+
+
+def _produced(port: int, batch_id: str, after: int) -> Iterator[float]:
+    """When each stored point of a batch was produced, in seconds since 1970."""
+    path: str | None = f"/batches/{batch_id}/points?after={after}"
+    while path:
+        page = _ask(f"http://localhost:{port}{path}")
+        yield from (_seconds(point["ts"]) for point in page["points"])
+        path = page["next"]
+
+
+def _ask(url: str) -> Any:
+    return httpx.get(url).raise_for_status().json()
+
+
+def _seconds(ts: str) -> float:
+    return datetime.fromisoformat(ts).timestamp()
 
 
 def _reader(port: int, batch_id: str, began: float, end: float) -> Callable[[], _Reader]:
     return lambda: _Reader(port, batch_id, began, end)
-
-
-def _due(readers: Sequence[_Reader]) -> int:
-    """How many points all readers together should have: every point that any of them got, or
-    that lies between two such, for every reader of its batch."""
-    seqs: defaultdict[str, set[int]] = defaultdict(set)
-    for reader in readers:
-        seqs[reader.batch_id] |= reader.delays.keys()
-    return sum(
-        max(seqs[reader.batch_id]) - min(seqs[reader.batch_id]) + 1
-        for reader in readers
-        if seqs[reader.batch_id]
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,7 @@ from bench.figures import Figure, under
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 
+from bench import __main__, soak
 from bench.__main__ import main
 from bench.registry import BENCHMARKS
 from bench.report import Result, table, write_page
@@ -21,6 +23,8 @@ RESULTS = [
     Result("some", "Some figures.", [Figure("wait", "ms", [1, 3, 2], targets=(under(2),))]),
     Result("none", "No figures.", missing="there is no browser"),
 ]
+
+MACHINE = [("processor", "some"), ("commit", "abc")]
 
 
 def test_the_list_names_every_benchmark(
@@ -51,22 +55,58 @@ def test_the_table_has_every_figure_and_what_is_missing() -> None:
 def test_a_rerun_replaces_what_was_measured_and_keeps_what_was_written(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     page.write_text("# Title\n\n<!-- run: begin -->\nold\n<!-- run: end -->\n\nBy hand.\n")
-    write_page(page, "run", RESULTS, seconds=60)
-    write_page(page, "soak", RESULTS[:1], seconds=60)
+    write_page(page, "run", RESULTS, seconds=60, machine=MACHINE)
+    write_page(page, "soak", RESULTS[:1], seconds=60, machine=MACHINE)
     once = page.read_text()
     assert once.startswith("# Title\n\n<!-- run: begin -->\nMeasured ")
     assert "old" not in once
     assert "\n\nBy hand.\n" in once
     assert once.count("| wait | 2 ms | 1 - 3 | under 2 | **no** |") == 2
-    write_page(page, "run", RESULTS, seconds=60)
+    write_page(page, "run", RESULTS, seconds=60, machine=MACHINE)
     assert page.read_text() == once
 
 
 def test_the_chart_is_a_picture_with_a_bar_for_each_median(tmp_path: Path) -> None:
     figures = [Figure("a & b", "ms", [1], template=[100]), Figure("c", "s", [0, -1, -2])]
-    write_page(tmp_path / "page.md", "run", [Result("some", "Some.", figures)], seconds=1)
+    write_page(
+        tmp_path / "page.md", "run", [Result("some", "Some.", figures)], seconds=1, machine=MACHINE
+    )
     chart = ElementTree.parse(tmp_path / "page" / "some.svg").getroot()
     texts = [element.text for element in chart.iter("{http://www.w3.org/2000/svg}text")]
     assert {"a & b", "c", "1", "100", "-1"} <= set(texts)
     bars = [b for b in chart.iter("{http://www.w3.org/2000/svg}rect") if b.get("height") == "9"]
     assert [bar.get("class") for bar in bars] == ["app", "template", "app"]
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [
+        ([], "run"),
+        (["--quick"], None),
+        (["ingest"], None),
+        (["soak"], "soak"),
+        (["soak", "--minutes", "29"], None),
+        (["soak", "ingest"], None),
+    ],
+)
+def test_only_a_whole_run_replaces_what_is_written(
+    command: list[str], part: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sys, "argv", ["bench", *command])
+    monkeypatch.setattr(
+        __main__, "_run", lambda name, _: Result(name, "About.", RESULTS[0].figures)
+    )
+    monkeypatch.setattr(__main__, "write_page", lambda _, part, *more: written.append(part))
+    assert main() == 0
+    assert written == ([part] if part else [])
+
+
+@pytest.mark.parametrize("command", [["soak"], []])
+def test_what_broke_replaces_nothing(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = SimpleNamespace(about="About.", measure=lambda *_: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["bench", *command])
+    monkeypatch.setattr(__main__, "BENCHMARKS", {"some": broken})
+    monkeypatch.setattr(soak, "measure", broken.measure)
+    monkeypatch.setattr(__main__, "write_page", lambda *_: pytest.fail("written"))
+    assert main() == 1
