@@ -96,29 +96,40 @@ async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
 
 
-@pytest.mark.parametrize("set_off_by", ["a commit", "the store"])
+@pytest.mark.parametrize(("set_off_by", "left"), [("a commit", 700_000), ("the store", 300_000)])
 async def test_a_checkpoint_without_room_ends_nothing(
     set_off_by: str,
+    left: int,
     rounds: int,
     small_disk: Callable[[int], SmallDisk],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
+    disk = small_disk(24 + 4 * rounds)  # So that there is room again after each round.
+    database = disk.path / "solo.duckdb"
+
+    def checkpoints_are_due(are_due: bool) -> None:
+        if set_off_by == "the store":
+            monkeypatch.setattr(log, "MOST_COMMITS", 1 if are_due else 2**40)
+
     if set_off_by == "a commit":
         monkeypatch.setattr(instance, "CHECKPOINT_THRESHOLD", "400KB")
     else:
-        monkeypatch.setattr(log, "MOST_COMMITS", 20)
         monkeypatch.setattr(log, "SPARE", -(2**40))  # As if there were always room.
-    disk = small_disk(24 + 2 * rounds)  # So that there is room again after each round.
-    async with open_service(disk.path / "solo.duckdb", steady=steady) as service:
+    async with open_service(database, steady=steady) as service:
         await service.start("b", "steady")
         await service.start("calm")
         opened_again = 0
         for _ in range(rounds):
+            checkpoints_are_due(False)
+            if set_off_by == "the store":  # More than what a full disk has left.
+                await until(lambda: log.Log(database).size > 1_000_000, 30)
             caplog.clear()
             # Mostly room for the log, and none for what it is folded into.
-            with disk.filled_up_to(700_000):
+            with disk.filled_up_to(left):
+                checkpoints_are_due(True)
+                # What gathered in a pause may be more than the log has room for; then points wait.
                 await until(lambda: "opened again" in caplog.text or service.totals().trouble, 30)
                 batch = service.batch("b")
                 assert (await first_point(service, batch)).seq == 1
@@ -128,7 +139,7 @@ async def test_a_checkpoint_without_room_ends_nothing(
             opened_again += "opened again" in caplog.text
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
     assert opened_again
-    kept = whole(disk.path / "solo.duckdb")
+    kept = whole(database)
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
 
 
