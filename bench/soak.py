@@ -5,20 +5,21 @@ A command of its own, ``python -m bench soak --minutes 30``: it takes too long f
 
 from __future__ import annotations
 
-import json
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import httpx
 
-from bench import lags, page_clients, rows, stream_readers
+from bench import lags, page_clients, pauses, rows, stream_readers
 from bench.app import Usage, files_of, running_app
 from bench.figures import Figure, NotMeasuredError, all_of_them, always_under, at_least, told, under
+from bench.lags import Beats
 from bench.page_clients import Watched
+from bench.pauses import Pause
 from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
@@ -29,6 +30,12 @@ STREAMS, PAGES = 50, 50
 _LOOK_EVERY = 10.0
 _SETTLE = 5.0
 _MEBIBYTE = 2**20
+_PAUSES = (
+    "A pause is a time in which no processor of the machine ran anything: on each of them a "
+    "process slept, 2 ms at a time and at a real-time priority where the system allows that, and "
+    "all woke late. A lag of its own is what is left of one without such pauses, or without the "
+    "time for which the loop's thread waited for a processor, whichever is more."
+)
 _PATHS = ("/", *(f"/batch/{name}" for name in rows.NAMES))
 
 
@@ -48,18 +55,24 @@ def measure(minutes: float) -> list[Figure]:
     seconds = minutes * 60
     if seconds < 6 * _LOOK_EVERY:
         raise NotMeasuredError("a soak takes a minute at least")
-    with folder() as place, own_process() as reading, own_process() as watching:
+    with ExitStack() as stack:
+        place = stack.enter_context(folder())
+        reading, watching = (stack.enter_context(own_process()) for _ in range(2))
+        sleeping = [(stack.enter_context(own_process()), on) for on in pauses.processors()]
         lag_file = place / "lags.jsonl"
         settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app", lags.VARIABLE: str(lag_file)}
         database = place / "app.duckdb"
         with running_app(place, database, settings) as app:
+            slept = [each.submit(pauses.oversleep, on, seconds) for each, on in sleeping]
             for name in rows.NAMES:
                 httpx.post(f"{app.api}/stream/{name}").raise_for_status()
             port, calm = app.backend_port, rows.NAMES[:1]
             read = reading.submit(stream_readers.read, port, calm, STREAMS, _SETTLE, seconds)
             watched = watching.submit(page_clients.watch, port, _PATHS, PAGES, _SETTLE, seconds)
             looks = _watch(app, database, seconds)
-            return _figures(looks, lag_file, read.result(), watched.result())
+            paused = pauses.at_once([each.result() for each in slept])
+            beats = lags.noted(lag_file)
+            return _figures(looks, beats, paused, read.result(), watched.result())
 
 
 def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
@@ -84,10 +97,13 @@ def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
     return looks
 
 
-def _figures(looks: list[Look], lag_file: Path, read: Read, watched: Watched) -> list[Figure]:
+def _figures(
+    looks: list[Look], beats: list[Beats], paused: list[Pause], read: Read, watched: Watched
+) -> list[Figure]:
     return [
         *_figures_of_looks(looks),
-        *_figures_of_lag([json.loads(line) for line in lag_file.read_text().splitlines()]),
+        *_figures_of_lag(beats, paused),
+        _figure_of_pauses(paused, [look.at for look in looks]),
         *_figures_of(f"{STREAMS} streams, ", "points", read.delivered, read.delays),
         *_figures_of(f"{PAGES} pages, ", "ticks", watched.delivered, watched.delays),
     ]
@@ -127,25 +143,39 @@ def _bytes_per_row(looks: list[Look]) -> float:
     return mean(look.files / look.row_count for look in looks)
 
 
-def _figures_of_lag(beats: list[dict[str, Any]]) -> list[Figure]:
-    late = [beat["late"] for beat in beats]
-    every = [lag for lags in late for lag in lags]
+def _figures_of_lag(beats: list[Beats], paused: list[Pause]) -> list[Figure]:
+    every = [lag for some in beats for lag in some.late]
     lag = "lag of a 10 ms heartbeat"
     return [
         Figure(f"{lag}, p99", "ms", [percentile(every, 99)], targets=(under(5, "ms"),)),
-        Figure(f"{lag}, p99 of ten seconds", "ms", [percentile(lags, 99) for lags in late]),
+        Figure(f"{lag}, p99 of ten seconds", "ms", [percentile(some.late, 99) for some in beats]),
         Figure(
             f"{lag}, the longest of ten seconds",
             "ms",
-            [max(lags) for lags in late],
+            [max(some.late) for some in beats],
             targets=(always_under(30, "ms"),),
         ),
         Figure(
-            f"{lag}, the longest of ten seconds without its wait for a processor",
+            f"{lag}, the longest of its own",
             "ms",
-            [beat["own"] for beat in beats],
+            [some.longest_own(paused) for some in beats],
+            targets=(always_under(30, "ms"),),
         ),
     ]
+
+
+def _figure_of_pauses(paused: list[Pause], at: list[float]) -> Figure:
+    """The longest of each time between two looks; 0 where the system does not let them be seen."""
+    lengths = [
+        [1000 * pause.seconds for pause in paused if end - _LOOK_EVERY < pause.ended <= end]
+        for end in at
+    ]
+    return Figure(
+        "pauses of the machine, the longest of ten seconds",
+        "ms",
+        [max(some, default=0.0) for some in lengths],
+        note=_PAUSES,
+    )
 
 
 def _figures_of(who: str, what: str, delivered: float, delays: list[float]) -> list[Figure]:

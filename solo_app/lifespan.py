@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NoReturn
 
+import anyio
+
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
@@ -41,6 +43,7 @@ Use = Callable[[BatchService | None], None]
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
     """Open the service and give it to pages and API (through ``use``) as long as the app lives."""
+    await _load_the_rest()
     _spare_what_stays()
     _admit_many()
     store = Store(settings.database)
@@ -69,6 +72,15 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         use(None)
         if store.left_behind:
             os._exit(0)  # The interpreter would wait for the thread of it.
+
+
+async def _load_the_rest() -> None:
+    """Load what anyio, which sends the event streams, puts off until it is first used.
+
+    The first stream would hold up everyone for it, and all who come at once wait in one line.
+    """
+    async with anyio.create_task_group():
+        pass
 
 
 def _spare_what_stays() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from solo_app.batches.store.check import log_of
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
+from tests.running_app import PROJECT
 from tests.workbench import until
 
 pytestmark = pytest.mark.anyio
@@ -62,3 +65,43 @@ async def test_the_server_is_told_of_a_signal_when_all_is_in_the_file_and_once(
     assert told == [(signal.SIGINT, False, 0)]
     with duckdb.connect(database) as connection:
         assert connection.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
+
+
+_FIRST_STREAM = """
+import asyncio, sys
+from pathlib import Path
+from solo_app.api.routes import build_api
+from solo_app.config import Settings
+from solo_app.lifespan import running_service
+
+async def first_stream():
+    api = build_api()
+    settings = Settings(SOLO_DATABASE=Path(sys.argv[1]), SOLO_INTERVAL=0.01)
+    use = lambda service: setattr(api.state, "service", service)
+    sent = asyncio.Queue()
+    silence = asyncio.Event()
+    async with running_service(settings, use) as service:
+        await service.start("b")
+        before = set(sys.modules)
+        scope = {"type": "http", "method": "GET", "path": "/stream/b", "raw_path": b"/stream/b",
+                 "query_string": b"", "headers": [], "root_path": "", "scheme": "http"}
+        answer = asyncio.create_task(api(scope, silence.wait, sent.put))
+        body = b""
+        while b"data: " not in body:
+            body += (await sent.get()).get("body", b"")
+        print(sorted(set(sys.modules) - before))
+        answer.cancel()
+
+asyncio.run(first_stream())
+"""
+
+
+def test_the_first_stream_holds_nobody_up_to_load_something(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", _FIRST_STREAM, tmp_path / "solo.duckdb"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.stdout == "[]\n", told.stderr

@@ -259,7 +259,9 @@ def build_api() -> FastAPI:
         favicon_url="/static-offline-docs/favicon.png",
     )
     answer_with_problems(api, router.routes)
-    api.include_router(router)
+    # `include_router` would put all of them together once more, at the first request while everyone
+    # waits, and have each request go through one more step.
+    api.router.routes.extend(router.routes)
     return api
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from bench.pauses import processors
 from tests.running_app import PROJECT
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
@@ -23,8 +24,8 @@ def test_a_soak_that_is_told_to_end_leaves_nothing_running() -> None:
         stdout=subprocess.DEVNULL,
     )
     try:
-        # The app's two, those that read and watch, and one that Python has beside such.
-        started = _wait_for_children(soak.pid, 5)
+        # The app's two, those that read, watch and sleep, and one that Python has beside such.
+        started = _wait_for_children(soak.pid, 5 + len(processors()))
         soak.terminate()
         assert soak.wait(20) == 128 + signal.SIGTERM
     finally:
