@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from bench.pauses import Pause, waited_for_processor, within
 
 VARIABLE = "BENCH_LAGS"
-"""The variable that names the file: a line of JSON for every ten seconds."""
+"""The variable that names the file: a line of JSON for every ``EVERY`` seconds."""
 
-_EVERY = 10.0
+EVERY = 10.0
 _BEAT = 0.01
 _LONG = 5.0
 """Milliseconds; of a longer lag it is noted too when it ended and what its thread waited for."""
@@ -22,42 +22,54 @@ _LONG = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Beats:
-    """The lags of a heartbeat in some ten seconds, in milliseconds.
+    """The lags of a heartbeat from one moment to another (seconds of the clock that never jumps).
 
-    Of each that is ``long``: when it ended (seconds of the clock that never jumps), how long it
-    was, and for how much of it and of its beat the thread waited for a processor.
+    Lags are in milliseconds. Of each that is ``long``: when it ended, how long it was, and for how
+    much of it and of its beat the thread waited for a processor.
     """
 
-    late: list[float]
-    long: list[tuple[float, float, float]]
+    began: float
+    ended: float
+    late: Sequence[float]
+    long: Sequence[tuple[float, float, float]]
 
-    def longest_own(self, pauses: Iterable[Pause]) -> float:
-        """The longest lag, without the pauses of the machine, or without the wait for a
-        processor, whichever is more: a pause may be counted as such a wait."""
-        own = [lag for lag in self.late if lag <= _LONG]
-        for ended, lag, waited in self.long:
-            paused = 1000 * within(pauses, ended - lag / 1000, ended)
-            own.append(max(0.0, lag - max(waited, paused)))
-        return max(own)
+    def longest_without_pauses(self, pauses: Sequence[Pause]) -> float:
+        """The longest lag, each without the pauses of the machine that fell into it."""
+        return self._longest(
+            lag - 1000 * sum(within(pauses, ended - lag / 1000, ended))
+            for ended, lag, _ in self.long
+        )
+
+    def longest_without_waits(self) -> float:
+        """The longest lag, each without as much waiting for a processor as surely lies in it."""
+        return self._longest(lag - max(0.0, waited - 1000 * _BEAT) for _, lag, waited in self.long)
+
+    def _longest(self, left_of_long: Iterable[float]) -> float:
+        return max(0.0, *left_of_long, *(lag for lag in self.late if lag <= _LONG))
 
 
 async def note(file: Path) -> None:
     """Ask to be woken every 10 ms for ever, and note how late it was each time."""
-    beats = Beats([], [])
-    told = time.monotonic()
+    ended = time.monotonic()
     while True:
-        waited, began = waited_for_processor(), time.monotonic()
+        beats = await _beats(began=ended)
+        ended = beats.ended
+        with file.open("a") as lines:
+            lines.write(json.dumps(astuple(beats)) + "\n")
+
+
+async def _beats(began: float) -> Beats:
+    late: list[float] = []
+    long: list[tuple[float, float, float]] = []
+    woke = began
+    while woke - began < EVERY:
+        waited, slept = waited_for_processor(), time.monotonic()
         await asyncio.sleep(_BEAT)
         woke = time.monotonic()
-        lag = round((woke - began - _BEAT) * 1000, 3)
-        beats.late.append(lag)
-        if lag > _LONG:
-            beats.long.append((woke, lag, 1000 * (waited_for_processor() - waited)))
-        if woke - told >= _EVERY:
-            with file.open("a") as lines:
-                lines.write(json.dumps([beats.late, beats.long]) + "\n")
-            beats = Beats([], [])
-            told = woke
+        late.append(round((woke - slept - _BEAT) * 1000, 3))
+        if late[-1] > _LONG:
+            long.append((woke, late[-1], 1000 * (waited_for_processor() - waited)))
+    return Beats(began, woke, late, long)
 
 
 def noted(file: Path) -> list[Beats]:

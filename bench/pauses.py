@@ -1,4 +1,4 @@
-"""Pauses of the machine: times in which none of its processors runs anything.
+"""Pauses of the machine: times in which none of its processors runs what is ready to run.
 
 A virtual machine is held up by its host now and then, which is not always counted as steal; only
 the clock tells. So a process on each processor does nothing but sleep for a moment and see how
@@ -14,9 +14,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_STEP = 0.002
+_WAITS = Path("/proc/thread-self/schedstat")
+_MOST = 8
+"""Processors that are watched; no more, as each costs two percent of a core."""
+
+_STEP = 0.004
 _LEAST = 0.001
 """Seconds; to wake is no later than that on a machine that runs."""
+
+_LOOKS_AFTER = 500
+"""Steps between two looks whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,14 @@ class Pause:
 
 
 def processors() -> Sequence[int]:
-    """Those that this process may run on; none where the system has no way to choose one."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    """Those to be watched; none where the system does not let pauses be told from waits."""
+    if not (hasattr(os, "sched_getaffinity") and _WAITS.exists()):
+        return []
+    return sorted(os.sched_getaffinity(0))[:_MOST]
 
 
-def oversleep(processor: int, seconds: float) -> list[Pause]:
-    """Sleep on a processor for so long; gives when a sleep was longer than it should have been.
+def oversleep(processor: int, going_on: Path) -> list[Pause]:
+    """Sleep on a processor as long as a file is there; gives when a sleep was too long.
 
     Meant for a process of its own. Where the system allows, no other program comes before it;
     elsewhere the time is left out for which it waited for the processor.
@@ -46,17 +55,22 @@ def oversleep(processor: int, seconds: float) -> list[Pause]:
     gc.disable()
     os.sched_setaffinity(0, {processor})
     comes_first = _comes_first()
-    pauses = []
-    end = time.monotonic() + seconds
-    while (now := time.monotonic()) < end:
-        waited = waited_for_processor()
-        time.sleep(_STEP)
-        woke, due = time.monotonic(), now + _STEP
-        if not comes_first:
-            due += waited_for_processor() - waited
-        if woke - due > _LEAST:
-            pauses.append(Pause(due, woke))
+    pauses: list[Pause] = []
+    while going_on.exists():
+        for _ in range(_LOOKS_AFTER):
+            waited = 0.0 if comes_first else waited_for_processor()
+            due = time.monotonic() + _STEP
+            time.sleep(_STEP)
+            woke = time.monotonic()
+            waited = 0.0 if comes_first else waited_for_processor() - waited
+            pauses += _pause(due, woke, waited)
     return pauses
+
+
+def _pause(due: float, woke: float, waited: float) -> list[Pause]:
+    """The pause, if there was one, before who should have woken when ``due`` waited so long."""
+    pause = Pause(due, woke - waited)
+    return [pause] if pause.seconds > _LEAST else []
 
 
 def _comes_first() -> bool:
@@ -72,26 +86,33 @@ def waited_for_processor() -> float:
     not tell. https://docs.kernel.org/scheduler/sched-stats.html
     """
     try:
-        told = Path("/proc/thread-self/schedstat").read_text()
+        told = _WAITS.read_text()
     except OSError:
         return 0.0
     return int(told.split()[1]) / 1e9
 
 
-def at_once(watched: Sequence[Iterable[Pause]]) -> list[Pause]:
-    """The times in which all of them paused; none of none."""
+def at_once(watched: Sequence[Sequence[Pause]]) -> list[Pause]:
+    """The times in which all of them paused, each of them in order; none of none."""
     common = list(watched[0]) if watched else []
-    for pauses in watched[1:]:
-        others = list(pauses)
-        common = [
-            Pause(max(one.began, other.began), min(one.ended, other.ended))
-            for one in common
-            for other in others
-            if one.began < other.ended and other.began < one.ended
-        ]
+    for others in watched[1:]:
+        common = _common(common, others)
     return common
 
 
-def within(pauses: Iterable[Pause], began: float, ended: float) -> float:
-    """How many seconds of a time were pauses."""
-    return sum(max(0.0, min(p.ended, ended) - max(p.began, began)) for p in pauses)
+def _common(some: Sequence[Pause], others: Sequence[Pause]) -> list[Pause]:
+    common = []
+    i = j = 0
+    while i < len(some) and j < len(others):
+        one, other = some[i], others[j]
+        both = Pause(max(one.began, other.began), min(one.ended, other.ended))
+        if both.seconds > 0:
+            common.append(both)
+        i, j = (i + 1, j) if one.ended < other.ended else (i, j + 1)
+    return common
+
+
+def within(pauses: Iterable[Pause], began: float, ended: float) -> list[float]:
+    """How many seconds of each pause lie in a time, where any do."""
+    parts = (min(p.ended, ended) - max(p.began, began) for p in pauses)
+    return [part for part in parts if part > 0]

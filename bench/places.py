@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from tests.running_app import PROJECT
@@ -29,16 +30,16 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def own_process() -> Iterator[ProcessPoolExecutor]:
+def own_process(*modules: str) -> Iterator[ProcessPoolExecutor]:
     """A fresh process that does what it is handed: its memory and its time are its own.
 
-    What it loads to begin with is loaded, and holds up nothing that is measured later. It is
-    ended where whoever waits for it breaks off: it may have half an hour to go.
+    It has loaded ``modules``, which holds up nothing that is measured later. It is ended where
+    whoever waits for it breaks off: it may have half an hour to go.
     """
     before = multiprocessing.active_children()
     executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     try:
-        executor.submit(int).result()
+        executor.submit(_load, modules).result()
         yield executor
     except BaseException:
         for child in multiprocessing.active_children():
@@ -47,3 +48,8 @@ def own_process() -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         executor.shutdown()
+
+
+def _load(modules: Iterable[str]) -> None:
+    for module in modules:
+        import_module(module)

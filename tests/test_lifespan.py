@@ -88,7 +88,7 @@ async def first_stream():
         answer = asyncio.create_task(api(scope, silence.wait, sent.put))
         body = b""
         while b"data: " not in body:
-            body += (await sent.get()).get("body", b"")
+            body += (await asyncio.wait_for(sent.get(), 10)).get("body", b"")
         print(sorted(set(sys.modules) - before))
         answer.cancel()
 

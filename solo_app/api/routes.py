@@ -260,7 +260,8 @@ def build_api() -> FastAPI:
     )
     answer_with_problems(api, router.routes)
     # `include_router` would put all of them together once more, at the first request while everyone
-    # waits, and have each request go through one more step.
+    # waits, and have each request go through one more step. What they need stands in the router:
+    # of dependencies and responses given to the app they know nothing.
     api.router.routes.extend(router.routes)
     return api
 

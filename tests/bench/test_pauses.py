@@ -9,27 +9,34 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bench import lags
 from bench.lags import Beats
-from bench.pauses import Pause, at_once, processors, within
+from bench.pauses import Pause, _pause, at_once, processors, within
 from tests.running_app import PROJECT
+from tests.workbench import until
 
 _SLEEP = """
 import sys
-from bench.pauses import oversleep
+from pathlib import Path
+from bench import pauses
+pauses._LOOKS_AFTER = 10
 print("sleeps", flush=True)
-print([p.seconds for p in oversleep(int(sys.argv[1]), 0.6)])
+for pause in pauses.oversleep(int(sys.argv[1]), Path(sys.argv[2])):
+    print(pause.began, pause.ended)
 """
 
 
-@pytest.mark.skipif(not processors(), reason="the system has no way to choose a processor")
-def test_a_process_that_sleeps_knows_for_how_long_it_was_stopped() -> None:
+@pytest.mark.skipif(not processors(), reason="the system does not let pauses be told from waits")
+def test_a_process_that_sleeps_knows_when_it_was_stopped(tmp_path: Path) -> None:
+    going_on = tmp_path / "going on"
+    going_on.touch()
     sleeper = subprocess.Popen(
-        [sys.executable, "-c", _SLEEP, str(processors()[0])],
+        [sys.executable, "-c", _SLEEP, str(processors()[0]), going_on],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
@@ -38,11 +45,34 @@ def test_a_process_that_sleeps_knows_for_how_long_it_was_stopped() -> None:
     assert sleeper.stdout.readline() == "sleeps\n"
     time.sleep(0.1)
     os.kill(sleeper.pid, signal.SIGSTOP)
-    time.sleep(0.2)
+    stopped = time.monotonic()
+    time.sleep(0.3)
+    goes_on = time.monotonic()
     os.kill(sleeper.pid, signal.SIGCONT)
-    told = [float(seconds) for seconds in sleeper.communicate()[0].strip("[]\n").split(",")]
-    assert any(seconds > 0.19 for seconds in told)
-    assert sum(told) < 0.6
+    time.sleep(0.1)
+    going_on.unlink()
+    told = [
+        Pause(*map(float, line.split())) for line in sleeper.communicate(timeout=30)[0].splitlines()
+    ]
+    assert sum(within(told, stopped, goes_on)) > 0.15
+    assert all(one.ended <= other.began for one, other in pairwise(told))
+
+
+@pytest.mark.parametrize(
+    ("due", "woke", "waited", "paused"),
+    [
+        (10.0, 10.0005, 0.0, []),
+        (10.0, 10.03, 0.0, [(10.0, 10.03)]),
+        (10.0, 10.03, 0.03, []),
+        # It waited when the machine ran again: the pause was before.
+        (10.0, 10.03, 0.01, [(10.0, 10.02)]),
+    ],
+)
+def test_who_waited_for_the_processor_did_not_pause_meanwhile(
+    due: float, woke: float, waited: float, paused: list[tuple[float, float]]
+) -> None:
+    told = _pause(due, woke, waited)
+    assert [(p.began, p.ended) for p in told] == [pytest.approx(p) for p in paused]
 
 
 @pytest.mark.parametrize(
@@ -65,46 +95,57 @@ def test_the_machine_pauses_while_all_its_processors_do(
 
 def test_of_a_time_only_what_lies_in_it_is_a_pause() -> None:
     paused = [Pause(0, 1), Pause(2, 3), Pause(5, 9)]
-    assert within(paused, 0.5, 6) == 0.5 + 1 + 1
-    assert within(paused, 3, 5) == 0
+    assert within(paused, 0.5, 6) == [0.5, 1, 1]
+    assert within(paused, 3, 5) == []
 
 
 @pytest.mark.parametrize(
-    ("waited", "paused", "own"),
+    ("paused", "left"),
     [
-        (0, [], 40),
-        (10, [], 30),
-        (10, [Pause(99.97, 99.98)], 30),  # The wait may have been that very pause.
-        (10, [Pause(99.97, 99.985)], 25),
-        (0, [Pause(99.90, 99.97)], 30),
-        (0, [Pause(100, 101)], 40),
-        (50, [], 4),  # What it waited for before it slept is no part of the lag.
+        ([], 40),
+        ([Pause(99.97, 99.98)], 30),
+        ([Pause(99.90, 99.97)], 30),
+        ([Pause(99.965, 99.975), Pause(99.98, 99.99)], 20),
+        ([Pause(99.95, 100.05)], 4),
+        ([Pause(100, 101)], 40),
     ],
 )
-def test_a_lag_is_the_programs_own_but_for_pauses_and_waits(
-    waited: float, paused: list[Pause], own: float
+def test_of_a_lag_only_the_pauses_in_it_are_left_out(paused: list[Pause], left: float) -> None:
+    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, 0.0)])
+    assert beats.longest_without_pauses(paused) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(("waited", "left"), [(0, 40), (10, 40), (25, 25), (50, 4)])
+def test_of_a_lag_only_the_wait_is_left_out_that_cannot_have_been_before(
+    waited: float, left: float
 ) -> None:
-    beats = Beats([1.0, 4.0, 40.0], [(100.0, 40.0, waited)])
-    assert beats.longest_own(paused) == pytest.approx(own)
+    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, waited)])
+    assert beats.longest_without_waits() == pytest.approx(left)
 
 
 @pytest.mark.anyio
 async def test_a_loop_that_is_held_up_notes_when_and_for_how_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lags, "_EVERY", 0.2)
-    task = asyncio.create_task(lags.note(tmp_path / "lags"))
+    monkeypatch.setattr(lags, "EVERY", 0.2)
+    file = tmp_path / "lags"
+    task = asyncio.create_task(lags.note(file))
     await asyncio.sleep(0.05)
+    began = time.monotonic()
     time.sleep(0.1)  # noqa: ASYNC251 (to hold the loop up is what this is about)
     ended = time.monotonic()
-    await asyncio.sleep(0.3)
+    await until(lambda: file.exists() and len(lags.noted(file)) > 1)
+    woken = time.monotonic()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    first = lags.noted(tmp_path / "lags")[0]
+    first, second = lags.noted(file)[:2]
+    assert first.ended == second.began
     assert max(first.late) > 80
     woke, lag, waited = max(first.long, key=lambda long: long[1])
     assert lag == max(first.late)
-    assert abs(woke - ended) < 0.05
-    assert waited < lag
-    assert first.longest_own([]) > 50
+    assert began < woke - lag / 1000 < ended <= woke < woken
+    assert 0 <= waited < 1000 * (woken - began)
+    with file.open("a") as lines:
+        lines.write("[1, 2, [")  # Just being written.
+    assert lags.noted(file)[:2] == [first, second]
