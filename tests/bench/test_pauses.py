@@ -144,7 +144,8 @@ async def test_a_loop_that_is_held_up_notes_when_and_for_how_long(
     assert max(first.late) > 80
     woke, lag, waited = max(first.long, key=lambda long: long[1])
     assert lag == max(first.late)
-    assert began < woke - lag / 1000 < ended <= woke < woken
+    # It may have been due a moment before.
+    assert began - 0.01 < woke - lag / 1000 < ended <= woke < woken
     assert 0 <= waited < 1000 * (woken - began)
     with file.open("a") as lines:
         lines.write("[1, 2, [")  # Just being written.
