@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from solo_app.api.routes import build_api, router
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
 from tests.workbench import HandClock, Script, open_bench, until
@@ -24,6 +25,11 @@ async def told(service: BatchService, script: Script, *keys: float, pause: float
     for n, key in enumerate(keys):
         script.say(NOON + timedelta(seconds=n * pause), key)
     await until(lambda: service.totals().row_count == before + len(keys))
+
+
+def test_the_first_request_finds_the_routes_put_together() -> None:
+    built = build_api().routes
+    assert all(any(route is one for one in built) for route in router.routes)
 
 
 async def test_overall(tmp_path: Path) -> None:
