@@ -20,7 +20,8 @@ class Figure:
 
     ``rounds`` holds one value per round in ``unit``, and ``template`` those of the template's way
     in the same run, empty where it has nothing like it. ``better`` says which way is better.
-    ``note`` is what a reader must know about how it was measured.
+    ``note`` is what a reader must know about how it was measured. Where the rounds are moments of
+    one long run, ``minutes`` says when each of them was, from the run's begin.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Figure:
     targets: tuple[Target, ...] = ()
     template: Sequence[float] = ()
     note: str = ""
+    minutes: Sequence[float] = ()
 
     @property
     def median(self) -> float:

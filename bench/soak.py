@@ -115,8 +115,9 @@ def _figures(
     read: Read,
     watched: Watched,
 ) -> list[Figure]:
+    began = beats[0].began
     return [
-        *_figures_of_looks(looks),
+        *_figures_of_looks(looks, began),
         *_figures_of_lag(beats),
         *([] if paused is None else _figures_of_pauses(beats, paused)),
         *_figures_of(f"{STREAMS} streams, ", "points", read.delivered, read.delays),
@@ -124,7 +125,8 @@ def _figures(
     ]
 
 
-def _figures_of_looks(looks: list[Look]) -> list[Figure]:
+def _figures_of_looks(looks: list[Look], began: float) -> list[Figure]:
+    minutes = [(look.at - began) / 60 for look in looks]
     half = len(looks) // 2
     early, late = looks[half // 2 : half], looks[-(half // 2) :]
     grown = mean(look.memory for look in late) / mean(look.memory for look in early)
@@ -135,15 +137,17 @@ def _figures_of_looks(looks: list[Look]) -> list[Figure]:
             [(b.row_count - a.row_count) / (b.at - a.at) for a, b in pairwise(looks)],
             better="more",
             targets=(at_least(99_000, "rows/s"),),
+            minutes=minutes[1:],
         ),
-        Figure("processor", "% of a core", [look.share_of_core for look in looks]),
-        Figure("memory", "MiB", [look.memory for look in looks]),
+        Figure("processor", "% of a core", [look.share_of_core for look in looks], minutes=minutes),
+        Figure("memory", "MiB", [look.memory for look in looks], minutes=minutes),
         Figure(
             "memory in the last quarter to that in the second",
             "times",
             [grown],
             targets=(under(1.05),),
         ),
+        Figure("files", "MiB", [look.files / _MEBIBYTE for look in looks], minutes=minutes),
         Figure("files, bytes per row", "bytes", [look.files / look.row_count for look in looks]),
         Figure(
             "files' bytes per row in the last quarter to those in the second",
@@ -160,37 +164,52 @@ def _bytes_per_row(looks: list[Look]) -> float:
 
 def _figures_of_lag(beats: list[Beats]) -> list[Figure]:
     every = [lag for some in beats for lag in some.late]
+    minutes = _minutes_of(beats)
     return [
         Figure(f"{_LAG}, p99", "ms", [percentile(every, 99)], targets=(under(5, "ms"),)),
-        Figure(f"{_LAG}, p99 of ten seconds", "ms", [percentile(some.late, 99) for some in beats]),
+        Figure(
+            f"{_LAG}, p99 of ten seconds",
+            "ms",
+            [percentile(some.late, 99) for some in beats],
+            minutes=minutes,
+        ),
         Figure(
             f"{_LAG}, the longest of ten seconds",
             "ms",
             [max(some.late) for some in beats],
             targets=(always_under(30, "ms"),),
+            minutes=minutes,
         ),
         Figure(
             f"{_LAG}, the longest without its waits for a processor",
             "ms",
             [some.longest_without_waits() for some in beats],
+            minutes=minutes,
         ),
     ]
 
 
+def _minutes_of(beats: list[Beats]) -> list[float]:
+    return [(some.ended - beats[0].began) / 60 for some in beats]
+
+
 def _figures_of_pauses(beats: list[Beats], paused: list[Pause]) -> list[Figure]:
     by_beats = [pauses.within(paused, some.began, some.ended) for some in beats]
+    minutes = _minutes_of(beats)
     return [
         Figure(
             f"{_LAG}, the longest without pauses of the machine",
             "ms",
             [some.longest_without_pauses(paused) for some in beats],
             targets=(always_under(30, "ms"),),
+            minutes=minutes,
         ),
         Figure(
             "pauses of the machine, the longest of ten seconds",
             "ms",
             [1000 * max(lengths, default=0.0) for lengths in by_beats],
             note=_PAUSES,
+            minutes=minutes,
         ),
         Figure(
             "pauses of the machine, share of the time",
