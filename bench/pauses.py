@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WAITS = Path("/proc/thread-self/schedstat")
+_STATE = Path("/proc/thread-self/stat")
 _MOST = 8
 """Processors that are watched; no more, as each costs two percent of a core."""
 
@@ -90,6 +91,18 @@ def waited_for_processor() -> float:
     except OSError:
         return 0.0
     return int(told.split()[1]) / 1e9
+
+
+def running_on() -> int | None:
+    """The processor on which this thread runs; nothing where the system does not tell.
+    https://docs.kernel.org/filesystems/proc.html
+    """
+    try:
+        told = _STATE.read_text()
+    except OSError:
+        return None
+    after_name = told.rpartition(")")[2].split()  # The third field and on; a name may have spaces.
+    return int(after_name[39 - 3])
 
 
 def at_once(watched: Sequence[Sequence[Pause]]) -> list[Pause]:

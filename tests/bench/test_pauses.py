@@ -8,15 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
 
 from bench import lags
 from bench.lags import Beats
-from bench.pauses import Pause, _pause, at_once, processors, within
+from bench.pauses import Pause, _pause, at_once, processors, running_on, within
 from tests.running_app import PROJECT
 from tests.workbench import until
 
@@ -111,23 +112,53 @@ def test_of_a_time_only_what_lies_in_it_is_a_pause() -> None:
     ],
 )
 def test_of_a_lag_only_the_pauses_in_it_are_left_out(paused: list[Pause], left: float) -> None:
-    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, 0.0)])
+    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, 0.0, None)])
     assert beats.longest_without_pauses(paused) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("on", "left"),
+    [
+        (0, 20),
+        (1, 30),
+        (None, 35),  # It was on one before and on another after: what both had is left out.
+        (7, 35),  # One that is not watched.
+    ],
+)
+def test_of_a_lag_the_pauses_of_the_processor_are_left_out_that_the_loop_was_on(
+    on: int | None, left: float
+) -> None:
+    paused = {0: [Pause(99.97, 99.99)], 1: [Pause(99.965, 99.975)]}
+    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, 0.0, on)])
+    assert beats.longest_without_pauses_of_its_processor(paused) == pytest.approx(left)
+
+
+@pytest.mark.skipif(not processors(), reason="the system does not tell which one a thread is on")
+def test_a_thread_knows_the_processor_that_it_runs_on() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        for processor in allowed:
+            os.sched_setaffinity(0, {processor})
+            assert running_on() == processor
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize(("waited", "left"), [(0, 40), (10, 40), (25, 25), (50, 4)])
 def test_of_a_lag_only_the_wait_is_left_out_that_cannot_have_been_before(
     waited: float, left: float
 ) -> None:
-    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, waited)])
+    beats = Beats(95, 105, [1.0, 4.0, 40.0], [(100.0, 40.0, waited, None)])
     assert beats.longest_without_waits() == pytest.approx(left)
 
 
 @pytest.mark.anyio
-async def test_a_loop_that_is_held_up_notes_when_and_for_how_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("running_on", "on"), [(lambda: 5, 5), (count().__next__, None)])
+async def test_a_loop_that_is_held_up_notes_when_where_and_for_how_long(
+    running_on: Callable[[], int], on: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lags, "EVERY", 0.2)
+    monkeypatch.setattr(lags, "running_on", running_on)
     file = tmp_path / "lags"
     task = asyncio.create_task(lags.note(file))
     await asyncio.sleep(0.05)
@@ -142,8 +173,9 @@ async def test_a_loop_that_is_held_up_notes_when_and_for_how_long(
     first, second = lags.noted(file)[:2]
     assert first.ended == second.began
     assert max(first.late) > 80
-    woke, lag, waited = max(first.long, key=lambda long: long[1])
+    woke, lag, waited, was_on = max(first.long, key=lambda long: long[1])
     assert lag == max(first.late)
+    assert was_on == on
     # It may have been due a moment before.
     assert began - 0.01 < woke - lag / 1000 < ended <= woke < woken
     assert 0 <= waited < 1000 * (woken - began)
