@@ -31,8 +31,10 @@ def main() -> int:
     """Run what the command line asks for; 1 when a benchmark broke."""
     asked = _asked()
     if asked.list:
-        for name, about in _abouts().items():
-            print(f"{name:12} {about}")
+        abouts = _abouts()
+        width = max(map(len, abouts))
+        for name, about in abouts.items():
+            print(f"{name:{width}} {about}")
         return 0
     began, machine = time.monotonic(), described()
     results = [_run(name, asked) for name in asked.names or BENCHMARKS]

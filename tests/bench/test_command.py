@@ -31,8 +31,11 @@ def test_the_list_names_every_benchmark(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "--list"])
     assert main() == 0
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == [*BENCHMARKS, "soak"]
+    lines = capsys.readouterr().out.splitlines()
+    names, abouts = zip(*(line.split(maxsplit=1) for line in lines), strict=True)
+    assert list(names) == [*BENCHMARKS, "soak"]
+    columns = {line.index(about) for line, about in zip(lines, abouts, strict=True)}
+    assert len(columns) == 1
 
 
 def test_a_name_that_is_none_is_refused_before_anything_is_measured(
