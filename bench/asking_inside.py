@@ -14,7 +14,7 @@ from bench.figures import Figure, told, under
 from bench.samples import percentile
 from solo_app.batches import sources
 from solo_app.batches.service import BatchService
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 
 _CALLS = 2_000
 """How many calls the median of a round is of."""
@@ -70,7 +70,7 @@ async def _call(databases: Mapping[int, Asked], rounds: int) -> dict[int, Inside
 
 
 async def _opened(database: Path) -> BatchService:
-    service = BatchService(Store(database), {sources.DEFAULT_SOURCE: sources.random(_PACE)})
+    service = BatchService(DuckDBStore(database), {sources.DEFAULT_SOURCE: sources.random(_PACE)})
     await service.open()
     for name in rows.NAMES:
         await service.start(name)

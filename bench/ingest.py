@@ -26,7 +26,7 @@ from solo_app.batches.producer import Producer
 from solo_app.batches.runs import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 
 ARRAY_LENGTH = 16_384
 """Numbers that a source hands over at a time."""
@@ -94,7 +94,7 @@ async def _ingest(database: Path, seconds: float) -> Round:
     taken = Round()
     handed = [Handed() for _ in range(BATCH_LIMIT)]
     names = [f"batch-{number}" for number in range(BATCH_LIMIT)]
-    service = BatchService(Store(database), dict(zip(names, handed, strict=True)))
+    service = BatchService(DuckDBStore(database), dict(zip(names, handed, strict=True)))
     await service.open()
     watchers = []
     for name, source in zip(names, handed, strict=True):

@@ -18,7 +18,7 @@ from solo_app.batches.rollup import whole_minute
 from solo_app.batches.runs import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 
 NAMES = tuple(f"batch-{number}" for number in range(1, BATCH_LIMIT + 1))
 
@@ -77,7 +77,7 @@ async def _write(database: Path, at_once: int, start: datetime) -> None:
         return numbers
 
     sources = {name: source(seed) for seed, name in enumerate(NAMES)}
-    service = BatchService(Store(database), sources, lambda: now)
+    service = BatchService(DuckDBStore(database), sources, lambda: now)
     await service.open()
     for name in NAMES:
         await service.start(name, source=name)

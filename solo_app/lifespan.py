@@ -20,9 +20,9 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from solo_app.batches.store.database import Store
 from solo_app.config import Settings
 from solo_app.preflight import REFUSED
+from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.console import Console, connect
 from solo_app.watchdog import watched_loop
 
@@ -46,7 +46,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     await _load_the_rest()
     _spare_what_stays()
     _admit_many()
-    store = Store(settings.database)
+    store = DuckDBStore(settings.database)
     service = BatchService(store, {sources.DEFAULT_SOURCE: sources.random(settings.interval)})
     try:
         await service.open(resume=settings.resume)
@@ -70,7 +70,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
             helper.cancel()
         await service.close()
         use(None)
-        if store.left_behind:
+        if store.has_active_readers:
             os._exit(0)  # The interpreter would wait for the thread of it.
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 from solo_app.config import HOST, Settings, SettingsError
 
 if TYPE_CHECKING:
-    from solo_app.batches.store.check import State
+    from solo_app.storage.duckdb.check import State
 
 REFUSED = signal.SIGUSR1
 """What a worker tells the process that the person started, when it could not begin after all."""
@@ -163,10 +163,10 @@ class _Look:
         self._state: State | None = None
         if for_workers:
             # Else not loaded here: in development a worker would have it as it was at the start.
-            from solo_app.batches.store.check import state_of
+            from solo_app.storage.duckdb.check import state_of
 
             self._state = state_of(path)
-        command = [sys.executable, "-m", "solo_app.batches.store", str(path)]
+        command = [sys.executable, "-m", "solo_app.storage.duckdb", str(path)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
         atexit.register(self._process.kill)  # It holds the database as long as it lasts.
 
@@ -178,6 +178,6 @@ class _Look:
             lines = said.splitlines() or [f"The look at {self._path} ended with {code}."]
             raise SettingsError(lines[-1])
         if self._state is not None:
-            from solo_app.batches.store.check import CHECKED
+            from solo_app.storage.duckdb.check import CHECKED
 
             CHECKED[self._path] = self._state

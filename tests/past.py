@@ -15,7 +15,7 @@ from pathlib import Path
 
 from solo_app.batches.model import MICROSECOND, utc_now
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.workbench import HandClock, open_service, until
 
 PACE = timedelta(seconds=0.25)
@@ -80,7 +80,7 @@ async def _fill(
         "pace": pace // MICROSECOND,
         "points": points,
     }
-    store = Store(database)
+    store = DuckDBStore(database)
 
     def fill() -> None:
         with store._commits.transaction() as cursor:

@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from solo_app.batches.store.check import log_of
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
+from solo_app.storage.duckdb.check import log_of
 from tests.running_app import PROJECT
 from tests.workbench import until
 

@@ -16,7 +16,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 
 
 class HandClock:
@@ -94,6 +94,12 @@ class Bench:
         self.script = Script(self.clock)
 
 
+def duckdb_store(service: BatchService) -> DuckDBStore:
+    """The DuckDB store of a service, for tests of what only that store does."""
+    assert isinstance(service._store, DuckDBStore)
+    return service._store
+
+
 class Disk:
     """The disk of a service: it takes what is written, holds it up, or has no room for it."""
 
@@ -143,7 +149,7 @@ async def open_service(
     database: Path, clock: Clock = utc_now, resume: bool = False, **more: Source
 ) -> AsyncIterator[BatchService]:
     """The service, closed when the block ends; ``random`` gives a number every 10 ms."""
-    service = BatchService(Store(database), {"random": sources.random(0.01), **more}, clock)
+    service = BatchService(DuckDBStore(database), {"random": sources.random(0.01), **more}, clock)
     await service.open(resume)
     try:
         yield service

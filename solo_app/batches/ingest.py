@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Clock, MinuteAggregate
+from solo_app.batches.model import Block, Clock, MinuteAggregate
 from solo_app.batches.rollup import Minutes, fold, merge, whole_minute
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +113,7 @@ class PointBuffer:
 class Ingest:
     """The group commit. ``on_commit`` is told each committed block with its points by minute."""
 
-    def __init__(self, store: Store, clock: Clock, on_commit: Committed) -> None:
+    def __init__(self, store: Storage, clock: Clock, on_commit: Committed) -> None:
         self.trouble: str | None = None
         """Why points wait for the disk longer than they should; None when they do not."""
         self._store = store

@@ -5,12 +5,14 @@ Times are naive UTC throughout; a minute is named by its first instant.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import NaiveDatetime
 from sqlalchemy import BigInteger, Column, Integer, Sequence
 from sqlmodel import Field, SQLModel
@@ -55,6 +57,31 @@ class Point:
     seq: int
     ts: datetime
     key: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive points of one batch as columns of equal length.
+
+    ``ts`` in microseconds since 1970 UTC; the first point has ``seq`` ``first_seq``.
+    """
+
+    batch_no: int
+    first_seq: int
+    ts: NDArray[np.int64]
+    key: NDArray[np.float64]
+
+    @property
+    def last_seq(self) -> int:
+        """The ``seq`` of the last point."""
+        return self.first_seq + len(self.ts) - 1
+
+    def points(self, after: int = 0) -> Iterator[Point]:
+        """The points with ``seq > after``, in order."""
+        skip = max(0, after + 1 - self.first_seq)
+        columns = zip(self.ts[skip:].tolist(), self.key[skip:].tolist(), strict=True)
+        for seq, (ts, key) in enumerate(columns, self.first_seq + skip):
+            yield Point(seq, from_microseconds(ts), key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +240,15 @@ class Selection:
     last_seq: int
     start: datetime = datetime.min
     end: datetime = datetime.max
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The points of a batch with ``first_seq <= seq <= last_seq``."""
+
+    batch_no: int
+    first_seq: int
+    last_seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MOMENT_POINTS, PointBuffer
-from solo_app.batches.model import Batch, BatchStatus, Clock, Point, to_microseconds
+from solo_app.batches.model import Batch, BatchStatus, Block, Clock, Point, to_microseconds
 from solo_app.batches.sources import Source, as_array, checked
-from solo_app.batches.store.columns import Block
 
 TAIL_POINTS = 1_024
 """Newest points kept in memory for those who watch: at the default pace four minutes of them."""

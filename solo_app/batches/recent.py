@@ -12,10 +12,9 @@ import logging
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.model import MINUTE, Clock, MinuteAggregate
+from solo_app.batches.model import MINUTE, Block, Clock, MinuteAggregate
 from solo_app.batches.rollup import KEPT, Rollup, whole_minute
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 class RecentMinutes:
     """Fills a rollup. All methods belong on the event loop."""
 
-    def __init__(self, store: Store, ingest: Ingest, clock: Clock) -> None:
+    def __init__(self, store: Storage, ingest: Ingest, clock: Clock) -> None:
         self.rollup = Rollup(whole_minute(clock()) - KEPT)
         self._store = store
         self._ingest = ingest

@@ -11,10 +11,9 @@ import logging
 from datetime import timedelta
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
-from solo_app.batches.model import Clock
+from solo_app.batches.model import Clock, Span
 from solo_app.batches.rollup import whole_minute
-from solo_app.batches.store.archive import Span
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ POINTS_PER_FILE = 1_000_000
 class Retention:
     """Keeps points in the database for ``keep``, and at most a day (or ``keep``) longer."""
 
-    def __init__(self, store: Store, keep: timedelta, clock: Clock) -> None:
+    def __init__(self, store: Storage, keep: timedelta, clock: Clock) -> None:
         self.trouble: str | None = None
         """Why old points stay in the database; None when they do not."""
         self._store = store
@@ -61,7 +60,7 @@ class Retention:
         A point of the open minute is never old enough. Raises StoreUnavailableError; what was
         archived before stays so, and nothing is lost.
         """
-        await self._store.settle_archive()
+        await self._store.recover_archive()
         before = whole_minute(self._clock() - self._keep)
         archived = 0
         for span in await self._store.old_spans(before, before - min(TOGETHER, self._keep)):

@@ -20,7 +20,7 @@ from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import Batch, BatchStatus, Clock, Point, Run
 from solo_app.batches.producer import Producer
 from solo_app.batches.sources import Source
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Runs:
 
     def __init__(
         self,
-        store: Store,
+        store: Storage,
         ingest: Ingest,
         catalog: Catalog,
         sources: Mapping[str, Source],
@@ -165,7 +165,7 @@ class Runs:
             _, pending = await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
             if not pending:
                 with suppress(StoreUnavailableError):  # The log stays; nothing is lost by that.
-                    await self._store.fold()
+                    await self._store.checkpoint()
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:

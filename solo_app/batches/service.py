@@ -15,6 +15,7 @@ from solo_app.batches.model import (
     Aggregate,
     Batch,
     BatchStatus,
+    Block,
     Clock,
     Download,
     FileFormat,
@@ -33,8 +34,7 @@ from solo_app.batches.retention import Retention
 from solo_app.batches.rollup import last_whole_minute
 from solo_app.batches.runs import Runs
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 from solo_app.batches.trail import Trail, Trails
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,9 @@ _LOOK_AGAIN = 0.1
 class BatchService:
     """The truth about batches. All methods belong on the event loop that opened it."""
 
-    def __init__(self, store: Store, sources: Mapping[str, Source], clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: Storage, sources: Mapping[str, Source], clock: Clock = utc_now
+    ) -> None:
         self.clock = clock
         self.retention: Retention | None = None
         """Who archives old points, where somebody does."""
@@ -95,7 +97,7 @@ class BatchService:
 
     def end_streams(self) -> None:
         """Let everyone who follows or downloads a batch go, and start nothing any more."""
-        self._store.exports.stop()
+        self._store.stop_exports()
         self._runs.close()
 
     async def close(self) -> None:
@@ -245,14 +247,14 @@ class BatchService:
         if start >= end:
             raise WindowOutOfRangeError("`from` must lie before `to`.")
         chosen = Selection(batch.no, self.row_count(batch), start, end)
-        return await self._store.exports.download(file_format, chosen)
+        return await self._store.download(file_format, chosen)
 
     async def backup(self) -> Download:
         """The database as it is now, every batch running on, as a file to keep.
 
         Raises StoreUnavailableError.
         """
-        return await self._store.exports.backup()
+        return await self._store.backup()
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
         """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""

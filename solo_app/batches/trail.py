@@ -21,14 +21,14 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     STEP_US,
     Batch,
+    Block,
     Point,
     Step,
     Vertex,
     from_microseconds,
     to_microseconds,
 )
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.storage import Storage
 
 SPAN = timedelta(minutes=1)
 """How long before now, or before its end, the line of a batch begins."""
@@ -161,7 +161,7 @@ def _count_after(start: int, step: Step) -> int:
 class Trails:
     """The lines of the batches that run or were looked at of late."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Storage) -> None:
         self._store = store
         self._trails: OrderedDict[int, Trail] = OrderedDict()
 

@@ -20,9 +20,9 @@ import pytest
 from solo_app.batches.model import FileFormat, Point
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store import export
+from solo_app.storage.duckdb import export
 from tests.api.conftest import client_of
-from tests.workbench import HandClock, Script, open_bench, open_service, until
+from tests.workbench import HandClock, Script, duckdb_store, open_bench, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ def read_parquet(content: bytes) -> list[Point]:
 
 
 def left_behind(service: BatchService) -> list[str]:
-    folder = service._store.path.parent
+    folder = duckdb_store(service).path.parent
     return [path.name for path in folder.iterdir() if "download" in path.name]
 
 

@@ -13,9 +13,8 @@ import pytest
 from solo_app.batches import ingest, runs
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.ingest import BUFFER_POINTS, MOMENT_POINTS, PointBuffer
-from solo_app.batches.model import BatchStatus, MinuteAggregate
+from solo_app.batches.model import BatchStatus, Block, MinuteAggregate
 from solo_app.batches.sources import Numbers, random
-from solo_app.batches.store.columns import Block
 from tests.workbench import open_service, until
 
 pytestmark = pytest.mark.anyio

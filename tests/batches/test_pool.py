@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches.store import log, pool
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.model import Block
+from solo_app.storage.duckdb import checkpoints, pool
+from solo_app.storage.duckdb.store import DuckDBStore
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +36,9 @@ async def test_it_lets_go_of_the_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(log, "LONGEST", longest_log)
+    monkeypatch.setattr(checkpoints, "LONGEST", longest_log)
     monkeypatch.setattr(pool, "MOST_POINTS", most_points)
-    store = Store(tmp_path / "solo.duckdb")
+    store = DuckDBStore(tmp_path / "solo.duckdb")
     await store.open()
     limit = await store.on_writer(_limit, store)
     held = 0
@@ -59,9 +59,9 @@ async def test_points_that_are_not_in_the_file_yet_stay_in_memory(
 ) -> None:
     # More than what questions about memory take themselves, by far.
     monkeypatch.setattr(pool, "KEPT", 4 * KEPT)
-    monkeypatch.setattr(log, "LONGEST", NEVER)
+    monkeypatch.setattr(checkpoints, "LONGEST", NEVER)
     monkeypatch.setattr(pool, "MOST_POINTS", 100_000)
-    store = Store(tmp_path / "solo.duckdb")
+    store = DuckDBStore(tmp_path / "solo.duckdb")
     await store.open()
     for number in range(30):
         await store.write([_block(number * 20_000 + 1, 20_000)], {})
@@ -77,7 +77,7 @@ def _block(first_seq: int, count: int) -> Block:
     return Block(1, first_seq, ts, np.random.default_rng(first_seq).random(count))
 
 
-def _held(store: Store, what: str) -> tuple[int, int]:
+def _held(store: DuckDBStore, what: str) -> tuple[int, int]:
     """Bytes of it that DuckDB holds in memory, and that went to disk for want of memory."""
     assert store._cursor
     query = "SELECT memory_usage_bytes, temporary_storage_bytes FROM duckdb_memory() WHERE tag = ?"
@@ -85,7 +85,7 @@ def _held(store: Store, what: str) -> tuple[int, int]:
     return in_memory, on_disk
 
 
-def _limit(store: Store) -> str:
+def _limit(store: DuckDBStore) -> str:
     assert store._cursor
     ((limit,),) = store._cursor.execute("SELECT current_setting('memory_limit')").fetchall()
     return str(limit)

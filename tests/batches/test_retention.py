@@ -23,7 +23,7 @@ from solo_app.batches.model import BatchStatus, FileFormat, Window, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from tests.past import write_long_past
-from tests.workbench import HandClock, Script, open_service, until
+from tests.workbench import HandClock, Script, duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +79,7 @@ def in_files(archive: Path) -> list[tuple[Any, ...]]:
 
 
 async def in_table(service: BatchService) -> list[int]:
-    return await service._store._read(
+    return await duckdb_store(service)._read(
         lambda cursor: [seq for (seq,) in cursor.execute("SELECT seq FROM points").fetchall()]
     )
 
@@ -256,7 +256,7 @@ async def test_without_room_or_right_the_points_stay_and_the_reason_is_told(
     archive.unlink()
     with monkeypatch.context() as full:
         full.setattr(
-            "solo_app.batches.store.archive._WRITE", "COPY points TO '/dev/full/x' ($path)"
+            "solo_app.storage.duckdb.archive._WRITE", "COPY points TO '/dev/full/x' ($path)"
         )
         with pytest.raises(StoreUnavailableError, match=re.escape(str(archive))):
             await keeping(service, 1).archive_old_points()
@@ -275,7 +275,7 @@ async def test_a_disk_that_is_full_at_the_end_of_a_file_keeps_nothing_of_it(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("solo_app.batches.store.archive.sync", no_room)
+        full.setattr("solo_app.storage.duckdb.archive.sync", no_room)
         with pytest.raises(StoreUnavailableError, match="No space left"):
             await keeping(service, 1).archive_old_points()
     assert list(archive.iterdir()) == []
@@ -285,7 +285,7 @@ async def test_a_reading_that_began_before_sees_each_point_once(
     service: BatchService, script: Script
 ) -> None:
     await with_past(service, script)
-    store = service._store
+    store = duckdb_store(service)
     keeper = keeping(service, 3)
     await keeper.archive_old_points()
     looked_up, archived = threading.Event(), threading.Event()
@@ -311,7 +311,7 @@ async def test_a_copy_that_lacks_a_point_replaces_nothing(
     everything = await in_table(service)
     with monkeypatch.context() as forgetful:
         forgetful.setattr(
-            "solo_app.batches.store.archive._WRITE",
+            "solo_app.storage.duckdb.archive._WRITE",
             "COPY (SELECT seq, key FROM points WHERE batch_no = $batch_no AND seq > $first"
             " AND seq <= $last) TO $path (FORMAT parquet)",
         )

@@ -18,15 +18,15 @@ import pytest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, BatchStatus, Window
 from solo_app.batches.sources import random
-from solo_app.batches.store.check import check
-from solo_app.batches.store.database import Store
-from solo_app.batches.store.instance import Instance
-from solo_app.batches.store.registry import Registry
 from solo_app.config import SettingsError
 from solo_app.preflight import _Look
+from solo_app.storage.duckdb.check import check
+from solo_app.storage.duckdb.connection import Instance
+from solo_app.storage.duckdb.registry import Registry
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.whole import whole
 from tests.running_app import PROJECT
-from tests.workbench import counting, open_service, until
+from tests.workbench import counting, duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -70,19 +70,19 @@ async def test_what_was_found_usable_is_looked_at_again_only_when_it_changed(
         for copy in (killed, lost):
             for ending in ("", ".wal", ".tally"):
                 shutil.copy(f"{database}{ending}", f"{copy}{ending}")
-    monkeypatch.setattr("solo_app.batches.store.check.CHECKED", {})
+    monkeypatch.setattr("solo_app.storage.duckdb.check.CHECKED", {})
     for copy in (killed, lost):
         _Look(copy, for_workers=True).wait()
     looked: list[Path] = []
     with monkeypatch.context() as watched:
-        watched.setattr("solo_app.batches.store.database.check_left", looked.append)
-        store = Store(killed)
+        watched.setattr("solo_app.storage.duckdb.store.check_left", looked.append)
+        store = DuckDBStore(killed)
         await store.open()
         await store.close()
     assert looked == []
     lost.with_name("lost.duckdb.wal").unlink()
     with pytest.raises(StoreUnavailableError, match="3 committed points are missing"):
-        await Store(lost).open()
+        await DuckDBStore(lost).open()
 
 
 def test_a_look_that_finds_no_way_or_is_broken_off_is_told_in_one_line(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_a_damaged_file_is_told_and_not_touched(tmp_path: Path) -> None:
     assert str(database) in line
     assert "good copy" in line
     with pytest.raises(StoreUnavailableError) as refused:
-        await Store(database).open()
+        await DuckDBStore(database).open()
     assert str(refused.value) == line
     assert database.read_bytes() == b"this was a database once" * 1_000
 
@@ -138,9 +138,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def told_by_the_program(database: Path) -> str:
-    """What `python -m solo_app.batches.store` says, as one line; it must refuse."""
+    """What `python -m solo_app.storage.duckdb` says, as one line; it must refuse."""
     program = subprocess.run(
-        [sys.executable, "-m", "solo_app.batches.store", str(database)],
+        [sys.executable, "-m", "solo_app.storage.duckdb", str(database)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -177,7 +177,7 @@ async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Pa
 async def test_the_log_is_folded_in_after_many_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 5)
+    monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MOST_COMMITS", 5)
     log = tmp_path / "solo.duckdb.wal"
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
@@ -191,7 +191,7 @@ async def test_the_log_is_folded_in_after_many_commits(
 async def test_the_log_is_folded_in_only_where_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 5)
+    monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MOST_COMMITS", 5)
     log = tmp_path / "solo.duckdb.wal"
     async with open_service(tmp_path / "solo.duckdb") as service:
         with monkeypatch.context() as full:
@@ -217,12 +217,12 @@ async def test_what_goes_wrong_after_a_commit_does_not_commit_it_again(
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         if asked == "its size":
-            service._store._commits._log._path = tmp_path / ("long" * 99)
+            duckdb_store(service)._commits._log._path = tmp_path / ("long" * 99)
         elif asked == "the room beside it":
-            monkeypatch.setattr("solo_app.batches.store.log.MOST_COMMITS", 1)
+            monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MOST_COMMITS", 1)
             monkeypatch.setattr("shutil.disk_usage", broken)
         else:
-            monkeypatch.setattr(service._store._commits._pool, "committed", broken)
+            monkeypatch.setattr(duckdb_store(service)._commits._pool, "committed", broken)
         count = service.totals().row_count
         await until(lambda: service.totals().trouble or service.totals().row_count > count + 5)
         assert not service.totals().trouble
@@ -248,7 +248,7 @@ async def test_another_programs_tables_are_told_and_not_touched(tmp_path: Path) 
         line = refusal(file)
         assert "another program's" in line
         with pytest.raises(StoreUnavailableError, match=re.escape(line)):
-            await Store(file).open()
+            await DuckDBStore(file).open()
         assert file.read_bytes() == before
         assert not file.with_name(f"{file.name}.wal").exists()
 
@@ -346,7 +346,7 @@ async def test_what_is_asked_before_the_database_is_open_again_is_refused_and_tr
             await flush()
             # Nothing is committed from here on that would open it again by itself.
             service._ingest.close_buffer(service.batch("b").no)
-            service._store._instance.given_up = True
+            duckdb_store(service)._instance.given_up = True
 
         monkeypatch.setattr(service._ingest, "flush_minutes", flush_and_give_up)
         monkeypatch.setattr(Instance, "open", refuse_twice)
@@ -354,7 +354,7 @@ async def test_what_is_asked_before_the_database_is_open_again_is_refused_and_tr
         assert [run.status for run in await service.runs("b")] == [BatchStatus.STOPPED]
         assert len(refused) == 2
         refused.clear()
-        service._store._instance.given_up = True
+        duckdb_store(service)._instance.given_up = True
         for _ in range(2):
             with pytest.raises(StoreUnavailableError, match="not now"):
                 await service.runs("b")

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches.model import STEP_US, Step, Vertex, to_microseconds
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.database import Store
+from solo_app.batches.model import STEP_US, Block, Step, Vertex, to_microseconds
 from solo_app.batches.trail import Trail, Trails
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.workbench import HandClock, Script, open_service, until
 
 BEGIN = to_microseconds(datetime(2012, 11, 11, 10, 10))
@@ -102,7 +101,7 @@ def test_points_from_a_clock_that_went_back_stand_where_their_times_are() -> Non
 @pytest.mark.anyio
 async def test_the_store_tells_the_same_line_as_the_memory(tmp_path: Path) -> None:
     points = blocks(7_000, 700, pace=10_000)
-    store = Store(tmp_path / "solo.duckdb")
+    store = DuckDBStore(tmp_path / "solo.duckdb")
     await store.open()
     await store.write(points, {})
     async with open_service(tmp_path / "other.duckdb") as service:

@@ -14,7 +14,7 @@ pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 from bench.page_clients import Seen, Watched, _Page
 from solo_app.batches.live import TICK, Ticker, next_moment, phase_of
 from solo_app.batches.service import BatchService
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ def test_delays_count_from_when_ticks_were_due(number: int) -> None:
 
 
 async def test_a_page_that_is_always_late_is_always_late() -> None:
-    service = BatchService(Store(Path("unused.duckdb")), {})
+    service = BatchService(DuckDBStore(Path("unused.duckdb")), {})
     page = Seen(BATCH)
     async with aclosing(Ticker(service).ticks()) as ticks:
         await anext(ticks)

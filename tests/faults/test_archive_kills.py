@@ -32,7 +32,7 @@ from pathlib import Path
 from solo_app.batches import retention
 from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
-from solo_app.batches.store.archive import Archive
+from solo_app.storage.duckdb.archive import Archive
 from tests.workbench import open_service
 
 retention.POINTS_PER_FILE = 40_000

@@ -11,8 +11,8 @@ import pytest
 
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import random
-from solo_app.batches.store.database import Store
-from tests.workbench import open_service, until
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.workbench import duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,17 +27,17 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
         let_go.wait()
 
     try:
-        service = BatchService(Store(tmp_path / "solo.duckdb"), {"random": random(0.01)})
+        service = BatchService(DuckDBStore(tmp_path / "solo.duckdb"), {"random": random(0.01)})
         await service.open()
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)
-        reading = asyncio.create_task(service._store._read(endless))
+        reading = asyncio.create_task(duckdb_store(service)._read(endless))
         await until(asked.is_set)
         async with asyncio.timeout(10):
             await service.close()
         assert "does not end" in caplog.text
         assert not reading.done()
-        assert service._store.left_behind
+        assert service._store.has_active_readers
         count = service.totals().row_count
     finally:
         let_go.set()

@@ -17,10 +17,10 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store.check import check
-from solo_app.batches.store.database import Store
-from solo_app.batches.store.repair import repair
-from solo_app.batches.store.tally import tally_of
+from solo_app.storage.duckdb.check import check
+from solo_app.storage.duckdb.repair import repair
+from solo_app.storage.duckdb.store import DuckDBStore
+from solo_app.storage.duckdb.tally import tally_of
 from tests.faults.conftest import SmallDisk
 from tests.faults.test_kill import killed_while_writing
 from tests.faults.whole import whole
@@ -143,7 +143,7 @@ async def test_a_damaged_file_is_refused_and_nothing_is_made_worse(
     harm, told, can_be_repaired = HARMS[name]
     harm(database)
     before = contents(database)
-    for attempt in (asyncio.to_thread(check, database), Store(database).open()):
+    for attempt in (asyncio.to_thread(check, database), DuckDBStore(database).open()):
         with pytest.raises(StoreUnavailableError, match=told) as refused:
             await attempt
         line = str(refused.value)
@@ -247,7 +247,7 @@ async def test_what_cannot_be_done_without_is_told_and_not_called_repaired(
     write_long_past(database, ["a", "b"], 5_000, timedelta(seconds=60), past)
     damage(database, table)
     before = contents(database)
-    for attempt in (asyncio.to_thread(check, database), Store(database).open()):
+    for attempt in (asyncio.to_thread(check, database), DuckDBStore(database).open()):
         with pytest.raises(StoreUnavailableError, match=r"cannot be opened.*SOLO_DATABASE"):
             await attempt
         assert contents(database) == before
@@ -282,7 +282,7 @@ for module, names in (
         setattr(module, name, dying(getattr(module, name)))
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store.repair import repair
+from solo_app.storage.duckdb.repair import repair
 
 try:
     repair(pathlib.Path(sys.argv[1]), datetime(2026, 11, 23))

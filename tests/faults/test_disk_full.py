@@ -20,12 +20,12 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, Point
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store import instance, log
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb import checkpoints, connection
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.conftest import SmallDisk
 from tests.faults.whole import whole
 from tests.running_app import RunningApp
-from tests.workbench import open_service, until
+from tests.workbench import duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -111,12 +111,12 @@ async def test_a_checkpoint_without_room_ends_nothing(
 
     def checkpoints_are_due(are_due: bool) -> None:
         if set_off_by == "the store":
-            monkeypatch.setattr(log, "MOST_COMMITS", 1 if are_due else 2**40)
+            monkeypatch.setattr(checkpoints, "MOST_COMMITS", 1 if are_due else 2**40)
 
     if set_off_by == "a commit":
-        monkeypatch.setattr(instance, "CHECKPOINT_THRESHOLD", "400KB")
+        monkeypatch.setattr(connection, "CHECKPOINT_THRESHOLD", "400KB")
     else:
-        monkeypatch.setattr(log, "SPARE", -(2**40))  # As if there were always room.
+        monkeypatch.setattr(checkpoints, "SPARE", -(2**40))  # As if there were always room.
     async with open_service(database, steady=steady) as service:
         await service.start("b", "steady")
         await service.start("calm")
@@ -124,7 +124,7 @@ async def test_a_checkpoint_without_room_ends_nothing(
         for _ in range(rounds):
             checkpoints_are_due(False)
             if set_off_by == "the store":  # More than what a full disk has left.
-                await until(lambda: log.Log(database).size > 1_000_000, 30)
+                await until(lambda: checkpoints.Log(database).size > 1_000_000, 30)
             caplog.clear()
             # Mostly room for the log, and none for what it is folded into.
             with disk.filled_up_to(left):
@@ -197,7 +197,7 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
         )
     with disk.filled_up_to(0):
         with pytest.raises(StoreUnavailableError) as refused:
-            await Store(database).open()
+            await DuckDBStore(database).open()
         assert re.match(r"There is no room left.*SOLO_DATABASE", str(refused.value))
         assert "repair" not in str(refused.value)
     async with open_service(database) as service:
@@ -210,7 +210,7 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
 ) -> None:
     monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
     async with open_service(tmp_path / "solo.duckdb") as service:
-        insert = service._store._commits._insert
+        insert = duckdb_store(service)._commits._insert
         failed: list[object] = []
 
         def hold_and_fail(*args: object) -> None:
@@ -219,7 +219,7 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
                 failed.append(args)
                 raise duckdb.FatalException("No space left on device")
 
-        monkeypatch.setattr(service._store._commits, "_insert", hold_and_fail)
+        monkeypatch.setattr(duckdb_store(service)._commits, "_insert", hold_and_fail)
         await service.start("b")
         await until(lambda: len(failed) == 10)
         await service.stop("b")  # Minutes without points are written then.

@@ -20,7 +20,7 @@ from solo_app.batches.model import Window, utc_now
 from solo_app.batches.rollup import KEPT, whole_minute
 from solo_app.batches.runs import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.states.watch import NEWEST_POINTS, Watch
 from tests.past import write_long_past
 from tests.running_app import RunningApp, copy_of_project
@@ -60,14 +60,14 @@ def long_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each query of the store gave to Python."""
     rows: list[int] = []
-    read = Store._read
+    read = DuckDBStore._read
 
-    async def counted(self: Store, query: Callable[[Any], T]) -> T:
+    async def counted(self: DuckDBStore, query: Callable[[Any], T]) -> T:
         found = await read(self, query)
         rows.append(len(found) if isinstance(found, list) else 1)
         return found
 
-    monkeypatch.setattr(Store, "_read", counted)
+    monkeypatch.setattr(DuckDBStore, "_read", counted)
     return rows
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from solo_app.batches.store import pool
+from solo_app.storage.duckdb import pool
 from tests.api.conftest import client_of
-from tests.workbench import open_service, until
+from tests.workbench import duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)
         described = (await client.get("/openapi.json")).json()["paths"]
-        read = service._store._read
+        read = duckdb_store(service)._read
 
         async def greedy(*_: object) -> Any:
             return await read(
@@ -48,7 +48,7 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)
-        cursor = service._store._cursor
+        cursor = duckdb_store(service)._cursor
         assert cursor
 
         def leave_it_open() -> None:
@@ -56,7 +56,7 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
             with pytest.raises(duckdb.InvalidInputException):
                 cursor.execute("SELECT error('as for want of memory')")
 
-        await service._store.on_writer(leave_it_open)
+        await duckdb_store(service).on_writer(leave_it_open)
         counted = service.totals().row_count
         await until(lambda: service.totals().row_count > counted)
         assert service.totals().trouble is None

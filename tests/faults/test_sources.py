@@ -15,7 +15,7 @@ from solo_app.batches.model import BatchStatus
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, random
 from tests.faults.whole import whole
-from tests.workbench import counting, open_service, silent, until
+from tests.workbench import counting, duckdb_store, open_service, silent, until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,12 +53,12 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
 def held(service: BatchService) -> dict[str, int]:
     """What a start takes and a stop must give back."""
     gc.collect()
-    pool = service._store._records._engine.pool
+    pool = duckdb_store(service)._records._engine.pool
     return {
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),
         "files": len(list(Path("/proc/self/fd").iterdir())),
-        "readers": len(service._store._instance._reading),
+        "readers": len(duckdb_store(service)._instance._reading),
         "registry connections": pool.checkedout(),  # type: ignore[attr-defined]
         "slots": len(service._runs._by_id) + len(service._runs._by_no),
         "buffers": len(service._ingest._buffers),

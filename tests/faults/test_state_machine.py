@@ -34,7 +34,7 @@ from solo_app.batches.rollup import whole_minute
 from solo_app.batches.runs import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.batches.store.database import Store
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.whole import whole
 from tests.workbench import HandClock, until
 
@@ -82,7 +82,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
     def opened(self, resume: bool) -> BatchService:
-        service = BatchService(Store(self.database), {"random": self.by_hand}, self.clock)
+        service = BatchService(DuckDBStore(self.database), {"random": self.by_hand}, self.clock)
         self.do(service.open(resume))
         return service
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.model import Download, FileFormat, Selection
-from solo_app.batches.store.archive import Archive
-from solo_app.batches.store.check import one_line
-from solo_app.batches.store.long_reads import LongReads, Read
-from solo_app.batches.store.room import check_room
+from solo_app.storage.duckdb.archive import Archive
+from solo_app.storage.duckdb.check import one_line
+from solo_app.storage.duckdb.long_reads import LongReads, Read
+from solo_app.storage.duckdb.room import check_room
 
 if TYPE_CHECKING:
     import duckdb

@@ -14,8 +14,8 @@ from solo_app.batches.model import (
     Window,
     from_microseconds,
 )
-from solo_app.batches.store.archive import Archive
-from solo_app.batches.store.counted import counted
+from solo_app.storage.duckdb.archive import Archive
+from solo_app.storage.duckdb.counted import counted
 
 if TYPE_CHECKING:
     import duckdb

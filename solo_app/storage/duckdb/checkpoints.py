@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from solo_app.batches.store.check import log_of
+from solo_app.storage.duckdb.check import log_of
 
 LONGEST = 128 * 2**20
 """Bytes of the log at which it is folded into the file."""

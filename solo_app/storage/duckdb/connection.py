@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store import pool
-from solo_app.batches.store.check import OFFLINE, one_line
+from solo_app.storage.duckdb import pool
+from solo_app.storage.duckdb.check import OFFLINE, one_line
 
 if TYPE_CHECKING:
     import duckdb

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solo_app.batches.model import MinuteAggregate, Point, from_microseconds
+from solo_app.batches.model import Block, MinuteAggregate
 
 Columns = dict[str, NDArray[np.generic]]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Consecutive points of one batch as columns of equal length.
-
-    ``ts`` in microseconds since 1970 UTC; the first point has ``seq`` ``first_seq``.
-    """
-
-    batch_no: int
-    first_seq: int
-    ts: NDArray[np.int64]
-    key: NDArray[np.float64]
-
-    @property
-    def last_seq(self) -> int:
-        """The ``seq`` of the last point."""
-        return self.first_seq + len(self.ts) - 1
-
-    def points(self, after: int = 0) -> Iterator[Point]:
-        """The points with ``seq > after``, in order."""
-        skip = max(0, after + 1 - self.first_seq)
-        columns = zip(self.ts[skip:].tolist(), self.key[skip:].tolist(), strict=True)
-        for seq, (ts, key) in enumerate(columns, self.first_seq + skip):
-            yield Point(seq, from_microseconds(ts), key)
 
 
 def columns_of_points(blocks: Sequence[Block]) -> Columns:

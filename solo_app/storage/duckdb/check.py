@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store.tally import missing, tally_of
+from solo_app.storage.duckdb.tally import missing, tally_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -145,7 +145,8 @@ _LOG_BEGINS = b"\x64\x00\x62"
 """DuckDB passes over a log that begins otherwise, and writes its own in its place."""
 
 _REPAIR = (
-    "go on with what is there, everything kept aside first: python -m solo_app.batches.store repair"
+    "go on with what is there, everything kept aside first: "
+    "python -m solo_app.storage.duckdb repair"
 )
 
 

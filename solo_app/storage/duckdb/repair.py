@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.sources import DEFAULT_SOURCE
-from solo_app.batches.store.check import (
+from solo_app.storage.duckdb.check import (
     OFFLINE,
     advice,
     is_no_log,
@@ -23,9 +23,9 @@ from solo_app.batches.store.check import (
     read_what_a_start_needs,
     tells_of_no_room,
 )
-from solo_app.batches.store.counted import SCHEMA, fold_the_rest
-from solo_app.batches.store.disk import sync
-from solo_app.batches.store.tally import Missing, Tail, missing, tally_of
+from solo_app.storage.duckdb.counted import SCHEMA, fold_the_rest
+from solo_app.storage.duckdb.disk import sync
+from solo_app.storage.duckdb.tally import Missing, Tail, missing, tally_of
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MinuteAggregate
-from solo_app.batches.store import counted
-from solo_app.batches.store.check import refusal
-from solo_app.batches.store.columns import Block, columns_of_minutes, columns_of_points
-from solo_app.batches.store.instance import Instance, is_fatal
-from solo_app.batches.store.log import Log
-from solo_app.batches.store.pool import Pool
-from solo_app.batches.store.tally import Tally
+from solo_app.batches.model import Block, MinuteAggregate
+from solo_app.storage.duckdb import counted
+from solo_app.storage.duckdb.check import refusal
+from solo_app.storage.duckdb.checkpoints import Log
+from solo_app.storage.duckdb.columns import columns_of_minutes, columns_of_points
+from solo_app.storage.duckdb.connection import Instance, is_fatal
+from solo_app.storage.duckdb.pool import Pool
+from solo_app.storage.duckdb.tally import Tally
 
 if TYPE_CHECKING:
     import duckdb

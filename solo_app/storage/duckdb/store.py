@@ -27,15 +27,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     Batch,
+    Block,
+    Download,
+    FileFormat,
     MinuteAggregate,
     Point,
     Run,
+    Selection,
+    Span,
     Step,
     Window,
 )
-from solo_app.batches.store import archive, counted, queries, registry
-from solo_app.batches.store.archive import Archive, ArchiveFile, Span
-from solo_app.batches.store.check import (
+from solo_app.storage.duckdb import archive, counted, registry
+from solo_app.storage.duckdb import points as queries
+from solo_app.storage.duckdb.archive import Archive, ArchiveFile
+from solo_app.storage.duckdb.check import (
     advice,
     check_content,
     check_left,
@@ -46,13 +52,12 @@ from solo_app.batches.store.check import (
     was_checked,
     was_ended,
 )
-from solo_app.batches.store.columns import Block
-from solo_app.batches.store.commits import Commits
-from solo_app.batches.store.export import Exports
-from solo_app.batches.store.instance import GivenUpError, Instance, told_as_unavailable
-from solo_app.batches.store.long_reads import LongReads
-from solo_app.batches.store.registry import Registry
-from solo_app.batches.store.tally import Tally
+from solo_app.storage.duckdb.commits import Commits
+from solo_app.storage.duckdb.connection import GivenUpError, Instance, told_as_unavailable
+from solo_app.storage.duckdb.export import Exports
+from solo_app.storage.duckdb.long_reads import LongReads
+from solo_app.storage.duckdb.registry import Registry
+from solo_app.storage.duckdb.tally import Tally
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,14 +79,14 @@ CREATE TABLE IF NOT EXISTS points (
 )
 
 
-class Store:
+class DuckDBStore:
     """An open DuckDB file. All methods that touch it are coroutines and never block the loop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._archive = Archive(path)
         self._long_reads = LongReads(self._read)
-        self.exports = Exports(self._read, self._long_reads, self._archive, path)
+        self._exports = Exports(self._read, self._long_reads, self._archive, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._instance = Instance(path)
@@ -105,7 +110,7 @@ class Store:
         # One that does not end would hold up everything else for ever.
         self._readers.shutdown(wait=False)
 
-    async def fold(self) -> None:
+    async def checkpoint(self) -> None:
         """Fold the log into the file where the disk has room for that; else it stays as it is.
 
         Raises StoreUnavailableError.
@@ -113,8 +118,8 @@ class Store:
         await self.on_writer(self._commits.fold)
 
     @property
-    def left_behind(self) -> bool:
-        """Whether a question did not end with the store: nor will its thread."""
+    def has_active_readers(self) -> bool:
+        """Whether a query ignored its interruption, so that its thread keeps running."""
         return self._instance.is_waited_for
 
     async def on_writer(self, call: Callable[..., T], *args: object) -> T:
@@ -197,13 +202,25 @@ class Store:
         try:
             await self.on_writer(self._take_over, file)
         except StoreUnavailableError:
-            await self.settle_archive()  # A full disk is not kept full by a file of no use.
+            await self.recover_archive()  # A full disk is not kept full by a file of no use.
             raise
         return file.points
 
-    async def settle_archive(self) -> None:
+    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
+        """The selected points in order of ``seq``. Raises StoreUnavailableError."""
+        return await self._exports.download(file_format, selection)
+
+    async def backup(self) -> Download:
+        """A consistent snapshot of the database. Raises StoreUnavailableError."""
+        return await self._exports.backup()
+
+    def stop_exports(self) -> None:
+        """Abort downloads and backups in progress and refuse new ones."""
+        self._exports.stop()
+
+    async def recover_archive(self) -> None:
         """Bring to an end what was broken off in the archive. Raises StoreUnavailableError."""
-        await self.on_writer(self._settle_archive)
+        await self.on_writer(self._recover_archive)
 
     # -- on the store's threads -------------------------------------------------------------
 
@@ -251,7 +268,7 @@ class Store:
             self._cursor.execute(f"BEGIN; {_SCHEMA} {registry.schema()}; COMMIT")
         if was_there:
             registry.widen(self._cursor)
-        self.exports.remove_leftovers()
+        self._exports.remove_leftovers()
         self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
         self._archive.settle(self._cursor)
         self._archive.look_over(self._cursor)
@@ -302,7 +319,7 @@ class Store:
                 f"the archive did not take them: {one_line(error)}"
             ) from error
 
-    def _settle_archive(self) -> None:
+    def _recover_archive(self) -> None:
         import duckdb
 
         assert self._cursor, "the store is not open"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solo_app.batches.store.counted import counted, open_runs
+from solo_app.storage.duckdb.counted import counted, open_runs
 
 if TYPE_CHECKING:
     import duckdb

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.store.check import one_line
-from solo_app.batches.store.counted import counted
-from solo_app.batches.store.disk import sync
-from solo_app.batches.store.room import check_room
+from solo_app.batches.model import Span
+from solo_app.storage.duckdb.check import one_line
+from solo_app.storage.duckdb.counted import counted
+from solo_app.storage.duckdb.disk import sync
+from solo_app.storage.duckdb.room import check_room
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,15 +88,6 @@ Times = tuple[datetime, datetime]
 """The points with ``first <= ts < second``."""
 
 Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The points of a batch with ``first_seq <= seq <= last_seq``."""
-
-    batch_no: int
-    first_seq: int
-    last_seq: int
 
 
 @dataclass(frozen=True, slots=True)

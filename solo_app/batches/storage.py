@@ -1,0 +1,99 @@
+"""The protocol that a store implements: the only way from the domain to stored data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from solo_app.batches.model import (
+    Batch,
+    Block,
+    Download,
+    FileFormat,
+    MinuteAggregate,
+    Point,
+    Run,
+    Selection,
+    Span,
+    Step,
+    Window,
+)
+
+
+class Storage(Protocol):
+    """Durable storage of batches, runs, points and per-minute aggregates.
+
+    All methods belong on the event loop and never block it. What a write has committed survives
+    the end of the process, ``kill -9`` included. Every coroutine raises StoreUnavailableError
+    when the store cannot be read or written; nothing has changed then.
+    """
+
+    @property
+    def has_active_readers(self) -> bool:
+        """Whether a query ignored its interruption, so that its thread keeps running."""
+
+    async def open(self) -> bool:
+        """Open the store, creating it when missing; returns whether it existed before."""
+
+    async def close(self) -> None:
+        """Finish pending writes, then close the store."""
+
+    async def checkpoint(self) -> None:
+        """Move committed data to its final place where there is room for that."""
+
+    async def batches(self) -> list[Batch]:
+        """Every batch with its latest run."""
+
+    async def runs(self, batch_no: int) -> list[Run]:
+        """All runs of a batch, the latest first."""
+
+    async def open_run(self, batch_id: str, run: Run) -> Batch:
+        """Record the start of a run, and its batch when it is new."""
+
+    async def end_run(self, batch: Batch) -> None:
+        """Record the outcome of the latest run of a batch."""
+
+    async def write(
+        self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
+    ) -> None:
+        """Commit points, and add ``minutes`` (by batch number) to the aggregates, atomically.
+
+        The minutes must count exactly the points from the last ones counted up to these.
+        """
+
+    async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
+        """At most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
+
+    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
+        """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+
+    async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
+        """The stored aggregates of a window, oldest first."""
+
+    async def counted_since(
+        self, start: datetime
+    ) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
+        """The last ``seq`` included in the aggregates, and all aggregates since a minute.
+
+        Both by batch number, from one consistent read.
+        """
+
+    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+        """The points that may be archived: those before ``before``, of batches that have one
+        before ``oldest_before``."""
+
+    async def move_to_archive(self, span: Span) -> int:
+        """Move committed points to the archive; returns their number."""
+
+    async def recover_archive(self) -> None:
+        """Finish or undo an archive operation that was interrupted."""
+
+    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
+        """The selected points in order of ``seq``, as a file."""
+
+    async def backup(self) -> Download:
+        """A consistent snapshot of the database, as a file."""
+
+    def stop_exports(self) -> None:
+        """Abort downloads and backups in progress and refuse new ones."""

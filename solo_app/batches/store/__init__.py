@@ -1,1 +1,0 @@
-"""The store: the only code that knows DuckDB."""

@@ -1,0 +1,1 @@
+"""Stores: implementations of `solo_app.batches.storage.Storage`."""
