@@ -63,8 +63,8 @@ async def overall(service: Service) -> Overall:
         task_count=totals.running,
         rows_per_second=totals.rows_per_second,
         batch_count=totals.batches,
-        waiting=totals.trouble,
-        unarchived=totals.unarchived,
+        waiting=totals.write_error,
+        unarchived=totals.archive_error,
     )
 
 

@@ -114,7 +114,7 @@ class Ingest:
     """The group commit. ``on_commit`` is told each committed block with its points by minute."""
 
     def __init__(self, store: Storage, clock: Clock, on_commit: Committed) -> None:
-        self.trouble: str | None = None
+        self.write_error: str | None = None
         """Why points wait for the disk longer than they should; None when they do not."""
         self._store = store
         self._clock = clock
@@ -213,13 +213,13 @@ class Ingest:
             try:
                 await self._store.write(blocks, minutes)
             except Exception as error:
-                if self.trouble is None:
+                if self.write_error is None:
                     unexpected = not isinstance(error, StoreUnavailableError)
                     logger.error("Points wait: %s", error, exc_info=unexpected)
-                self.trouble = str(error)
+                self.write_error = str(error)
                 await asyncio.sleep(RETRY_AFTER)
             else:
-                self.trouble = None
+                self.write_error = None
                 return
 
     def _release_barriers(self) -> None:

@@ -203,16 +203,16 @@ class Window:
 class Totals:
     """The overall data.
 
-    ``trouble`` says why points wait for the disk, ``unarchived`` why old points are not archived,
-    when it is so.
+    ``write_error`` is the reason why points cannot be written, ``archive_error`` the reason why
+    old points cannot be archived; None while that works.
     """
 
     row_count: int
     rows_per_second: float
     running: int
     batches: int
-    trouble: str | None
-    unarchived: str | None = None
+    write_error: str | None
+    archive_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,9 @@ class BatchService:
         for producer in self._runs:
             if left := producer.buffer.uncommitted:
                 name = producer.batch.batch_id
-                logger.error("%d points of %s are not saved: %s", left, name, self._ingest.trouble)
+                logger.error(
+                    "%d points of %s are not saved: %s", left, name, self._ingest.write_error
+                )
         if self._commits:
             self._commits.cancel()
         self._recent.close()
@@ -138,8 +140,8 @@ class BatchService:
             rows_per_second=sum(p.rate.per_second for p in self._runs),
             running=len(self._runs),
             batches=len(self._catalog),
-            trouble=self._ingest.trouble,
-            unarchived=self.retention.trouble if self.retention else None,
+            write_error=self._ingest.write_error,
+            archive_error=self.retention.archive_error if self.retention else None,
         )
 
     @property
@@ -306,8 +308,8 @@ class BatchService:
         waiting = asyncio.create_task(flush)
         try:
             while not waiting.done():
-                if trouble := self._ingest.trouble:
-                    raise StoreUnavailableError(f"New points wait to be written: {trouble}")
+                if error := self._ingest.write_error:
+                    raise StoreUnavailableError(f"New points wait to be written: {error}")
                 await asyncio.wait({waiting}, timeout=_LOOK_AGAIN)
         finally:
             waiting.cancel()

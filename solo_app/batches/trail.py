@@ -86,7 +86,7 @@ class Trail:
         self.first_seq = first_seq
         self.is_filled = first_seq == 1
         self.filling: asyncio.Task[None] | None = None
-        self.lacks = ""
+        self.read_error = ""
         """Why what is stored could not be read, when it could not."""
         self._steps: dict[int, Step] = {}
         self._points = 0
@@ -183,11 +183,11 @@ class Trails:
         await asyncio.wait({trail.filling}, timeout=PATIENCE)
         if trail.filling and trail.filling.done():
             filling, trail.filling = trail.filling, None
-            trail.lacks = ""
+            trail.read_error = ""
             try:
                 filling.result()
             except StoreUnavailableError as error:
-                trail.lacks = str(error)
+                trail.read_error = str(error)
         return trail
 
     def _of(self, batch_no: int, first_seq: int) -> Trail:

@@ -74,7 +74,7 @@ async def test_who_needs_points_that_cannot_be_written_is_refused_and_told_why(
     assert "no room" in answer.json()["detail"]
     disk.take()
     async with asyncio.timeout(5):
-        await until(lambda: not service.totals().trouble)
+        await until(lambda: not service.totals().write_error)
         minute = (await service.aggregate("b")).minute
     assert minute
     assert minute.count == 2
@@ -85,7 +85,7 @@ async def test_what_is_written_is_told_whatever_else_waits(
 ) -> None:
     disk.refuse()
     script.say(TEN + MINUTE, 2.0)
-    await until(lambda: service.totals().trouble)
+    await until(lambda: service.totals().write_error)
     async with asyncio.timeout(5):
         assert [m.count for m in await service.minutes("ended", LONG_AGO)] == [1]
         assert (await service.aggregate("ended")).minute is None

@@ -35,12 +35,12 @@ async def test_a_refused_commit_is_tried_again_and_told_meanwhile(
 
         monkeypatch.setattr(service._store, "write", sometimes)
         await service.start("b")
-        await until(lambda: service.totals().trouble)
-        assert "no room" in (service.totals().trouble or "")
+        await until(lambda: service.totals().write_error)
+        assert "no room" in (service.totals().write_error or "")
         assert service.totals().row_count == 0
         refusing = False
         await until(lambda: service.totals().row_count > 5)
-        assert service.totals().trouble is None
+        assert service.totals().write_error is None
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
@@ -159,7 +159,7 @@ async def test_points_that_go_to_no_disk_before_the_end_are_told(
     async with open_service(tmp_path / "solo.duckdb", eleven=eleven) as service:
         monkeypatch.setattr(service._store, "write", full)
         await service.start("b", "eleven")
-        await until(lambda: service.totals().trouble)
+        await until(lambda: service.totals().write_error)
     assert "11 points of b are not saved: no room" in caplog.messages
 
 

@@ -383,7 +383,7 @@ async def test_a_missing_file_is_needed_only_by_who_asks_for_its_points(
     (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
     assert [await told(service, form, *span) for span in spans for form in FileFormat] == before
     trail = await service.trail(batch, service.clock())
-    assert (trail.is_filled, trail.lacks) == (True, "")
+    assert (trail.is_filled, trail.read_error) == (True, "")
     for form in FileFormat:
         for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
             with pytest.raises(StoreUnavailableError, match="000000000100"):
@@ -460,12 +460,12 @@ async def test_it_looks_again_after_whatever_went_wrong(
     service.retention = keeping(service, 1)
     failing = RuntimeError("of any kind")
     looking = asyncio.create_task(service.retention.run())
-    await until(lambda: service.totals().unarchived == "RuntimeError: of any kind")
+    await until(lambda: service.totals().archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
-    await until(lambda: service.totals().unarchived == "no room")
+    await until(lambda: service.totals().archive_error == "no room")
     assert len(await in_table(service)) > 25
     failing = None
-    await until(lambda: service.totals().unarchived is None)
+    await until(lambda: service.totals().archive_error is None)
     assert len(await in_table(service)) == 25
     assert not looking.done()
     looking.cancel()

@@ -82,7 +82,7 @@ async def test_fifty_starts_of_one_batch_start_exactly_one_task(service: BatchSe
 async def test_a_sixth_batch_is_refused_and_told_which_run(service: BatchService) -> None:
     for n in range(5):
         await service.start(f"b{n}")
-    with pytest.raises(BatchLimitReachedError, match="stop one") as refused:
+    with pytest.raises(BatchLimitReachedError, match="Stop one") as refused:
         await service.start("sixth")
     assert refused.value.running == ["b0", "b1", "b2", "b3", "b4"]
     with pytest.raises(BatchNotFoundError):
@@ -114,7 +114,7 @@ async def test_every_allowed_form_of_id_is_taken(service: BatchService) -> None:
 
 
 async def test_an_unknown_source_is_refused(service: BatchService) -> None:
-    with pytest.raises(UnknownSourceError, match="known: random, silent"):
+    with pytest.raises(UnknownSourceError, match="Available: random, silent"):
         await service.start("b", "nonsense")
 
 
@@ -147,7 +147,7 @@ async def test_stops_at_once_all_see_the_same_end(service: BatchService) -> None
 
 
 async def test_stop_of_what_never_was_is_an_error(service: BatchService) -> None:
-    with pytest.raises(BatchNotFoundError, match="never was a batch named nobody"):
+    with pytest.raises(BatchNotFoundError, match='Batch "nobody" not found'):
         await service.stop("nobody")
 
 

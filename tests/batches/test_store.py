@@ -224,8 +224,8 @@ async def test_what_goes_wrong_after_a_commit_does_not_commit_it_again(
         else:
             monkeypatch.setattr(duckdb_store(service)._commits._pool, "committed", broken)
         count = service.totals().row_count
-        await until(lambda: service.totals().trouble or service.totals().row_count > count + 5)
-        assert not service.totals().trouble
+        await until(lambda: service.totals().write_error or service.totals().row_count > count + 5)
+        assert not service.totals().write_error
         stopped = await service.stop("b")
     assert whole(tmp_path / "solo.duckdb")["b"].points == stopped.run.last_seq
 

@@ -51,8 +51,8 @@ async def steady() -> AsyncIterator[Numbers]:
 
 async def is_full(service: BatchService) -> dict[str, int]:
     """Wait until points wait; what is counted then can still be read."""
-    await until(lambda: service.totals().trouble, 60)
-    assert "no room left on the disk" in (service.totals().trouble or "")
+    await until(lambda: service.totals().write_error, 60)
+    assert "no room left on the disk" in (service.totals().write_error or "")
     counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
     for batch in service.running():
         last = counted[batch.batch_id]
@@ -90,7 +90,7 @@ async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
             await goes_on(service, counted)
         disk.grow(size + 512)
         await goes_on(service, counted)
-        await until(lambda: not service.totals().trouble)
+        await until(lambda: not service.totals().write_error)
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
     kept = whole(disk.path / "solo.duckdb")
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
@@ -130,12 +130,14 @@ async def test_a_checkpoint_without_room_ends_nothing(
             with disk.filled_up_to(left):
                 checkpoints_are_due(True)
                 # What gathered in a pause may be more than the log has room for; then points wait.
-                await until(lambda: "opened again" in caplog.text or service.totals().trouble, 30)
+                await until(
+                    lambda: "opened again" in caplog.text or service.totals().write_error, 30
+                )
                 batch = service.batch("b")
                 assert (await first_point(service, batch)).seq == 1
             counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
             await goes_on(service, counted)
-            await until(lambda: not service.totals().trouble)
+            await until(lambda: not service.totals().write_error)
             opened_again += "opened again" in caplog.text
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
     assert opened_again

@@ -40,7 +40,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
             assert answer.headers["content-type"] == "application/problem+json"
             assert "more memory" in answer.json()["detail"]
             await until(lambda: service.totals().row_count > counted)  # noqa: B023
-            await until(lambda: service.totals().trouble is None)
+            await until(lambda: service.totals().write_error is None)
             assert (await client.get("/batches/b/points")).status_code == 200
 
 
@@ -59,4 +59,4 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
         await duckdb_store(service).on_writer(leave_it_open)
         counted = service.totals().row_count
         await until(lambda: service.totals().row_count > counted)
-        assert service.totals().trouble is None
+        assert service.totals().write_error is None

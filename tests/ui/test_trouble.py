@@ -34,8 +34,8 @@ async def test_both_pages_tell_why_points_wait_and_why_old_ones_are_not_archived
             await tabs.open(tab, "b")
             await tabs.look(tab, state)
         for wrong in (True, False):
-            service.retention.trouble = "no folder" if wrong else None
-            service._ingest.trouble = "no room" if wrong else None
+            service.retention.archive_error = "no folder" if wrong else None
+            service._ingest.write_error = "no room" if wrong else None
             told = ("no room", "no folder") if wrong else ("", "")
             for tab, state in pages:
                 async with asyncio.timeout(5):
@@ -91,7 +91,7 @@ async def test_a_page_that_shows_nothing_yet_tells_of_the_trouble(
     async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
         await tabs.service.start("b", "silent")
         monkeypatch.setattr(tabs.service, "runs", None)
-        monkeypatch.setattr(tabs.service._ingest, "trouble", "no room")
+        monkeypatch.setattr(tabs.service._ingest, "write_error", "no room")
         await tabs.open("b", "b")
         await tabs.look("b", BatchState)
         page = await tabs.state("b", BatchState)
