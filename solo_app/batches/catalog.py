@@ -26,6 +26,7 @@ class Catalog:
         self._batches: dict[str, Batch] = {}
         self._newest_first: list[Batch] | None = None
         self._row_counts: dict[int, int] = {}
+        self._free_number = 1
         self.row_count = 0
         self.revision = 0
         """Changes whenever a batch starts or ends, so that a list of them need not be asked for."""
@@ -58,6 +59,12 @@ class Catalog:
     def get(self, batch_id: str) -> Batch | None:
         """One batch; None when there never was one of that name."""
         return self._batches.get(batch_id)
+
+    def free_name(self) -> str:
+        """The first of ``batch-1``, ``batch-2``, ... that no batch has; names are never freed."""
+        while f"batch-{self._free_number}" in self._batches:
+            self._free_number += 1
+        return f"batch-{self._free_number}"
 
     def select(self, status: BatchStatus | None, search: str) -> list[Batch]:
         """Those of a status whose name holds a text, whatever its case, newest run first."""

@@ -457,15 +457,15 @@ async def test_it_looks_again_after_whatever_went_wrong(
         return await old_spans(*limits)
 
     monkeypatch.setattr(service._store, "old_spans", at_first_not)
-    service.retention = keeping(service, 1)
+    keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
-    looking = asyncio.create_task(service.retention.run())
-    await until(lambda: service.totals().archive_error == "RuntimeError: of any kind")
+    looking = asyncio.create_task(keeper.run())
+    await until(lambda: keeper.archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
-    await until(lambda: service.totals().archive_error == "no room")
+    await until(lambda: keeper.archive_error == "no room")
     assert len(await in_table(service)) > 25
     failing = None
-    await until(lambda: service.totals().archive_error is None)
+    await until(lambda: keeper.archive_error is None)
     assert len(await in_table(service)) == 25
     assert not looking.done()
     looking.cancel()

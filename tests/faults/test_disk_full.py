@@ -15,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 
-from solo_app.batches import ingest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, Point
 from solo_app.batches.service import BatchService
@@ -75,9 +74,8 @@ async def goes_on(service: BatchService, counted: dict[str, int]) -> None:
 
 
 async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
-    rounds: int, small_disk: Callable[[int], SmallDisk], monkeypatch: pytest.MonkeyPatch
+    rounds: int, small_disk: Callable[[int], SmallDisk]
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.05)
     size = 24
     disk = small_disk(size)
     async with open_service(disk.path / "solo.duckdb", flood=flood) as service:
@@ -105,7 +103,6 @@ async def test_a_checkpoint_without_room_ends_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
     disk = small_disk(24 + 4 * rounds)  # So that there is room again after each round.
     database = disk.path / "solo.duckdb"
 
@@ -145,7 +142,7 @@ async def test_a_checkpoint_without_room_ends_nothing(
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
 
 
-def test_the_program_tells_that_it_waits_and_goes_on_without_a_restart(
+def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
     new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
 ) -> None:
     disk = small_disk(24)
@@ -173,9 +170,14 @@ def test_the_program_tells_that_it_waits_and_goes_on_without_a_restart(
         assert "no room left on the disk" in refused.json()["detail"]
     last = httpx.get(f"{app.api}/batches/b/points?after={full['row_count'] - 1}", timeout=30)
     assert [point["seq"] for point in last.json()["points"]] == [full["row_count"]]
+    for _ in range(2):
+        stopped = httpx.delete(f"{app.api}/stream/b", timeout=30)
+        assert stopped.status_code == 503
+        assert "no room left on the disk" in stopped.json()["detail"]
+    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "running"
     disk.grow(1024)
     wait_until(lambda found: not found["waiting"] and found["row_count"] > full["row_count"])
-    assert httpx.delete(f"{app.api}/stream/b", timeout=60).status_code == 200
+    wait_until(lambda _: httpx.get(f"{app.api}/batches/b").json()["status"] == "stopped")
     assert app.stop() < 3
     assert whole(app.database)["b"].points >= full["row_count"]
 
@@ -210,7 +212,6 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
 async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
     async with open_service(tmp_path / "solo.duckdb") as service:
         insert = duckdb_store(service)._commits._insert
         failed: list[object] = []

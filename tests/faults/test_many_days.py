@@ -18,7 +18,7 @@ import pytest
 from solo_app.batches.live import Ticker
 from solo_app.batches.model import Window, utc_now
 from solo_app.batches.rollup import KEPT, whole_minute
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.states.watch import NEWEST_POINTS, Watch

@@ -31,7 +31,7 @@ from solo_app.batches.errors import (
 )
 from solo_app.batches.model import MINUTE, BatchStatus
 from solo_app.batches.rollup import whole_minute
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
