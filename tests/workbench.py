@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from solo_app.batches import sources
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
@@ -120,11 +121,12 @@ async def open_service(
 ) -> AsyncIterator[BatchService]:
     """The service on a DuckDB file or another store, closed when the block ends.
 
-    ``random`` gives a number every 10 ms; refused writes are repeated as often.
+    ``random`` gives a number every 10 ms; failed writes and reads are repeated as often.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
     available = {"random": sources.random(0.01), **more}
-    service = BatchService(store, available, clock, retry_after=0.01)
+    backoff = ReadBackoff(first=0.01, longest=0.01)
+    service = BatchService(store, available, clock, retry_after=0.01, backoff=backoff)
     await service.open(resume)
     try:
         yield service

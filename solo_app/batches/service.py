@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import SoloError, StoreUnavailableError, WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
@@ -55,6 +57,7 @@ class BatchService:
         clock: Clock = utc_now,
         retention: Retention | None = None,
         retry_after: float = RETRY_AFTER,
+        backoff: ReadBackoff | None = None,
     ) -> None:
         self.clock = clock
         self._store = store
@@ -63,7 +66,8 @@ class BatchService:
         self._ingest = Ingest(store, self._writes, clock, self._committed, self._ingest_failed)
         self._recent = RecentMinutes(store, clock)
         self._rollup = self._recent.rollup
-        self._trails = Trails(store)
+        self._backoff = backoff or ReadBackoff()
+        self._trails = Trails(store, self._backoff)
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
@@ -234,19 +238,23 @@ class BatchService:
         batch = self.batch(batch_id)
         return await self._store.runs(batch.no)
 
-    async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
+    async def points(
+        self, batch_id: str, after: int, limit: int, with_backoff: bool = False
+    ) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order.
 
-        Raises BatchNotFoundError.
+        With ``with_backoff``, for pages, the store is not queried again at once after a failure.
+        Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
         if after >= self.row_count(batch):
             return []
         producer = self._runner.of(batch.no)
         recent = producer.tail.since(after) if producer else None
-        return (
-            await self._store.points(batch.no, after, limit) if recent is None else recent[:limit]
-        )
+        if recent is not None:
+            return recent[:limit]
+        query = partial(self._store.points, batch.no, after, limit)
+        return await (self._backoff.read(("points", batch.no), query) if with_backoff else query())
 
     async def newest_points(self, batch_id: str, limit: int) -> list[Point]:
         """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""

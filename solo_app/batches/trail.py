@@ -12,11 +12,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     STEP_US,
@@ -161,8 +163,9 @@ def _count_after(start: int, step: Step) -> int:
 class Trails:
     """The lines of the batches that run or were looked at of late."""
 
-    def __init__(self, store: Storage) -> None:
+    def __init__(self, store: Storage, backoff: ReadBackoff) -> None:
         self._store = store
+        self._backoff = backoff
         self._trails: OrderedDict[int, Trail] = OrderedDict()
 
     def add(self, block: Block) -> None:
@@ -201,7 +204,8 @@ class Trails:
 
     async def _fill(self, trail: Trail, batch_no: int, until: int) -> None:
         start = from_microseconds(until - _SPAN_US)
-        steps = await self._store.steps(batch_no, start, trail.first_seq)
+        query = partial(self._store.steps, batch_no, start, trail.first_seq)
+        steps = await self._backoff.read(("steps", batch_no), query)
         earlier = trail.first_seq - sum(step.count for step in steps) - 1
         points: list[Point] = []
         if earlier > 0:

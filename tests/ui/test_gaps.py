@@ -72,7 +72,9 @@ async def test_a_lost_end_after_a_file_that_is_missing_is_told_and_nothing_more(
         def row_count(self, _: object) -> int:
             return 20
 
-        async def points(self, _: str, after: int, limit: int) -> list[Point]:
+        async def points(
+            self, _: str, after: int, limit: int, with_backoff: bool = False
+        ) -> list[Point]:
             if after < 10:
                 raise StoreUnavailableError("1.parquet is missing")
             return []

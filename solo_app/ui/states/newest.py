@@ -72,7 +72,8 @@ async def _first_readable(
     lacks = ""
     for after in ways[:-1]:
         try:
-            return after, await service.points(batch.batch_id, after, limit), lacks
+            points = await service.points(batch.batch_id, after, limit, with_backoff=True)
+            return after, points, lacks
         except StoreUnavailableError as error:
             lacks = str(error)
     return ways[-1], await service.points(batch.batch_id, ways[-1], limit), lacks
