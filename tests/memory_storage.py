@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.minutes import Minutes, merge, whole_minute
 from solo_app.batches.model import (
     STEP_US,
     Batch,
@@ -26,7 +27,6 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.rollup import Minutes, merge, whole_minute
 
 
 class Gate:

@@ -33,8 +33,8 @@ from solo_app.api.values import (
     TimeQuery,
 )
 from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, BatchStatus, FileFormat, Window
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
 

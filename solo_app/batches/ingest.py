@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from solo_app.batches.minutes import Minutes, fold, merge, whole_minute
 from solo_app.batches.model import Block, Clock, MinuteAggregate
-from solo_app.batches.rollup import Minutes, fold, merge, whole_minute
 from solo_app.batches.storage import Storage
 from solo_app.batches.writes import Writes
 
@@ -205,7 +205,11 @@ class Ingest:
 
     async def _commit(self) -> None:
         due = self._are_minutes_due()
-        drained = [d for buffer in list(self._buffers.values()) if (d := self._drain(buffer))]
+        drained = []
+        for buffer in list(self._buffers.values()):
+            with self._failing_only(buffer):
+                if block := buffer.drain():
+                    drained.append((buffer, block, self._fold(block)))
         minutes = self._drain_minutes() if due else {}
         if drained or minutes:
             blocks = [block for _, block, _ in drained]
@@ -215,16 +219,11 @@ class Ingest:
             with self._failing_only(buffer):
                 self._on_commit(block, parts)
 
-    def _drain(
-        self, buffer: PointBuffer
-    ) -> tuple[PointBuffer, Block, list[MinuteAggregate]] | None:
-        with self._failing_only(buffer):
-            if block := buffer.drain():
-                parts = fold(block.ts, block.key)
-                merge(self._unwritten.setdefault(block.batch_no, {}), parts)
-                self._rows_unwritten += len(block.ts)
-                return buffer, block, parts
-        return None
+    def _fold(self, block: Block) -> list[MinuteAggregate]:
+        parts = fold(block.ts, block.key)
+        merge(self._unwritten.setdefault(block.batch_no, {}), parts)
+        self._rows_unwritten += len(block.ts)
+        return parts
 
     def _are_minutes_due(self) -> bool:
         return (

@@ -61,7 +61,6 @@ class Runner:
         self._catalog = catalog
         self._sources = sources
         self._clock = clock
-        self._by_id: dict[str, Producer] = {}
         self._by_no: dict[int, Producer] = {}
         self._starting = asyncio.Lock()
         self._all_end: asyncio.Task[None] | None = None
@@ -113,17 +112,18 @@ class Runner:
                 batch, self._free_slot(), buffer, self._sources[source], self._clock
             )
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
-            self._by_id[batch_id] = self._by_no[batch.no] = producer
+            self._by_no[batch.no] = producer
             self._catalog.keep(batch)
             return batch
 
     def _check_can_start(self, batch_id: str) -> None:
         if self.closing:
             raise ServiceClosedError
-        if batch_id in self._by_id:
+        running = [producer.batch.batch_id for producer in self]
+        if batch_id in running:
             raise BatchRunningError(batch_id)
-        if len(self) >= BATCH_LIMIT:
-            raise BatchLimitReachedError(BATCH_LIMIT, list(self._by_id))
+        if len(running) >= BATCH_LIMIT:
+            raise BatchLimitReachedError(BATCH_LIMIT, running)
 
     def _free_slot(self) -> int:
         taken = {producer.slot for producer in self}
@@ -133,15 +133,16 @@ class Runner:
 
     async def stop(self, batch_id: str) -> Batch:
         """See ``BatchService.stop``."""
-        producer = self._by_id.get(batch_id)
+        batch = self._catalog.find(batch_id)
+        producer = self.of(batch.no)
         if producer is None:
-            return self._catalog.find(batch_id)
+            return batch
         await self._writes.wait_for(self._end(producer, BatchStatus.STOPPED), STOP_PATIENCE)
         return producer.batch
 
     def fail(self, batch_no: int, reason: str) -> None:
         """End a run whose points cannot be processed."""
-        if producer := self._by_no.get(batch_no):
+        if producer := self.of(batch_no):
             self._end(producer, BatchStatus.FAILED, reason)
 
     def close(self) -> None:
@@ -225,6 +226,6 @@ class Runner:
         batch = replace(producer.batch, run=run)
         await self._writes.repeat(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
         self._ingest.close_buffer(batch.no)
-        del self._by_id[batch_id], self._by_no[batch.no]
+        del self._by_no[batch.no]
         self._catalog.keep(batch)
         producer.end(batch)

@@ -13,6 +13,7 @@ from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import SoloError, StoreUnavailableError, WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
+from solo_app.batches.minutes import RecentMinutes, last_whole_minute, whole_minute
 from solo_app.batches.model import (
     MINUTE,
     Aggregate,
@@ -32,9 +33,7 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import Producer, RateMeter
-from solo_app.batches.recent import RecentMinutes
 from solo_app.batches.retention import Retention
-from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.runner import Runner
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
@@ -65,7 +64,6 @@ class BatchService:
         self._writes = Writes(retry_after)
         self._ingest = Ingest(store, self._writes, clock, self._committed, self._ingest_failed)
         self._recent = RecentMinutes(store, clock)
-        self._rollup = self._recent.rollup
         self._backoff = backoff or ReadBackoff()
         self._trails = Trails(store, self._backoff)
         self._catalog = Catalog()
@@ -291,11 +289,11 @@ class BatchService:
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
         """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""
-        return self._rollup.minute(batch.no, last_whole_minute(self.clock()).start)
+        return self._recent.minute(batch.no, last_whole_minute(self.clock()).start)
 
     def recent_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
         """The minutes with points of a window within the last hour, as far as committed."""
-        return self._rollup.between(batch.no, window)
+        return self._recent.between(batch.no, window)
 
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
         """The last whole minute before ``at`` (naive UTC, default now), every point counted.
@@ -317,8 +315,8 @@ class BatchService:
 
     async def minutes_so_far(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window as far as they are recorded; ``minutes`` waits for the rest."""
-        border = self._rollup.complete_since
-        young = self._rollup.between(batch.no, Window(max(window.start, border), window.end))
+        border = self._recent.complete_since
+        young = self._recent.between(batch.no, Window(max(window.start, border), window.end))
         if window.start >= border:
             return young
         old = await self._store.minutes(batch.no, Window(window.start, min(window.end, border)))
@@ -328,9 +326,9 @@ class BatchService:
         producer = self._runner.of(batch.no)
         if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
             await self._wait_for_commit(self._ingest.flush())
-        # The end of a run has recorded its minutes. Of one under way, points of a time that the
-        # rollup does not hold may not be in them yet: those of a clock that was set back, say.
-        if producer and window.start < self._rollup.complete_since:
+        # The end of a run has recorded its minutes. Of one under way, points of a time that are
+        # not in memory may not be in them yet: those of a clock that was set back, say.
+        if producer and window.start < self._recent.complete_since:
             await self._wait_for_commit(self._ingest.flush_minutes())
         return await self.minutes_so_far(batch, window)
 
@@ -345,11 +343,11 @@ class BatchService:
         self._catalog.count(block.batch_no, block.last_seq)
         if producer := self._runner.of(block.batch_no):
             producer.commit(block)
-        self._recent.committed(block, parts)
+        self._recent.add(block.batch_no, parts)
         self._trails.add(block)
         self._throughput.add(len(block.ts))
 
     def _ingest_failed(self, batch_no: int, reason: str) -> None:
         # The store has all committed points; the minutes in memory may lack some.
-        self._rollup.forget(whole_minute(self.clock()) + MINUTE)
+        self._recent.evict(whole_minute(self.clock()) + MINUTE)
         self._runner.fail(batch_no, reason)

@@ -12,8 +12,8 @@ import pytest
 
 from solo_app.batches import ingest, runner
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
+from solo_app.batches.minutes import fold
 from solo_app.batches.model import BatchStatus, MinuteAggregate
-from solo_app.batches.rollup import fold
 from solo_app.batches.sources import Numbers, random
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, open_service, silent, until

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, Window
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.sources import random
 from tests.faults.whole import whole
 from tests.workbench import HandClock, open_service, until

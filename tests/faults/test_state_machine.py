@@ -29,8 +29,8 @@ from solo_app.batches.errors import (
     BatchRunningError,
     InvalidBatchIdError,
 )
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, BatchStatus
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers

@@ -9,6 +9,7 @@ from functools import partial
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.live import Snapshot
+from solo_app.batches.minutes import last_whole_minute, whole_minute
 from solo_app.batches.model import (
     MINUTE,
     Batch,
@@ -17,7 +18,6 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.line import Line, line_news
