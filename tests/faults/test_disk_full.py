@@ -182,6 +182,24 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
     assert whole(app.database)["b"].points >= full["row_count"]
 
 
+def test_the_app_ends_while_the_disk_is_full(
+    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
+) -> None:
+    disk = small_disk(24)
+    app = new_app("prod", disk.path / "solo.duckdb", SOLO_INTERVAL="0").start()
+    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{app.api}/", timeout=30).json()["waiting"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert app.stop() < 3
+    disk.grow(1024)
+    app.start()
+    assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
+    assert app.stop() < 3
+    whole(app.database)
+
+
 async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else(
     small_disk: Callable[[int], SmallDisk],
 ) -> None:
