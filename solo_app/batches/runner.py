@@ -75,6 +75,11 @@ class Runner:
         """The run under way of a batch."""
         return self._by_no.get(batch_no)
 
+    @property
+    def has_unfinished_writes(self) -> bool:
+        """Whether the start or the end of a run is not recorded yet."""
+        return bool(self._by_no) or self._starting.locked()
+
     # -- beginning --------------------------------------------------------------------------
 
     async def start(self, batch_id: str, source: str) -> Batch:
@@ -164,7 +169,7 @@ class Runner:
                 producer.ending.cancel()
 
     async def interrupted(self, batch: Batch) -> Batch:
-        """A batch whose run was cut off with an earlier process, that run ended and recorded so."""
+        """Record the end of a run that an earlier process left open; returns its batch."""
         last_seq = self._catalog.rows_of(batch.no)
         newest: list[Point] = []
         if last_seq >= batch.run.first_seq:
@@ -183,8 +188,8 @@ class Runner:
         endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
             # A disk that accepts no writes must not delay the end of the process.
-            _, pending = await asyncio.wait(endings, timeout=CLOSE_WITHIN)
-            if not pending:
+            await asyncio.wait(endings, timeout=CLOSE_WITHIN)
+            if not self.has_unfinished_writes:
                 with suppress(StoreUnavailableError):  # The WAL keeps the data.
                     await self._store.checkpoint()
 

@@ -102,19 +102,19 @@ class BatchService:
 
     @property
     def closing(self) -> bool:
-        """Whether the end has begun: nothing starts any more."""
+        """Whether the app shuts down, so that nothing starts."""
         return self._runner.closing
 
     async def end_runs(self) -> None:
-        """End all runs as ``interrupted``, with what they produced committed and in the file.
+        """End all runs as ``interrupted``, with their points committed and in the file.
 
-        Nothing starts any more; what is stored can be read until ``close``.
+        Nothing starts from now on; stored data can be read until ``close``.
         """
         self.end_streams()
         await self._runner.end_all()
 
     def end_streams(self) -> None:
-        """Let everyone who follows or downloads a batch go, and start nothing any more."""
+        """End all streams and downloads; nothing starts from now on."""
         self._store.stop_exports()
         self._runner.close()
 
@@ -133,7 +133,7 @@ class BatchService:
         if self._commits:
             self._commits.cancel()
         closing = asyncio.create_task(self._store.close(), name="close-store")
-        limit = _CLOSE_STORE_WITHIN if len(self._runner) else None
+        limit = _CLOSE_STORE_WITHIN if self._runner.has_unfinished_writes else None
         await asyncio.wait({closing}, timeout=limit)
         if closing.done():
             closing.result()
@@ -308,8 +308,7 @@ class BatchService:
     async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window that have points, oldest first, every point counted.
 
-        Raises BatchNotFoundError; StoreUnavailableError when points of them wait for a disk
-        that takes nothing.
+        Raises BatchNotFoundError; StoreUnavailableError when points of them cannot be written.
         """
         return await self._minutes(self.batch(batch_id), window)
 
@@ -326,8 +325,8 @@ class BatchService:
         producer = self._runner.of(batch.no)
         if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
             await self._wait_for_commit(self._ingest.flush())
-        # The end of a run has recorded its minutes. Of one under way, points of a time that are
-        # not in memory may not be in them yet: those of a clock that was set back, say.
+        # An ended run has written its minutes. Those of a running batch that are not in memory
+        # may lack points, for example after the clock was set back.
         if producer and window.start < self._recent.complete_since:
             await self._wait_for_commit(self._ingest.flush_minutes())
         return await self.minutes_so_far(batch, window)

@@ -196,9 +196,8 @@ async def test_shutdown_ends_within_two_seconds_while_a_write_hangs(gate: str) -
         assert restarted.batch("b").status is BatchStatus.INTERRUPTED
 
 
-async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
+async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(gate: str) -> None:
     class Stuck(MemoryStorage):
         async def close(self) -> None:
             await asyncio.Event().wait()
@@ -206,7 +205,12 @@ async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(
     storage = Stuck()
     service = BatchService(storage, {"random": random(0.01)})
     await service.open()
-    await service.start("b")
-    storage.writes.hold()
+    if gate != "starts":
+        await service.start("b")
+    getattr(storage, gate).hold()
+    starting = asyncio.create_task(service.start("other"))
+    await until(lambda: storage.starts.waiting or starting.done())
     async with asyncio.timeout(5):
         assert not await service.close()
+    getattr(storage, gate).open()
+    await asyncio.gather(starting, return_exceptions=True)
