@@ -10,6 +10,7 @@ import asyncio
 import logging
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ ROWS_PER_FOLD = 5_000_000
 
 RETRY_AFTER = 0.5
 """Seconds between two tries of a commit that the disk refused."""
+
+CHECK_STORE_EVERY = 2.0
+"""Seconds without a commit after which a running batch has the store checked."""
 
 Committed = Callable[[Block, list[MinuteAggregate]], None]
 
@@ -143,8 +147,10 @@ class Ingest:
     async def run(self) -> None:
         """Commit for ever; cancel it only after a flush."""
         while True:
-            await self._work.wait()
-            await self._linger()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_STORE_EVERY if self._buffers else None):
+                    await self._work.wait()
+                    await self._linger()
             await self._commit_all()
 
     async def _linger(self) -> None:
@@ -183,8 +189,7 @@ class Ingest:
             merge(self._unwritten.setdefault(block.batch_no, {}), parts)
             self._rows_unwritten += len(block.ts)
         minutes = self._minutes_due()
-        if blocks or minutes:
-            await self._write(blocks, minutes)
+        await self._write(blocks, minutes)
         for block, parts in folded:
             self._buffers[block.batch_no].landed()
             self._on_commit(block, parts)

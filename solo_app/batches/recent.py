@@ -12,7 +12,7 @@ import logging
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.model import MINUTE, Block, Clock, MinuteAggregate
+from solo_app.batches.model import MINUTE, BatchCounter, Block, Clock, MinuteAggregate
 from solo_app.batches.rollup import KEPT, Rollup, whole_minute
 from solo_app.batches.storage import Storage
 
@@ -27,18 +27,19 @@ class RecentMinutes:
         self._store = store
         self._ingest = ingest
         self._clock = clock
-        self._loaded: dict[int, int] = {}
+        self._loaded: dict[int, BatchCounter] = {}
         self._meanwhile: list[tuple[int, int, list[MinuteAggregate]]] = []
         self._loading: asyncio.Task[None] | None = None
 
-    async def load(self) -> dict[int, int]:
-        """Begin with what the store counts; gives up to which ``seq``, by batch number.
+    async def load(self) -> dict[int, BatchCounter]:
+        """Load the stored minutes; returns the counters of their points, by batch number.
 
         Raises StoreUnavailableError.
         """
         since = whole_minute(self._clock()) - KEPT
-        self._loaded, minutes = await self._store.counted_since(since)
-        self.rollup.begin_again(since, minutes)
+        stored = await self._store.stored_minutes(since)
+        self._loaded = stored.counters
+        self.rollup.begin_again(since, stored.minutes)
         for batch_no, first_seq, parts in self._meanwhile:
             self._add(batch_no, first_seq, parts)
         return self._loaded
@@ -61,7 +62,8 @@ class RecentMinutes:
 
     def _add(self, batch_no: int, first_seq: int, parts: list[MinuteAggregate]) -> None:
         # The store counts whole blocks, and may do so before their commit is told here.
-        if first_seq > self._loaded.get(batch_no, 0):
+        counter = self._loaded.get(batch_no)
+        if counter is None or first_seq > counter.last_seq:
             self.rollup.add(batch_no, parts)
 
     async def _load_again(self) -> None:

@@ -95,7 +95,7 @@ class Runs:
                 source=source,
                 status=BatchStatus.RUNNING,
                 started_at=self._clock(),
-                first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
+                first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
             )
             batch = await self._store.open_run(batch_id, run)
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
@@ -143,7 +143,7 @@ class Runs:
 
     async def interrupted(self, batch: Batch) -> Batch:
         """A batch whose run was cut off with an earlier process, that run ended and recorded so."""
-        last_seq = self._catalog.rows_of(batch.no)
+        last_seq = self._catalog.counter(batch.no).last_seq
         newest: list[Point] = []
         if last_seq >= batch.run.first_seq:
             with suppress(StoreUnavailableError):  # In an archive that is not there just now.

@@ -14,6 +14,7 @@ from solo_app.batches.ingest import Ingest
 from solo_app.batches.model import (
     Aggregate,
     Batch,
+    BatchCounter,
     BatchStatus,
     Block,
     Clock,
@@ -77,8 +78,8 @@ class BatchService:
             await self._runs.resume()
 
     async def _take_up(self) -> None:
-        for batch_no, row_count in (await self._recent.load()).items():
-            self._catalog.count(batch_no, row_count)
+        for batch_no, counter in (await self._recent.load()).items():
+            self._catalog.add_points(batch_no, counter)
         for batch in await self._store.batches():
             self._catalog.keep(await self._runs.interrupted(batch) if batch.is_running else batch)
 
@@ -189,7 +190,11 @@ class BatchService:
 
     def row_count(self, batch: Batch) -> int:
         """Committed points of a batch over all its runs."""
-        return self._catalog.rows_of(batch.no)
+        return self._catalog.counter(batch.no).row_count
+
+    def last_seq(self, batch: Batch) -> int:
+        """The ``seq`` of the last committed point of a batch; 0 before the first."""
+        return self._catalog.counter(batch.no).last_seq
 
     def rows_per_second(self, batch: Batch) -> float:
         """Points committed per second of late; 0 for a batch that does not run."""
@@ -201,13 +206,13 @@ class BatchService:
         producer = self._runs.of(batch.no)
         return producer.tail.latest if producer else None
 
-    async def runs(self, batch_id: str) -> list[Run]:
-        """All runs of a batch, the latest first.
+    async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
+        """Runs of a batch, the latest first; there are ``batch.run.number`` of them.
 
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
-        return await self._store.runs(batch.no)
+        return await self._store.runs(batch.no, offset, limit)
 
     async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order.
@@ -215,7 +220,7 @@ class BatchService:
         Raises BatchNotFoundError.
         """
         batch = self.batch(batch_id)
-        if after >= self.row_count(batch):
+        if after >= self.last_seq(batch):
             return []
         producer = self._runs.of(batch.no)
         recent = producer.tail.since(after) if producer else None
@@ -223,14 +228,9 @@ class BatchService:
             await self._store.points(batch.no, after, limit) if recent is None else recent[:limit]
         )
 
-    async def newest_points(self, batch_id: str, limit: int) -> list[Point]:
-        """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""
-        after = max(0, self.row_count(self.batch(batch_id)) - limit)
-        return await self.points(batch_id, after, limit)
-
     async def trail(self, batch: Batch, until: datetime) -> Trail:
         """The line of a batch over the last minute before ``until``: now, or the batch's end."""
-        return await self._trails.of(batch, self.row_count(batch), to_microseconds(until))
+        return await self._trails.of(batch, self.last_seq(batch), to_microseconds(until))
 
     async def download(
         self,
@@ -246,7 +246,7 @@ class BatchService:
         batch = self.batch(batch_id)
         if start >= end:
             raise WindowOutOfRangeError("`from` must lie before `to`.")
-        chosen = Selection(batch.no, self.row_count(batch), start, end)
+        chosen = Selection(batch.no, self.last_seq(batch), start, end)
         return await self._store.download(file_format, chosen)
 
     async def backup(self) -> Download:
@@ -313,7 +313,7 @@ class BatchService:
             waiting.cancel()
 
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
-        self._catalog.count(block.batch_no, block.last_seq)
+        self._catalog.add_points(block.batch_no, BatchCounter(len(block.ts), block.last_seq))
         self._recent.committed(block, parts)
         self._trails.add(block)
         self._throughput.add(len(block.ts))

@@ -67,12 +67,12 @@ async def test_a_clock_set_ahead_and_back_leaves_the_minutes_on_the_pages_as_the
         async def counted_among_commits(since: datetime) -> object:
             await points_come()
             await service._ingest.flush_minutes()
-            counted = await counted_since(since)
+            counted = await stored_minutes(since)
             await points_come()
             return counted
 
-        counted_since = service._store.counted_since
-        monkeypatch.setattr(service._store, "counted_since", counted_among_commits)
+        stored_minutes = service._store.stored_minutes
+        monkeypatch.setattr(service._store, "stored_minutes", counted_among_commits)
         for seconds in (DAY, 60 - DAY, 3 * DAY, 60 - 3 * DAY, -7_200):
             await points_come()
             clock.advance(seconds=seconds)
