@@ -80,33 +80,36 @@ class Commits:
         included = {no: c.last_seq for no, c in aggregates.counters(self.cursor).items()}
         return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
-    def checkpoint(self) -> None:
-        """Write the WAL into the database file if the disk has space for that."""
+    def checkpoint(self) -> bool:
+        """Write the WAL into the database file if the disk has space; returns whether it did."""
         import duckdb
 
         assert self.cursor, "the store is not open"
         if not self._wal.has_space:
-            return
+            return False
         self._wal.checkpointed()
         try:
             self.cursor.execute("CHECKPOINT")
         except duckdb.Error as error:  # The WAL stays for now; nothing is lost.
             self._instance.note(error)
-        else:
-            self._files.checkpointed()
+            if self._instance.invalidated:
+                self._files.checkpointed()
+            return False
+        self._files.checkpointed()
+        return True
 
     def checkpoint_missing_wal(self) -> None:
         """Save what only a removed WAL contained: DuckDB still has it in memory.
 
         Raises StoreUnavailableError.
         """
-        logger.error("The WAL %s was removed while in use.", wal_path(self._path))
-        if not self._instance.invalidated:
-            self.checkpoint()
-        if self._files.is_wal_missing:
+        wal = wal_path(self._path)
+        logger.error("The WAL %s was removed while in use.", wal)
+        if self._instance.invalidated or not self.checkpoint():
             raise StoreUnavailableError(
-                f"The WAL {wal_path(self._path)} was removed while in use, and its contents cannot "
-                "be written into the database now. Free some space; until then download /backup."
+                f"The WAL {wal} was removed while in use, and its contents cannot be written into "
+                "the database. Free some space, or download /backup, stop the app, and restore "
+                "that file."
             )
         logger.warning("The contents of the WAL are in the database now; nothing is lost.")
 
