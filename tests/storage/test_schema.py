@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import BatchCounter, BatchStatus, FileFormat, Window
+from solo_app.batches.model import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.registry import BatchRow, RunRow
@@ -28,6 +29,9 @@ PREVIOUS = Path(__file__).with_name("previous.sql").read_text()
 BEGAN = datetime(2026, 3, 1, 10, 0, 50)
 ARCHIVED = [(n, BEGAN + timedelta(seconds=20 * (n - 1)), n + 0.25) for n in range(1, 7)]
 """The points of its archive file: ``seq``, ``ts``, ``key``."""
+
+RECENT = [datetime(2026, 3, 6, 10, *when) for when in ((2, 50), (3, 10), (3, 30))]
+"""The times of the points of the same batch that are in the database."""
 
 COUNTERS = {1: BatchCounter(9, 9), 2: BatchCounter(4, 7), 3: BatchCounter(5, 5)}
 """What it has stored, including the points of a killed run that no minute includes."""
@@ -225,22 +229,50 @@ async def test_a_killed_migration_is_repeated_by_the_next_start(
         await has_every_point(service)
 
 
-def test_previous_archive_files_are_utc_in_any_time_zone(database: Path) -> None:
-    script = (
-        "import asyncio, pathlib, sys\n"
-        "from tests.workbench import open_service\n"
-        "async def main():\n"
-        "    async with open_service(pathlib.Path(sys.argv[1])) as service:\n"
-        "        points = await service.points('old', 0, 6)\n"
-        "        print(*(p.ts.isoformat() for p in points))\n"
-        "asyncio.run(main())\n"
-    )
+IN_TOKYO = """
+import asyncio, json, pathlib, sys
+from datetime import datetime, timedelta
+import duckdb
+from solo_app.batches.model import FileFormat
+from solo_app.batches.retention import Retention
+from tests.workbench import HandClock, open_service
+
+async def main(database):
+    clock = HandClock("2026-04-01")
+    async with open_service(database, clock) as service:
+        await Retention(service._store, timedelta(days=1), clock).archive_old_points()
+        points = await service.points("old", 0, 100)
+        span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
+        csv = (await service.download("old", FileFormat.CSV, *span)).pieces
+        text = b"".join([piece async for piece in csv]).decode()
+    files = sorted(database.with_name("solo.duckdb.archive").glob("000001-*"))
+    with duckdb.connect() as plain:
+        plain.execute("SET TimeZone = 'America/New_York'")
+        query = "SELECT DISTINCT typeof(ts), min(epoch_us(ts)) FROM read_parquet(?) GROUP BY ALL"
+        found = [plain.execute(query, [str(file)]).fetchall() for file in files]
+    times = [point.ts.isoformat() for point in points]
+    print(json.dumps([times, text.splitlines()[1:], found]))
+
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+def test_archive_files_with_and_without_time_zone_are_utc(database: Path) -> None:
     printed = subprocess.run(
-        [sys.executable, "-c", script, str(database)],
+        [sys.executable, "-c", IN_TOKYO, str(database)],
         cwd=PROJECT,
         env={"TZ": "Asia/Tokyo", "PATH": ""},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     ).stdout
-    assert [datetime.fromisoformat(ts) for ts in printed.split()] == [ts for _, ts, _ in ARCHIVED]
+    times, csv, types = json.loads(printed)
+    expected = [ts for _, ts, _ in ARCHIVED] + RECENT
+    assert [datetime.fromisoformat(ts) for ts in times] == expected
+    assert [line.split(",")[:2] for line in csv] == [
+        ["5", "2026-03-01T10:02:10.000000Z"],
+        ["6", "2026-03-01T10:02:30.000000Z"],
+        ["7", "2026-03-06T10:02:50.000000Z"],
+    ]
+    began, later = (to_microseconds(expected[n]) for n in (0, 6))
+    assert types == [[["TIMESTAMP", began]], [["TIMESTAMP WITH TIME ZONE", later]]]
