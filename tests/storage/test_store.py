@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Batch, BatchStatus, Window
+from solo_app.batches.model import (
+    BatchCounter,
+    BatchStatus,
+    Block,
+    MinuteAggregate,
+    Run,
+    Window,
+    to_microseconds,
+)
 from solo_app.storage.duckdb.connection import Instance
-from solo_app.storage.duckdb.registry import Registry
-from tests.faults.whole import whole
-from tests.workbench import counting, duckdb_store, newest_points, open_service, until
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.workbench import counting, newest_points, open_service, until
 
 pytestmark = pytest.mark.anyio
 
+BEGAN = datetime(2026, 3, 1)
 
-async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:
+
+@asynccontextmanager
+async def opened(database: Path) -> AsyncIterator[DuckDBStore]:
+    store = DuckDBStore(database)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def block(first_seq: int, count: int) -> Block:
+    """Points of batch 1, one a second."""
+    seqs = np.arange(first_seq, first_seq + count)
+    return Block(1, first_seq, to_microseconds(BEGAN) + seqs * 1_000_000, seqs.astype(float))
+
+
+async def test_points_are_paged_without_gap_or_repeat(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", few=counting(2_500)) as service:
         await service.start("b", "few")
         await until(lambda: not service.running())
@@ -31,7 +59,7 @@ async def test_points_come_back_in_pieces_and_whole(tmp_path: Path) -> None:
         assert await service.points("b", 2_500, 10) == []
 
 
-async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Path) -> None:
+async def test_runs_keep_their_end_and_reason_after_a_restart(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
 
     def broken() -> object:
@@ -53,115 +81,94 @@ async def test_the_registry_keeps_every_run_with_its_end_and_reason(tmp_path: Pa
         assert sum(m.count for m in await service.minutes("b", whole)) == 3
 
 
-async def test_the_log_is_folded_in_after_many_commits(
+async def test_many_commits_trigger_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MAX_COMMITS", 5)
-    log = tmp_path / "solo.duckdb.wal"
+    wal = tmp_path / "solo.duckdb.wal"
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        await until(lambda: log.exists() and log.stat().st_size > 500)
-        await until(lambda: not log.exists() or log.stat().st_size < 500)
+        await until(lambda: wal.exists() and wal.stat().st_size > 500)
+        await until(lambda: not wal.exists() or wal.stat().st_size < 500)
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
 
 
-async def test_the_log_is_folded_in_only_where_there_is_room(
+async def test_a_checkpoint_waits_for_free_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MAX_COMMITS", 5)
-    log = tmp_path / "solo.duckdb.wal"
-    async with open_service(tmp_path / "solo.duckdb") as service:
+    wal = tmp_path / "solo.duckdb.wal"
+    async with opened(tmp_path / "solo.duckdb") as store:
         with monkeypatch.context() as full:
             full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
-            await service.start("b")
-            sizes = [0]
-            while service.totals().row_count < 30:
-                before = service.totals().row_count
-                await until(lambda: service.totals().row_count > before)  # noqa: B023
-                sizes.append(log.stat().st_size)
-            assert sizes == sorted(sizes)
-        await until(lambda: not log.exists() or log.stat().st_size < sizes[-1])
+            sizes = []
+            for first_seq in range(1, 31):
+                await store.write([block(first_seq, 1)], {})
+                sizes.append(wal.stat().st_size)
+            assert sizes == sorted(set(sizes))
+        await store.write([block(31, 1)], {})
+        assert not wal.exists()
 
 
-@pytest.mark.parametrize("asked", ["its size", "the room beside it"])
-async def test_what_goes_wrong_after_a_commit_does_not_commit_it_again(
-    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failing", ["size of the WAL", "free space"])
+async def test_an_error_after_a_commit_does_not_repeat_the_commit(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def stale(*_: object) -> None:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-    monkeypatch.setattr("solo_app.batches.ingest.RETRY_AFTER", 0.01)
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        if asked == "its size":
-            duckdb_store(service)._commits._wal._path = tmp_path / ("long" * 99)
+    async with opened(tmp_path / "solo.duckdb") as store:
+        if failing == "size of the WAL":
+            store._commits._wal._path = tmp_path / ("long" * 99)
         else:
             monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MAX_COMMITS", 1)
-            monkeypatch.setattr("shutil.disk_usage", broken)
-        count = service.totals().row_count
-        await until(lambda: service.totals().trouble or service.totals().row_count > count + 5)
-        assert not service.totals().trouble
-        stopped = await service.stop("b")
-    assert whole(tmp_path / "solo.duckdb")["b"].points == stopped.run.last_seq
+            monkeypatch.setattr("shutil.disk_usage", stale)
+        for first_seq in range(1, 6):
+            await store.write([block(first_seq, 1)], {})
+        assert [p.seq for p in await store.points(1, 0, 10)] == [1, 2, 3, 4, 5]
 
 
-async def test_an_end_that_could_not_be_recorded_counts_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("solo_app.batches.runs._ASK_AGAIN_AFTER", ())
-    file = tmp_path / "solo.duckdb"
-    async with open_service(file) as service:
-        await service.start("b")
-        await until(lambda: service.totals().row_count >= 5)
-
-        def refuse(*_: object) -> None:
-            raise StoreUnavailableError("no room")
-
-        with monkeypatch.context() as broken:
-            broken.setattr(Registry, "end_run", refuse)
-            with pytest.raises(StoreUnavailableError):
-                await service.stop("b")
-        first = service.batch("b").run
-        await service.start("b")
-        await until(lambda: service.totals().row_count >= (first.last_seq or 0) + 5)
-        # What a kill would leave: two runs without an end, and points no minute counts.
-        killed = tmp_path / "killed.duckdb"
-        shutil.copy(file, killed)
-        shutil.copy(f"{file}.wal", f"{killed}.wal")
-    async with open_service(killed) as service:
-        runs = await service.runs("b")
-        stored = await service._store.points(1, 0, 100_000)
-        assert len(stored) > (first.last_seq or 0)
-        assert service.totals().row_count == len(stored) == runs[0].last_seq
-        assert [run.status for run in runs] == [BatchStatus.INTERRUPTED] * 2
-        assert (runs[1].last_seq, runs[0].first_seq) == (first.last_seq, (first.last_seq or 0) + 1)
+async def test_a_superseded_run_is_ended_and_its_points_counted_once(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    later = BEGAN + timedelta(hours=1)
+    async with opened(database) as store:
+        batch = await store.open_run("b", Run(1, "s", BatchStatus.RUNNING, BEGAN, first_seq=1))
+        await store.write([block(1, 5)], {})
+        await store.open_run("b", Run(2, "s", BatchStatus.RUNNING, later, first_seq=6))
+        await store.write([block(6, 4)], {})
+    for _ in range(2):
+        async with opened(database) as store:
+            latest, first = await store.runs(batch.no, 0, 10)
+            assert (latest.status, latest.ended_at) == (BatchStatus.RUNNING, None)
+            assert (first.status, first.ended_at, first.last_seq) == (
+                BatchStatus.INTERRUPTED,
+                later,
+                5,
+            )
+            stored = await store.stored_minutes(datetime(1970, 1, 1))
+            assert stored.counters == {batch.no: BatchCounter(9, 9)}
+            assert sum(minute.count for minute in stored.minutes[batch.no]) == 9
 
 
-async def test_a_refused_end_is_asked_for_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        end_run, tries = Registry.end_run, []
-
-        def refuse_once(registry: Registry, batch: Batch) -> None:
-            tries.append(batch)
-            if len(tries) == 1:
-                raise StoreUnavailableError("no room")
-            end_run(registry, batch)
-
-        monkeypatch.setattr(Registry, "end_run", refuse_once)
-        assert (await service.stop("b")).status is BatchStatus.STOPPED
-        assert len(tries) == 2
-        assert (await service.runs("b"))[0].status is BatchStatus.STOPPED
+async def test_minutes_and_counters_change_in_one_transaction(tmp_path: Path) -> None:
+    minute = MinuteAggregate(BEGAN, 5, 10.0, 0.0, 4.0)
+    async with opened(tmp_path / "solo.duckdb") as store:
+        await store.write([block(1, 5)], {})
+        assert (await store.stored_minutes(BEGAN)).counters == {}
+        await store.write([], {1: [minute]})
+        await store.write([block(6, 5)], {1: [minute]})
+        stored = await store.stored_minutes(BEGAN)
+    assert stored.counters == {1: BatchCounter(10, 10)}
+    assert stored.minutes == {1: [MinuteAggregate(BEGAN, 10, 20.0, 0.0, 4.0)]}
 
 
-async def test_what_is_asked_before_the_database_is_open_again_is_refused_and_tried_again(
+async def test_calls_fail_until_an_invalidated_database_is_reopened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused: list[object] = []
+    reopen = Instance.open
 
     def refuse_twice(instance: Instance) -> duckdb.DuckDBPyConnection:
         if len(refused) < 2:
@@ -169,29 +176,17 @@ async def test_what_is_asked_before_the_database_is_open_again_is_refused_and_tr
             raise duckdb.IOException("not now")
         return reopen(instance)
 
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
-        flush, reopen = service._ingest.flush_minutes, Instance.open
-
-        async def flush_and_invalidate() -> None:
-            await flush()
-            # Nothing is committed from here on that would open it again by itself.
-            service._ingest.close_buffer(service.batch("b").no)
-            duckdb_store(service)._instance.invalidated = True
-
-        monkeypatch.setattr(service._ingest, "flush_minutes", flush_and_invalidate)
+    async with opened(tmp_path / "solo.duckdb") as store:
+        await store.write([block(1, 5)], {})
         monkeypatch.setattr(Instance, "open", refuse_twice)
-        assert (await service.stop("b")).status is BatchStatus.STOPPED
-        assert [run.status for run in await service.runs("b")] == [BatchStatus.STOPPED]
-        assert len(refused) == 2
-        refused.clear()
-        duckdb_store(service)._instance.invalidated = True
-        for _ in range(2):
-            with pytest.raises(StoreUnavailableError, match="not now"):
-                await service.start("b")
-        await service.start("b")
-        assert len(await service.runs("b")) == 2
+        store._instance.invalidated = True
+        with pytest.raises(StoreUnavailableError, match="not now"):
+            await store.write([block(6, 5)], {})
+        with pytest.raises(StoreUnavailableError, match="not now"):
+            await store.points(1, 0, 10)
+        assert len(await store.points(1, 0, 10)) == 5
+        await store.write([block(6, 5)], {})
+        assert len(await store.points(1, 0, 10)) == 10
 
 
 async def test_seq_continues_beyond_32_bits(tmp_path: Path) -> None:
