@@ -13,6 +13,7 @@ from solo_app.batches.minutes import Minutes, merge, whole_minute
 from solo_app.batches.model import (
     STEP_US,
     Batch,
+    BatchCounter,
     BatchStatus,
     Block,
     Download,
@@ -23,6 +24,7 @@ from solo_app.batches.model import (
     Selection,
     Span,
     Step,
+    StoredMinutes,
     Vertex,
     Window,
     to_microseconds,
@@ -103,9 +105,9 @@ class MemoryStorage:
     async def batches(self) -> list[Batch]:
         return [Batch(no, batch_id, self._runs[no][-1]) for batch_id, no in self._batches.items()]
 
-    async def runs(self, batch_no: int) -> list[Run]:
+    async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         await self.run_reads.pass_through()
-        return self._runs[batch_no][::-1]
+        return self._runs[batch_no][::-1][offset : offset + limit]
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         await self.starts.pass_through()
@@ -145,15 +147,13 @@ class MemoryStorage:
         minutes = self._minutes.get(batch_no, {})
         return [minutes[m] for m in sorted(minutes) if window.start <= m < window.end]
 
-    async def counted_since(
-        self, start: datetime
-    ) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
-        counted = {no: sum(m.count for m in found.values()) for no, found in self._minutes.items()}
-        young = {
-            no: [m for m in found.values() if m.minute >= start]
-            for no, found in self._minutes.items()
-        }
-        return counted, {no: minutes for no, minutes in young.items() if minutes}
+    async def stored_minutes(self, start: datetime) -> StoredMinutes:
+        counters, young = {}, {}
+        for no, minutes in self._minutes.items():
+            count = sum(minute.count for minute in minutes.values())
+            counters[no] = BatchCounter(count, count)
+            young[no] = [minute for minute in minutes.values() if minute.minute >= start]
+        return StoredMinutes(counters, young)
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         return []

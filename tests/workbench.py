@@ -11,7 +11,7 @@ from pathlib import Path
 
 from solo_app.batches import sources
 from solo_app.batches.backoff import ReadBackoff
-from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.model import Clock, Point, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
 from solo_app.batches.storage import Storage
@@ -97,6 +97,12 @@ def duckdb_store(service: BatchService) -> DuckDBStore:
     """The DuckDB store of a service, for tests of what only that store does."""
     assert isinstance(service._store, DuckDBStore)
     return service._store
+
+
+async def newest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
+    """The last points of a batch, in order."""
+    after = max(0, service.last_seq(service.batch(batch_id)) - limit)
+    return await service.points(batch_id, after, limit)
 
 
 async def stop_all(service: BatchService) -> None:

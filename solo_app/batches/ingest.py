@@ -39,6 +39,9 @@ ROWS_PER_FOLD = 5_000_000
 CommitListener = Callable[[Block, list[MinuteAggregate]], None]
 """Called with each committed block and its points by minute."""
 
+CHECK_STORE_EVERY = 2.0
+"""Seconds without a commit after which a running batch has the store checked."""
+
 FailureListener = Callable[[int, str], None]
 """Called with the number of a batch whose points cannot be processed, and the reason."""
 
@@ -162,6 +165,7 @@ class Ingest:
         """A buffer whose points will be committed, the first with ``next_seq``."""
         buffer = PointBuffer(batch_no, next_seq, self._work.set, self._flush_requested.set)
         self._buffers[batch_no] = buffer
+        self._work.set()  # From now on ``run`` checks the store, also without points.
         self.failure = None
         return buffer
 
@@ -187,7 +191,9 @@ class Ingest:
     async def run(self) -> None:
         """Commit until cancelled. An unexpected error fails the batches that are running."""
         while True:
-            await self._work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_STORE_EVERY if self._buffers else None):
+                    await self._work.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER):
                     await self._flush_requested.wait()
@@ -211,9 +217,8 @@ class Ingest:
                 if block := buffer.drain():
                     drained.append((buffer, block, self._fold(block)))
         minutes = self._drain_minutes() if due else {}
-        if drained or minutes:
-            blocks = [block for _, block, _ in drained]
-            await self._writes.repeat("Commit", lambda: self._store.write(blocks, minutes))
+        blocks = [block for _, block, _ in drained]
+        await self._writes.repeat("Commit", lambda: self._store.write(blocks, minutes))
         for buffer, block, parts in drained:
             buffer.acknowledge(block)
             with self._failing_only(buffer):

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, Clock, MinuteAggregate, Window, from_microseconds
+from solo_app.batches.model import (
+    MINUTE,
+    BatchCounter,
+    Clock,
+    MinuteAggregate,
+    Window,
+    from_microseconds,
+)
 from solo_app.batches.storage import Storage
 
 KEPT = timedelta(minutes=61)
@@ -83,15 +90,15 @@ class RecentMinutes:
         self._clock = clock
         self._minutes: defaultdict[int, Minutes] = defaultdict(dict)
 
-    async def load(self) -> dict[int, int]:
-        """Load the stored minutes; returns up to which ``seq`` they count, by batch number.
+    async def load(self) -> dict[int, BatchCounter]:
+        """Load the stored minutes; returns the counters of their points, by batch number.
 
         Raises StoreUnavailableError.
         """
-        counted, minutes = await self._store.counted_since(self.complete_since)
-        for batch_no, parts in minutes.items():
+        stored = await self._store.stored_minutes(self.complete_since)
+        for batch_no, parts in stored.minutes.items():
             merge(self._minutes[batch_no], parts)
-        return counted
+        return stored.counters
 
     def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
         """Add committed points of a batch, and evict the minutes of more than an hour ago."""

@@ -107,7 +107,7 @@ class Runner:
                 source=source,
                 status=BatchStatus.RUNNING,
                 started_at=self._clock(),
-                first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
+                first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
             )
             batch = await self._store.open_run(batch_id, run)
             if self.closing:  # The next start of the app finds a run that was interrupted.
@@ -170,7 +170,7 @@ class Runner:
 
     async def interrupted(self, batch: Batch) -> Batch:
         """Record the end of a run that an earlier process left open; returns its batch."""
-        last_seq = self._catalog.rows_of(batch.no)
+        last_seq = self._catalog.counter(batch.no).last_seq
         newest: list[Point] = []
         if last_seq >= batch.run.first_seq:
             with suppress(StoreUnavailableError):  # In an archive that is not there just now.

@@ -18,6 +18,7 @@ from solo_app.batches.model import (
     MINUTE,
     Aggregate,
     Batch,
+    BatchCounter,
     BatchStatus,
     Block,
     Clock,
@@ -95,8 +96,8 @@ class BatchService:
             await self._runner.resume()
 
     async def _take_up(self) -> None:
-        for batch_no, row_count in (await self._recent.load()).items():
-            self._catalog.count(batch_no, row_count)
+        for batch_no, counter in (await self._recent.load()).items():
+            self._catalog.add_points(batch_no, counter)
         for batch in await self._store.batches():
             self._catalog.keep(await self._runner.interrupted(batch) if batch.is_running else batch)
 
@@ -216,7 +217,11 @@ class BatchService:
 
     def row_count(self, batch: Batch) -> int:
         """Committed points of a batch over all its runs."""
-        return self._catalog.rows_of(batch.no)
+        return self._catalog.counter(batch.no).row_count
+
+    def last_seq(self, batch: Batch) -> int:
+        """The ``seq`` of the last committed point of a batch; 0 before the first."""
+        return self._catalog.counter(batch.no).last_seq
 
     def rows_per_second(self, batch: Batch) -> float:
         """Points committed per second of late; 0 for a batch that does not run."""
@@ -228,13 +233,13 @@ class BatchService:
         producer = self._runner.of(batch.no)
         return producer.tail.latest if producer else None
 
-    async def runs(self, batch_id: str) -> list[Run]:
-        """All runs of a batch, the latest first.
+    async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
+        """Runs of a batch, the latest first; there are ``batch.run.number`` of them.
 
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
-        return await self._store.runs(batch.no)
+        return await self._store.runs(batch.no, offset, limit)
 
     async def points(
         self, batch_id: str, after: int, limit: int, with_backoff: bool = False
@@ -245,7 +250,7 @@ class BatchService:
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
-        if after >= self.row_count(batch):
+        if after >= self.last_seq(batch):
             return []
         producer = self._runner.of(batch.no)
         recent = producer.tail.since(after) if producer else None
@@ -254,14 +259,9 @@ class BatchService:
         query = partial(self._store.points, batch.no, after, limit)
         return await (self._backoff.read(("points", batch.no), query) if with_backoff else query())
 
-    async def newest_points(self, batch_id: str, limit: int) -> list[Point]:
-        """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""
-        after = max(0, self.row_count(self.batch(batch_id)) - limit)
-        return await self.points(batch_id, after, limit)
-
     async def trail(self, batch: Batch, until: datetime) -> Trail:
         """The line of a batch over the last minute before ``until``: now, or the batch's end."""
-        return await self._trails.of(batch, self.row_count(batch), to_microseconds(until))
+        return await self._trails.of(batch, self.last_seq(batch), to_microseconds(until))
 
     async def download(
         self,
@@ -277,7 +277,7 @@ class BatchService:
         batch = self.batch(batch_id)
         if start >= end:
             raise WindowOutOfRangeError("`from` must lie before `to`.")
-        chosen = Selection(batch.no, self.row_count(batch), start, end)
+        chosen = Selection(batch.no, self.last_seq(batch), start, end)
         return await self._store.download(file_format, chosen)
 
     async def backup(self) -> Download:
@@ -339,7 +339,8 @@ class BatchService:
             flushing.cancel()
 
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
-        self._catalog.count(block.batch_no, block.last_seq)
+        points = BatchCounter(len(block.ts), block.last_seq)
+        self._catalog.add_points(block.batch_no, points)
         if producer := self._runner.of(block.batch_no):
             producer.commit(block)
         self._recent.add(block.batch_no, parts)

@@ -172,13 +172,13 @@ class Trails:
         """Take committed points."""
         self._of(block.batch_no, block.first_seq).add(block)
 
-    async def of(self, batch: Batch, row_count: int, until: int) -> Trail:
-        """The line of a batch that has so many points, up to ``until`` (microseconds).
+    async def of(self, batch: Batch, last_seq: int, until: int) -> Trail:
+        """The line of a batch whose last point is ``last_seq``, up to ``until`` (microseconds).
 
         What is in the store comes later than ``PATIENCE`` when it is much: then the trail
         tells that it is not filled yet; so it does, and why, when it cannot be read.
         """
-        trail = self._of(batch.no, row_count + 1)
+        trail = self._of(batch.no, last_seq + 1)
         if trail.is_filled:
             return trail
         if trail.filling is None:

@@ -223,9 +223,13 @@ async def test_minutes_count_what_the_store_holds_after_every_flush(tmp_path: Pa
         for _ in range(3):
             await until(lambda: service.totals().row_count >= 2)
             await service._ingest.flush_minutes()
-            counted, _ = await service._store.counted_since(service.clock())
+            counters = (await service._store.stored_minutes(service.clock())).counters
             stored = await service._store.points(1, 0, 10_000)
-            assert 2 <= counted[1] <= len(stored)
+            assert 2 <= counters[1].row_count == counters[1].last_seq <= len(stored)
         await service.stop("b")
-        counted, _ = await service._store.counted_since(service.clock())
-        assert counted[1] == service.totals().row_count == len(await service.points("b", 0, 10_000))
+        counters = (await service._store.stored_minutes(service.clock())).counters
+        assert (
+            counters[1].row_count
+            == service.totals().row_count
+            == len(await service.points("b", 0, 10_000))
+        )

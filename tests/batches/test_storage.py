@@ -14,6 +14,7 @@ from solo_app.batches.model import (
     MINUTE,
     STEP_US,
     Batch,
+    BatchCounter,
     BatchStatus,
     Block,
     MinuteAggregate,
@@ -85,7 +86,8 @@ async def test_a_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Ba
     assert await store.open_run("b", second) == replace(batch, run=second)
     assert (await store.open_run("c", FIRST_RUN)).no != batch.no
     assert {b.batch_id: b.run for b in await store.batches()} == {"b": second, "c": FIRST_RUN}
-    assert await store.runs(batch.no) == [second, ended]
+    assert await store.runs(batch.no, 0, 100) == [second, ended]
+    assert await store.runs(batch.no, 1, 1) == [ended]
 
 
 async def test_points_are_read_in_order_after_a_seq(store: Storage, batch: Batch) -> None:
@@ -109,6 +111,17 @@ async def test_minutes_of_several_writes_are_merged(store: Storage, batch: Batch
     assert await store.minutes(batch.no, Window(NOW, NOW + MINUTE)) != []
     assert await store.minutes(batch.no, Window(NOW - MINUTE, NOW)) == []
     assert await store.minutes(batch.no, Window(NOW + MINUTE, NOW + 2 * MINUTE)) == []
+
+
+async def test_stored_minutes_come_with_the_counters_of_their_points(
+    store: Storage, batch: Batch
+) -> None:
+    await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
+    await store.write([block(batch, 2, (1, 5.0))], {})
+    stored = await store.stored_minutes(NOW)
+    assert stored.counters == {batch.no: BatchCounter(1, 1)}
+    assert stored.minutes == {batch.no: [minute(1, 1.0, 1.0, 1.0)]}
+    assert not (await store.stored_minutes(NOW + MINUTE)).minutes.get(batch.no)
 
 
 async def test_steps_keep_lowest_and_highest_points(store: Storage, batch: Batch) -> None:
@@ -148,7 +161,7 @@ async def test_the_next_open_interrupts_earlier_runs_without_an_end(
     await store.close()
     again = make()
     await again.open()
-    latest, earlier = await again.runs(batch.no)
+    latest, earlier = await again.runs(batch.no, 0, 100)
     assert latest == second
     assert (earlier.status, earlier.last_seq) == (BatchStatus.INTERRUPTED, 1)
     assert earlier.ended_at == NOW + MINUTE

@@ -214,10 +214,11 @@ class Watch:
     async def _ask_for_runs(self, batch: Batch) -> None:
         asked = (batch, self.shown_runs)
         if asked != self._runs_of:
-            runs = await self._service.runs(self.batch_id)
+            runs = await self._service.runs(self.batch_id, limit=self.shown_runs)
+            # Enough for the line: it has no break between earlier runs.
             self._run_starts = sorted(run.first_seq for run in runs)
-            self._kept["runs"] = [_run_row(run) for run in runs[: self.shown_runs]]
-            self._kept["earlier_runs"] = max(0, len(runs) - self.shown_runs)
+            self._kept["runs"] = [_run_row(run) for run in runs]
+            self._kept["earlier_runs"] = max(0, batch.run.number - self.shown_runs)
             self._runs_of = asked
 
 
