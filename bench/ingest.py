@@ -23,7 +23,7 @@ from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
 from solo_app.batches.producer import Producer
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore

@@ -13,9 +13,9 @@ import duckdb
 import numpy as np
 
 from bench import template
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import BatchStatus, utc_now
-from solo_app.batches.rollup import whole_minute
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
 from solo_app.storage.duckdb.store import DuckDBStore

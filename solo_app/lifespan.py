@@ -18,6 +18,7 @@ import anyio
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
+from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings
@@ -47,15 +48,19 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     _spare_what_stays()
     _admit_many()
     store = DuckDBStore(settings.database)
-    service = BatchService(store, {sources.DEFAULT_SOURCE: sources.random(settings.interval)})
+    days = settings.retention_days
+    retention = None if days is None else Retention(store, timedelta(days=days), utc_now)
+    service = BatchService(
+        store,
+        {sources.DEFAULT_SOURCE: sources.random(settings.interval)},
+        retention=retention,
+    )
     try:
         await service.open(resume=settings.resume)
     except StoreUnavailableError as error:
         _give_up(error)
     helpers = [asyncio.create_task(_end_with(os.getppid()), name="orphanhood")]
-    if settings.retention_days is not None:
-        retention = Retention(store, timedelta(days=settings.retention_days), service.clock)
-        service.retention = retention
+    if retention:
         helpers.append(asyncio.create_task(retention.run(), name="retention"))
     signals = _EndOnSignals(service)
     use(service)
@@ -68,9 +73,9 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         connect(None)
         for helper in helpers:
             helper.cancel()
-        await service.close()
+        closed = await service.close()
         use(None)
-        if store.has_active_readers:
+        if store.has_active_readers or not closed:
             os._exit(0)  # The interpreter would wait for the thread of it.
 
 

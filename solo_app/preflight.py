@@ -20,12 +20,9 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from solo_app.config import HOST, Settings, SettingsError
-
-if TYPE_CHECKING:
-    from solo_app.storage.duckdb.check import State
 
 REFUSED = signal.SIGUSR1
 """What a worker tells the process that the person started, when it could not begin after all."""
@@ -155,17 +152,11 @@ def _listener(port: int) -> str:
 
 class _Look:
     """The look at the database, in a process of its own: this one will fork, and DuckDB does not
-    survive that. The workers rely on it if it is ``for_workers``.
+    survive that.
     """
 
     def __init__(self, path: Path, for_workers: bool) -> None:
         self._path = path
-        self._state: State | None = None
-        if for_workers:
-            # Else not loaded here: in development a worker would have it as it was at the start.
-            from solo_app.storage.duckdb.check import state_of
-
-            self._state = state_of(path)
         command = [sys.executable, "-m", "solo_app.storage.duckdb", str(path)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
         atexit.register(self._process.kill)  # It holds the database as long as it lasts.
@@ -177,7 +168,3 @@ class _Look:
         if code := self._process.returncode:
             lines = said.splitlines() or [f"The look at {self._path} ended with {code}."]
             raise SettingsError(lines[-1])
-        if self._state is not None:
-            from solo_app.storage.duckdb.check import CHECKED
-
-            CHECKED[self._path] = self._state

@@ -67,6 +67,7 @@ _LONG_PAST = (
     "(hash(i * 31 + no) % 101)::DOUBLE FROM range($points) numbers(i), batches ORDER BY i, no",
     "INSERT INTO minutes SELECT batch_no, date_trunc('minute', ts), count(*), sum(key), "
     "min(key), max(key) FROM points GROUP BY ALL",
+    "INSERT INTO counters SELECT no, $points, $points FROM batches",
 )
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
-from solo_app.storage.duckdb.check import log_of
+from solo_app.storage.duckdb.files import wal_path
 from tests.running_app import PROJECT
 from tests.workbench import until
 
@@ -45,7 +45,7 @@ async def test_the_server_is_told_of_a_signal_when_all_is_in_the_file_and_once(
     everything = asyncio.Event()
 
     def server(number: int, _: object) -> None:
-        told.append((number, log_of(database).exists(), len(service.running())))
+        told.append((number, wal_path(database).exists(), len(service.running())))
         everything.set()
 
     for number in SIGNALS:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from solo_app.batches import sources
-from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.backoff import ReadBackoff
+from solo_app.batches.model import Clock, Point, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.storage import Storage
 from solo_app.storage.duckdb.store import DuckDBStore
 
 
@@ -100,32 +99,10 @@ def duckdb_store(service: BatchService) -> DuckDBStore:
     return service._store
 
 
-class Disk:
-    """The disk of a service: it takes what is written, holds it up, or has no room for it."""
-
-    def __init__(self, service: BatchService, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._write = service._store.write
-        self._goes_on = asyncio.Event()
-        self._refuses = False
-        self.take()
-        monkeypatch.setattr(service._store, "write", self._asked)
-
-    def take(self) -> None:
-        self._refuses = False
-        self._goes_on.set()
-
-    def hold(self) -> None:
-        self._goes_on.clear()
-
-    def refuse(self) -> None:
-        self._refuses = True
-        self._goes_on.set()
-
-    async def _asked(self, *what: object) -> None:
-        await self._goes_on.wait()
-        if self._refuses:
-            raise StoreUnavailableError("There is no room left.")
-        await self._write(*what)  # type: ignore[arg-type]
+async def newest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
+    """The last points of a batch, in order."""
+    after = max(0, service.last_seq(service.batch(batch_id)) - limit)
+    return await service.points(batch_id, after, limit)
 
 
 async def stop_all(service: BatchService) -> None:
@@ -146,15 +123,26 @@ async def open_bench(folder: Path, begins: str = "2012-11-11 10:11:10") -> Async
 
 @asynccontextmanager
 async def open_service(
-    database: Path, clock: Clock = utc_now, resume: bool = False, **more: Source
+    storage: Path | Storage, clock: Clock = utc_now, resume: bool = False, **more: Source
 ) -> AsyncIterator[BatchService]:
-    """The service, closed when the block ends; ``random`` gives a number every 10 ms."""
-    service = BatchService(DuckDBStore(database), {"random": sources.random(0.01), **more}, clock)
+    """The service on a DuckDB file or another store, closed when the block ends.
+
+    ``random`` gives a number every 10 ms; failed writes and reads are repeated as often.
+    """
+    store = DuckDBStore(storage) if isinstance(storage, Path) else storage
+    available = {"random": sources.random(0.01), **more}
+    backoff = ReadBackoff(first=0.01, longest=0.01)
+    service = BatchService(store, available, clock, retry_after=0.01, backoff=backoff)
     await service.open(resume)
     try:
         yield service
     finally:
         await service.close()
+
+
+def producers() -> list[str]:
+    """The names of the tasks that execute runs."""
+    return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("producer:")]
 
 
 async def until(condition: Callable[[], object], within: float = 5) -> None:

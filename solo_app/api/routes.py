@@ -33,8 +33,8 @@ from solo_app.api.values import (
     TimeQuery,
 )
 from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, BatchStatus, FileFormat, Window
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
 
@@ -63,8 +63,8 @@ async def overall(service: Service) -> Overall:
         task_count=totals.running,
         rows_per_second=totals.rows_per_second,
         batch_count=totals.batches,
-        waiting=totals.trouble,
-        unarchived=totals.unarchived,
+        waiting=totals.write_error,
+        unarchived=totals.archive_error,
     )
 
 
@@ -161,7 +161,7 @@ async def points(
 ) -> Points:
     """Committed points in order of seq."""
     found = await service.points(batch_id, after or 0, limit)
-    more = bool(found) and found[-1].seq < service.row_count(service.batch(batch_id))
+    more = bool(found) and found[-1].seq < service.last_seq(service.batch(batch_id))
     query = urlencode({"after": found[-1].seq, "limit": limit}) if more else None
     return Points(
         batch_id=batch_id,
@@ -226,7 +226,7 @@ async def download(
 @router.get("/batches/{batch_id:anything}", summary="One batch", responses=documented(404, 422))
 async def batch(batch_id: BatchId, service: Service) -> BatchWithRuns:
     """A batch with its runs, and why it failed."""
-    runs = await service.runs(batch_id)
+    runs = await service.runs(batch_id, limit=10)
     return BatchWithRuns.of(
         service.batch(batch_id), service, runs=[RunValue.of(run) for run in runs]
     )

@@ -45,10 +45,10 @@ async def stream(service: BatchService, batch_id: str, after: int | None) -> Res
     StoreUnavailableError when the first of the points cannot be read.
     """
     batch = service.batch(batch_id)
-    row_count = service.row_count(batch)
+    last_seq = service.last_seq(batch)
     if after is None:
-        after = row_count
-    if not batch.is_running and after >= row_count:
+        after = last_seq
+    if not batch.is_running and after >= last_seq:
         return Response(status_code=204)
     # What is wrong with the archive is told as a problem: a stream could only break off.
     await service.points(batch_id, after, 1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
-from solo_app.batches.model import Batch, BatchStatus
+from solo_app.batches.model import Batch, BatchCounter, BatchStatus
 
 BATCH_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What names a batch, as a regular expression of ECMA 262 for those who read the API."""
 
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
+
+_NO_POINTS = BatchCounter(0, 0)
 
 
 def check_batch_id(batch_id: str) -> None:
@@ -25,7 +27,8 @@ class Catalog:
     def __init__(self) -> None:
         self._batches: dict[str, Batch] = {}
         self._newest_first: list[Batch] | None = None
-        self._row_counts: dict[int, int] = {}
+        self._counters: dict[int, BatchCounter] = {}
+        self._free_number = 1
         self.row_count = 0
         self.revision = 0
         """Changes whenever a batch starts or ends, so that a list of them need not be asked for."""
@@ -39,14 +42,15 @@ class Catalog:
         self._newest_first = None
         self.revision += 1
 
-    def count(self, batch_no: int, row_count: int) -> None:
-        """Note how many committed points a batch has."""
-        self.row_count += row_count - self._row_counts.get(batch_no, 0)
-        self._row_counts[batch_no] = row_count
+    def add_points(self, batch_no: int, points: BatchCounter) -> None:
+        """Count committed points of a batch, given their number and the last ``seq``."""
+        row_count = self.counter(batch_no).row_count + points.row_count
+        self._counters[batch_no] = BatchCounter(row_count, points.last_seq)
+        self.row_count += points.row_count
 
-    def rows_of(self, batch_no: int) -> int:
-        """How many committed points a batch has."""
-        return self._row_counts.get(batch_no, 0)
+    def counter(self, batch_no: int) -> BatchCounter:
+        """How many committed points a batch has, and the last ``seq`` of them."""
+        return self._counters.get(batch_no, _NO_POINTS)
 
     def find(self, batch_id: str) -> Batch:
         """One batch. Raises BatchNotFoundError."""
@@ -58,6 +62,12 @@ class Catalog:
     def get(self, batch_id: str) -> Batch | None:
         """One batch; None when there never was one of that name."""
         return self._batches.get(batch_id)
+
+    def free_name(self) -> str:
+        """The first of ``batch-1``, ``batch-2``, ... that no batch has; names are never freed."""
+        while f"batch-{self._free_number}" in self._batches:
+            self._free_number += 1
+        return f"batch-{self._free_number}"
 
     def select(self, status: BatchStatus | None, search: str) -> list[Batch]:
         """Those of a status whose name holds a text, whatever its case, newest run first."""

@@ -24,7 +24,7 @@ class BatchNotFoundError(SoloError):
     """No batch of that name was ever started."""
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f"There never was a batch named {batch_id}.")
+        super().__init__(f'Batch "{batch_id}" not found.')
         self.batch_id = batch_id
 
 
@@ -32,7 +32,7 @@ class BatchRunningError(SoloError):
     """The batch has its one task already."""
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f"{batch_id} is running already.")
+        super().__init__(f'Batch "{batch_id}" is already running.')
         self.batch_id = batch_id
 
 
@@ -40,7 +40,7 @@ class BatchLimitReachedError(SoloError):
     """Every slot is taken; ``running`` names the batches that hold them."""
 
     def __init__(self, limit: int, running: list[str]) -> None:
-        super().__init__(f"{limit} batches are running already; stop one to start another.")
+        super().__init__(f"{limit} batches are already running. Stop one to start another.")
         self.limit = limit
         self.running = running
 
@@ -49,7 +49,7 @@ class UnknownSourceError(SoloError):
     """No source of that name is known."""
 
     def __init__(self, source: str, known: list[str]) -> None:
-        super().__init__(f"There is no source named {source!r}; known: {', '.join(known)}.")
+        super().__init__(f'Unknown source "{source}". Available: {", ".join(known)}.')
 
 
 class BadNumberError(SoloError):
@@ -59,7 +59,7 @@ class BadNumberError(SoloError):
         shown = repr(value)
         if len(shown) > 80:
             shown = shown[:77] + "..."
-        super().__init__(f"The source gave {shown}, which is not a finite number.")
+        super().__init__(f"The source returned {shown}, which is not a finite number.")
 
 
 class WindowOutOfRangeError(SoloError):

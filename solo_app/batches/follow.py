@@ -38,7 +38,7 @@ async def follow(
             return
         else:
             assert producer is not None
-            # A repair may have found that points up to there are lost: they are not waited for.
+            # No point up to there remains: of a once-repaired database, some may be missing.
             after = max(after, committed)
             if not await producer.news(after, quiet) and not service.closing:
                 yield []

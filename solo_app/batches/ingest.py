@@ -1,7 +1,7 @@
-"""The way of points to disk: buffers the producers fill, and the group commit that empties them.
+"""Ingest: the buffers that producers fill, and the group commit that writes them to the store.
 
-Whatever has gathered while one commit was under way goes into the next. All methods belong on
-the event loop; only the commit itself runs on the store's writer thread.
+Points that arrive during a commit are written by the next one. All methods belong on the event
+loop; only the commit itself runs on the store's writer thread.
 """
 
 from __future__ import annotations
@@ -9,224 +9,253 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.minutes import Minutes, fold, merge, whole_minute
 from solo_app.batches.model import Block, Clock, MinuteAggregate
-from solo_app.batches.rollup import Minutes, fold, merge, whole_minute
 from solo_app.batches.storage import Storage
+from solo_app.batches.writes import Writes
 
 logger = logging.getLogger(__name__)
 
 LINGER = 0.03
-"""Seconds a commit waits for company: it bounds the number of disk syncs per second.
+"""Seconds between the first new point and its commit; bounds the number of disk syncs per second.
 
-Nobody feels so short a wait. Whoever waits for a commit, or for room in a buffer, ends it."""
+Too short to notice. A waiting caller or a full buffer triggers an immediate flush."""
 
 BUFFER_POINTS = 32_768
-"""Points of one batch that may wait for the disk; where no more fit its producer waits too. A
-point is on disk within two commits, so this bounds how long it takes: more points in a commit make
-it longer, and hardly more of them a second."""
+"""Capacity of the buffer of a batch. It also bounds the duration of a commit, and so the time
+until a point is on disk; larger commits take longer without writing more points per second."""
 
-MOMENT_POINTS = BUFFER_POINTS // 2
-"""Points of one batch that may be produced in one moment."""
+MAX_POINTS_PER_APPEND = BUFFER_POINTS // 2
 
 ROWS_PER_FOLD = 5_000_000
-"""Committed points after which open minutes are written too; it bounds the next start's work."""
+"""Committed points after which open minutes are written too; bounds the work of the next start."""
 
-RETRY_AFTER = 0.5
-"""Seconds between two tries of a commit that the disk refused."""
+CommitListener = Callable[[Block, list[MinuteAggregate]], None]
+"""Called with each committed block and its points by minute."""
 
-Committed = Callable[[Block, list[MinuteAggregate]], None]
+CHECK_STORE_EVERY = 2.0
+"""Seconds without a commit after which a running batch has the store checked."""
+
+FailureListener = Callable[[int, str], None]
+"""Called with the number of a batch whose points cannot be processed, and the reason."""
 
 
 class PointBuffer:
-    """Points of one run on their way to disk."""
+    """Points of one run that are not committed yet.
+
+    ``failure`` is the reason why points of the run were lost, None as long as none were.
+    """
 
     def __init__(
-        self, batch_no: int, next_seq: int, wake: Callable[[], None], hurry: Callable[[], None]
+        self,
+        batch_no: int,
+        next_seq: int,
+        notify: Callable[[], None],
+        request_flush: Callable[[], None],
     ) -> None:
         self.batch_no = batch_no
         self.next_seq = next_seq
-        self._wake = wake
-        self._hurry = hurry
+        self.committed_seq = next_seq - 1
+        self.is_closed = False
+        self.failure: str | None = None
+        self._notify = notify
+        self._request_flush = request_flush
         self._ts = array("q")
         self._key = array("d")
-        self._oldest: int | None = None
-        self._oldest_in_flight: int | None = None
-        self._in_flight = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._in_flight: Block | None = None
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
 
     def append(self, ts: int, keys: NDArray[np.float64]) -> None:
-        """Take points produced at ``ts`` microseconds since 1970, one at least and at most
-        ``MOMENT_POINTS``; never waits."""
+        """Add points produced at ``ts`` microseconds since 1970, at least one and at most
+        ``MAX_POINTS_PER_APPEND``; never waits. A closed buffer ignores them."""
+        if self.is_closed:
+            return
         self._key.frombytes(keys.tobytes())
         self._ts.frombytes(np.full(len(keys), ts, np.int64).tobytes())
         self.next_seq += len(keys)
-        self._oldest = ts if self._oldest is None else min(self._oldest, ts)
-        if len(self._ts) > BUFFER_POINTS - MOMENT_POINTS:
-            self._room.clear()
-            self._hurry()
-        self._wake()
+        if len(self._ts) > BUFFER_POINTS - MAX_POINTS_PER_APPEND:
+            self._has_capacity.clear()
+            self._request_flush()
+        self._notify()
 
-    async def room(self) -> None:
-        """Wait until the buffer may take the points of a moment."""
-        await self._room.wait()
+    async def wait_for_capacity(self) -> None:
+        """Wait until ``append`` may be called again."""
+        await self._has_capacity.wait()
+
+    def close(self) -> None:
+        """Accept no more points. Those in the buffer are still committed."""
+        self.is_closed = True
+        self._has_capacity.set()
+
+    def fail(self, reason: str) -> None:
+        """Accept no more points and discard those that are not committed."""
+        self.close()
+        self.failure = reason
+        self._ts, self._key, self._in_flight = array("q"), array("d"), None
 
     @property
-    def gathered(self) -> int:
-        """How many points wait to be taken."""
+    def pending(self) -> int:
+        """Number of points that wait for the next commit."""
         return len(self._ts)
 
     @property
     def uncommitted(self) -> int:
-        """How many points are not on disk, as far as is known."""
-        return self.gathered + self._in_flight
+        """Number of points that are not known to be committed."""
+        return self.pending + (len(self._in_flight.ts) if self._in_flight else 0)
 
-    def holds_older_than(self, ts: int) -> bool:
+    def has_points_before(self, ts: int) -> bool:
         """Whether a point produced before ``ts`` is not committed yet."""
-        oldest = [t for t in (self._oldest, self._oldest_in_flight) if t is not None]
-        return bool(oldest) and min(oldest) < ts
+        in_flight = self._in_flight
+        return bool(self._ts and np.asarray(self._ts).min() < ts) or bool(
+            in_flight and in_flight.ts.min() < ts
+        )
 
-    def take(self) -> Block | None:
-        """Everything gathered so far; it counts as in flight until ``landed``."""
+    def drain(self) -> Block | None:
+        """Remove all pending points; they count as in flight until ``acknowledge``."""
         if not self._ts:
             return None
         ts, key = np.frombuffer(self._ts, np.int64), np.frombuffer(self._key, np.float64)
-        block = Block(self.batch_no, self.next_seq - len(ts), ts, key)
         self._ts, self._key = array("q"), array("d")
-        self._oldest, self._oldest_in_flight = None, self._oldest
-        self._in_flight = len(ts)
-        self._room.set()
-        return block
+        self._in_flight = Block(self.batch_no, self.next_seq - len(ts), ts, key)
+        self._has_capacity.set()
+        return self._in_flight
 
-    def landed(self) -> None:
-        """What was taken last is committed."""
-        self._oldest_in_flight = None
-        self._in_flight = 0
+    def acknowledge(self, block: Block) -> None:
+        """Note the drained block as committed."""
+        self.committed_seq = block.last_seq
+        self._in_flight = None
 
 
 class Ingest:
-    """The group commit. ``on_commit`` is told each committed block with its points by minute."""
+    """The group commit. A batch whose points cannot be processed fails; the others continue."""
 
-    def __init__(self, store: Storage, clock: Clock, on_commit: Committed) -> None:
-        self.trouble: str | None = None
-        """Why points wait for the disk longer than they should; None when they do not."""
+    def __init__(
+        self,
+        store: Storage,
+        writes: Writes,
+        clock: Clock,
+        on_commit: CommitListener,
+        on_failure: FailureListener,
+    ) -> None:
+        self.failure: str | None = None
+        """Why a batch failed in ingest; None after the next start of a batch."""
         self._store = store
+        self._writes = writes
         self._clock = clock
         self._on_commit = on_commit
+        self._on_failure = on_failure
         self._buffers: dict[int, PointBuffer] = {}
         self._unwritten: dict[int, Minutes] = {}
         self._rows_unwritten = 0
         self._written_up_to = whole_minute(clock())
-        self._minutes_wanted = False
+        self._minutes_requested = False
         self._work = asyncio.Event()
-        self._hurried = asyncio.Event()
-        self._commit = 0
-        self._committing = False
-        self._barriers: list[tuple[int, asyncio.Future[None]]] = []
+        self._flush_requested = asyncio.Event()
+        self._current_commit: asyncio.Event | None = None
+        self._next_commit = asyncio.Event()
 
     def open_buffer(self, batch_no: int, next_seq: int) -> PointBuffer:
         """A buffer whose points will be committed, the first with ``next_seq``."""
-        buffer = PointBuffer(batch_no, next_seq, self._work.set, self._hurried.set)
+        buffer = PointBuffer(batch_no, next_seq, self._work.set, self._flush_requested.set)
         self._buffers[batch_no] = buffer
+        self._work.set()  # From now on ``run`` checks the store, also without points.
+        self.failure = None
         return buffer
 
     def close_buffer(self, batch_no: int) -> None:
-        """Forget a buffer that has been flushed."""
+        """Remove a buffer that has been flushed."""
         self._buffers.pop(batch_no, None)
-
-    async def run(self) -> None:
-        """Commit for ever; cancel it only after a flush."""
-        while True:
-            await self._work.wait()
-            await self._linger()
-            await self._commit_all()
-
-    async def _linger(self) -> None:
-        timer = asyncio.get_running_loop().call_later(LINGER, self._hurried.set)
-        await self._hurried.wait()
-        timer.cancel()
-        self._hurried.clear()
 
     async def flush(self) -> None:
         """Wait until every point appended before this call is committed."""
-        if any(buffer.gathered for buffer in self._buffers.values()):
-            self._hurried.set()
-            await self._after_commit(self._commit + 1)
-        elif self._committing:
-            await self._after_commit(self._commit)
+        if any(buffer.pending for buffer in self._buffers.values()):
+            self._flush_requested.set()
+            await self._next_commit.wait()
+        elif self._current_commit:
+            await self._current_commit.wait()
 
     async def flush_minutes(self) -> None:
         """Wait until the store's minutes count every point appended before this call."""
-        self._minutes_wanted = True
+        self._minutes_requested = True
         self._work.set()
-        self._hurried.set()
-        await self._after_commit(self._commit + 1)
+        self._flush_requested.set()
+        await self._next_commit.wait()
 
-    async def _after_commit(self, number: int) -> None:
-        barrier = asyncio.get_running_loop().create_future()
-        self._barriers.append((number, barrier))
-        await barrier
+    async def run(self) -> None:
+        """Commit until cancelled. An unexpected error fails the batches that are running."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_STORE_EVERY if self._buffers else None):
+                    await self._work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    await self._flush_requested.wait()
+            self._flush_requested.clear()
+            self._work.clear()
+            self._current_commit, self._next_commit = self._next_commit, asyncio.Event()
+            try:
+                await self._commit()
+            except Exception as error:
+                for buffer in list(self._buffers.values()):
+                    self._fail(buffer, error)
+            finally:
+                self._current_commit.set()
+                self._current_commit = None
 
-    async def _commit_all(self) -> None:
-        self._work.clear()
-        self._commit += 1
-        self._committing = True
-        blocks = [block for buffer in self._buffers.values() if (block := buffer.take())]
-        folded = [(block, fold(block.ts, block.key)) for block in blocks]
-        for block, parts in folded:
-            merge(self._unwritten.setdefault(block.batch_no, {}), parts)
-            self._rows_unwritten += len(block.ts)
-        minutes = self._minutes_due()
-        if blocks or minutes:
-            await self._write(blocks, minutes)
-        for block, parts in folded:
-            self._buffers[block.batch_no].landed()
-            self._on_commit(block, parts)
-        self._committing = False
-        self._release_barriers()
+    async def _commit(self) -> None:
+        due = self._are_minutes_due()
+        drained = []
+        for buffer in list(self._buffers.values()):
+            with self._failing_only(buffer):
+                if block := buffer.drain():
+                    drained.append((buffer, block, self._fold(block)))
+        minutes = self._drain_minutes() if due else {}
+        blocks = [block for _, block, _ in drained]
+        await self._writes.repeat("Commit", lambda: self._store.write(blocks, minutes))
+        for buffer, block, parts in drained:
+            buffer.acknowledge(block)
+            with self._failing_only(buffer):
+                self._on_commit(block, parts)
 
-    def _minutes_due(self) -> dict[int, list[MinuteAggregate]]:
-        minute = whole_minute(self._clock())
-        due = (
-            self._minutes_wanted
-            or minute != self._written_up_to
+    def _fold(self, block: Block) -> list[MinuteAggregate]:
+        parts = fold(block.ts, block.key)
+        merge(self._unwritten.setdefault(block.batch_no, {}), parts)
+        self._rows_unwritten += len(block.ts)
+        return parts
+
+    def _are_minutes_due(self) -> bool:
+        return (
+            self._minutes_requested
+            or whole_minute(self._clock()) != self._written_up_to
             or self._rows_unwritten >= ROWS_PER_FOLD
         )
-        if not due:
-            return {}
+
+    def _drain_minutes(self) -> dict[int, list[MinuteAggregate]]:
         minutes = {no: list(parts.values()) for no, parts in self._unwritten.items()}
         self._unwritten = {}
         self._rows_unwritten = 0
-        self._written_up_to = minute
-        self._minutes_wanted = False
+        self._written_up_to = whole_minute(self._clock())
+        self._minutes_requested = False
         return minutes
 
-    async def _write(self, blocks: list[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
-        """Commit, however often it takes: points that were taken are never let go."""
-        while True:
-            try:
-                await self._store.write(blocks, minutes)
-            except Exception as error:
-                if self.trouble is None:
-                    unexpected = not isinstance(error, StoreUnavailableError)
-                    logger.error("Points wait: %s", error, exc_info=unexpected)
-                self.trouble = str(error)
-                await asyncio.sleep(RETRY_AFTER)
-            else:
-                self.trouble = None
-                return
+    @contextmanager
+    def _failing_only(self, buffer: PointBuffer) -> Iterator[None]:
+        """Confine an error in the block to the batch of the buffer."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(buffer, error)
 
-    def _release_barriers(self) -> None:
-        waiting = []
-        for number, barrier in self._barriers:
-            if number > self._commit:
-                waiting.append((number, barrier))
-            elif not barrier.done():
-                barrier.set_result(None)
-        self._barriers = waiting
+    def _fail(self, buffer: PointBuffer, error: Exception) -> None:
+        logger.error("Ingest of batch number %d failed", buffer.batch_no, exc_info=error)
+        self.failure = f"Internal error: {type(error).__name__}: {error}"
+        buffer.fail(self.failure)
+        self.close_buffer(buffer.batch_no)
+        self._on_failure(buffer.batch_no, self.failure)

@@ -1,4 +1,4 @@
-"""The words of the field as values, and the two tables that keep the registry.
+"""The values of the domain.
 
 Times are naive UTC throughout; a minute is named by its first instant.
 """
@@ -13,9 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NaiveDatetime
-from sqlalchemy import BigInteger, Column, Integer, Sequence
-from sqlmodel import Field, SQLModel
 
 Clock = Callable[[], datetime]
 """Tells the present moment as naive UTC. Whoever needs *now* is given one."""
@@ -38,6 +35,11 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The naive UTC time so many microseconds after 1970-01-01."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def format_number(key: float) -> str:
+    """A finite number as text: whole numbers below 1e15 without fraction, others as ``repr``."""
+    return str(int(key)) if key.is_integer() and abs(key) < 1e15 else repr(key)
 
 
 class BatchStatus(StrEnum):
@@ -108,6 +110,25 @@ class MinuteAggregate:
             min(self.min, other.min),
             max(self.max, other.max),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounter:
+    """The points of a batch: how many are stored, and the highest ``seq`` ever assigned.
+
+    They differ only in a database of which an earlier release lost points in a repair.
+    """
+
+    row_count: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMinutes:
+    """Aggregates by batch number, and counters of exactly the points that they include."""
+
+    counters: dict[int, BatchCounter]
+    minutes: dict[int, list[MinuteAggregate]]
 
 
 STEP_US = 250_000
@@ -203,16 +224,16 @@ class Window:
 class Totals:
     """The overall data.
 
-    ``trouble`` says why points wait for the disk, ``unarchived`` why old points are not archived,
-    when it is so.
+    ``write_error`` is the reason why points cannot be written, ``archive_error`` the reason why
+    old points cannot be archived; None while that works.
     """
 
     row_count: int
     rows_per_second: float
     running: int
     batches: int
-    trouble: str | None
-    unarchived: str | None = None
+    write_error: str | None
+    archive_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,35 +278,3 @@ class Download:
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
-
-
-BATCH_NO = Sequence("batch_no")
-
-
-class BatchRow(SQLModel, table=True):
-    """Registry: one row for each batch that was ever started."""
-
-    __tablename__ = "batches"
-
-    no: int | None = Field(default=None, sa_column=Column(Integer, BATCH_NO, primary_key=True))
-    batch_id: str = Field(unique=True)
-    created_at: NaiveDatetime
-
-
-class RunRow(SQLModel, table=True):
-    """Registry: one row for each run of a batch.
-
-    No foreign key: DuckDB rewrites a row when it updates it, and a reference would forbid that.
-    """
-
-    __tablename__ = "runs"
-
-    batch_no: int = Field(primary_key=True, sa_type=Integer)
-    number: int = Field(primary_key=True, sa_type=Integer)
-    source: str
-    status: str
-    reason: str | None = None
-    started_at: NaiveDatetime
-    ended_at: NaiveDatetime | None = None
-    first_seq: int = Field(sa_type=BigInteger)
-    last_seq: int | None = Field(default=None, sa_type=BigInteger)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
-from solo_app.batches.ingest import MOMENT_POINTS, PointBuffer
+from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
 from solo_app.batches.model import Batch, BatchStatus, Block, Clock, Point, to_microseconds
 from solo_app.batches.sources import Source, as_array, checked
 
@@ -120,8 +120,7 @@ class Producer:
 
     ``slot`` is which of the places for running batches it holds, counted from 0.
     ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
-    outcome when it is done. A source that does not let itself be ended is ``left``: whatever it
-    gives later is not taken.
+    outcome when it is done.
     """
 
     def __init__(
@@ -132,10 +131,8 @@ class Producer:
         self.buffer = buffer
         self.tail = Tail()
         self.rate = RateMeter()
-        self.committed_seq = batch.run.first_seq - 1
         self.ending: asyncio.Task[None] | None = None
         self.over = False
-        self.left = False
         self._source = source
         self._clock = clock
         self._news = asyncio.Event()
@@ -144,11 +141,15 @@ class Producer:
             self._produce(), name=f"producer:{batch.batch_id}"
         )
 
+    @property
+    def committed_seq(self) -> int:
+        """The last committed ``seq`` of the batch."""
+        return self.buffer.committed_seq
+
     def commit(self, block: Block) -> None:
         """Note a block of this run as committed, and tell those who wait."""
         self.tail.add(block)
         self.rate.add(len(block.ts))
-        self.committed_seq = block.last_seq
         self.wake()
 
     def end(self, batch: Batch) -> None:
@@ -198,14 +199,14 @@ class Producer:
             async for given in numbers:
                 rest = as_array(given)
                 while len(rest):
-                    if self.left:
+                    if self.buffer.is_closed:  # The source ignored its cancellation.
                         return
-                    part = checked(rest[:MOMENT_POINTS])
+                    part = checked(rest[:MAX_POINTS_PER_APPEND])
                     # No await between the clock and the buffer: a point is in the buffer before
                     # anybody can ask for the window its time lies in.
                     self.buffer.append(to_microseconds(self._clock()), part)
                     rest = rest[len(part) :]
-                    await self.buffer.room()
+                    await self.buffer.wait_for_capacity()
                 turns += 1
                 if turns >= _TURNS and time.monotonic() > slice_end:
                     # A real pause, however short, also lets the store's threads have the

@@ -11,8 +11,8 @@ import logging
 from datetime import timedelta
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import Clock, Span
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Retention:
     """Keeps points in the database for ``keep``, and at most a day (or ``keep``) longer."""
 
     def __init__(self, store: Storage, keep: timedelta, clock: Clock) -> None:
-        self.trouble: str | None = None
+        self.archive_error: str | None = None
         """Why old points stay in the database; None when they do not."""
         self._store = store
         self._keep = keep
@@ -45,13 +45,13 @@ class Retention:
             except ServiceClosedError:
                 return
             except StoreUnavailableError as error:
-                self.trouble = str(error)
+                self.archive_error = str(error)
                 logger.error("Old points stay in the database for now: %s", error)
             except Exception as error:  # The next look may fare better, in a process of months.
-                self.trouble = f"{type(error).__name__}: {error}"
+                self.archive_error = f"{type(error).__name__}: {error}"
                 logger.exception("Old points stay in the database for now.")
             else:
-                self.trouble = None
+                self.archive_error = None
             await asyncio.sleep(LOOK_EVERY)
 
     async def archive_old_points(self) -> int:

@@ -6,14 +6,19 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.catalog import Catalog
-from solo_app.batches.errors import StoreUnavailableError, WindowOutOfRangeError
+from solo_app.batches.errors import SoloError, StoreUnavailableError, WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
+from solo_app.batches.minutes import RecentMinutes, last_whole_minute, whole_minute
 from solo_app.batches.model import (
+    MINUTE,
     Aggregate,
     Batch,
+    BatchCounter,
     BatchStatus,
     Block,
     Clock,
@@ -29,88 +34,113 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import Producer, RateMeter
-from solo_app.batches.recent import RecentMinutes
 from solo_app.batches.retention import Retention
-from solo_app.batches.rollup import last_whole_minute
-from solo_app.batches.runs import Runs
+from solo_app.batches.runner import Runner
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
 from solo_app.batches.trail import Trail, Trails
+from solo_app.batches.writes import RETRY_AFTER, Writes
 
 logger = logging.getLogger(__name__)
 
-_LOOK_AGAIN = 0.1
-"""Seconds until somebody who waits for a commit sees that the disk takes none."""
+_CLOSE_STORE_WITHIN = 0.5
+"""Seconds that the store has to close when its last writes did not complete."""
 
 
 class BatchService:
     """The truth about batches. All methods belong on the event loop that opened it."""
 
     def __init__(
-        self, store: Storage, sources: Mapping[str, Source], clock: Clock = utc_now
+        self,
+        store: Storage,
+        sources: Mapping[str, Source],
+        clock: Clock = utc_now,
+        retention: Retention | None = None,
+        retry_after: float = RETRY_AFTER,
+        backoff: ReadBackoff | None = None,
     ) -> None:
         self.clock = clock
-        self.retention: Retention | None = None
-        """Who archives old points, where somebody does."""
         self._store = store
-        self._ingest = Ingest(store, clock, self._committed)
-        self._recent = RecentMinutes(store, self._ingest, clock)
-        self._rollup = self._recent.rollup
-        self._trails = Trails(store)
+        self._retention = retention
+        self._writes = Writes(retry_after)
+        self._ingest = Ingest(store, self._writes, clock, self._committed, self._ingest_failed)
+        self._recent = RecentMinutes(store, clock)
+        self._backoff = backoff or ReadBackoff()
+        self._trails = Trails(store, self._backoff)
         self._catalog = Catalog()
-        self._runs = Runs(store, self._ingest, self._catalog, sources, clock)
+        self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
         self._commits: asyncio.Task[None] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
 
     async def open(self, resume: bool = False) -> None:
-        """Open the store and take up what is in it; runs without an end become ``interrupted``.
+        """Open the store and load what is in it; runs without an end become ``interrupted``.
 
         With ``resume``, interrupted batches start again, at most five, the latest first.
-        Raises StoreUnavailableError.
+        Raises StoreUnavailableError, whatever is wrong with the stored data.
         """
-        if await self._store.open():
-            await self._take_up()
+        try:
+            if await self._store.open():
+                await self._take_up()
+        except SoloError:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise StoreUnavailableError(
+                f"The database cannot be loaded ({reason}). "
+                "Restore a backup, or set SOLO_DATABASE to another file."
+            ) from error
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
-            await self._runs.resume()
+            await self._runner.resume()
 
     async def _take_up(self) -> None:
-        for batch_no, row_count in (await self._recent.load()).items():
-            self._catalog.count(batch_no, row_count)
+        for batch_no, counter in (await self._recent.load()).items():
+            self._catalog.add_points(batch_no, counter)
         for batch in await self._store.batches():
-            self._catalog.keep(await self._runs.interrupted(batch) if batch.is_running else batch)
+            self._catalog.keep(await self._runner.interrupted(batch) if batch.is_running else batch)
 
     @property
     def closing(self) -> bool:
-        """Whether the end has begun: nothing starts any more."""
-        return self._runs.closing
+        """Whether the app shuts down, so that nothing starts."""
+        return self._runner.closing
 
     async def end_runs(self) -> None:
-        """End all runs as ``interrupted``, with what they produced committed and in the file.
+        """End all runs as ``interrupted``, with their points committed and in the file.
 
-        Nothing starts any more; what is stored can be read until ``close``.
+        Nothing starts from now on; stored data can be read until ``close``.
         """
         self.end_streams()
-        await self._runs.end_all()
+        await self._runner.end_all()
 
     def end_streams(self) -> None:
-        """Let everyone who follows or downloads a batch go, and start nothing any more."""
+        """End all streams and downloads; nothing starts from now on."""
         self._store.stop_exports()
-        self._runs.close()
+        self._runner.close()
 
-    async def close(self) -> None:
-        """End all runs as ``end_runs`` does, if that was not done, and close the store."""
+    async def close(self) -> bool:
+        """End all runs as ``end_runs`` does, if that was not done, and close the store.
+
+        Returns whether the store is closed. It is not when a write never completes; a thread is
+        left that waits for it.
+        """
         await self.end_runs()
-        for producer in self._runs:
-            if left := producer.buffer.uncommitted:
-                name = producer.batch.batch_id
-                logger.error("%d points of %s are not saved: %s", left, name, self._ingest.trouble)
+        for producer in self._runner:
+            if count := producer.buffer.uncommitted:
+                batch_id, reason = producer.batch.batch_id, self._writes.error
+                logger.error('%d points of "%s" are not saved: %s', count, batch_id, reason)
+        self._runner.cancel_endings()
         if self._commits:
             self._commits.cancel()
-        self._recent.close()
-        await self._store.close()
+        closing = asyncio.create_task(self._store.close(), name="close-store")
+        limit = _CLOSE_STORE_WITHIN if self._runner.has_unfinished_writes else None
+        await asyncio.wait({closing}, timeout=limit)
+        if closing.done():
+            closing.result()
+        else:
+            logger.error("The database does not close: a write does not complete")
+        return closing.done()
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -120,14 +150,15 @@ class BatchService:
         Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError,
         BatchLimitReachedError, ServiceClosedError; then nothing has changed.
         """
-        return await self._runs.start(batch_id, source)
+        return await self._runner.start(batch_id, source)
 
     async def stop(self, batch_id: str) -> Batch:
         """Stop a batch; returns when its last point is committed. One that ended stays as it is.
 
-        Raises BatchNotFoundError.
+        Raises BatchNotFoundError, and StoreUnavailableError while the store accepts no writes: the
+        source has stopped then, and the batch stops as soon as its points are written.
         """
-        return await self._runs.stop(batch_id)
+        return await self._runner.stop(batch_id)
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -135,11 +166,11 @@ class BatchService:
         """Everything at a glance."""
         return Totals(
             row_count=self._catalog.row_count,
-            rows_per_second=sum(p.rate.per_second for p in self._runs),
-            running=len(self._runs),
+            rows_per_second=sum(p.rate.per_second for p in self._runner),
+            running=len(self._runner),
             batches=len(self._catalog),
-            trouble=self._ingest.trouble,
-            unarchived=self.retention.trouble if self.retention else None,
+            write_error=self._writes.error or self._ingest.failure,
+            archive_error=self._retention.archive_error if self._retention else None,
         )
 
     @property
@@ -152,10 +183,7 @@ class BatchService:
 
     def free_name(self) -> str:
         """A name that no batch has: ``batch-1``, or the first after it."""
-        number = 1
-        while self._catalog.get(f"batch-{number}"):
-            number += 1
-        return f"batch-{number}"
+        return self._catalog.free_name()
 
     def batch(self, batch_id: str) -> Batch:
         """One batch. Raises BatchNotFoundError."""
@@ -175,62 +203,65 @@ class BatchService:
 
     def running(self) -> list[Batch]:
         """The running batches in the order in which they took their slots."""
-        return [producer.batch for producer in self._runs]
+        return [producer.batch for producer in self._runner]
 
     def slot(self, batch: Batch) -> int:
         """Which slot a running batch holds, from 0 to ``BATCH_LIMIT`` - 1, as long as it runs."""
-        producer = self._runs.of(batch.no)
+        producer = self._runner.of(batch.no)
         assert producer, f"{batch.batch_id} does not run"
         return producer.slot
 
     def producer(self, batch: Batch) -> Producer | None:
         """The run under way of a batch."""
-        return self._runs.of(batch.no)
+        return self._runner.of(batch.no)
 
     def row_count(self, batch: Batch) -> int:
         """Committed points of a batch over all its runs."""
-        return self._catalog.rows_of(batch.no)
+        return self._catalog.counter(batch.no).row_count
+
+    def last_seq(self, batch: Batch) -> int:
+        """The ``seq`` of the last committed point of a batch; 0 before the first."""
+        return self._catalog.counter(batch.no).last_seq
 
     def rows_per_second(self, batch: Batch) -> float:
         """Points committed per second of late; 0 for a batch that does not run."""
-        producer = self._runs.of(batch.no)
+        producer = self._runner.of(batch.no)
         return producer.rate.per_second if producer else 0.0
 
     def latest_point(self, batch: Batch) -> Point | None:
         """The newest committed point of the run under way."""
-        producer = self._runs.of(batch.no)
+        producer = self._runner.of(batch.no)
         return producer.tail.latest if producer else None
 
-    async def runs(self, batch_id: str) -> list[Run]:
-        """All runs of a batch, the latest first.
+    async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
+        """Runs of a batch, the latest first; there are ``batch.run.number`` of them.
 
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
-        return await self._store.runs(batch.no)
+        return await self._store.runs(batch.no, offset, limit)
 
-    async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
+    async def points(
+        self, batch_id: str, after: int, limit: int, with_backoff: bool = False
+    ) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order.
 
-        Raises BatchNotFoundError.
+        With ``with_backoff``, for pages, the store is not queried again at once after a failure.
+        Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
-        if after >= self.row_count(batch):
+        if after >= self.last_seq(batch):
             return []
-        producer = self._runs.of(batch.no)
+        producer = self._runner.of(batch.no)
         recent = producer.tail.since(after) if producer else None
-        return (
-            await self._store.points(batch.no, after, limit) if recent is None else recent[:limit]
-        )
-
-    async def newest_points(self, batch_id: str, limit: int) -> list[Point]:
-        """The last ``limit`` committed points, in order. Raises BatchNotFoundError."""
-        after = max(0, self.row_count(self.batch(batch_id)) - limit)
-        return await self.points(batch_id, after, limit)
+        if recent is not None:
+            return recent[:limit]
+        query = partial(self._store.points, batch.no, after, limit)
+        return await (self._backoff.read(("points", batch.no), query) if with_backoff else query())
 
     async def trail(self, batch: Batch, until: datetime) -> Trail:
         """The line of a batch over the last minute before ``until``: now, or the batch's end."""
-        return await self._trails.of(batch, self.row_count(batch), to_microseconds(until))
+        return await self._trails.of(batch, self.last_seq(batch), to_microseconds(until))
 
     async def download(
         self,
@@ -246,7 +277,7 @@ class BatchService:
         batch = self.batch(batch_id)
         if start >= end:
             raise WindowOutOfRangeError("`from` must lie before `to`.")
-        chosen = Selection(batch.no, self.row_count(batch), start, end)
+        chosen = Selection(batch.no, self.last_seq(batch), start, end)
         return await self._store.download(file_format, chosen)
 
     async def backup(self) -> Download:
@@ -258,11 +289,11 @@ class BatchService:
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
         """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""
-        return self._rollup.minute(batch.no, last_whole_minute(self.clock()).start)
+        return self._recent.minute(batch.no, last_whole_minute(self.clock()).start)
 
     def recent_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
         """The minutes with points of a window within the last hour, as far as committed."""
-        return self._rollup.between(batch.no, window)
+        return self._recent.between(batch.no, window)
 
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
         """The last whole minute before ``at`` (naive UTC, default now), every point counted.
@@ -277,45 +308,46 @@ class BatchService:
     async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window that have points, oldest first, every point counted.
 
-        Raises BatchNotFoundError; StoreUnavailableError when points of them wait for a disk
-        that takes nothing.
+        Raises BatchNotFoundError; StoreUnavailableError when points of them cannot be written.
         """
         return await self._minutes(self.batch(batch_id), window)
 
     async def minutes_so_far(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window as far as they are recorded; ``minutes`` waits for the rest."""
-        border = self._rollup.complete_since
-        young = self._rollup.between(batch.no, Window(max(window.start, border), window.end))
+        border = self._recent.complete_since
+        young = self._recent.between(batch.no, Window(max(window.start, border), window.end))
         if window.start >= border:
             return young
         old = await self._store.minutes(batch.no, Window(window.start, min(window.end, border)))
         return old + young
 
     async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        producer = self._runs.of(batch.no)
-        if producer and producer.buffer.holds_older_than(to_microseconds(window.end)):
-            await self._committed_by(self._ingest.flush())
-        # The end of a run has recorded its minutes. Of one under way, points of a time that the
-        # rollup does not hold may not be in them yet: those of a clock that was set back, say.
-        if producer and window.start < self._rollup.complete_since:
-            await self._committed_by(self._ingest.flush_minutes())
+        producer = self._runner.of(batch.no)
+        if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
+            await self._wait_for_commit(self._ingest.flush())
+        # An ended run has written its minutes. Those of a running batch that are not in memory
+        # may lack points, for example after the clock was set back.
+        if producer and window.start < self._recent.complete_since:
+            await self._wait_for_commit(self._ingest.flush_minutes())
         return await self.minutes_so_far(batch, window)
 
-    async def _committed_by(self, flush: Coroutine[Any, Any, None]) -> None:
-        """Wait for a commit, unless the disk takes none: nobody knows how long that goes on."""
-        waiting = asyncio.create_task(flush)
+    async def _wait_for_commit(self, flush: Coroutine[Any, Any, None]) -> None:
+        flushing = asyncio.create_task(flush)
         try:
-            while not waiting.done():
-                if trouble := self._ingest.trouble:
-                    raise StoreUnavailableError(f"New points wait to be written: {trouble}")
-                await asyncio.wait({waiting}, timeout=_LOOK_AGAIN)
+            await self._writes.wait_for(flushing)
         finally:
-            waiting.cancel()
+            flushing.cancel()
 
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
-        self._catalog.count(block.batch_no, block.last_seq)
-        self._recent.committed(block, parts)
+        points = BatchCounter(len(block.ts), block.last_seq)
+        self._catalog.add_points(block.batch_no, points)
+        if producer := self._runner.of(block.batch_no):
+            producer.commit(block)
+        self._recent.add(block.batch_no, parts)
         self._trails.add(block)
         self._throughput.add(len(block.ts))
-        if producer := self._runs.of(block.batch_no):
-            producer.commit(block)
+
+    def _ingest_failed(self, batch_no: int, reason: str) -> None:
+        # The store has all committed points; the minutes in memory may lack some.
+        self._recent.evict(whole_minute(self.clock()) + MINUTE)
+        self._runner.fail(batch_no, reason)

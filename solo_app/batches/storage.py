@@ -17,6 +17,7 @@ from solo_app.batches.model import (
     Selection,
     Span,
     Step,
+    StoredMinutes,
     Window,
 )
 
@@ -45,8 +46,8 @@ class Storage(Protocol):
     async def batches(self) -> list[Batch]:
         """Every batch with its latest run."""
 
-    async def runs(self, batch_no: int) -> list[Run]:
-        """All runs of a batch, the latest first."""
+    async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
+        """Runs of a batch, the latest first; ``offset`` and ``limit`` page."""
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         """Record the start of a run, and its batch when it is new."""
@@ -59,7 +60,8 @@ class Storage(Protocol):
     ) -> None:
         """Commit points, and add ``minutes`` (by batch number) to the aggregates, atomically.
 
-        The minutes must count exactly the points from the last ones counted up to these.
+        The minutes of a batch must include exactly its points from the last ones included up to
+        these. Without points and minutes, only check that the store can be written.
         """
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
@@ -71,12 +73,10 @@ class Storage(Protocol):
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """The stored aggregates of a window, oldest first."""
 
-    async def counted_since(
-        self, start: datetime
-    ) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
-        """The last ``seq`` included in the aggregates, and all aggregates since a minute.
+    async def stored_minutes(self, start: datetime) -> StoredMinutes:
+        """All aggregates since a minute, and counters of the points included in all minutes.
 
-        Both by batch number, from one consistent read.
+        From one consistent read.
         """
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:

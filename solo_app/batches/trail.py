@@ -12,11 +12,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     STEP_US,
@@ -86,7 +88,7 @@ class Trail:
         self.first_seq = first_seq
         self.is_filled = first_seq == 1
         self.filling: asyncio.Task[None] | None = None
-        self.lacks = ""
+        self.read_error = ""
         """Why what is stored could not be read, when it could not."""
         self._steps: dict[int, Step] = {}
         self._points = 0
@@ -161,21 +163,22 @@ def _count_after(start: int, step: Step) -> int:
 class Trails:
     """The lines of the batches that run or were looked at of late."""
 
-    def __init__(self, store: Storage) -> None:
+    def __init__(self, store: Storage, backoff: ReadBackoff) -> None:
         self._store = store
+        self._backoff = backoff
         self._trails: OrderedDict[int, Trail] = OrderedDict()
 
     def add(self, block: Block) -> None:
         """Take committed points."""
         self._of(block.batch_no, block.first_seq).add(block)
 
-    async def of(self, batch: Batch, row_count: int, until: int) -> Trail:
-        """The line of a batch that has so many points, up to ``until`` (microseconds).
+    async def of(self, batch: Batch, last_seq: int, until: int) -> Trail:
+        """The line of a batch whose last point is ``last_seq``, up to ``until`` (microseconds).
 
         What is in the store comes later than ``PATIENCE`` when it is much: then the trail
         tells that it is not filled yet; so it does, and why, when it cannot be read.
         """
-        trail = self._of(batch.no, row_count + 1)
+        trail = self._of(batch.no, last_seq + 1)
         if trail.is_filled:
             return trail
         if trail.filling is None:
@@ -183,11 +186,11 @@ class Trails:
         await asyncio.wait({trail.filling}, timeout=PATIENCE)
         if trail.filling and trail.filling.done():
             filling, trail.filling = trail.filling, None
-            trail.lacks = ""
+            trail.read_error = ""
             try:
                 filling.result()
             except StoreUnavailableError as error:
-                trail.lacks = str(error)
+                trail.read_error = str(error)
         return trail
 
     def _of(self, batch_no: int, first_seq: int) -> Trail:
@@ -201,7 +204,8 @@ class Trails:
 
     async def _fill(self, trail: Trail, batch_no: int, until: int) -> None:
         start = from_microseconds(until - _SPAN_US)
-        steps = await self._store.steps(batch_no, start, trail.first_seq)
+        query = partial(self._store.steps, batch_no, start, trail.first_seq)
+        steps = await self._backoff.read(("steps", batch_no), query)
         earlier = trail.first_seq - sum(step.count for step in steps) - 1
         points: list[Point] = []
         if earlier > 0:

@@ -59,8 +59,13 @@ def read_parquet(content: bytes) -> list[Point]:
         file.flush()
         found = duckdb.from_parquet(file.name)
         assert found.columns == ["seq", "ts", "key"]
-        assert [str(kind) for kind in found.types] == ["BIGINT", "TIMESTAMP", "DOUBLE"]
-        return [Point(*row) for row in found.fetchall()]
+        assert [str(kind) for kind in found.types] == [
+            "BIGINT",
+            "TIMESTAMP WITH TIME ZONE",
+            "DOUBLE",
+        ]
+        rows = found.project("seq, ts AT TIME ZONE 'UTC', key").fetchall()
+        return [Point(*row) for row in rows]
 
 
 def left_behind(service: BatchService) -> list[str]:
@@ -233,7 +238,7 @@ async def test_a_point_that_was_seen_is_in_the_file(
 async def test_who_goes_away_leaves_no_file_behind(
     service: BatchService, script: Script, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_PIECE_BYTES", 16)
+    monkeypatch.setattr(export, "_CHUNK_BYTES", 16)
     await service.start(batch_id)
     await told(service, script, [1, 2, 3])
     never_begun = await service.download(batch_id, FileFormat.PARQUET)
@@ -262,7 +267,7 @@ async def test_a_disk_that_takes_no_file_is_told(
     )
     answer = await client.get(f"/batches/{batch_id}/download?format=parquet")
     assert answer.status_code == 503
-    assert "was not made" in answer.json()["detail"]
+    assert "cannot be written" in answer.json()["detail"]
 
 
 async def test_the_end_of_the_app_breaks_a_download_off(

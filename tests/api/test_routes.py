@@ -68,7 +68,7 @@ async def test_start_of_a_running_batch(client: httpx.AsyncClient, batch_id: str
         "type": "about:blank",
         "title": "Conflict",
         "status": 409,
-        "detail": f"{batch_id} is running already.",
+        "detail": f'Batch "{batch_id}" is already running.',
         "code": "batch-running",
     }
 

@@ -1,20 +1,22 @@
-"""While the disk takes nothing, what is written is told, and nobody waits for the rest."""
+"""While the store accepts no writes: what is committed is available, and nothing hangs."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from solo_app.batches import ingest
+from solo_app.batches import runner, writes
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MINUTE, Window
+from solo_app.batches.model import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
+from solo_app.batches.sources import Numbers, random
 from tests.api.conftest import client_of
-from tests.workbench import Disk, HandClock, Script, open_service, until
+from tests.memory_storage import MemoryStorage
+from tests.workbench import HandClock, Script, counting, open_service, producers, until
 
 pytestmark = pytest.mark.anyio
 
@@ -33,9 +35,16 @@ def script(clock: HandClock) -> Script:
 
 
 @pytest.fixture
-async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+async def service(
+    storage: MemoryStorage, clock: HandClock, script: Script
+) -> AsyncIterator[BatchService]:
     """One batch that ended three hours ago, with a point, and one that runs, with one of now."""
-    async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
+    async with open_service(storage, clock, script=script) as opened:
         for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):
             batch = await opened.start(batch_id, "script")
             script.say(now, 1.0)
@@ -43,27 +52,22 @@ async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIter
             if batch_id == "ended":
                 await opened.stop(batch_id)
         yield opened
+        storage.writes.open()
 
 
-@pytest.fixture
-def disk(service: BatchService, monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
-    return Disk(service, monkeypatch)
-
-
-async def test_who_needs_points_that_cannot_be_written_is_refused_and_told_why(
-    service: BatchService, disk: Disk, clock: HandClock, script: Script
+async def test_queries_that_need_unwritten_points_fail_with_the_reason(
+    service: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
 ) -> None:
-    disk.hold()
+    storage.writes.hold()
     script.say(TEN + timedelta(seconds=59), 2.0)
-    await until(lambda: service._ingest._committing)
+    await until(lambda: storage.writes.waiting)
     clock.now = TEN + MINUTE
-    began_before = asyncio.create_task(service.aggregate("b"))
-    await until(lambda: service._ingest._barriers)
-    disk.refuse()
+    earlier = asyncio.create_task(service.aggregate("b"))
+    await asyncio.sleep(0)  # It waits for the commit from here on.
+    storage.writes.fail("no room")
     async with asyncio.timeout(5):
         with pytest.raises(StoreUnavailableError, match="no room"):
-            await began_before
+            await earlier
         for question in (service.aggregate("b"), service.minutes("b", LONG_AGO)):
             with pytest.raises(StoreUnavailableError, match="no room"):
                 await question
@@ -72,27 +76,141 @@ async def test_who_needs_points_that_cannot_be_written_is_refused_and_told_why(
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert "no room" in answer.json()["detail"]
-    disk.take()
+    storage.writes.open()
     async with asyncio.timeout(5):
-        await until(lambda: not service.totals().trouble)
+        await until(lambda: not service.totals().write_error)
         minute = (await service.aggregate("b")).minute
     assert minute
     assert minute.count == 2
 
 
-async def test_what_is_written_is_told_whatever_else_waits(
-    service: BatchService, disk: Disk, clock: HandClock, script: Script
+async def test_committed_points_are_available_while_writes_fail(
+    service: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
 ) -> None:
-    disk.refuse()
+    storage.writes.fail()
     script.say(TEN + MINUTE, 2.0)
-    await until(lambda: service.totals().trouble)
+    await until(lambda: service.totals().write_error)
     async with asyncio.timeout(5):
         assert [m.count for m in await service.minutes("ended", LONG_AGO)] == [1]
         assert (await service.aggregate("ended")).minute is None
-        told = (await service.aggregate("b")).minute  # The point that waits is of the next one.
-        assert told
-        assert told.count == 1
+        committed = (await service.aggregate("b")).minute  # The unwritten point is of the next one.
+        assert committed
+        assert committed.count == 1
         clock.advance(minutes=1)
         with pytest.raises(StoreUnavailableError):
             await service.aggregate("b")
-    disk.take()
+
+
+@pytest.mark.parametrize("gate", ["writes", "ends"])
+async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
+    service: BatchService,
+    storage: MemoryStorage,
+    script: Script,
+    gate: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "STOP_PATIENCE", 0.05)
+    getattr(storage, gate).fail("no room")
+    script.say(TEN + timedelta(seconds=1), 2.0)
+    await until(lambda: service.totals().write_error or service.row_count(service.batch("b")) == 2)
+    async with asyncio.timeout(5), client_of(service) as client:
+        for _ in range(2):
+            answer = await client.delete("/stream/b")
+            assert answer.status_code == 503
+            assert "no room" in answer.json()["detail"]
+    assert [batch.batch_id for batch in service.running()] == ["b"]
+    assert "no room" in (service.totals().write_error or "")
+    assert not producers()
+    getattr(storage, gate).open()
+    await until(lambda: not service.running())
+    batch = service.batch("b")
+    assert batch.status is BatchStatus.STOPPED
+    assert batch.run.last_seq == service.row_count(batch)
+    assert service.totals().write_error is None
+    async with open_service(storage) as restarted:
+        assert restarted.batch("b").status is BatchStatus.STOPPED
+
+
+async def test_stop_waits_through_a_write_that_fails_once(
+    service: BatchService, storage: MemoryStorage
+) -> None:
+    storage.ends.fail()
+    stopping = asyncio.create_task(service.stop("b"))
+    await until(lambda: service.totals().write_error)
+    storage.ends.open()
+    assert (await stopping).status is BatchStatus.STOPPED
+
+
+async def test_stop_reports_a_write_that_never_completes(
+    service: BatchService, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "LONGEST_WAIT", 0.05)
+    storage.ends.hold()
+    with pytest.raises(StoreUnavailableError, match="does not complete"):
+        await service.stop("b")
+    storage.ends.open()
+    await until(lambda: not service.running())
+
+
+@pytest.mark.parametrize(
+    ("source", "status"), [("few", BatchStatus.FINISHED), ("broken", BatchStatus.FAILED)]
+)
+async def test_a_run_that_ends_by_itself_is_recorded_when_writes_succeed(
+    source: str, status: BatchStatus
+) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise LookupError("nothing there")
+
+    storage = MemoryStorage()
+    unretrieved: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unretrieved.append(context))
+    async with open_service(storage, few=counting(3), broken=broken) as service:
+        storage.ends.fail()
+        await service.start("b", source)
+        await until(lambda: storage.ends.calls > 3)
+        assert service.batch("b").status is BatchStatus.RUNNING
+        storage.ends.open()
+        await until(lambda: service.batch("b").status is status)
+    gc.collect()
+    assert not unretrieved
+    async with open_service(storage) as restarted:
+        assert restarted.batch("b").status is status
+
+
+@pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
+async def test_shutdown_ends_within_two_seconds_while_a_write_hangs(gate: str) -> None:
+    storage = MemoryStorage()
+    service = BatchService(storage, {"random": random(0.01)})
+    await service.open()
+    await service.start("b")
+    getattr(storage, gate).hold()
+    starting = asyncio.create_task(service.start("other"))
+    await until(lambda: service.row_count(service.batch("b")) >= 1 or storage.writes.waiting)
+    if gate == "starts":
+        await until(lambda: storage.starts.waiting)
+    async with asyncio.timeout(2):
+        await service.close()
+    getattr(storage, gate).open()
+    await asyncio.gather(starting, return_exceptions=True)
+    async with open_service(storage) as restarted:
+        assert restarted.batch("b").status is BatchStatus.INTERRUPTED
+
+
+@pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
+async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(gate: str) -> None:
+    class Stuck(MemoryStorage):
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+    storage = Stuck()
+    service = BatchService(storage, {"random": random(0.01)})
+    await service.open()
+    if gate != "starts":
+        await service.start("b")
+    getattr(storage, gate).hold()
+    starting = asyncio.create_task(service.start("other"))
+    await until(lambda: storage.starts.waiting or starting.done())
+    async with asyncio.timeout(5):
+        assert not await service.close()
+    getattr(storage, gate).open()
+    await asyncio.gather(starting, return_exceptions=True)

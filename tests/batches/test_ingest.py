@@ -1,4 +1,4 @@
-"""Group commit: bounded buffers, and a disk that refuses for a while loses nothing."""
+"""Group commit: bounded buffers, no loss while writes fail, no batch that stalls."""
 
 from __future__ import annotations
 
@@ -10,59 +10,50 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches import ingest, runs
-from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.ingest import BUFFER_POINTS, MOMENT_POINTS, PointBuffer
-from solo_app.batches.model import BatchStatus, Block, MinuteAggregate
+from solo_app.batches import ingest, runner
+from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
+from solo_app.batches.minutes import fold
+from solo_app.batches.model import BatchStatus, MinuteAggregate
 from solo_app.batches.sources import Numbers, random
-from tests.workbench import open_service, until
+from tests.memory_storage import MemoryStorage
+from tests.workbench import HandClock, Script, open_service, silent, until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_refused_commit_is_tried_again_and_told_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        write = service._store.write
-        refusing = True
-
-        async def sometimes(*args: object) -> None:
-            if refusing:
-                raise StoreUnavailableError("no room")
-            await write(*args)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(service._store, "write", sometimes)
+async def test_a_refused_commit_is_repeated_and_reported_meanwhile() -> None:
+    storage = MemoryStorage()
+    storage.writes.fail("no room")
+    async with open_service(storage) as service:
         await service.start("b")
-        await until(lambda: service.totals().trouble)
-        assert "no room" in (service.totals().trouble or "")
+        await until(lambda: service.totals().write_error)
+        assert "no room" in (service.totals().write_error or "")
         assert service.totals().row_count == 0
-        refusing = False
+        storage.writes.open()
         await until(lambda: service.totals().row_count > 5)
-        assert service.totals().trouble is None
+        assert service.totals().write_error is None
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
 
 
-async def test_a_full_buffer_makes_its_producer_wait_and_a_take_lets_it_go_on() -> None:
-    hurried: list[bool] = []
-    buffer = PointBuffer(1, 1, lambda: None, lambda: hurried.append(True))
-    buffer.append(0, np.zeros(BUFFER_POINTS - MOMENT_POINTS))
-    assert not hurried
-    buffer.append(0, np.zeros(MOMENT_POINTS))
-    assert hurried  # Nobody lingers while a producer waits.
-    waiting = asyncio.create_task(buffer.room())
+async def test_a_full_buffer_makes_its_producer_wait_until_it_is_drained() -> None:
+    flushes: list[bool] = []
+    buffer = PointBuffer(1, 1, lambda: None, lambda: flushes.append(True))
+    buffer.append(0, np.zeros(BUFFER_POINTS - MAX_POINTS_PER_APPEND))
+    assert not flushes
+    buffer.append(0, np.zeros(MAX_POINTS_PER_APPEND))
+    assert flushes
+    waiting = asyncio.create_task(buffer.wait_for_capacity())
     await asyncio.sleep(0)
     assert not waiting.done()
-    block = buffer.take()
+    block = buffer.drain()
     await waiting
     assert block is not None
     assert (block.first_seq, block.last_seq) == (1, BUFFER_POINTS)
 
 
-async def test_whoever_waits_for_a_commit_ends_its_lingering(
+async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "LINGER", 3_600)
@@ -70,7 +61,7 @@ async def test_whoever_waits_for_a_commit_ends_its_lingering(
         batch = await s.start("b")
         producer = s.producer(batch)
         assert producer
-        await until(lambda: producer.buffer.gathered >= 3)
+        await until(lambda: producer.buffer.pending >= 3)
         assert s.row_count(batch) == 0
         await s.stop("b")
         assert s.row_count(batch) >= 3
@@ -78,54 +69,38 @@ async def test_whoever_waits_for_a_commit_ends_its_lingering(
         await until(lambda: s.row_count(full) >= BUFFER_POINTS)
 
 
-async def test_memory_is_bounded_while_the_disk_takes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
-        write = service._store.write
-        opened = asyncio.Event()
-
-        async def stuck(*args: object) -> None:
-            await opened.wait()
-            await write(*args)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(service._store, "write", stuck)
-        await service.start("b", "flood")
-        buffer = next(iter(service._ingest._buffers.values()))
-        await until(lambda: service._ingest._committing and buffer.gathered >= BUFFER_POINTS)
+async def test_memory_is_bounded_while_writes_hang() -> None:
+    storage = MemoryStorage()
+    storage.writes.hold()
+    async with open_service(storage, flood=random(0)) as service:
+        producer = service.producer(await service.start("b", "flood"))
+        assert producer
+        buffer = producer.buffer
+        await until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
         produced = buffer.next_seq
         await asyncio.sleep(0.05)  # The claim is that nothing happens.
         assert buffer.next_seq == produced
-        opened.set()
+        storage.writes.open()
         await service.stop("b")
 
 
-async def test_an_array_longer_than_the_buffer_is_taken_bit_by_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_array_longer_than_the_buffer_is_split() -> None:
     numbers = np.arange(3.0 * BUFFER_POINTS + 7)
 
     async def long() -> AsyncIterator[Numbers]:
         yield numbers[:5]
         yield numbers[5:]
 
-    async with open_service(tmp_path / "solo.duckdb", long=long) as service:
-        write = service._store.write
-        sizes: list[int] = []
-
-        async def noting(blocks: list[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
-            sizes.extend(len(block.ts) for block in blocks)
-            await write(blocks, minutes)
-
-        monkeypatch.setattr(service._store, "write", noting)
+    storage = MemoryStorage()
+    async with open_service(storage, long=long) as service:
         await service.start("b", "long")
         await until(lambda: service.batch("b").status is BatchStatus.FINISHED)
-        stored = await service._store.points(1, 0, len(numbers) + 1)
+        stored = await storage.points(1, 0, len(numbers) + 1)
         assert [point.key for point in stored] == list(numbers)
         assert [point.seq for point in stored] == list(range(1, len(numbers) + 1))
-        assert max(sizes) <= BUFFER_POINTS
+        assert max(len(block.ts) for block in storage.written) <= BUFFER_POINTS
         moments = [len(list(group)) for _, group in groupby(stored, lambda point: point.ts)]
-        assert moments == [5, *[MOMENT_POINTS] * 6, 2]
+        assert moments == [5, *[MAX_POINTS_PER_APPEND] * 6, 2]
 
 
 async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
@@ -139,28 +114,107 @@ async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
         await until(lambda: service.totals().row_count >= 3)
         producer = service.producer(batch)
         assert producer
-        assert not producer.buffer.holds_older_than(2**62)
+        assert not producer.buffer.has_points_before(2**62)
         assert (await service.stop("b")).run.last_seq == 0
 
 
-async def test_points_that_go_to_no_disk_before_the_end_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_points_that_are_lost_at_shutdown_are_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(runs, "_CLOSE_WITHIN", 0.05)
-
-    async def full(*_: object) -> None:
-        raise StoreUnavailableError("no room")
+    monkeypatch.setattr(runner, "CLOSE_WITHIN", 0.05)
 
     async def eleven() -> AsyncIterator[Numbers]:
         yield np.zeros(4)
         yield np.zeros(7)
         await asyncio.Event().wait()
 
-    async with open_service(tmp_path / "solo.duckdb", eleven=eleven) as service:
-        monkeypatch.setattr(service._store, "write", full)
+    storage = MemoryStorage()
+    storage.writes.fail("no room")
+    async with open_service(storage, eleven=eleven) as service:
         await service.start("b", "eleven")
-        await until(lambda: service.totals().trouble)
-    assert "11 points of b are not saved: no room" in caplog.messages
+        await until(lambda: service.totals().write_error)
+    assert '11 points of "b" are not saved: no room' in caplog.messages
+
+
+def broken_fold(*_: object) -> list[MinuteAggregate]:
+    raise ArithmeticError("cannot fold")
+
+
+@pytest.mark.parametrize("where", ["fold", "listener"])
+async def test_an_error_in_ingest_fails_its_batch_and_no_other(
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = MemoryStorage()
+    clock = HandClock("2012-11-11 10:10:30")
+    script = Script(clock)
+    async with open_service(storage, clock, script=script) as service:
+        bad = await service.start("bad", "script")
+        good = await service.start("good")
+        script.say(clock.now, 1.0)
+        await until(lambda: service.row_count(bad) == 1)
+        with monkeypatch.context() as patched:
+            if where == "fold":
+                patched.setattr(
+                    ingest,
+                    "fold",
+                    lambda ts, key: broken_fold() if 1000.0 in key else fold(ts, key),
+                )
+            else:
+                add = service._trails.add
+                patched.setattr(
+                    service._trails,
+                    "add",
+                    lambda block: broken_fold() if 1000.0 in block.key else add(block),
+                )
+            script.say(clock.now, 1000.0)
+            await until(lambda: service.batch("bad").status is BatchStatus.FAILED)
+        run = service.batch("bad").run
+        assert "cannot fold" in (run.reason or "")
+        assert "cannot fold" in (service.totals().write_error or "")
+        assert any(record.exc_info for record in caplog.records)
+        committed = [point.seq for point in await service.points("bad", 0, 10)]
+        assert committed == ([1] if where == "fold" else [1, 2])
+        assert (run.last_seq, service.row_count(bad)) == (len(committed), len(committed))
+        count = service.row_count(good)
+        await until(lambda: service.row_count(good) > count + 3)
+        await service.start("bad", "script")
+        assert service.totals().write_error is None
+        script.say(clock.now, 3.0)
+        await until(lambda: service.row_count(bad) == len(committed) + 1)
+        async with asyncio.timeout(5):
+            await service.stop("good")
+            await service.stop("bad")
+        clock.advance(minutes=1)
+        for batch in (bad, good):
+            minute = (await service.aggregate(batch.batch_id)).minute
+            points = await service.points(batch.batch_id, 0, 10_000)
+            assert minute
+            assert (minute.count, minute.sum) == (len(points), sum(p.key for p in points))
+            assert [p.seq for p in points] == list(range(1, len(points) + 1))
+
+
+async def test_a_stop_during_an_error_in_ingest_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_service(MemoryStorage()) as service:
+        await service.start("b")
+        monkeypatch.setattr(ingest, "fold", broken_fold)
+        async with asyncio.timeout(5):
+            assert (await service.stop("b")).status in (BatchStatus.FAILED, BatchStatus.STOPPED)
+            await service.aggregate("b")
+
+
+async def test_an_error_between_two_batches_does_not_end_ingest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_service(MemoryStorage(), silent=silent) as service:
+        await service.start("b", "silent")
+        with monkeypatch.context() as patched:
+            patched.setattr(ingest, "whole_minute", broken_fold)
+            async with asyncio.timeout(5):
+                await service._ingest.flush_minutes()
+        await until(lambda: not service.running())
+        assert "cannot fold" in (service.batch("b").run.reason or "")
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 3)
 
 
 async def test_minutes_count_what_the_store_holds_after_every_flush(tmp_path: Path) -> None:
@@ -169,9 +223,13 @@ async def test_minutes_count_what_the_store_holds_after_every_flush(tmp_path: Pa
         for _ in range(3):
             await until(lambda: service.totals().row_count >= 2)
             await service._ingest.flush_minutes()
-            counted, _ = await service._store.counted_since(service.clock())
+            counters = (await service._store.stored_minutes(service.clock())).counters
             stored = await service._store.points(1, 0, 10_000)
-            assert 2 <= counted[1] <= len(stored)
+            assert 2 <= counters[1].row_count == counters[1].last_seq <= len(stored)
         await service.stop("b")
-        counted, _ = await service._store.counted_since(service.clock())
-        assert counted[1] == service.totals().row_count == len(await service.points("b", 0, 10_000))
+        counters = (await service._store.stored_minutes(service.clock())).counters
+        assert (
+            counters[1].row_count
+            == service.totals().row_count
+            == len(await service.points("b", 0, 10_000))
+        )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from solo_app.batches.minutes import KEPT, fold, whole_minute
 from solo_app.batches.model import MINUTE, Point, Window
-from solo_app.batches.rollup import KEPT, fold, whole_minute
 from solo_app.batches.service import BatchService
 from tests.workbench import HandClock, Script, open_service, until
 
@@ -61,7 +61,7 @@ class Teller:
         self._base += timedelta(days=30)
         self._clock.now = self._base
         # What is in memory is what an app holds that begins now.
-        self._service._rollup.forget(whole_minute(self._base) - KEPT)
+        self._service._recent.evict(whole_minute(self._base) - KEPT)
         batch_id = f"from-{self._base:%Y-%m-%d}"
         half = len(story) // 2 if restart else 0
         for part in filter(None, (story[:half], story[half:])):

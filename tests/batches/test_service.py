@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
+from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import (
     BatchLimitReachedError,
     BatchNotFoundError,
@@ -16,13 +20,16 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
     ServiceClosedError,
     SoloError,
+    StoreUnavailableError,
     UnknownSourceError,
 )
-from solo_app.batches.model import BatchStatus
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.model import Batch, BatchStatus, Run
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from tests.workbench import HandClock, Script, counting, open_service, silent, until
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.memory_storage import MemoryStorage
+from tests.workbench import HandClock, Script, counting, open_service, producers, silent, until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,10 +63,6 @@ async def service(tmp_path: Path) -> AsyncIterator[BatchService]:
         yield opened
 
 
-def producers() -> list[str]:
-    return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("producer:")]
-
-
 async def outcomes(service: BatchService, ids: list[str]) -> list[object]:
     return await asyncio.gather(*(service.start(i) for i in ids), return_exceptions=True)
 
@@ -82,7 +85,7 @@ async def test_fifty_starts_of_one_batch_start_exactly_one_task(service: BatchSe
 async def test_a_sixth_batch_is_refused_and_told_which_run(service: BatchService) -> None:
     for n in range(5):
         await service.start(f"b{n}")
-    with pytest.raises(BatchLimitReachedError, match="stop one") as refused:
+    with pytest.raises(BatchLimitReachedError, match="Stop one") as refused:
         await service.start("sixth")
     assert refused.value.running == ["b0", "b1", "b2", "b3", "b4"]
     with pytest.raises(BatchNotFoundError):
@@ -114,7 +117,7 @@ async def test_every_allowed_form_of_id_is_taken(service: BatchService) -> None:
 
 
 async def test_an_unknown_source_is_refused(service: BatchService) -> None:
-    with pytest.raises(UnknownSourceError, match="known: random, silent"):
+    with pytest.raises(UnknownSourceError, match="Available: random, silent"):
         await service.start("b", "nonsense")
 
 
@@ -147,7 +150,7 @@ async def test_stops_at_once_all_see_the_same_end(service: BatchService) -> None
 
 
 async def test_stop_of_what_never_was_is_an_error(service: BatchService) -> None:
-    with pytest.raises(BatchNotFoundError, match="never was a batch named nobody"):
+    with pytest.raises(BatchNotFoundError, match='Batch "nobody" not found'):
         await service.stop("nobody")
 
 
@@ -315,6 +318,62 @@ async def test_batches_are_listed_newest_first_and_can_be_searched(service: Batc
     assert [b.batch_id for b in service.batches()] == ["alpha", "Alphabet", "beta"]
     assert [b.batch_id for b in service.batches(search="ALPHA")] == ["alpha", "Alphabet"]
     assert [b.batch_id for b in service.batches(BatchStatus.STOPPED)] == ["beta"]
+
+
+async def test_the_suggested_name_is_the_first_free_one() -> None:
+    async with open_service(MemoryStorage(), silent=silent) as service:
+        assert service.free_name() == "batch-1"
+        for batch_id in ("batch-2", "batch-1", "batch-4"):
+            await service.start(batch_id, "silent")
+        assert service.free_name() == "batch-3"
+        await service.stop("batch-1")
+        await service.start("batch-3", "silent")
+        assert service.free_name() == "batch-5"
+
+
+def test_a_suggested_name_searches_no_name_twice() -> None:
+    class Counting(dict[str, Batch]):
+        lookups = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.lookups += 1
+            return super().__contains__(name)
+
+        def get(self, name: str, default: Any = None) -> Any:
+            self.lookups += 1
+            return super().get(name, default)
+
+    catalog, batches = Catalog(), Counting()
+    catalog._batches = batches
+    run = Run(1, "random", BatchStatus.STOPPED, datetime(2026, 1, 1), first_seq=1)
+    for number in range(1, 1_001):
+        assert catalog.free_name() == f"batch-{number}"
+        catalog.keep(Batch(number, f"batch-{number}", run))
+    assert batches.lookups < 3_000
+
+
+async def test_stored_data_that_cannot_be_loaded_is_a_storage_error() -> None:
+    class Unreadable(MemoryStorage):
+        async def open(self) -> bool:
+            return True
+
+        async def batches(self) -> list[Batch]:
+            raise ValueError("'odd' is not a valid BatchStatus")
+
+    with pytest.raises(StoreUnavailableError, match=r"'odd' is not .*Restore a backup"):
+        await BatchService(Unreadable(), {}).open()
+
+
+async def test_an_unknown_status_in_the_database_is_a_storage_error(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    async with open_service(database, silent=silent) as service:
+        await service.start("b", "silent")
+    with duckdb.connect(database) as plain:
+        plain.execute("UPDATE runs SET status = 'odd'")
+    store = DuckDBStore(database)
+    with pytest.raises(StoreUnavailableError, match="'odd' is not a valid BatchStatus"):
+        await BatchService(store, {}).open()
+    await store.close()
 
 
 def test_every_error_words_itself() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.model import STEP_US, Block, Step, Vertex, to_microseconds
 from solo_app.batches.trail import Trail, Trails
 from solo_app.storage.duckdb.store import DuckDBStore
@@ -106,7 +107,7 @@ async def test_the_store_tells_the_same_line_as_the_memory(tmp_path: Path) -> No
     await store.write(points, {})
     async with open_service(tmp_path / "other.duckdb") as service:
         batch = await service.start("b")
-    trail = await Trails(store).of(batch, 7_000, int(points[-1].ts[-1]))
+    trail = await Trails(store, ReadBackoff()).of(batch, 7_000, int(points[-1].ts[-1]))
     assert trail.is_filled
     in_memory = list(told(trail_of(points).since(0)).items())
     in_store = list(told(trail.since(0)).items())

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.minutes import last_whole_minute
 from solo_app.batches.model import MINUTE, MinuteAggregate, Window
-from solo_app.batches.rollup import last_whole_minute
 from solo_app.batches.service import BatchService
+from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, open_service, until
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +38,21 @@ async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIter
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
         await opened.start("b", "script")
         yield opened
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+async def in_memory(
+    storage: MemoryStorage, clock: HandClock, script: Script
+) -> AsyncIterator[BatchService]:
+    async with open_service(storage, clock, script=script) as opened:
+        await opened.start("b", "script")
+        yield opened
+        storage.writes.open()
 
 
 async def produced(service: BatchService, count: int) -> None:
@@ -108,46 +124,33 @@ async def test_the_window_is_exact_across_every_change(
         assert before.minute.count == after.minute.count == 12
 
 
-async def test_points_on_their_way_to_disk_are_counted_one_millisecond_after_the_minute(
-    service: BatchService, clock: HandClock, script: Script, monkeypatch: pytest.MonkeyPatch
+async def test_points_in_a_commit_count_one_millisecond_after_the_minute(
+    in_memory: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
 ) -> None:
-    held = asyncio.Event()
-    written = service._store.write
-
-    async def slow_write(*args: object) -> None:
-        await held.wait()
-        await written(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(service._store, "write", slow_write)
+    storage.writes.hold()
     script.say(at("2012-11-11 10:10:59.998"), 5.0)
     script.say(at("2012-11-11 10:10:59.999999"), 7.0)
     await until(lambda: clock.now == at("2012-11-11 10:10:59.999999"))
     clock.set("2012-11-11 10:11:00.001")
-    question = asyncio.create_task(service.aggregate("b"))
-    await until(lambda: service._ingest._committing)
-    assert service.totals().row_count == 0
+    question = asyncio.create_task(in_memory.aggregate("b"))
+    await until(lambda: storage.writes.waiting)
+    assert in_memory.totals().row_count == 0
     assert not question.done()
-    held.set()
+    storage.writes.open()
     minute = (await question).minute
     assert minute is not None
     assert (minute.count, minute.sum) == (2, 12.0)
-    assert len(await service.points("b", 0, 10)) == 2
+    assert len(await in_memory.points("b", 0, 10)) == 2
 
 
-async def test_points_of_the_minute_under_way_hold_up_no_answer(
-    service: BatchService, clock: HandClock, script: Script, monkeypatch: pytest.MonkeyPatch
+async def test_points_of_the_current_minute_delay_no_aggregate(
+    in_memory: BatchService, storage: MemoryStorage, script: Script
 ) -> None:
-    released = asyncio.Event()
-
-    async def held(*_: object) -> None:
-        await released.wait()
-
-    monkeypatch.setattr(service._store, "write", held)
+    storage.writes.hold()
     script.say(at("2012-11-11 10:11:05"), 5.0)
-    await until(lambda: service._ingest._committing)
-    answer = await asyncio.wait_for(service.aggregate("b"), 1)
+    await until(lambda: storage.writes.waiting)
+    answer = await asyncio.wait_for(in_memory.aggregate("b"), 1)
     assert answer.minute is None
-    released.set()
 
 
 async def test_without_points_there_is_no_minute(service: BatchService) -> None:

@@ -106,7 +106,7 @@ def test_a_refusal_goes_with_its_cause(app: RunningApp, page: Page) -> None:
     expect(field).to_have_attribute("aria-invalid", "false")
     field.fill("live")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("is running already")
+    expect(page.get_by_role("alert")).to_contain_text("is already running")
     http.delete(f"{app.api}/stream/live")
     expect(page.locator("form [role=alert]")).to_have_count(0)
 

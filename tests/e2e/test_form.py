@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-FULL = "5 batches are running already; stop one to start another."
+FULL = "5 batches are already running. Stop one to start another."
 
 
 @in_both_modes
@@ -80,7 +80,7 @@ def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: R
     start(app, "taken")
     page.wait_for_timeout(700)  # The button takes no second click for a moment.
     start_by_form(page, "taken")
-    expect(page.get_by_role("alert")).to_contain_text("taken is running already.")
+    expect(page.get_by_role("alert")).to_contain_text('Batch "taken" is already running.')
     page.get_by_role("link", name="Open it").click()
     expect(page).to_have_url(f"{app.url}/batch/taken")
 

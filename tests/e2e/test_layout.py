@@ -102,7 +102,7 @@ def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Pa
     heading = page.get_by_role("heading", level=1)
     before = heading.bounding_box()
     page.get_by_role("button", name="Start again").click()
-    refusal = page.get_by_role("alert").filter(has_text="5 batches are running")
+    refusal = page.get_by_role("alert").filter(has_text="5 batches are already running")
     refusal.wait_for()
     assert heading.bounding_box() == before
     box = refusal.bounding_box()

@@ -125,7 +125,7 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     assert points_of(app, "sensor-a") == before["sensor-a"]
 
     app.stop()
-    shell.do("Repair")
+    shell.do("When a start refuses the database")
     shell.do("Restore")
     for batch_id, points in before.items():
         # The batch that ran has its points up to the backup, which came later.
@@ -147,7 +147,7 @@ def test_a_damaged_database_is_put_aside_and_a_backup_in_its_place(app: RunningA
         file.truncate(5_000)
     process = app.launch()
     assert process.wait(60) != 0
-    assert "Put a good copy in its place" in app.output()
+    assert "Restore a backup" in app.output()
     subprocess.run(["rm", "-rf", ".solo-aside"], cwd=app.folder, check=True)
     shell.do("Restore")
     assert points_of(app, "sensor-b") == before

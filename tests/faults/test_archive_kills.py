@@ -36,7 +36,7 @@ from solo_app.storage.duckdb.archive import Archive
 from tests.workbench import open_service
 
 retention.POINTS_PER_FILE = 40_000
-AFTER = {"written": (Archive, "take_over"), "removed": (Path, "rename")}
+AFTER = {"written": (Archive, "commit_move"), "removed": (Path, "rename")}
 
 def die_after(step, times):
     owner, name = AFTER[step]

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import pytest
 
 from solo_app.batches.live import Ticker
+from solo_app.batches.minutes import KEPT, whole_minute
 from solo_app.batches.model import Window, utc_now
-from solo_app.batches.rollup import KEPT, whole_minute
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.states.watch import NEWEST_POINTS, Watch
@@ -89,7 +89,7 @@ async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read:
         for batch_id in BATCHES:
             await service.start(batch_id)
         await until(lambda: service.totals().row_count > POINTS * len(BATCHES) + 1_000)
-        kept = service._rollup._minutes
+        kept = service._recent._minutes
         assert sum(len(minutes) for minutes in kept.values()) <= (hour + 1) * len(BATCHES)
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] < PYTHON_MEMORY

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from solo_app.storage.duckdb import pool
+from solo_app.storage.duckdb import connection
 from tests.api.conftest import client_of
 from tests.workbench import duckdb_store, open_service, until
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_it_is_answered_clearly_and_ingest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
-    monkeypatch.setattr(pool, "LIMIT", 200 * 10**6)
+    monkeypatch.setattr(connection, "MEMORY_LIMIT", "200MB")
     async with open_service(tmp_path / "solo.duckdb") as service, client_of(service) as client:
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)
@@ -40,7 +40,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
             assert answer.headers["content-type"] == "application/problem+json"
             assert "more memory" in answer.json()["detail"]
             await until(lambda: service.totals().row_count > counted)  # noqa: B023
-            await until(lambda: service.totals().trouble is None)
+            await until(lambda: service.totals().write_error is None)
             assert (await client.get("/batches/b/points")).status_code == 200
 
 
@@ -59,4 +59,4 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
         await duckdb_store(service).on_writer(leave_it_open)
         counted = service.totals().row_count
         await until(lambda: service.totals().row_count > counted)
-        assert service.totals().trouble is None
+        assert service.totals().write_error is None

@@ -38,7 +38,9 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
     async with open_service(tmp_path / "solo.duckdb", stubborn=stubborn) as service:
         await service.start("b", "stubborn")
         await until(lambda: service.totals().row_count == 1)
-        left = service._runs._by_id["b"].task
+        producer = service.producer(service.batch("b"))
+        assert producer
+        left = producer.task
         batch = await service.stop("b")
         assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 1)
         assert service.running() == []
@@ -60,9 +62,8 @@ def held(service: BatchService) -> dict[str, int]:
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "readers": len(duckdb_store(service)._instance._reading),
         "registry connections": pool.checkedout(),  # type: ignore[attr-defined]
-        "slots": len(service._runs._by_id) + len(service._runs._by_no),
+        "slots": len(service._runner),
         "buffers": len(service._ingest._buffers),
-        "barriers": len(service._ingest._barriers),
         "unwritten minutes": len(service._ingest._unwritten),
     }
 
@@ -80,7 +81,7 @@ async def test_starts_and_stops_without_end_leave_nothing_behind(
         if number % 10 == 0:
             await asyncio.sleep(0.01)
         await service.stop(name)
-        await until(lambda: name not in service._runs._by_id)
+        await until(lambda: not service.batch(name).is_running)
 
     async with open_service(
         tmp_path / "solo.duckdb", silent=silent, broken=broken, few=counting(3), flood=random(0)

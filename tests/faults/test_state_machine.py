@@ -29,9 +29,9 @@ from solo_app.batches.errors import (
     BatchRunningError,
     InvalidBatchIdError,
 )
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, BatchStatus
-from solo_app.batches.rollup import whole_minute
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
@@ -216,7 +216,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         assert totals.running == len(self.slots)
         assert totals.batches == len(self.lives)
         assert totals.row_count == sum(len(life.points) for life in self.lives.values())
-        assert totals.trouble is None
+        assert totals.write_error is None
         assert [batch.batch_id for batch in self.service.running()] == self.slots
         shown = [(batch.batch_id, batch.status) for batch in self.service.batches()]
         assert shown == [(name, self.lives[name].status) for name in self.newest_first()]

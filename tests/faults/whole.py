@@ -20,8 +20,8 @@ class Kept:
 def whole(database: Path) -> dict[str, Kept]:
     """Every batch of a file that nobody has open; fails when any promise is broken.
 
-    ``seq`` without gaps or repeats in the order of the table, but for the losses that a repair
-    noted; minutes that count the points; runs that follow each other.
+    ``seq`` without gaps or repeats in the order of the table; minutes and counters that count
+    the points; runs that follow each other.
     """
     with duckdb.connect(database, read_only=True) as connection:
 
@@ -32,19 +32,12 @@ def whole(database: Path) -> dict[str, Kept]:
             "SELECT batch_id, count(seq), min(seq), max(seq), count(DISTINCT seq) FROM batches "
             "LEFT JOIN points ON batch_no = no GROUP BY batch_id"
         )
-        lost = dict(
-            ask(
-                "SELECT batch_id, sum(last_seq - first_seq + 1)::BIGINT FROM losses "
-                "JOIN batches ON no = batch_no GROUP BY batch_id"
+        counters = {
+            batch_id: (row_count, last_seq)
+            for batch_id, row_count, last_seq in ask(
+                "SELECT batch_id, row_count, last_seq FROM counters JOIN batches ON no = batch_no"
             )
-        )
-        assert (
-            ask(
-                "SELECT 1 FROM points p JOIN losses l ON p.batch_no = l.batch_no "
-                "AND p.seq BETWEEN l.first_seq AND l.last_seq LIMIT 1"
-            )
-            == []
-        )
+        }
         assert ask(
             "SELECT count(*) FROM (SELECT seq <= lag(seq) OVER (PARTITION BY batch_no ORDER BY "
             "rowid) AS back FROM points) WHERE back"
@@ -60,10 +53,9 @@ def whole(database: Path) -> dict[str, Kept]:
         )
     for batch_id, count, first, last, distinct in counts:
         assert distinct == count, batch_id
-        if count and batch_id not in lost:
+        if count:
             assert (first, last) == (1, count), batch_id
-        elif count:
-            assert last <= count + lost[batch_id], batch_id
+        assert counters.get(batch_id, (0, 0)) == (count, count), batch_id
     assert by_minutes == by_points
     found = {batch_id: Kept(count, []) for batch_id, count, *_ in counts}
     for batch_id, status, first_seq, last_seq in runs:
@@ -72,5 +64,5 @@ def whole(database: Path) -> dict[str, Kept]:
         assert first_seq == (before[-1][2] + 1 if before else 1)
         before.append((status, first_seq, last_seq))
     for batch_id, batch in found.items():
-        assert batch.runs[-1][2] == batch.points + lost.get(batch_id, 0), batch_id
+        assert batch.runs[-1][2] == batch.points, batch_id
     return found

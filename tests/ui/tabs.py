@@ -24,6 +24,7 @@ from solo_app.batches.live import Ticker
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Source
+from solo_app.batches.storage import Storage
 from solo_app.ui.console import Console, connect
 from solo_app.ui.states.batch import BatchState
 from tests.workbench import open_service
@@ -108,10 +109,10 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_tabs(
-    database: Path, clock: Clock = utc_now, **sources: Source
+    storage: Path | Storage, clock: Clock = utc_now, **sources: Source
 ) -> AsyncIterator[Tabs]:
     """Tabs on a real service of their own."""
-    async with open_service(database, clock, False, **sources) as service, tabs_on(service) as tabs:
+    async with open_service(storage, clock, False, **sources) as service, tabs_on(service) as tabs:
         yield tabs
 
 

@@ -228,7 +228,7 @@ async def test_a_start_that_is_refused_says_why(tabs: Tabs, batch_id: str) -> No
         await tabs.service.start(f"{batch_id}-{i}")
     state = await look(tabs, "sixth")
     await tabs.send("sixth", BatchState, "start")
-    assert state.error == "5 batches are running already; stop one to start another."
+    assert state.error == "5 batches are already running. Stop one to start another."
     assert state.kind == "unknown"
 
 

@@ -55,7 +55,7 @@ async def test_fifty_tabs_that_start_fifty_batches_start_five(tabs: Tabs, batch_
     states = [await tabs.state(name, HomeState) for name in names]
     refused = [state.error for state in states if state.error]
     assert len(refused) == 45
-    assert set(refused) == {"5 batches are running already; stop one to start another."}
+    assert set(refused) == {"5 batches are already running. Stop one to start another."}
     assert not tabs.errors
 
 
@@ -235,9 +235,9 @@ async def test_a_refusal_goes_when_its_cause_does(tabs: Tabs) -> None:
     state = await tabs.state("tab", HomeState)
     await until(lambda: state.loaded)
     await start(tabs, "tab", "sixth")
-    assert state.error.startswith("5 batches are running")
+    assert state.error.startswith("5 batches are already running")
     await tabs.ticks(2)
-    assert state.error.startswith("5 batches are running")
+    assert state.error.startswith("5 batches are already running")
     await tabs.service.stop("b0")
     await until(lambda: state.error == "")
     await start(tabs, "tab", "b1")

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from solo_app.batches.backoff import ReadBackoff
+from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.retention import Retention
+from solo_app.batches.service import BatchService
 from solo_app.ui.components.frame import banners
 from solo_app.ui.states.batch import BatchState
 from solo_app.ui.states.home import HomeState
+from tests.memory_storage import MemoryStorage
 from tests.ui.shown import shown
-from tests.ui.tabs import open_tabs
-from tests.workbench import HandClock, Script, open_service, until
+from tests.ui.tabs import open_tabs, tabs_on
+from tests.workbench import HandClock, Script, counting, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,10 +62,66 @@ async def test_pages_show_what_there_is_without_it(tmp_path: Path, goes_on: bool
             assert shown(tabs, "b").count == 2
         sent = len(tabs.ticks_of["b"])
         await tabs.ticks(3)
-        assert len(tabs.ticks_of["b"]) == sent
+        # No points are sent again; a tick may still be sent when the rate changes.
+        assert not any(keys for *_, keys, _ in tabs.ticks_of["b"][sent:])
         aside.rename(file)
         await until(lambda: len(shown(tabs, "b").points) == (7 if goes_on else 5))
         await until(lambda: not page.lacks and not home.lacks)
+
+
+async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> None:
+    storage = MemoryStorage()
+    async with open_service(storage, few=counting(5)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+    now = 0.0
+    backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
+    service = BatchService(storage, {}, backoff=backoff)
+    await service.open()
+    async with tabs_on(service) as tabs:
+        storage.reads.fail("1.parquet is missing")
+        for tab in ("one", "two"):
+            await tabs.open(tab, "b")
+            await tabs.look(tab, BatchState)
+        pages = [await tabs.state(tab, BatchState) for tab in ("one", "two")]
+        await until(lambda: all(page.lacks for page in pages))
+        queries = storage.reads.calls
+        await tabs.ticks(20)
+        assert storage.reads.calls == queries <= 4  # The points and the line, by either tab.
+        now = 5.0
+        await until(lambda: storage.reads.calls >= queries + 2)
+        storage.reads.open()
+        await tabs.ticks(20)
+        assert all("1.parquet" in page.lacks for page in pages)
+        now = 15.0
+        await until(lambda: len(shown(tabs, "one").points) == len(shown(tabs, "two").points) == 5)
+        await until(lambda: not any(page.lacks for page in pages))
+    await service.close()
+
+
+async def test_waits_between_failing_reads_double_up_to_a_limit() -> None:
+    now, queried = 0.0, list[float]()
+    backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
+
+    async def query() -> str:
+        queried.append(now)
+        if now < 1_000:
+            raise StoreUnavailableError("a file is missing")
+        return "points"
+
+    while now < 300:
+        with pytest.raises(StoreUnavailableError, match="a file is missing"):
+            await backoff.read("b", query)
+        now += 1
+    assert queried == [0, 5, 15, 35, 75, 135, 195, 255]
+    assert await backoff.read("c", _points) == "others"
+    now = 1_000
+    for _ in range(2):
+        assert await backoff.read("b", query) == "points"
+
+
+async def _points() -> str:
+    return "others"
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])

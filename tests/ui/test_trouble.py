@@ -1,46 +1,52 @@
-"""What goes wrong with the disk is told on every page, and for as long as it does."""
+"""Errors of the store are shown on every page, for as long as they last."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from solo_app.batches import ingest
-from solo_app.batches.model import to_microseconds
+from solo_app.batches import runner
+from solo_app.batches.model import to_microseconds, utc_now
 from solo_app.batches.retention import Retention
+from solo_app.batches.service import BatchService
+from solo_app.batches.sources import random
 from solo_app.ui.components.frame import banners
 from solo_app.ui.states.batch import BatchState, MinutesState
 from solo_app.ui.states.home import HomeState
+from tests.memory_storage import MemoryStorage
 from tests.ui.shown import shown
-from tests.ui.tabs import Tabs, open_tabs
-from tests.workbench import Disk, HandClock, Script, silent, until
+from tests.ui.tabs import Tabs, open_tabs, tabs_on
+from tests.workbench import HandClock, Script, silent, until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_both_pages_tell_why_points_wait_and_why_old_ones_are_not_archived(
-    tmp_path: Path,
-) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
-        service = tabs.service
-        service.retention = Retention(service._store, timedelta(days=1), service.clock)
-        await service.start("b", "silent")
+async def test_both_pages_show_write_errors_and_archive_errors() -> None:
+    storage = MemoryStorage()
+    retention = Retention(storage, timedelta(days=1), utc_now)
+    service = BatchService(storage, {"random": random(0.01)}, retention=retention)
+    await service.open()
+    await service.start("b")
+    async with tabs_on(service) as tabs:
         pages: list[tuple[str, Any]] = [("home", HomeState), ("batch", BatchState)]
         for tab, state in pages:
             await tabs.open(tab, "b")
             await tabs.look(tab, state)
-        for wrong in (True, False):
-            service.retention.trouble = "no folder" if wrong else None
-            service._ingest.trouble = "no room" if wrong else None
-            told = ("no room", "no folder") if wrong else ("", "")
+        for failing in (True, False):
+            retention.archive_error = "no folder" if failing else None
+            if failing:
+                storage.writes.fail("no room")
+            else:
+                storage.writes.open()
+            expected = ("no room", "no folder") if failing else ("", "")
             for tab, state in pages:
                 async with asyncio.timeout(5):
-                    while (await _troubles(tabs, tab, state)) != told:
+                    while (await _troubles(tabs, tab, state)) != expected:
                         await tabs.ticks()
+    await service.close()
 
 
 async def _troubles(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
@@ -55,13 +61,11 @@ def test_the_line_is_on_the_page(state: type) -> None:
     assert "unarchived" in line
 
 
-async def test_pages_go_on_with_what_is_written_while_the_disk_takes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "RETRY_AFTER", 0.01)
+async def test_pages_show_committed_data_while_writes_fail() -> None:
+    storage = MemoryStorage()
     clock = HandClock("2012-11-11 07:00:30")
     script = Script(clock)
-    async with open_tabs(tmp_path / "solo.duckdb", clock, script=script) as tabs:
+    async with open_tabs(storage, clock, script=script) as tabs:
         service = tabs.service
         for batch_id, now in (("ended", clock.now), ("b", datetime(2012, 11, 11, 10))):
             batch = await service.start(batch_id, "script")
@@ -70,8 +74,7 @@ async def test_pages_go_on_with_what_is_written_while_the_disk_takes_nothing(
             if batch_id == "ended":
                 await service.stop(batch_id)
         page = await _page(tabs, "b")
-        disk = Disk(service, monkeypatch)
-        disk.refuse()
+        storage.writes.fail("no room")
         script.say(clock.now + timedelta(seconds=30), 2.0)
         await until(lambda: page.trouble)
         clock.set("2012-11-11 10:01:05")
@@ -81,21 +84,38 @@ async def test_pages_go_on_with_what_is_written_while_the_disk_takes_nothing(
         assert "no room" in other.trouble
         minutes = await tabs.state("ended", MinutesState)
         assert [count for *_, count in minutes.minutes] == [1]
-        disk.take()
+        storage.writes.open()
         await until(lambda: page.minute.count == 2 and not page.trouble)
 
 
-async def test_a_page_that_shows_nothing_yet_tells_of_the_trouble(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
-        await tabs.service.start("b", "silent")
-        monkeypatch.setattr(tabs.service, "runs", None)
-        monkeypatch.setattr(tabs.service._ingest, "trouble", "no room")
+async def test_a_page_that_cannot_be_filled_shows_the_write_error() -> None:
+    storage = MemoryStorage()
+    async with open_tabs(storage) as tabs:
+        await tabs.service.start("b")
+        storage.writes.fail("no room")
+        storage.run_reads.fail("no room")
         await tabs.open("b", "b")
         await tabs.look("b", BatchState)
         page = await tabs.state("b", BatchState)
         await until(lambda: page.trouble == "no room")
+        storage.writes.open()
+
+
+async def test_pages_show_why_a_batch_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STOP_PATIENCE", 0)
+    storage = MemoryStorage()
+    async with open_tabs(storage, silent=silent) as tabs:
+        await tabs.service.start("b", "silent")
+        page = await _page(tabs, "b")
+        storage.ends.fail("no room")
+        await tabs.send("b", BatchState, "stop")
+        assert "no room" in page.error
+        assert page.status == "running"
+        await tabs.open("home")
+        await tabs.send("home", HomeState, "stop", batch_id="b")
+        assert "no room" in tabs.scripts("home")
+        storage.ends.open()
+        await until(lambda: page.status == "stopped" and not page.error)
 
 
 async def _page(tabs: Tabs, batch_id: str) -> Any:

@@ -1,7 +1,4 @@
-"""Tells whether a database file can be used: nothing when it can, else one line and exit code 1.
-
-``python -m solo_app.storage.duckdb repair FILE`` goes on with what is whole of a damaged one.
-"""
+"""Checks whether a database file can be used: one line and exit code 1 if it cannot."""
 
 import sys
 from pathlib import Path
@@ -9,17 +6,9 @@ from pathlib import Path
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb.check import check
 
+if len(sys.argv) != 2:
+    sys.exit("Usage: python -m solo_app.storage.duckdb FILE")
 try:
-    match sys.argv[1:]:
-        case ["repair", file]:
-            # Every start of the app waits for a look; what only a repair needs takes long to load.
-            from solo_app.batches.model import utc_now
-            from solo_app.storage.duckdb.repair import repair
-
-            sys.stdout.write(repair(Path(file), utc_now()) + "\n")
-        case [file] if file != "repair":
-            check(Path(file))
-        case _:
-            sys.exit("Usage: python -m solo_app.storage.duckdb [repair] FILE")
+    check(Path(sys.argv[1]))
 except StoreUnavailableError as unavailable:
     sys.exit(str(unavailable))

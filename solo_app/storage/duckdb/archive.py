@@ -1,14 +1,15 @@
-"""The archive: points that were removed from the database, in a folder of Parquet files beside it.
+"""The archive: points that were moved from the database to Parquet files in a folder beside it.
 
-Every committed point is in the table ``points`` or in one file that the table ``archives``
-names, never in both and never in neither: the transaction that removes points is the one that
-names their file. Before it, the file is complete and on disk under a hidden name; after it,
-the file gets its name and is never touched again. Whatever a killed process leaves of that is
-settled when the store opens: a hidden file is named if the database knows it, else removed.
+Every committed point is either in the table ``points`` or in one file that the table ``archives``
+lists: the transaction that deletes points is the one that lists their file. Before it, the file
+is complete and on disk under a hidden name; after it, the file is renamed and never changes
+again. ``recover`` completes or undoes what a killed process left.
 
 A file is named ``batch number-first seq-last seq.parquet``, so that its place is known without
-opening it, and so that batches whose names differ by case alone stay apart on any disk. Its
-columns are ``batch_id``, ``seq``, ``ts`` (UTC) and ``key``, in order of ``seq``.
+opening it, and so that batches whose names differ only in case do not collide on any disk. Its
+columns are ``batch_id``, ``seq``, ``ts`` and ``key``, in order of ``seq``. ``ts`` is a timestamp
+with time zone; files of earlier releases have UTC timestamps without one. DuckDB reads both as
+UTC, also side by side, because the session's time zone is UTC (``connection``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -26,25 +27,20 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Span
+from solo_app.storage.duckdb.aggregates import counters
 from solo_app.storage.duckdb.check import one_line
-from solo_app.storage.duckdb.counted import counted
-from solo_app.storage.duckdb.disk import sync
-from solo_app.storage.duckdb.room import check_room
+from solo_app.storage.duckdb.files import check_space, sync
 
 if TYPE_CHECKING:
     import duckdb
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS archives (
-    batch_no INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL,
-    file VARCHAR NOT NULL
-);
-"""
+LAST_SEQ = 2**63 - 1
+"""No point has a higher ``seq``."""
 
 _BYTES_PER_POINT = 24
-"""What a point takes without compression: an upper bound of what it takes in a file."""
+"""Size of a point without compression: an upper bound of its size in a file."""
 
 _UNFINISHED = ".part"
 
@@ -60,12 +56,13 @@ WHERE batch_no = $batch_no AND seq <= $last AND ts >= $before
 
 _WRITE = """
 COPY (
-    SELECT (SELECT batch_id FROM batches WHERE no = $batch_no) AS batch_id, seq, ts, key
+    SELECT (SELECT batch_id FROM batches WHERE no = $batch_no) AS batch_id, seq,
+        ts::TIMESTAMPTZ AS ts, key
     FROM points WHERE batch_no = $batch_no AND seq >= $first AND seq <= $last
 ) TO $path (FORMAT parquet, PARQUET_VERSION v2)
 """
 
-_REMOVE = "DELETE FROM points WHERE batch_no = ? AND seq >= ? AND seq <= ?"
+_DELETE = "DELETE FROM points WHERE batch_no = ? AND seq >= ? AND seq <= ?"
 
 _COUNT_OF_MINUTES = """
 SELECT coalesce(sum(count), 0)::BIGINT FROM minutes
@@ -74,11 +71,10 @@ WHERE batch_no = $batch_no AND minute >= date_trunc('minute', $start::TIMESTAMP)
 
 _COUNT_OF_POINTS = """
 SELECT count(*) FROM {points}
-WHERE batch_no = $batch_no AND seq <= $counted
+WHERE batch_no = $batch_no
+AND seq <= (SELECT max(last_seq) FROM counters WHERE batch_no = $batch_no)
 AND ts >= date_trunc('minute', $start::TIMESTAMP) AND date_trunc('minute', ts) < $end
 """
-
-_LAST_SEQ = 2**63 - 1
 
 _FILES = """
 SELECT file FROM archives WHERE batch_no = ? AND last_seq > ? AND first_seq <= ? ORDER BY first_seq
@@ -92,7 +88,7 @@ Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
-    """A file that holds ``points`` points of a span, by its name in the archive."""
+    """A file that contains ``points`` points of a span, by its name in the archive."""
 
     span: Span
     name: str
@@ -104,17 +100,18 @@ def old_spans(
 ) -> list[Span]:
     """The first points of each batch that were produced before ``before`` (naive UTC).
 
-    Only of batches that have a point from before ``oldest_before``. A span ends at the first
-    point that is younger, so that what stays in the database has no gaps, and at the last one
-    that the minutes count: they are made of the points in the database.
+    Only of batches that have a point from before ``oldest_before``. A span ends before the first
+    younger point, so that what stays in the database has no gaps, and at the last point that the
+    minutes include, because they are computed from the points in the database.
     """
     spans = []
-    folded = counted(cursor)
+    included = counters(cursor)
     old = cursor.execute(_OLD, {"before": before, "oldest_before": oldest_before}).fetchall()
     for batch_no, first, last in old:
         values = {"batch_no": batch_no, "last": last, "before": before}
         ((young,),) = cursor.execute(_FIRST_YOUNG, values).fetchall()
-        last = min(last if young is None else young - 1, folded.get(batch_no, 0))
+        counter = included.get(batch_no)
+        last = min(last if young is None else young - 1, counter.last_seq if counter else 0)
         if first <= last:
             spans.append(Span(batch_no, first, last))
     return spans
@@ -125,20 +122,19 @@ class Archive:
 
     def __init__(self, database: Path) -> None:
         self.folder = database.with_name(f"{database.name}.archive")
-        # Held from the commit that names a file until the file has its name, and by those who
-        # look for it.
-        self._handover = threading.Lock()
+        # Held from the commit that lists a file until the file is renamed, and to look for files.
+        self._renaming = threading.Lock()
 
     def write(self, cursor: duckdb.DuckDBPyConnection, span: Span) -> ArchiveFile:
-        """Put a copy of committed points on disk, under a hidden name.
+        """Write a copy of committed points to disk, under a hidden name.
 
-        Raises StoreUnavailableError; then nothing of it is left.
+        Raises StoreUnavailableError; then no file is left.
         """
         import duckdb
 
         try:
             self._make_folder()
-            check_room(self.folder, (span.last_seq - span.first_seq + 1) * _BYTES_PER_POINT)
+            check_space(self.folder, (span.last_seq - span.first_seq + 1) * _BYTES_PER_POINT)
             name = self._free_name(span)
             hidden = self._hidden(name)
             try:
@@ -148,24 +144,24 @@ class Archive:
                 raise
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(
-                f"the archive {self.folder} does not take them: {one_line(error)}"
+                f"The archive {self.folder} cannot be written: {one_line(error)}"
             ) from error
 
-    def take_over(self, transaction: Transaction, file: ArchiveFile) -> None:
-        """Remove the points of a file from the database, and name the file, all or nothing.
+    def commit_move(self, transaction: Transaction, file: ArchiveFile) -> None:
+        """Delete the points of a file from the database and list the file, atomically.
 
-        Raises StoreUnavailableError when they are not those that the file holds; what DuckDB
-        raises goes through, and ``settle`` finds out what became of it.
+        Raises StoreUnavailableError when the database has other points than the file. Errors of
+        DuckDB pass through; ``recover`` finds out whether the transaction was committed.
         """
         span = file.span
-        with self._handover:
+        with self._renaming:
             with transaction() as cursor:
-                ((removed,),) = cursor.execute(
-                    _REMOVE, [span.batch_no, span.first_seq, span.last_seq]
+                ((deleted,),) = cursor.execute(
+                    _DELETE, [span.batch_no, span.first_seq, span.last_seq]
                 ).fetchall()
-                if removed != file.points:
+                if deleted != file.points:
                     raise StoreUnavailableError(
-                        f"the archived copy has {file.points} points and the database {removed}"
+                        f"The archived copy has {file.points} points and the database {deleted}."
                     )
                 cursor.execute(
                     "INSERT INTO archives VALUES (?, ?, ?, ?)",
@@ -174,31 +170,31 @@ class Archive:
             self._hidden(file.name).rename(self.folder / file.name)
             sync(self.folder)
 
-    def settle(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Bring to an end what was broken off."""
-        with self._handover:
+    def recover(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Rename hidden files that the database lists, and delete the others."""
+        with self._renaming:
             try:
-                left = list(self.folder.glob(f".*{_UNFINISHED}"))
-                known = _known(cursor) if left else []
-                for hidden in left:
+                hidden_files = list(self.folder.glob(f".*{_UNFINISHED}"))
+                listed = _listed(cursor) if hidden_files else []
+                for hidden in hidden_files:
                     name = hidden.name[1 : -len(_UNFINISHED)]
-                    if name in known:
+                    if name in listed:
                         hidden.rename(self.folder / name)
                     else:
                         hidden.unlink()
             except OSError as error:
-                logger.error("The archive %s cannot be settled: %s", self.folder, error)
+                logger.error("The archive %s cannot be recovered: %s", self.folder, error)
 
-    def look_over(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Log which files are missing, and which are there that the database does not know."""
-        known = _known(cursor)
-        there = {path.name for path in self.folder.glob("*.parquet")}
-        if missing := [name for name in known if name not in there]:
+    def log_inconsistencies(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Log listed files that are missing, and files that are not listed."""
+        listed = _listed(cursor)
+        present = {path.name for path in self.folder.glob("*.parquet")}
+        if missing := [name for name in listed if name not in present]:
             logger.error("%s", self._missing(missing[0], len(missing)))
-        if unknown := sorted(there.difference(known)):
+        if unknown := sorted(present.difference(listed)):
             logger.warning(
-                "The archive %s has files that this database does not know, and which are not "
-                "read: %d, the first of them %s.",
+                "The archive %s has %d files that the database does not list, and which are not "
+                "read. The first is %s.",
                 *(self.folder, len(unknown), unknown[0]),
             )
 
@@ -211,30 +207,32 @@ class Archive:
         up_to: int,
         times: Times | None = None,
     ) -> Iterator[str]:
-        """What stands for the table ``points`` in the queries of the block, as SQL.
+        """A replacement for the table ``points`` in the queries of the block, as SQL.
 
-        It has the points of the batch with ``after < seq <= up_to`` (and may have others), the
-        archived ones included, in order of ``seq``; of ``times`` alone when they are given. The
-        cursor must be of no other use. Raises StoreUnavailableError when a file is missing that
-        holds one of them, or damaged.
+        It contains the points of the batch with ``after < seq <= up_to`` (and may contain
+        others), archived ones included, in order of ``seq``; if ``times`` are given, only those
+        points matter. The block is one transaction. Raises StoreUnavailableError when a file
+        that contains one of the points is missing or damaged.
         """
         import duckdb
 
-        with self._handover:
-            # What is named here and what the table has are of the same moment.
+        with self._renaming:
+            # The list of files and the rows of the table must be of the same moment.
             cursor.execute("BEGIN")
             files, missing = self._files(cursor, batch_no, after, up_to)
-        if not (files or missing):
-            yield "points"
-            return
         try:
             if missing and not (times and self._has_all(cursor, batch_no, times)):
                 raise StoreUnavailableError(self._missing(missing[0], len(missing)))
             yield _rows(batch_no, files)
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            if not files:
+                raise
             raise StoreUnavailableError(
                 f"The archive {self.folder} cannot be read: {one_line(error)}"
             ) from error
+        finally:
+            with suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
 
     def _files(
         self, cursor: duckdb.DuckDBPyConnection, batch_no: int, after: int, up_to: int
@@ -249,32 +247,30 @@ class Archive:
         return next((path for path in paths if path.exists()), None)
 
     def _has_all(self, cursor: duckdb.DuckDBPyConnection, batch_no: int, times: Times) -> bool:
-        """Whether no missing file holds a point of these times.
+        """Whether no missing file contains a point of these times.
 
-        The minutes know how many there are, whatever the clock did; no point is archived that
-        they do not count.
+        The minutes count such points whatever the clock did, because only points that they
+        include are archived.
         """
-        files, _ = self._files(cursor, batch_no, 0, _LAST_SEQ)
-        start, end = times
-        asked = {"batch_no": batch_no, "start": start, "end": end}
-        ((count,),) = cursor.execute(_COUNT_OF_MINUTES, asked).fetchall()
-        asked["counted"] = counted(cursor).get(batch_no, 0)
+        files, _ = self._files(cursor, batch_no, 0, LAST_SEQ)
+        values = {"batch_no": batch_no, "start": times[0], "end": times[1]}
+        ((expected,),) = cursor.execute(_COUNT_OF_MINUTES, values).fetchall()
         query = _COUNT_OF_POINTS.format(points=_rows(batch_no, files))
-        ((held,),) = cursor.execute(query, asked).fetchall()
-        return bool(held == count)
+        ((found,),) = cursor.execute(query, values).fetchall()
+        return bool(found == expected)
 
     def _missing(self, name: str, files: int = 1) -> str:
         more = f" (and {files - 1} more)" if files > 1 else ""
         return (
-            f"The archived points of {name}{more} are missing: put the file back into "
-            f"{self.folder}. Nothing else is the worse for it."
+            f"The archive file {name}{more} is missing. Put it back into {self.folder}. "
+            "Other data is unaffected."
         )
 
     def _hidden(self, name: str) -> Path:
         return self.folder / f".{name}{_UNFINISHED}"
 
     def _free_name(self, span: Span) -> str:
-        """A name that no file has: one may be there of a database that was put aside."""
+        """An unused name: files of a database that was replaced may be left."""
         stem = f"{span.batch_no:06d}-{span.first_seq:012d}-{span.last_seq:012d}"
         names = (f"{stem}{f'.{n}' if n else ''}.parquet" for n in count())
         return next(name for name in names if not (self.folder / name).exists())
@@ -285,22 +281,15 @@ class Archive:
             sync(self.folder.parent)
 
 
-def _known(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+def _listed(cursor: duckdb.DuckDBPyConnection) -> list[str]:
     rows = cursor.execute("SELECT file FROM archives ORDER BY batch_no, first_seq").fetchall()
     return [name for (name,) in rows]
 
 
 def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
-    """Write a file, and see that it can be read; gives how many points it holds."""
-    cursor.execute(
-        _WRITE,
-        {
-            "batch_no": span.batch_no,
-            "first": span.first_seq,
-            "last": span.last_seq,
-            "path": str(path),
-        },
-    )
+    """Write a file and check that it can be read; returns its number of points."""
+    values = {"batch_no": span.batch_no, "first": span.first_seq, "last": span.last_seq}
+    cursor.execute(_WRITE, values | {"path": str(path)})
     sync(path)
     sync(path.parent)
     ((points,),) = cursor.execute(
@@ -311,19 +300,19 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
 
 
 def _rows(batch_no: int, files: list[Path]) -> str:
-    """What stands for the rows of these files and the table ``points`` in SQL."""
+    """The rows of these files and of the table ``points`` as SQL."""
     if not files:
         return "points"
     return (
-        f"(SELECT {batch_no:d} AS batch_no, seq, ts, key FROM {_parquet(files)}"  # noqa: S608 (a number and quoted paths)
+        f"(SELECT {batch_no:d} AS batch_no, seq, ts::TIMESTAMP AS ts, key FROM {_parquet(files)}"  # noqa: S608 (a number and quoted paths)
         " UNION ALL SELECT batch_no, seq, ts, key FROM points)"
     )
 
 
 def _parquet(files: list[Path]) -> str:
-    """What stands for the rows of files in SQL."""
-    # Each of these characters stands for itself, and not for files of other databases.
+    """The rows of files as SQL."""
+    # Escape glob characters, which would match files of other databases.
     literal = (re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files)
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
-    # Otherwise a folder whose name has an equals sign would be taken for a column.
+    # Hive partitioning would turn a folder named ``a=b`` into a column.
     return f"read_parquet([{quoted}], hive_partitioning = false)"

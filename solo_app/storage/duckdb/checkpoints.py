@@ -1,8 +1,8 @@
-"""The log beside the file, and when it is folded into that.
+"""When the WAL is checkpointed, that is, written into the database file.
 
-DuckDB would do so by itself in the commit that makes the log long. Without room for it that
-commit fails and DuckDB gives itself up; under such a commit DuckDB 2.0.0 was also seen to end the
-whole process. So the store sees to it, and only where there is room.
+DuckDB does so by itself in the commit that makes the WAL long. Without free disk space that
+commit fails and invalidates the instance; DuckDB 2.0.0 was also seen to end the process. So the
+store triggers checkpoints itself, and only if there is space.
 """
 
 from __future__ import annotations
@@ -10,49 +10,46 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from solo_app.storage.duckdb.check import log_of
+from solo_app.storage.duckdb.files import wal_path
 
-LONGEST = 128 * 2**20
-"""Bytes of the log at which it is folded into the file."""
+MAX_WAL_BYTES = 128 * 2**20
 
-MOST_COMMITS = 20_000
-"""Commits after which it is folded, however small: DuckDB replays the log commit by commit when
-it opens a file whose process was killed, 43 000 of them a second."""
+MAX_COMMITS = 20_000
+"""Commits between two checkpoints: after a kill DuckDB replays 43 000 of them a second."""
 
-SPARE = 16 * 2**20
-"""Bytes of room that folding may take beyond what the log has."""
+SPARE_BYTES = 16 * 2**20
+"""Disk space that a checkpoint may take beyond the size of the WAL."""
 
 
-class Log:
-    """The log of one database: what has come into it since it was folded the last time."""
+class Wal:
+    """The WAL of one database: its size, and the commits since the last checkpoint."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = log_of(path)
+    def __init__(self, database: Path) -> None:
+        self._path = wal_path(database)
         self._commits = 0
 
     @property
     def size(self) -> int:
-        """Bytes; 0 when there is none, or the disk does not tell."""
+        """Bytes; 0 when there is no WAL or it cannot be read."""
         try:
             return self._path.stat().st_size
         except OSError:
             return 0
 
-    def committed(self) -> bool:
-        """Count a commit; whether it is time to fold the log, and there is room to."""
-        self._commits += 1
-        if self._commits < MOST_COMMITS and self.size < LONGEST:
-            return False
-        return self.has_room
-
     @property
-    def has_room(self) -> bool:
-        """Whether the disk has room to fold it; one that does not tell is left alone."""
+    def has_space(self) -> bool:
+        """Whether the disk has space for a checkpoint."""
         try:
-            return shutil.disk_usage(self._path.parent).free >= self.size + SPARE
+            return shutil.disk_usage(self._path.parent).free >= self.size + SPARE_BYTES
         except OSError:
             return False
 
-    def folded(self) -> None:
-        """Count from none again."""
+    def committed(self) -> bool:
+        """Count a commit; returns whether a checkpoint is due and has space."""
+        self._commits += 1
+        is_due = self._commits >= MAX_COMMITS or self.size >= MAX_WAL_BYTES
+        return is_due and self.has_space
+
+    def checkpointed(self) -> None:
+        """Start counting again."""
         self._commits = 0

@@ -1,4 +1,7 @@
-"""Commits: what a commit holds, and what follows it. All on the store's writer thread."""
+"""Writes of points and minutes, each one transaction, and the checkpoints that follow them.
+
+All methods belong on the writer thread.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Block, MinuteAggregate
-from solo_app.storage.duckdb import counted
-from solo_app.storage.duckdb.check import refusal
-from solo_app.storage.duckdb.checkpoints import Log
-from solo_app.storage.duckdb.columns import columns_of_minutes, columns_of_points
+from solo_app.storage.duckdb import aggregates
+from solo_app.storage.duckdb.check import write_error
+from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance, is_fatal
-from solo_app.storage.duckdb.pool import Pool
-from solo_app.storage.duckdb.tally import Tally
+from solo_app.storage.duckdb.files import OpenFiles, wal_path
+from solo_app.storage.duckdb.points import point_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,106 +27,98 @@ logger = logging.getLogger(__name__)
 
 
 class Commits:
-    """Writes through ``cursor``, which whoever opens the file puts here."""
+    """Writes through ``cursor``, which the store sets when it opens the file."""
 
-    def __init__(self, path: Path, instance: Instance, tally: Tally) -> None:
+    def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
         self.cursor: duckdb.DuckDBPyConnection | None = None
         self._path = path
         self._instance = instance
-        self._tally = tally
-        self._log = Log(path)
-        self._pool = Pool()
+        self._files = files
+        self._wal = Wal(path)
         self._in_doubt = False
-        self._erred = False
         self._last_seqs: dict[int, int] = {}
 
     def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
-        """See ``Store.write``."""
+        """See ``Storage.write``."""
         import duckdb
 
+        if not (blocks or minutes):
+            return
+        self._last_seqs.update((block.batch_no, block.last_seq) for block in blocks)
         try:
-            if not (self._in_doubt and self._holds(blocks, minutes)):
+            if not (self._in_doubt and self._is_stored(blocks, minutes)):
                 self._insert(blocks, minutes)
             self._in_doubt = False
         except duckdb.Error as error:
             self._in_doubt = self._in_doubt or is_fatal(error)
-            raise StoreUnavailableError(refusal(self._path, error)) from error
-        try:
-            self._keep_accounts(blocks)
-        except Exception:  # Told to the caller, it would have the same points committed again.
-            if not self._erred:
-                logger.exception("The accounts of the database are not kept; its points are.")
-            self._erred = True
-
-    def _keep_accounts(self, blocks: Sequence[Block]) -> None:
-        """What follows a commit: the tally, and the log and the memory kept short."""
-        for block in blocks:
-            self._last_seqs[block.batch_no] = block.last_seq
-            self._tally.add(block.batch_no, block.last_seq, len(block.ts))
-        if blocks:
-            self._tally.write()
-        is_due = self._pool.committed(sum(len(block.ts) for block in blocks))
-        if self._log.committed():
-            self._checkpoint()
-            is_due = True
-        if is_due:
-            self._let_go()
+            raise StoreUnavailableError(write_error(self._path, error)) from error
+        if self._wal.committed():
+            self.checkpoint()
 
     def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         with self.transaction() as cursor:
             # DuckDB finds the columns by the names of these variables.
             if blocks:
-                point_columns = columns_of_points(blocks)  # noqa: F841
-                cursor.execute("INSERT INTO points SELECT * FROM point_columns")
+                new_points = point_columns(blocks)  # noqa: F841
+                cursor.execute("INSERT INTO points SELECT * FROM new_points")
             if minutes:
-                minute_columns = columns_of_minutes(minutes)  # noqa: F841
-                cursor.execute(counted.ADD_MINUTES)
+                new_minutes = aggregates.minute_columns(minutes)  # noqa: F841
+                cursor.execute(aggregates.ADD_MINUTES)
+                new_counters = aggregates.counter_columns(minutes, self._last_seqs)  # noqa: F841
+                cursor.execute(aggregates.ADD_COUNTERS)
 
-    def _holds(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> bool:
-        """Whether a commit is in the file that DuckDB gave itself up over.
-
-        When it fails in the checkpoint that a commit sets off, the commit itself may have held.
-        """
+    def _is_stored(
+        self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
+    ) -> bool:
+        """Whether a commit that raised a fatal error was made durable nevertheless."""
         assert self.cursor, "the store is not open"
-        for block in blocks:
+        if blocks:
             query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
-            ((found,),) = self.cursor.execute(query, [block.batch_no, block.last_seq]).fetchall()
+            values = [blocks[0].batch_no, blocks[0].last_seq]
+            ((found,),) = self.cursor.execute(query, values).fetchall()
             return bool(found)
-        for batch_no in minutes:
-            # Without points, minutes are written up to the last point that was committed.
-            return counted.counted(self.cursor).get(batch_no) == self._last_seqs[batch_no]
-        return True
+        included = {no: c.last_seq for no, c in aggregates.counters(self.cursor).items()}
+        return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
-    def fold(self) -> None:
-        """See ``Store.fold``."""
-        if self._log.size and self._log.has_room:
-            self._checkpoint()
-
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
+        """Write the WAL into the database file if the disk has space; returns whether it did."""
         import duckdb
 
         assert self.cursor, "the store is not open"
-        self._log.folded()
+        if not self._wal.has_space:
+            return False
+        self._wal.checkpointed()
         try:
             self.cursor.execute("CHECKPOINT")
-        except duckdb.Error as error:  # Nothing is lost by a log that stays as it is for now.
+        except duckdb.Error as error:  # The WAL stays for now; nothing is lost.
             self._instance.note(error)
+            if self._instance.invalidated:
+                self._files.checkpointed()
+            return False
+        self._files.checkpointed()
+        return True
 
-    def _let_go(self) -> None:
-        import duckdb
+    def checkpoint_missing_wal(self) -> None:
+        """Save what only a removed WAL contained: DuckDB still has it in memory.
 
-        assert self.cursor, "the store is not open"
-        try:
-            self._pool.let_go(self.cursor)
-        except duckdb.Error as error:  # It holds more than it should until the next time.
-            self._instance.note(error)
+        Raises StoreUnavailableError.
+        """
+        wal = wal_path(self._path)
+        logger.error("The WAL %s was removed while in use.", wal)
+        if self._instance.invalidated or not self.checkpoint():
+            raise StoreUnavailableError(
+                f"The WAL {wal} was removed while in use, and its contents cannot be written into "
+                "the database. Free some space, or download /backup, stop the app, and restore "
+                "that file."
+            )
+        logger.warning("The contents of the WAL are in the database now; nothing is lost.")
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Commits what the block does through the cursor, all or nothing."""
+        """Commit what the block executes on the cursor, atomically."""
         assert self.cursor, "the store is not open"
         try:
-            # It fails where a rollback failed, for want of memory say; the next one finds it ended.
+            # Fails after a rollback that failed, for want of memory say; the next one succeeds.
             self.cursor.execute("BEGIN")
             yield self.cursor
             self.cursor.execute("COMMIT")
@@ -136,5 +130,5 @@ class Commits:
         import duckdb
 
         assert self.cursor
-        with suppress(duckdb.Error):  # A failed COMMIT has ended the transaction already.
+        with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
             self.cursor.execute("ROLLBACK")

@@ -1,8 +1,7 @@
-"""DuckDB on one file, opened anew inside the running process when it has given itself up.
+"""The DuckDB instance of one file, reopened within the process after DuckDB has invalidated it.
 
-After a failure in a checkpoint, a full disk most of all, DuckDB refuses every call of every
-connection until all of them are closed and the file is opened again. Nothing committed is lost
-by that.
+After a failed checkpoint, for want of disk space above all, DuckDB refuses every call on every
+connection until all of them are closed and the file is opened again. Nothing committed is lost.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.storage.duckdb import pool
 from solo_app.storage.duckdb.check import OFFLINE, one_line
 
 if TYPE_CHECKING:
@@ -24,60 +24,65 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BREAK_OFF_WITHIN = 0.7
-"""Seconds that readers have to end when the file is closed."""
+MEMORY_LIMIT = "512MB"
+"""What DuckDB may allocate. A query that needs more fails; other queries are unaffected."""
 
 CHECKPOINT_THRESHOLD = "1TB"
-"""The size of the log at which DuckDB folds it into the file by itself: never, see ``Log``."""
+"""Size of the WAL at which DuckDB checkpoints by itself: never, see ``checkpoints``."""
+
+_INTERRUPT_WITHIN = 0.7
+"""Seconds that queries have to end when the file is closed."""
 
 
-class GivenUpError(Exception):
-    """DuckDB refuses every call, or the file is not open: ask again when it is open again."""
+class InvalidatedError(Exception):
+    """The instance is invalidated or closed: retry after it was reopened."""
 
 
 class Instance:
-    """The open file. ``reading`` is for any thread, everything else for the writer's."""
+    """The open file. ``reading`` may be called on any thread, the rest on the writer thread."""
 
     def __init__(self, path: Path) -> None:
-        self.given_up = False
-        """Whether DuckDB refuses every call until it is opened again."""
+        self.invalidated = False
+        """Whether DuckDB refuses every call until the file is opened again."""
         self._path = path
         self._root: duckdb.DuckDBPyConnection | None = None
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._change = threading.Condition()
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Open the file, made when missing; gives the writer's cursor. Raises duckdb.Error."""
-        # duckdb is imported where it is first used: imported at the top, the process that
-        # only supervises the server prints a report of leaked objects when it ends.
+        """Open the file, created if missing; returns the writer's cursor. Raises duckdb.Error."""
+        # Imported here because a top-level import makes the supervising process of a production
+        # start print a report of leaked objects at exit.
         import duckdb
 
         root = duckdb.connect(
             self._path,
             config={
                 "threads": 2,
-                "memory_limit": f"{pool.LIMIT}B",
+                "memory_limit": MEMORY_LIMIT,
                 "checkpoint_threshold": CHECKPOINT_THRESHOLD,
                 "temp_directory": f"{self._path}.tmp",
                 **OFFLINE,
             },
         )
+        # Casts between timestamps with and without time zone depend on it.
+        root.execute("SET GLOBAL TimeZone = 'UTC'")
         with self._change:
             self._root = root
         return root.cursor()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Another cursor; whoever asked for it closes it before the file is closed."""
+        """Another cursor. The caller closes it before the file is closed."""
         assert self._root, "the store is not open"
         return self._root.cursor()
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor to read with. Raises GivenUpError when the file must be opened again."""
+        """A cursor to read with. Raises InvalidatedError when the file must be opened again."""
         with self._change:
             root = self._root
             if root is None:
-                raise GivenUpError
+                raise InvalidatedError
             cursor = root.cursor()
             self._reading.add(cursor)
         try:
@@ -86,47 +91,48 @@ class Instance:
             if root is self._root:
                 self.note(error)
             if is_fatal(error) or root is not self._root:
-                raise GivenUpError from error
+                raise InvalidatedError from error
             raise
         finally:
-            cursor.close()
+            # Removed before it is closed: interrupting a closed cursor raises.
             with self._change:
                 self._reading.discard(cursor)
                 self._change.notify_all()
+            cursor.close()
 
     def close(self) -> None:
-        """Break off whoever reads, and close the file.
+        """Interrupt all queries and close the file.
 
-        DuckDB has been seen to wait for ever inside a Parquet file that was broken off: who does
-        not end in time is left behind, and the file stays open until the process ends. Nothing
-        committed is lost by that; the log stays, and the next start takes it up.
+        DuckDB has been seen to wait forever inside a Parquet file whose query was interrupted.
+        Such a query is abandoned, and the file stays open until the process ends. Nothing
+        committed is lost: the WAL stays, and the next start replays it.
         """
         with self._change:
             root, self._root = self._root, None
-            deadline = time.monotonic() + _BREAK_OFF_WITHIN
+            deadline = time.monotonic() + _INTERRUPT_WITHIN
             while self._reading:
                 if time.monotonic() > deadline:
-                    logger.warning("A question to the database does not end; it is left.")
+                    logger.warning("A query ignored its interruption; abandoning it.")
                     break
                 for cursor in self._reading:
                     cursor.interrupt()
-                # A query that begins just now does not feel it: again, until none is left.
+                # A query that starts just now misses the interruption: repeat until none is left.
                 self._change.wait(0.01)
         if root:
             root.close()
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether somebody still reads."""
+    def has_active_readers(self) -> bool:
+        """Whether a query is still running."""
         return bool(self._reading)
 
     def note(self, error: Exception) -> None:
-        """See whether an error of DuckDB means that it has given itself up."""
-        self.given_up = self.given_up or is_fatal(error)
+        """Remember an error by which DuckDB invalidates its instance."""
+        self.invalidated = self.invalidated or is_fatal(error)
 
 
 def is_fatal(error: BaseException | None) -> bool:
-    """Whether DuckDB has given itself up, also when SQLAlchemy tells of it."""
+    """Whether DuckDB has invalidated its instance, also when SQLAlchemy wraps its error."""
     import duckdb
 
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
@@ -135,21 +141,22 @@ def is_fatal(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def told_as_unavailable() -> Iterator[None]:
-    """Tell of a query that cannot be answered now as StoreUnavailableError.
+def read_errors() -> Iterator[None]:
+    """Raises StoreUnavailableError for a query that cannot be answered now.
 
-    A mistake in the query itself is no such thing and goes through.
+    An error in the query itself passes through.
     """
     import duckdb
 
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise StoreUnavailableError(
-            "That needs more memory than the database may use; ask for less at once."
-        ) from error
-    except duckdb.Error as error:
-        # A block that cannot be read is told as an error of no special kind.
+    except (duckdb.Error, SQLAlchemyError) as raised:
+        error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise StoreUnavailableError(
+                "The query needs more memory than the database may use. Query less at once."
+            ) from raised
+        # DuckDB reports a block that it cannot read as an error of the base class.
         if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
             raise
-        raise StoreUnavailableError(f"The database cannot answer: {one_line(error)}") from error
+        raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised

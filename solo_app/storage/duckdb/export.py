@@ -1,9 +1,8 @@
-"""Points, or the whole database, on their way out of the store as files, never all in memory.
+"""Downloads and backups: files that are never completely in memory.
 
-Text goes out by the slice: DuckDB words some thousand points at a time, and the next slice is
-asked for when the reader has taken this one, so that a slow reader holds nothing but its place.
-Parquet has its directory at its end and is written whole, into a file that nobody else sees;
-so is a backup, which is a database as it was at one moment, whatever is written meanwhile.
+CSV and JSON are sent in slices. DuckDB formats some thousand points at a time, and the next slice
+is queried when the client has taken this one. Parquet has its index at the end, so it is written
+to an unnamed temporary file first. So is a backup, which is a consistent copy of the database.
 """
 
 from __future__ import annotations
@@ -21,42 +20,42 @@ from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.model import Download, FileFormat, Selection
 from solo_app.storage.duckdb.archive import Archive
 from solo_app.storage.duckdb.check import one_line
+from solo_app.storage.duckdb.files import check_space, wal_path
 from solo_app.storage.duckdb.long_reads import LongReads, Read
-from solo_app.storage.duckdb.room import check_room
 
 if TYPE_CHECKING:
     import duckdb
 
 SLICE_POINTS = 10_000
-"""Points worded at a time: some 0.8 MB of text, made in about 4 ms."""
+"""Points per slice of text: about 0.8 MB, formatted in 4 ms."""
 
-_PIECE_BYTES = 262_144
+_CHUNK_BYTES = 262_144
 
-_CHOSEN = "batch_no = $batch_no AND seq > $after AND seq <= $up_to AND ts >= $start AND ts < $end"
+_SELECTED = "batch_no = $batch_no AND seq > $after AND seq <= $up_to AND ts >= $start AND ts < $end"
 
-# No file's name has a slash, and so no database that is open has this one.
+# No file name contains a slash, so no open database has this name.
 _COPY = '"a/copy"'
 
 _TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"
-# Whole numbers without a fraction, as everywhere in the API.
+# The same as ``model.format_number``: DuckDB formats a DOUBLE as Python's repr does.
 _NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VARCHAR)"
 
 
 @dataclass(frozen=True, slots=True)
-class _Wording:
-    """How points become text: ``row`` is SQL, the others stand before, between and after."""
+class _TextFormat:
+    """How points are formatted: ``row`` is SQL, the rest is text around and between rows."""
 
     head: str
     row: str
-    between: str
+    separator: str
     tail: str
 
 
-_WORDINGS = {
-    FileFormat.CSV: _Wording(
+_TEXT_FORMATS = {
+    FileFormat.CSV: _TextFormat(
         "seq,ts,key\n", f"concat(seq, ',', {_TIME}, ',', {_NUMBER}, chr(10))", "", ""
     ),
-    FileFormat.JSON: _Wording(
+    FileFormat.JSON: _TextFormat(
         "[",
         f"""concat('{{"seq":', seq, ',"ts":"', {_TIME}, '","data":{{"key":', {_NUMBER}, '}}}}')""",
         ",\n",
@@ -67,152 +66,155 @@ _WORDINGS = {
 _INTO_PARQUET = "TO $path (FORMAT parquet)"
 
 Fill = Callable[["duckdb.DuckDBPyConnection", Path], None]
-"""Writes the file of that path."""
+"""Writes the file at a path."""
 
 
 class Exports:
-    """Makes the files. All methods belong on the event loop."""
+    """Creates the files. All methods belong on the event loop."""
 
     def __init__(self, read: Read, long_reads: LongReads, archive: Archive, database: Path) -> None:
         self._read = read
         self._long_reads = long_reads
         self._archive = archive
         self._database = database
-        self._temporary = f".{database.name}.download-"
+        self._prefix = f".{database.name}.download-"
         self._stopped = False
 
-    async def download(self, file_format: FileFormat, chosen: Selection) -> Download:
-        """The chosen points in order of seq. Raises StoreUnavailableError.
+    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
+        """The selected points in order of seq. Raises StoreUnavailableError.
 
-        A text that ``stop`` breaks off raises ServiceClosedError in the middle.
+        A text that ``stop`` aborts raises ServiceClosedError in the middle.
         """
         if file_format is FileFormat.PARQUET:
-            return await self._whole_file(self._parquet_of(chosen))
-        first, last = await self._read(self._ends_of(chosen))
-        return Download(self._text(_WORDINGS[file_format], chosen, first, last))
+            return await self._whole_file(self._parquet(selection))
+        first, last = await self._read(self._ends(selection))
+        return Download(self._text(_TEXT_FORMATS[file_format], selection, first, last))
 
     async def backup(self) -> Download:
-        """The database as it is now, as a database. Raises StoreUnavailableError."""
-        return await self._whole_file(self._copy_of_database)
+        """A consistent copy of the database. Raises StoreUnavailableError."""
+        return await self._whole_file(self._copy_database)
 
     def stop(self) -> None:
-        """Break off whatever is on its way."""
+        """Abort everything in progress."""
         self._stopped = True
         self._long_reads.stop()
 
     def remove_leftovers(self) -> None:
-        """Remove what a killed process was writing."""
+        """Remove the temporary files of a killed process."""
         for path in self._database.parent.iterdir():
-            if path.name.startswith(self._temporary):
+            if path.name.startswith(self._prefix):
                 shutil.rmtree(path, ignore_errors=True)
 
     async def _text(
-        self, wording: _Wording, chosen: Selection, first: int, last: int
+        self, text_format: _TextFormat, selection: Selection, first: int, last: int
     ) -> AsyncIterator[bytes]:
-        yield wording.head.encode()
-        between = ""
+        yield text_format.head.encode()
+        separator = ""
         for after in range(first - 1, last, SLICE_POINTS):
             if self._stopped:
                 raise ServiceClosedError
             up_to = min(after + SLICE_POINTS, last)
-            text = await self._read(self._slice_of(chosen, wording, after, up_to))
+            text = await self._read(self._slice(selection, text_format, after, up_to))
             if text is not None:
-                yield (between + text).encode()
-                between = wording.between
-        yield wording.tail.encode()
+                yield (separator + text).encode()
+                separator = text_format.separator
+        yield text_format.tail.encode()
 
     async def _whole_file(self, fill: Fill) -> Download:
         file, size = await self._long_reads(lambda cursor: self._filled(cursor, fill))
-        return Download(_pieces(file), size)
+        return Download(_chunks(file), size)
 
     def _filled(self, cursor: duckdb.DuckDBPyConnection, fill: Fill) -> tuple[BinaryIO, int]:
         import duckdb
 
         try:
+            # The folder of a database in use may have been removed; a backup must still work.
+            beside = self._database.parent if self._database.parent.is_dir() else None
             with tempfile.TemporaryDirectory(
-                prefix=self._temporary, dir=self._database.parent, ignore_cleanup_errors=True
+                prefix=self._prefix, dir=beside, ignore_cleanup_errors=True
             ) as folder:
                 path = Path(folder) / "file"
                 fill(cursor, path)
-                # Open, it outlives its name: whoever goes away, nothing is left to be removed.
+                # Open, it outlives its name: nothing is left when the client disconnects.
                 return path.open("rb"), path.stat().st_size
         except (duckdb.Error, OSError) as error:
-            raise StoreUnavailableError(f"The file was not made: {one_line(error)}") from error
+            raise StoreUnavailableError(f"The file cannot be written: {one_line(error)}") from error
 
-    def _ends_of(self, chosen: Selection) -> Callable[[duckdb.DuckDBPyConnection], tuple[int, int]]:
-        """The first and the last seq of the chosen points; the last before the first without."""
+    def _ends(self, selection: Selection) -> Callable[[duckdb.DuckDBPyConnection], tuple[int, int]]:
+        """The first and last seq of the selected points; (1, 0) if there are none."""
 
         def query(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-            with self._points(cursor, chosen, 0, chosen.last_seq) as points:
+            with self._points(cursor, selection, 0, selection.last_seq) as points:
                 ((first, last),) = cursor.execute(
-                    f"SELECT min(seq), max(seq) FROM {points} WHERE {_CHOSEN}",  # noqa: S608 (no values)
-                    _named(chosen, 0, chosen.last_seq),
+                    f"SELECT min(seq), max(seq) FROM {points} WHERE {_SELECTED}",  # noqa: S608 (no values)
+                    _parameters(selection, 0, selection.last_seq),
                 ).fetchall()
             return (1, 0) if first is None else (first, last)
 
         return query
 
-    def _slice_of(
-        self, chosen: Selection, wording: _Wording, after: int, up_to: int
+    def _slice(
+        self, selection: Selection, text_format: _TextFormat, after: int, up_to: int
     ) -> Callable[[duckdb.DuckDBPyConnection], str | None]:
-        values = {**_named(chosen, after, up_to), "between": wording.between}
+        values = {**_parameters(selection, after, up_to), "separator": text_format.separator}
 
         def query(cursor: duckdb.DuckDBPyConnection) -> str | None:
-            with self._points(cursor, chosen, after, up_to) as points:
-                # One value instead of many rows: the interpreter is free while DuckDB words them.
+            with self._points(cursor, selection, after, up_to) as points:
+                # One value instead of many rows: DuckDB formats them without the GIL.
                 ((text,),) = cursor.execute(
-                    f"SELECT string_agg({wording.row}, $between ORDER BY seq)"  # noqa: S608 (no values)
-                    f" FROM {points} WHERE {_CHOSEN}",
+                    f"SELECT string_agg({text_format.row}, $separator ORDER BY seq)"  # noqa: S608 (no values)
+                    f" FROM {points} WHERE {_SELECTED}",
                     values,
                 ).fetchall()
             return str(text) if text is not None else None
 
         return query
 
-    def _parquet_of(self, chosen: Selection) -> Fill:
+    def _parquet(self, selection: Selection) -> Fill:
         def fill(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
-            with self._points(cursor, chosen, 0, chosen.last_seq) as points:
-                # The points of a batch lie in the archive and in the table in the order of their
-                # seq, and DuckDB keeps it: sorting them again would hold them all in memory.
+            with self._points(cursor, selection, 0, selection.last_seq) as points:
+                # DuckDB keeps the order of archive and table, in which the points of a batch are
+                # sorted by seq. Sorting them again would need memory for all of them.
                 cursor.execute(
-                    f"COPY (SELECT seq, ts, key FROM {points} WHERE {_CHOSEN}) {_INTO_PARQUET}",  # noqa: S608 (no values)
-                    {**_named(chosen, 0, chosen.last_seq), "path": str(path)},
+                    f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {points} "  # noqa: S608 (no values)
+                    f"WHERE {_SELECTED}) {_INTO_PARQUET}",
+                    {**_parameters(selection, 0, selection.last_seq), "path": str(path)},
                 )
 
         return fill
 
     def _points(
-        self, cursor: duckdb.DuckDBPyConnection, chosen: Selection, after: int, up_to: int
+        self, cursor: duckdb.DuckDBPyConnection, selection: Selection, after: int, up_to: int
     ) -> AbstractContextManager[str]:
-        times = chosen.start, chosen.end
-        return self._archive.points(cursor, chosen.batch_no, after, up_to, times)
+        times = selection.start, selection.end
+        return self._archive.points(cursor, selection.batch_no, after, up_to, times)
 
-    def _copy_of_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb
 
-        log = self._database.with_name(f"{self._database.name}.wal")
-        check_room(path.parent, sum(f.stat().st_size for f in (self._database, log) if f.exists()))
+        files = (self._database, wal_path(self._database))
+        check_space(path.parent, sum(file.stat().st_size for file in files if file.exists()))
         ((source,),) = cursor.execute("SELECT current_database()").fetchall()
         file, name = str(path).replace("'", "''"), source.replace('"', '""')
         cursor.execute(f"ATTACH '{file}' AS {_COPY}")
         try:
             cursor.execute(f'COPY FROM DATABASE "{name}" TO {_COPY}')
         finally:
-            with suppress(duckdb.Error):  # What has failed already is told.
+            with suppress(duckdb.Error):  # An error that matters is already being raised.
                 cursor.execute(f"DETACH {_COPY}")
 
 
-def _named(chosen: Selection, after: int, up_to: int) -> dict[str, object]:
+def _parameters(selection: Selection, after: int, up_to: int) -> dict[str, object]:
     return {
-        "batch_no": chosen.batch_no,
+        "batch_no": selection.batch_no,
         "after": after,
         "up_to": up_to,
-        "start": chosen.start,
-        "end": chosen.end,
+        "start": selection.start,
+        "end": selection.end,
     }
 
 
-async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
     with file:
-        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-            yield piece
+        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield chunk

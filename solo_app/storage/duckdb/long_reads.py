@@ -1,4 +1,4 @@
-"""Reads that take long: one at a time, so that a reader thread stays free for the pages."""
+"""Long queries, one at a time, so that a reader thread stays free for short ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AGAIN_AFTER = 0.01
-"""Seconds from one attempt at breaking off to the next."""
+_INTERRUPT_AGAIN_AFTER = 0.01
 
 
 class Read(Protocol):
@@ -25,42 +24,38 @@ class Read(Protocol):
 
 
 class LongReads:
-    """Runs queries like ``Read``, the next one when the last has ended."""
+    """Runs queries like ``Read``, each after the previous one has ended."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
         self._one_at_a_time = asyncio.Lock()
-        self._under_way: duckdb.DuckDBPyConnection | None = None
+        self._active: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
         self._change = threading.Lock()
 
     async def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Raises ServiceClosedError once they are stopped."""
+        """Raises ServiceClosedError after ``stop``."""
 
-        def noted(cursor: duckdb.DuckDBPyConnection) -> T:
+        def interruptible(cursor: duckdb.DuckDBPyConnection) -> T:
             with self._change:
                 if self._stopped:
                     raise ServiceClosedError
-                self._under_way = cursor
+                self._active = cursor
             try:
                 return query(cursor)
             finally:
                 with self._change:
-                    self._under_way = None
+                    self._active = None
 
         async with self._one_at_a_time:
-            return await self._read(noted)
+            return await self._read(interruptible)
 
     def stop(self) -> None:
-        """Break off the one that is under way, and begin none any more."""
+        """Interrupt the active query and refuse new ones."""
         with self._change:
             self._stopped = True
-        self._break_off()
-
-    def _break_off(self) -> None:
-        with self._change:
-            if self._under_way is None:
+            if self._active is None:
                 return
-            self._under_way.interrupt()
-        # What falls between two queries is felt by none of them: again, until it has ended.
-        asyncio.get_running_loop().call_later(_AGAIN_AFTER, self._break_off)
+            self._active.interrupt()
+        # An interruption between two statements has no effect: repeat until the query has ended.
+        asyncio.get_running_loop().call_later(_INTERRUPT_AGAIN_AFTER, self.stop)

@@ -1,26 +1,19 @@
-"""What is read from the database; each question on a cursor of its own."""
+"""The table ``points``: rows to insert, and queries that include archived points."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from solo_app.batches.model import (
-    STEP_US,
-    MinuteAggregate,
-    Point,
-    Step,
-    Vertex,
-    Window,
-    from_microseconds,
-)
-from solo_app.storage.duckdb.archive import Archive
-from solo_app.storage.duckdb.counted import counted
+import numpy as np
+
+from solo_app.batches.model import STEP_US, Block, Point, Step, Vertex, from_microseconds
+from solo_app.storage.duckdb.aggregates import Columns
+from solo_app.storage.duckdb.archive import LAST_SEQ, Archive
 
 if TYPE_CHECKING:
     import duckdb
-
-_LAST_SEQ = 2**63 - 1
 
 _STEPS = f"""
 SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
@@ -30,31 +23,40 @@ GROUP BY step ORDER BY step
 """  # noqa: S608 (a constant)
 
 
+def point_columns(blocks: Sequence[Block]) -> Columns:
+    """Blocks as rows of the table ``points``."""
+    numbers = np.array([block.batch_no for block in blocks], np.int32)
+    return {
+        "batch_no": np.repeat(numbers, [len(block.ts) for block in blocks]),
+        "seq": np.concatenate([np.arange(b.first_seq, b.last_seq + 1) for b in blocks]),
+        "ts": np.concatenate([block.ts for block in blocks]).view("datetime64[us]"),
+        "key": np.concatenate([block.key for block in blocks]),
+    }
+
+
 def points(
     cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, limit: int
 ) -> list[Point]:
-    """At most ``limit`` points with ``seq > after``, in order; none only when there are none."""
-    if found := _points(cursor, archive, batch_no, after, after + limit):
-        return found
-    # Where a repair could not read points, those that follow begin behind a gap.
-    cursor.execute("ROLLBACK")
-    with archive.points(cursor, batch_no, after, _LAST_SEQ) as held:
-        ((first,),) = cursor.execute(
-            f"SELECT min(seq) FROM {held} WHERE batch_no = ? AND seq > ?",  # noqa: S608 (the archive's)
-            [batch_no, after],
-        ).fetchall()
-    cursor.execute("ROLLBACK")
-    return [] if first is None else _points(cursor, archive, batch_no, first - 1, first - 1 + limit)
+    """At most ``limit`` points with ``seq > after``, in order; none only if there are none."""
+    # The next ``limit`` numbers need few files of the archive, and are found twice as fast.
+    return _points(cursor, archive, batch_no, after, after + limit, limit) or _points(
+        cursor, archive, batch_no, after, LAST_SEQ, limit
+    )
 
 
 def _points(
-    cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, up_to: int
+    cursor: duckdb.DuckDBPyConnection,
+    archive: Archive,
+    batch_no: int,
+    after: int,
+    up_to: int,
+    limit: int,
 ) -> list[Point]:
-    with archive.points(cursor, batch_no, after, up_to) as held:
+    with archive.points(cursor, batch_no, after, up_to) as source:
         rows = cursor.execute(
-            f"SELECT seq, epoch_us(ts), key FROM {held} "  # noqa: S608 (the archive's)
-            "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq",
-            [batch_no, after, up_to],
+            f"SELECT seq, epoch_us(ts), key FROM {source} "  # noqa: S608 (the archive's)
+            "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            [batch_no, after, up_to, limit],
         ).fetchall()
     return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
 
@@ -68,39 +70,10 @@ def steps(
 ) -> list[Step]:
     """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
     times = since, datetime.max
-    with archive.points(cursor, batch_no, 0, before_seq - 1, times) as held:
-        query = _STEPS.format(points=held)
+    with archive.points(cursor, batch_no, 0, before_seq - 1, times) as source:
+        query = _STEPS.format(points=source)
         rows = cursor.execute(query, [batch_no, since, before_seq]).fetchall()
     return [_step(*row) for row in rows]
-
-
-def minutes(
-    cursor: duckdb.DuckDBPyConnection, batch_no: int, window: Window
-) -> list[MinuteAggregate]:
-    """The aggregates written for the minutes of a window, oldest first."""
-    rows = cursor.execute(
-        "SELECT minute, count, sum, min, max FROM minutes "
-        "WHERE batch_no = ? AND minute >= ? AND minute < ? ORDER BY minute",
-        [batch_no, window.start, window.end],
-    ).fetchall()
-    return [MinuteAggregate(*row) for row in rows]
-
-
-def counted_since(
-    cursor: duckdb.DuckDBPyConnection, start: datetime
-) -> tuple[dict[int, int], dict[int, list[MinuteAggregate]]]:
-    """The ``seq`` up to which each batch is counted, and the aggregates from a minute on, both
-    by batch number and of one moment."""
-    cursor.execute("BEGIN")
-    seqs = counted(cursor)
-    rows = cursor.execute(
-        "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?", [start]
-    ).fetchall()
-    cursor.execute("ROLLBACK")
-    found: dict[int, list[MinuteAggregate]] = {}
-    for batch_no, *values in rows:
-        found.setdefault(batch_no, []).append(MinuteAggregate(*values))
-    return seqs, found
 
 
 def _step(
@@ -113,7 +86,7 @@ def _step(
     low: tuple[int, int],
     high: tuple[int, int],
 ) -> Step:
-    """A row of ``_STEPS``; of points that are all the same it takes the last as the highest."""
+    """A row of ``_STEPS``. Of equal points the last one is the highest."""
     if lowest == highest:
         high = last_seq, last_ts
     return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))

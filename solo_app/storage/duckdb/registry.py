@@ -1,95 +1,90 @@
-"""The registry: batches and their runs, kept with SQLModel in the store's database.
+"""The tables ``batches`` and ``runs``, mapped with SQLModel: few rows, never points.
 
-A few rows that people look at, never points. The methods block; the store runs them on its
-writer thread.
+All methods block. Reads may run on any thread of the store, writes on the writer thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Dialect, Engine, func, make_url
+from pydantic import NaiveDatetime
+from sqlalchemy import BigInteger, Column, Integer, Sequence, create_engine, func, tuple_, update
 from sqlalchemy.orm import aliased
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import CreateSequence, CreateTable
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
-from solo_app.batches.model import BATCH_NO, Batch, BatchRow, BatchStatus, Run, RunRow
-
-if TYPE_CHECKING:
-    import duckdb
-
-_URL = "duckdb://"
-
-_WORDED: dict[Any, Any] = {}
-"""The queries of this module as SQL, worded once however often a database is opened."""
+from solo_app.batches.model import Batch, BatchStatus, Run
 
 
-@cache
-def schema() -> str:
-    """Makes what is missing of the registry's tables, as SQL."""
-    makes = [CreateSequence(BATCH_NO, if_not_exists=True)] + [
-        CreateTable(table, if_not_exists=True) for table in SQLModel.metadata.sorted_tables
-    ]
-    return ";".join(str(make.compile(dialect=_dialect())) for make in makes)
+class BatchRow(SQLModel, table=True):
+    """A batch that was started at least once."""
+
+    __tablename__ = "batches"
+
+    no: int | None = Field(
+        default=None, sa_column=Column(Integer, Sequence("batch_no"), primary_key=True)
+    )
+    batch_id: str = Field(unique=True)
+    created_at: NaiveDatetime
 
 
-def widen(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Let the runs of an earlier version count on: a fast batch has 2 147 483 647 in hours."""
-    asked = cursor.execute("SELECT first_seq FROM runs LIMIT 0")
-    if asked.description[0][1] == "INTEGER":
-        for column in ("first_seq", "last_seq"):
-            cursor.execute(f"ALTER TABLE runs ALTER {column} TYPE BIGINT")
+class RunRow(SQLModel, table=True):
+    """A run of a batch.
 
+    Without a foreign key: DuckDB rewrites a row to update it, which a reference would forbid.
+    """
 
-@cache
-def _dialect() -> Dialect:
-    """What SQLAlchemy knows of DuckDB."""
-    url = make_url(_URL)
-    known = url.get_dialect()
-    # Its authors left the keeping of worded queries switched off, for types that are not used here.
-    kind: type[Dialect] = type("Keeping", (known,), {"supports_statement_cache": True})
-    return kind(dbapi=known.import_dbapi())  # type: ignore[call-arg]
+    __tablename__ = "runs"
+
+    batch_no: int = Field(primary_key=True, sa_type=Integer)
+    number: int = Field(primary_key=True, sa_type=Integer)
+    source: str
+    status: str
+    reason: str | None = None
+    started_at: NaiveDatetime
+    ended_at: NaiveDatetime | None = None
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Registry:
-    """Reads and writes batches and runs; each method is one transaction."""
+    """Reads and writes batches and runs. Each method is one transaction."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        # DuckDB admits one instance for a file: the engine is handed connections of that one.
-        # Every session ends its transaction itself; to end it again takes an error each time.
-        pool = QueuePool(connect, dialect=_dialect(), reset_on_return=None)
-        self._engine = Engine(
-            pool, _dialect(), make_url(_URL), execution_options={"compiled_cache": _WORDED}
-        )
+        # A second duckdb.connect on the same file would fail, so the engine gets cursors of the
+        # store's instance.
+        self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
 
     def close(self) -> None:
-        """Give the cursors back."""
+        """Close the cursors."""
         self._engine.dispose()
 
-    def load(self) -> list[Batch]:
+    def batches(self) -> list[Batch]:
         """Every batch with its latest run."""
-        latest = (
-            select(RunRow.batch_no, func.max(RunRow.number).label("number"))
-            .group_by(col(RunRow.batch_no))
-            .subquery()
-        )
+        latest = select(RunRow.batch_no, func.max(RunRow.number)).group_by(col(RunRow.batch_no))
         query = (
             select(BatchRow, RunRow)
             .join(RunRow, col(RunRow.batch_no) == col(BatchRow.no))
-            .join(
-                latest,
-                (latest.c.batch_no == col(RunRow.batch_no))
-                & (latest.c.number == col(RunRow.number)),
-            )
+            .where(tuple_(col(RunRow.batch_no), col(RunRow.number)).in_(latest))
         )
         with Session(self._engine) as session:
             return [_batch(batch, run) for batch, run in session.exec(query)]
 
+    def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
+        """Runs of a batch, the latest first."""
+        query = (
+            select(RunRow)
+            .where(RunRow.batch_no == batch_no)
+            .order_by(col(RunRow.number).desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        with Session(self._engine) as session:
+            return [_run(row) for row in session.exec(query)]
+
     def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record that a run begins, and the batch with it when it is new."""
+        """Record the start of a run, and its batch when it is new."""
         with Session(self._engine) as session:
             row = session.exec(select(BatchRow).where(BatchRow.batch_id == batch_id)).one_or_none()
             if row is None:
@@ -111,24 +106,8 @@ class Registry:
             session.commit()
             return batch
 
-    def end_forgotten_runs(self) -> None:
-        """End what was left open before a later run: its end could not be recorded then."""
-        later = aliased(RunRow)
-        query = select(RunRow, func.min(later.started_at), func.min(later.first_seq)).where(
-            col(RunRow.ended_at).is_(None),
-            col(later.batch_no) == col(RunRow.batch_no),
-            col(later.number) == col(RunRow.number) + 1,
-        )
-        with Session(self._engine) as session:
-            for row, next_start, next_seq in session.exec(query.group_by(*RunRow.__table__.c)):  # type: ignore[attr-defined]
-                row.status = BatchStatus.INTERRUPTED
-                row.ended_at = next_start
-                row.last_seq = next_seq - 1
-                session.add(row)
-            session.commit()
-
     def end_run(self, batch: Batch) -> None:
-        """Record how the latest run of a batch ended."""
+        """Record the outcome of the latest run of a batch."""
         with Session(self._engine) as session:
             row = session.get_one(RunRow, (batch.no, batch.run.number))
             row.status = batch.run.status
@@ -138,13 +117,22 @@ class Registry:
             session.add(row)
             session.commit()
 
-    def runs(self, batch_no: int) -> list[Run]:
-        """All runs of a batch, the latest first."""
-        query = (
-            select(RunRow).where(RunRow.batch_no == batch_no).order_by(col(RunRow.number).desc())
+    def end_superseded_runs(self) -> None:
+        """End each run without a recorded end that a later run of its batch followed."""
+        later = aliased(RunRow)
+        end = (
+            update(RunRow)
+            .where(col(RunRow.ended_at).is_(None), col(later.batch_no) == col(RunRow.batch_no))
+            .where(col(later.number) == col(RunRow.number) + 1)
+            .values(
+                status=BatchStatus.INTERRUPTED.value,
+                ended_at=later.started_at,
+                last_seq=col(later.first_seq) - 1,
+            )
         )
         with Session(self._engine) as session:
-            return [_run(row) for row in session.exec(query)]
+            session.exec(end)
+            session.commit()
 
 
 def _batch(batch: BatchRow, run: RunRow) -> Batch:

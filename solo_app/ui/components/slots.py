@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link
 
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import strings
 from solo_app.ui.components.line import line
 from solo_app.ui.components.ticks import of_all

@@ -6,7 +6,7 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import browser, strings
 from solo_app.ui.components.line import line
 from solo_app.ui.components.ticks import catch_up, of_all

@@ -93,7 +93,8 @@ class BatchState(rx.State):
         """Stop the batch and go back to all batches; one that ended already is as good."""
         batch_id = self._batch_id()
         error = await acting.stop(batch_id)
-        await show(self, {"error": str(error or "")})
+        failed_at = console().service.revision if error else -1
+        await show(self, {"error": str(error or ""), "_refused_at": failed_at})
         return None if error else [rx.redirect("/"), told_stopped(batch_id)]
 
     @rx.event(background=True, temporal=True, throttle=acting.AT_ONCE)

@@ -76,7 +76,7 @@ async def line_news(
     news = LineNews(
         trail.count(to_microseconds(until)) if trail.is_filled else None,
         None if is_told else _drawn(trail, after, steps, run_starts),
-        trail.lacks,
+        trail.read_error,
     )
     return news, knows
 

@@ -41,21 +41,16 @@ async def newest(
     Never more than ``shown`` points at once: of a tab that is further behind all is forgotten.
     What the last news lacked is tried again.
     """
-    rows = service.row_count(batch)
-    first = max(0, rows - shown)
-    if told is None or not 0 <= rows - told < shown:
+    newest_seq = service.last_seq(batch)
+    first = max(0, newest_seq - shown)
+    if told is None or not 0 <= newest_seq - told < shown:
         # The points of the run under way are in memory, whatever cannot be read.
-        ways = [first, max(first, batch.run.first_seq - 1), rows]
+        ways = [first, max(first, batch.run.first_seq - 1), newest_seq]
     else:
         ways = [first, told] if lacks else [told]
     after, points, lacks = await _first_readable(service, batch, ways, shown)
-    if after == first < rows and not points:
-        try:
-            points = await _last_found(service, batch, rows, shown)
-        except StoreUnavailableError as error:
-            lacks = str(error)
     times = [to_microseconds(point.ts) for point in points]
-    last_seq = max(rows, points[-1].seq) if points else rows
+    last_seq = max(newest_seq, points[-1].seq) if points else newest_seq
     return News(
         last_seq=last_seq,
         whole=0 if after == told else _whole([point.seq for point in points], last_seq),
@@ -72,22 +67,11 @@ async def _first_readable(
     lacks = ""
     for after in ways[:-1]:
         try:
-            return after, await service.points(batch.batch_id, after, limit), lacks
+            points = await service.points(batch.batch_id, after, limit, with_backoff=True)
+            return after, points, lacks
         except StoreUnavailableError as error:
             lacks = str(error)
     return ways[-1], await service.points(batch.batch_id, ways[-1], limit), lacks
-
-
-async def _last_found(service: BatchService, batch: Batch, rows: int, limit: int) -> list[Point]:
-    """The newest points before a gap at the end of a batch, which a repair has left."""
-    low, high = 0, rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        if await service.points(batch.batch_id, middle, 1):
-            low = middle
-        else:
-            high = middle
-    return await service.points(batch.batch_id, max(0, high - limit), limit)
 
 
 def _whole(seqs: list[int], last_seq: int) -> int | list[int]:

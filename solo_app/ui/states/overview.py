@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode
 
 from solo_app.batches.live import RunningBatch, Snapshot
 from solo_app.batches.model import Batch, to_microseconds
-from solo_app.batches.runs import BATCH_LIMIT
+from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.newest import short
@@ -90,8 +90,6 @@ class Overview:
         self._told = Told()
         self._searched: tuple[int, str] | None = None
         self._ended: list[Batch] = []
-        self._named_at = -1
-        self._name = ""
 
     def start_over(self) -> None:
         """Tell all lines whole again: the tab has missed something."""
@@ -104,7 +102,7 @@ class Overview:
             "loaded": True,
             "running": running,
             "slots": _slots(snapshot),
-            "free_name": self._free_name(),
+            "free_name": self._service.free_name(),
             "title": strings.home_title(running),
             **await self._tick(snapshot),
         }
@@ -178,12 +176,6 @@ class Overview:
         if after is not None:
             counts = counts[max(0, len(counts) - (second - after)) :]
         return second, counts
-
-    def _free_name(self) -> str:
-        if self._named_at != self._service.revision:
-            self._named_at = self._service.revision
-            self._name = self._service.free_name()
-        return self._name
 
     def _search(self, text: str) -> list[Batch]:
         asked = (self._service.revision, text)

@@ -114,8 +114,8 @@ def conditions(snapshot: Snapshot) -> View:
     """What every page has to tell about the app: slow ticks, a disk that takes nothing."""
     return {
         "slowed_to": snapshot.interval if snapshot.slowed else 0.0,
-        "trouble": snapshot.totals.trouble or "",
-        "unarchived": snapshot.totals.unarchived or "",
+        "trouble": snapshot.totals.write_error or "",
+        "unarchived": snapshot.totals.archive_error or "",
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from solo_app.batches.live import Snapshot
+from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, Batch, Window, to_microseconds
-from solo_app.batches.rollup import whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui.states.newest import newest
 

@@ -9,6 +9,7 @@ from functools import partial
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.live import Snapshot
+from solo_app.batches.minutes import last_whole_minute, whole_minute
 from solo_app.batches.model import (
     MINUTE,
     Batch,
@@ -17,7 +18,6 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.rollup import last_whole_minute, whole_minute
 from solo_app.batches.service import BatchService
 from solo_app.ui import strings
 from solo_app.ui.states.line import Line, line_news
@@ -102,7 +102,7 @@ class Watch:
             batch = self._service.batch(self.batch_id)
         except BatchNotFoundError as error:
             return self._absent(error)
-        full = snapshot.totals.trouble is not None
+        full = snapshot.totals.write_error is not None
         asked = (batch, whole_minute(snapshot.at), full, self.span, self.shown_runs)
         if asked != self._asked:
             self._ask_how_it_stands(batch)
@@ -170,7 +170,7 @@ class Watch:
 
     async def _ask_for_minute(self, batch: Batch, snapshot: Snapshot) -> None:
         window = last_whole_minute(snapshot.at)
-        asked = (batch, window, snapshot.totals.trouble is not None)
+        asked = (batch, window, snapshot.totals.write_error is not None)
         if asked != self._minute_of:
             work = partial(self._minute, batch, window, snapshot)
             self._kept["minute"] = await snapshot.once(("minute", batch), work)
@@ -182,7 +182,7 @@ class Watch:
 
     async def _ask_for_minutes(self, batch: Batch, snapshot: Snapshot) -> None:
         window = _last_minutes(self.span, batch.run, snapshot.at)
-        asked = (batch, window, snapshot.totals.trouble is not None)
+        asked = (batch, window, snapshot.totals.write_error is not None)
         if asked != self._minutes_of:
             work = partial(self._minutes, batch, window, snapshot)
             self._news = await snapshot.once(("minutes", *asked), work)
@@ -202,7 +202,7 @@ class Watch:
         self, batch: Batch, window: Window, snapshot: Snapshot
     ) -> list[MinuteAggregate]:
         """Every point counted, or those that are committed while the disk takes no others."""
-        if snapshot.totals.trouble is None:
+        if snapshot.totals.write_error is None:
             return await self._service.minutes(self.batch_id, window)
         return await self._service.minutes_so_far(batch, window)
 
@@ -214,10 +214,11 @@ class Watch:
     async def _ask_for_runs(self, batch: Batch) -> None:
         asked = (batch, self.shown_runs)
         if asked != self._runs_of:
-            runs = await self._service.runs(self.batch_id)
+            runs = await self._service.runs(self.batch_id, limit=self.shown_runs)
+            # Enough for the line: it has no break between earlier runs.
             self._run_starts = sorted(run.first_seq for run in runs)
-            self._kept["runs"] = [_run_row(run) for run in runs[: self.shown_runs]]
-            self._kept["earlier_runs"] = max(0, len(runs) - self.shown_runs)
+            self._kept["runs"] = [_run_row(run) for run in runs]
+            self._kept["earlier_runs"] = max(0, batch.run.number - self.shown_runs)
             self._runs_of = asked
 
 

@@ -1,4 +1,4 @@
-"""Per-minute aggregates: folding points into them, and the last-whole-minute window.
+"""Per-minute aggregates: computing them, the last whole minute, and the last hour in memory.
 
 A window is half open, ``start <= ts < end``, and its ends lie on whole minutes of UTC.
 """
@@ -12,10 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.model import MINUTE, MinuteAggregate, Window, from_microseconds
+from solo_app.batches.model import (
+    MINUTE,
+    BatchCounter,
+    Clock,
+    MinuteAggregate,
+    Window,
+    from_microseconds,
+)
+from solo_app.batches.storage import Storage
 
 KEPT = timedelta(minutes=61)
-"""How far back the rollup answers from memory: an hour of whole minutes and the open one."""
+"""Age of the minutes in memory: an hour of whole minutes and the open one."""
 
 _MINUTE_US = 60_000_000
 
@@ -68,30 +76,34 @@ def merge(minutes: Minutes, parts: list[MinuteAggregate]) -> None:
         minutes[part.minute] = known.merged_with(part) if known else part
 
 
-class Rollup:
-    """The minutes of all batches that are young enough to be asked for often.
+class RecentMinutes:
+    """The minutes of all batches over the last hour, in memory.
 
-    Holds each minute wholly or not at all: what is older than ``complete_since`` may be
-    missing here and is in the store.
+    Those from ``complete_since`` on include every committed point; earlier ones are in the store.
+    ``complete_since`` never moves back: after the clock was set back by more than an hour, all
+    minutes are read from the store until the clock has caught up.
     """
 
-    def __init__(self, complete_since: datetime) -> None:
-        self.complete_since = complete_since
+    def __init__(self, store: Storage, clock: Clock) -> None:
+        self.complete_since = whole_minute(clock()) - KEPT
+        self._store = store
+        self._clock = clock
         self._minutes: defaultdict[int, Minutes] = defaultdict(dict)
 
-    def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
-        """Count points of a batch, given as aggregates, that were committed."""
-        young = [part for part in parts if part.minute >= self.complete_since]
-        merge(self._minutes[batch_no], young)
+    async def load(self) -> dict[int, BatchCounter]:
+        """Load the stored minutes; returns the counters of their points, by batch number.
 
-    def begin_again(
-        self, complete_since: datetime, minutes: dict[int, list[MinuteAggregate]]
-    ) -> None:
-        """Hold nothing but these, by batch number: all that there are since a minute."""
-        self.complete_since = complete_since
-        self._minutes.clear()
-        for batch_no, parts in minutes.items():
-            self.add(batch_no, parts)
+        Raises StoreUnavailableError.
+        """
+        stored = await self._store.stored_minutes(self.complete_since)
+        for batch_no, parts in stored.minutes.items():
+            merge(self._minutes[batch_no], parts)
+        return stored.counters
+
+    def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
+        """Add committed points of a batch, and evict the minutes of more than an hour ago."""
+        merge(self._minutes[batch_no], [p for p in parts if p.minute >= self.complete_since])
+        self.evict(whole_minute(self._clock()) - KEPT)
 
     def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
         """The aggregate of one minute not before ``complete_since``; None without points."""
@@ -100,18 +112,15 @@ class Rollup:
     def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """The minutes of a window that have points, oldest first."""
         minutes = self._minutes.get(batch_no, {})
-        return sorted(
-            (m for m in minutes.values() if window.start <= m.minute < window.end),
-            key=lambda m: m.minute,
-        )
+        return [minutes[m] for m in sorted(minutes) if window.start <= m < window.end]
 
-    def forget(self, before: datetime) -> None:
-        """Drop minutes older than ``before``; they must be in the store."""
+    def evict(self, before: datetime) -> None:
+        """Remove minutes older than ``before``; they must be in the store."""
         if before <= self.complete_since:
             return
         self.complete_since = before
-        for batch_no in list(self._minutes):
-            kept = {m: a for m, a in self._minutes[batch_no].items() if m >= before}
+        for batch_no, minutes in list(self._minutes.items()):
+            kept = {m: a for m, a in minutes.items() if m >= before}
             if kept:
                 self._minutes[batch_no] = kept
             else:

@@ -1,4 +1,4 @@
-"""The runs under way: one task per batch, never more than five; how each begins and ends."""
+"""The runner: starts and stops runs, one task per batch, at most five at a time."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ from solo_app.batches.model import Batch, BatchStatus, Clock, Point, Run
 from solo_app.batches.producer import Producer
 from solo_app.batches.sources import Source
 from solo_app.batches.storage import Storage
+from solo_app.batches.writes import Writes
 
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 5
-"""How many batches may run at once."""
+"""Number of batches that may run at once."""
 
-_ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1, 2)
-_CLOSE_WITHIN = 1.2
-_LET_GO_WITHIN = 1.0
+CANCEL_WITHIN = 1.0
+"""Seconds that a source has to end after its cancellation."""
+
+CLOSE_WITHIN = 1.2
+"""Seconds that all runs have to end when the app shuts down."""
+
+STOP_PATIENCE = 2.0
+"""Seconds of failing writes after which a stop reports them; the batch stops nevertheless."""
 
 
-class Runs:
+class Runner:
     """The producers of the running batches, in the order in which they took their slots.
 
     All methods belong on the event loop that opened the store.
@@ -41,19 +47,20 @@ class Runs:
     def __init__(
         self,
         store: Storage,
+        writes: Writes,
         ingest: Ingest,
         catalog: Catalog,
         sources: Mapping[str, Source],
         clock: Clock,
     ) -> None:
         self.closing = False
-        """Whether nothing starts any more."""
+        """Whether the app shuts down, so that nothing starts."""
         self._store = store
+        self._writes = writes
         self._ingest = ingest
         self._catalog = catalog
         self._sources = sources
         self._clock = clock
-        self._by_id: dict[str, Producer] = {}
         self._by_no: dict[int, Producer] = {}
         self._starting = asyncio.Lock()
         self._all_end: asyncio.Task[None] | None = None
@@ -68,6 +75,11 @@ class Runs:
         """The run under way of a batch."""
         return self._by_no.get(batch_no)
 
+    @property
+    def has_unfinished_writes(self) -> bool:
+        """Whether the start or the end of a run is not recorded yet."""
+        return bool(self._by_no) or self._starting.locked()
+
     # -- beginning --------------------------------------------------------------------------
 
     async def start(self, batch_id: str, source: str) -> Batch:
@@ -75,45 +87,48 @@ class Runs:
         check_batch_id(batch_id)
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
-        # Shielded: a caller who goes away must not leave a run recorded that nobody carries out.
+        # Shielded: a cancelled caller must not leave a run that is recorded but not executed.
         return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
 
     async def resume(self) -> None:
         """Start interrupted batches again, as many as may run, the latest first."""
         interrupted = self._catalog.select(BatchStatus.INTERRUPTED, "")
         for batch in [b for b in interrupted if b.run.source not in self._sources]:
-            logger.warning("%s is not resumed: its source is gone.", batch.batch_id)
+            logger.warning('Batch "%s" not resumed: unknown source', batch.batch_id)
         for batch in [b for b in interrupted if b.run.source in self._sources][:BATCH_LIMIT]:
             await self.start(batch.batch_id, batch.run.source)
 
     async def _start(self, batch_id: str, source: str) -> Batch:
         async with self._starting:
-            self._check_room_for(batch_id)
+            self._check_can_start(batch_id)
             known = self._catalog.get(batch_id)
             run = Run(
                 number=known.run.number + 1 if known else 1,
                 source=source,
                 status=BatchStatus.RUNNING,
                 started_at=self._clock(),
-                first_seq=self._catalog.rows_of(known.no) + 1 if known else 1,
+                first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
             )
             batch = await self._store.open_run(batch_id, run)
+            if self.closing:  # The next start of the app finds a run that was interrupted.
+                raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(
                 batch, self._free_slot(), buffer, self._sources[source], self._clock
             )
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
-            self._by_id[batch_id] = self._by_no[batch.no] = producer
+            self._by_no[batch.no] = producer
             self._catalog.keep(batch)
             return batch
 
-    def _check_room_for(self, batch_id: str) -> None:
+    def _check_can_start(self, batch_id: str) -> None:
         if self.closing:
             raise ServiceClosedError
-        if batch_id in self._by_id:
+        running = [producer.batch.batch_id for producer in self]
+        if batch_id in running:
             raise BatchRunningError(batch_id)
-        if len(self) >= BATCH_LIMIT:
-            raise BatchLimitReachedError(BATCH_LIMIT, list(self._by_id))
+        if len(running) >= BATCH_LIMIT:
+            raise BatchLimitReachedError(BATCH_LIMIT, running)
 
     def _free_slot(self) -> int:
         taken = {producer.slot for producer in self}
@@ -123,27 +138,39 @@ class Runs:
 
     async def stop(self, batch_id: str) -> Batch:
         """See ``BatchService.stop``."""
-        producer = self._by_id.get(batch_id)
+        batch = self._catalog.find(batch_id)
+        producer = self.of(batch.no)
         if producer is None:
-            return self._catalog.find(batch_id)
-        await asyncio.shield(self._end(producer, BatchStatus.STOPPED))
+            return batch
+        await self._writes.wait_for(self._end(producer, BatchStatus.STOPPED), STOP_PATIENCE)
         return producer.batch
 
+    def fail(self, batch_no: int, reason: str) -> None:
+        """End a run whose points cannot be processed."""
+        if producer := self.of(batch_no):
+            self._end(producer, BatchStatus.FAILED, reason)
+
     def close(self) -> None:
-        """Let everyone who follows a batch go, and start nothing any more."""
+        """Start nothing from now on, and wake all waiting readers."""
         self.closing = True
         for producer in self:
             producer.wake()
 
     async def end_all(self) -> None:
-        """End all runs as ``interrupted``, with what they produced committed and in the file."""
+        """End all runs as ``interrupted``, with their points committed and in the file."""
         if self._all_end is None:
             self._all_end = asyncio.create_task(self._end_all(), name="end-runs")
         await asyncio.shield(self._all_end)
 
+    def cancel_endings(self) -> None:
+        """Give up runs whose end cannot be recorded; the next start finds them interrupted."""
+        for producer in self:
+            if producer.ending:
+                producer.ending.cancel()
+
     async def interrupted(self, batch: Batch) -> Batch:
-        """A batch whose run was cut off with an earlier process, that run ended and recorded so."""
-        last_seq = self._catalog.rows_of(batch.no)
+        """Record the end of a run that an earlier process left open; returns its batch."""
+        last_seq = self._catalog.counter(batch.no).last_seq
         newest: list[Point] = []
         if last_seq >= batch.run.first_seq:
             with suppress(StoreUnavailableError):  # In an archive that is not there just now.
@@ -158,13 +185,12 @@ class Runs:
 
     async def _end_all(self) -> None:
         self.close()
-        async with self._starting:
-            endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
+        endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
-            # A disk that takes nothing must not hold up the end of the process for ever.
-            _, pending = await asyncio.wait(endings, timeout=_CLOSE_WITHIN)
-            if not pending:
-                with suppress(StoreUnavailableError):  # The log stays; nothing is lost by that.
+            # A disk that accepts no writes must not delay the end of the process.
+            await asyncio.wait(endings, timeout=CLOSE_WITHIN)
+            if not self.has_unfinished_writes:
+                with suppress(StoreUnavailableError):  # The WAL keeps the data.
                     await self._store.checkpoint()
 
     def _ended_by_itself(self, producer: Producer) -> None:
@@ -174,48 +200,37 @@ class Runs:
     def _end(
         self, producer: Producer, status: BatchStatus, reason: str | None = None
     ) -> asyncio.Task[None]:
-        """End a run, once: whoever asks second waits for the first one's outcome."""
+        """Stop the source of a run at once; the task ends when the outcome is recorded."""
         if producer.ending is None:
-            producer.ending = asyncio.create_task(
-                self._carry_out_end(producer, status, reason), name=f"end:{producer.batch.batch_id}"
-            )
+            producer.task.cancel()
+            name = f"end:{producer.batch.batch_id}"
+            ending = self._record_end(producer, status, reason)
+            producer.ending = asyncio.create_task(ending, name=name)
         return producer.ending
 
-    async def _carry_out_end(
+    async def _record_end(
         self, producer: Producer, status: BatchStatus, reason: str | None
     ) -> None:
-        producer.task.cancel()
-        _, pending = await asyncio.wait({producer.task}, timeout=_LET_GO_WITHIN)
+        batch_id, buffer = producer.batch.batch_id, producer.buffer
+        _, pending = await asyncio.wait({producer.task}, timeout=CANCEL_WITHIN)
         if pending:
-            logger.warning("The source of %s does not end; it is left.", producer.batch.batch_id)
-            producer.left = True
-        # The next start relies on it: a run whose end is recorded has its minutes recorded.
+            logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
+        buffer.close()
+        ended_at = self._clock()
+        # The next start of the app relies on it: the minutes count all points of an ended run.
         await self._ingest.flush_minutes()
+        if buffer.failure:
+            status, reason = BatchStatus.FAILED, buffer.failure
         run = replace(
             producer.batch.run,
             status=status,
             reason=reason,
-            ended_at=self._clock(),
-            last_seq=producer.committed_seq,
+            ended_at=ended_at,
+            last_seq=buffer.committed_seq,
         )
         batch = replace(producer.batch, run=run)
-        try:
-            await self._record_end(batch)
-        finally:
-            # Even when its end could not be recorded, nobody holds the slot any more.
-            self._ingest.close_buffer(batch.no)
-            del self._by_id[batch.batch_id], self._by_no[batch.no]
-            self._catalog.keep(batch)
-            producer.end(batch)
-
-    async def _record_end(self, batch: Batch) -> None:
-        """Record how a run ended; a disk that refuses is asked again for some seconds."""
-        for pause in _ASK_AGAIN_AFTER:
-            try:
-                await self._store.end_run(batch)
-            except StoreUnavailableError as error:
-                logger.warning("The end of %s is not recorded yet: %s", batch.batch_id, error)
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._store.end_run(batch)
+        await self._writes.repeat(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
+        self._ingest.close_buffer(batch.no)
+        del self._by_no[batch.no]
+        self._catalog.keep(batch)
+        producer.end(batch)

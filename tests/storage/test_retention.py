@@ -23,7 +23,14 @@ from solo_app.batches.model import BatchStatus, FileFormat, Window, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from tests.past import write_long_past
-from tests.workbench import HandClock, Script, duckdb_store, open_service, until
+from tests.workbench import (
+    HandClock,
+    Script,
+    duckdb_store,
+    newest_points,
+    open_service,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +82,10 @@ def keeping(service: BatchService, days: float) -> Retention:
 def in_files(archive: Path) -> list[tuple[Any, ...]]:
     """What plain DuckDB finds in the archive."""
     with duckdb.connect() as plain:
-        return plain.execute(f"SELECT * FROM '{archive}/*.parquet' ORDER BY 1, 2").fetchall()
+        return plain.execute(
+            "SELECT batch_id, seq, ts AT TIME ZONE 'UTC', key "
+            f"FROM '{archive}/*.parquet' ORDER BY 1, 2"
+        ).fetchall()
 
 
 async def in_table(service: BatchService) -> list[int]:
@@ -98,7 +108,9 @@ async def all_that_is_told(service: BatchService, tmp_path: Path) -> list[object
     """Every answer that is made of points or of their number."""
     (tmp_path / "b.parquet").write_bytes(await told(service, FileFormat.PARQUET))
     with duckdb.connect() as plain:
-        rows = plain.execute(f"SELECT * FROM '{tmp_path}/b.parquet'").fetchall()
+        rows = plain.execute(
+            f"SELECT seq, ts AT TIME ZONE 'UTC', key FROM '{tmp_path}/b.parquet'"
+        ).fetchall()
     window = Window(BEGAN, BEGAN + timedelta(days=31))
     return [
         rows,
@@ -106,7 +118,7 @@ async def all_that_is_told(service: BatchService, tmp_path: Path) -> list[object
         await told(service, FileFormat.JSON),
         await service.points("b", 0, 10_000),
         await service.points("b", 20, 50),
-        await service.newest_points("b", 5),
+        await newest_points(service, "b", 5),
         await service.minutes("b", window),
         await service.aggregate("b", BEGAN + 5 * HOUR + timedelta(seconds=90)),
         service.totals().row_count,
@@ -337,7 +349,7 @@ async def test_files_of_a_database_that_was_put_aside_are_left_alone(
         "000001-000000000001-000000000167.1.parquet",
         "000001-000000000001-000000000167.parquet",
     ]
-    assert "does not know" in caplog.text
+    assert "does not list" in caplog.text
 
 
 async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
@@ -357,11 +369,11 @@ async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
                     await service.download("b", file_format)
             with pytest.raises(StoreUnavailableError, match=re.escape(str(archive))):
                 await service.points("b", 10, 10)
-            assert await service.newest_points("b", 20) == before[-20:]
+            assert await newest_points(service, "b", 20) == before[-20:]
             assert (await service.aggregate("b", BEGAN + HOUR)).window.end == BEGAN + HOUR
             await service.start("b")
             await say(service, script, clock.now)
-            before.append((await service.newest_points("b", 1))[0])
+            before.append((await newest_points(service, "b", 1))[0])
             file.write_bytes(content)
             assert await service.points("b", 0, 10_000) == before
 
@@ -383,7 +395,7 @@ async def test_a_missing_file_is_needed_only_by_who_asks_for_its_points(
     (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
     assert [await told(service, form, *span) for span in spans for form in FileFormat] == before
     trail = await service.trail(batch, service.clock())
-    assert (trail.is_filled, trail.lacks) == (True, "")
+    assert (trail.is_filled, trail.read_error) == (True, "")
     for form in FileFormat:
         for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
             with pytest.raises(StoreUnavailableError, match="000000000100"):
@@ -437,6 +449,8 @@ async def test_a_file_of_before_there_was_an_archive_gets_one(
     shutil.copy2(hundred_hours, database)
     with duckdb.connect(database) as plain:
         plain.execute("DROP TABLE archives")
+        plain.execute("DROP TABLE counters")
+        plain.execute("DROP TABLE schema_version")
     async with open_service(database) as service:
         points = await service.points("b", 0, 100)
         assert await keeping(service, 1).archive_old_points() > 0
@@ -457,15 +471,15 @@ async def test_it_looks_again_after_whatever_went_wrong(
         return await old_spans(*limits)
 
     monkeypatch.setattr(service._store, "old_spans", at_first_not)
-    service.retention = keeping(service, 1)
+    keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
-    looking = asyncio.create_task(service.retention.run())
-    await until(lambda: service.totals().unarchived == "RuntimeError: of any kind")
+    looking = asyncio.create_task(keeper.run())
+    await until(lambda: keeper.archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
-    await until(lambda: service.totals().unarchived == "no room")
+    await until(lambda: keeper.archive_error == "no room")
     assert len(await in_table(service)) > 25
     failing = None
-    await until(lambda: service.totals().unarchived is None)
+    await until(lambda: keeper.archive_error is None)
     assert len(await in_table(service)) == 25
     assert not looking.done()
     looking.cancel()

@@ -1,0 +1,153 @@
+"""The tables of a database, as a list of numbered migrations.
+
+Migrations own the schema; ``registry`` only maps it. To change a table, append a migration:
+each one runs once, in a transaction that also updates the version of the database.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from solo_app.batches.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLES_BEFORE_VERSIONS = (
+    "CREATE SEQUENCE IF NOT EXISTS batch_no",
+    """
+    CREATE TABLE IF NOT EXISTS batches (
+        no INTEGER PRIMARY KEY, batch_id VARCHAR NOT NULL UNIQUE, created_at TIMESTAMP NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS runs (
+        batch_no INTEGER NOT NULL, number INTEGER NOT NULL, source VARCHAR NOT NULL,
+        status VARCHAR NOT NULL, reason VARCHAR, started_at TIMESTAMP NOT NULL,
+        ended_at TIMESTAMP, first_seq BIGINT NOT NULL, last_seq BIGINT,
+        PRIMARY KEY (batch_no, number)
+    )
+    """,
+    # The first releases created these columns as INTEGER.
+    "ALTER TABLE runs ALTER first_seq TYPE BIGINT",
+    "ALTER TABLE runs ALTER last_seq TYPE BIGINT",
+    # In order of arrival and without an index: time and seq prune by row group.
+    """
+    CREATE TABLE IF NOT EXISTS points (
+        batch_no INTEGER NOT NULL, seq BIGINT NOT NULL, ts TIMESTAMP NOT NULL, key DOUBLE NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS minutes (
+        batch_no INTEGER, minute TIMESTAMP, count BIGINT NOT NULL, sum DOUBLE NOT NULL,
+        min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
+    )
+    """,
+    # The points that a repair of an earlier release found lost.
+    """
+    CREATE TABLE IF NOT EXISTS losses (
+        batch_no INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS archives (
+        batch_no INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL,
+        file VARCHAR NOT NULL
+    )
+    """,
+)
+
+_COUNTERS = (
+    "CREATE TABLE counters (batch_no INTEGER PRIMARY KEY, row_count BIGINT NOT NULL, "
+    "last_seq BIGINT NOT NULL)",
+    # Until here the minutes and losses of a batch counted its points from 1 to some seq.
+    """
+    INSERT INTO counters
+    WITH counted AS (
+        SELECT batch_no, sum(count)::BIGINT AS last_seq FROM (
+            SELECT batch_no, count FROM minutes
+            UNION ALL SELECT batch_no, last_seq - first_seq + 1 FROM losses
+        ) GROUP BY batch_no
+    ), stored AS (
+        SELECT batch_no, sum(count)::BIGINT AS row_count FROM (
+            SELECT batch_no, count(*) AS count FROM points JOIN counted USING (batch_no)
+            WHERE seq <= last_seq GROUP BY batch_no
+            UNION ALL SELECT batch_no, last_seq - first_seq + 1 FROM archives
+        ) GROUP BY batch_no
+    )
+    SELECT batch_no, coalesce(row_count, 0), last_seq FROM counted LEFT JOIN stored USING (batch_no)
+    """,
+    "DROP TABLE losses",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS)
+"""The statements that lead from each version to the next; a new database has version 0."""
+
+_REQUIRED_COLUMNS = {
+    "batches": {"no", "batch_id", "created_at"},
+    "runs": {"batch_no", "number", "source", "status", "started_at", "first_seq"},
+    "points": {"batch_no", "seq", "ts", "key"},
+    "minutes": {"batch_no", "minute", "count", "sum", "min", "max"},
+    "losses": {"batch_no", "first_seq", "last_seq"},
+    "archives": {"batch_no", "first_seq", "last_seq", "file"},
+    "counters": {"batch_no", "row_count", "last_seq"},
+    "schema_version": {"version"},
+}
+"""Columns without which a table of that name belongs to another program."""
+
+
+def check(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a database of another program or of a newer version; changes nothing.
+
+    Raises StoreUnavailableError, worded to follow the name of the database.
+    """
+    for table, required in _REQUIRED_COLUMNS.items():
+        if not required <= _columns(cursor, table, default=required):
+            raise StoreUnavailableError(
+                f"belongs to another program: its table {table} has other columns. Nothing in it "
+                "was changed. Choose another file with SOLO_DATABASE."
+            )
+    if (found := version(cursor)) > len(MIGRATIONS):
+        raise StoreUnavailableError(
+            f"was written by a newer version of SOLO (schema {found}, this version supports up "
+            f"to {len(MIGRATIONS)}). Nothing in it was changed. Update SOLO, or choose another "
+            "file with SOLO_DATABASE."
+        )
+
+
+def migrate(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Run the migrations that the database lacks. Raises duckdb.Error."""
+    for number in range(version(cursor) + 1, len(MIGRATIONS) + 1):
+        for statement in ("BEGIN", *MIGRATIONS[number - 1], *_set_version(number), "COMMIT"):
+            cursor.execute(statement)
+
+
+def version(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last migration; 0 for a new database and for those before versions."""
+    import duckdb
+
+    try:
+        rows = cursor.execute("SELECT version FROM schema_version").fetchall()
+    except duckdb.CatalogException:
+        return 0
+    return max((number for (number,) in rows), default=0)
+
+
+def _set_version(number: int) -> tuple[str, ...]:
+    return (
+        "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
+        "DELETE FROM schema_version",
+        f"INSERT INTO schema_version VALUES ({number})",  # noqa: S608 (a number)
+    )
+
+
+def _columns(cursor: duckdb.DuckDBPyConnection, table: str, default: set[str]) -> set[str]:
+    """The columns of a table, or ``default`` if it does not exist."""
+    import duckdb
+
+    try:
+        # Ten times faster than a first query of DuckDB's catalog.
+        result = cursor.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608 (a constant)
+    except duckdb.CatalogException:
+        return default
+    return {name for name, *_ in result.description}

@@ -1,0 +1,168 @@
+"""The behaviour that the service expects of a store, checked for each implementation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from solo_app.batches.model import (
+    MINUTE,
+    STEP_US,
+    Batch,
+    BatchCounter,
+    BatchStatus,
+    Block,
+    MinuteAggregate,
+    Run,
+    Vertex,
+    Window,
+    to_microseconds,
+)
+from solo_app.batches.storage import Storage
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.memory_storage import MemoryStorage
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2012, 11, 11, 10, 10)
+NOW_US = to_microseconds(NOW)
+ALWAYS = Window(datetime(2000, 1, 1), datetime(2100, 1, 1))
+FIRST_RUN = Run(1, "random", BatchStatus.RUNNING, NOW, first_seq=1)
+
+
+@pytest.fixture(params=["duckdb", "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
+    """Each call gives the store as another process finds it."""
+    # mypy checks here that both satisfy the protocol.
+    memory: Storage = MemoryStorage()
+    stores: dict[str, Callable[[], Storage]] = {
+        "duckdb": lambda: DuckDBStore(tmp_path / "solo.duckdb"),
+        "memory": lambda: memory,
+    }
+    return stores[request.param]
+
+
+@pytest.fixture
+async def store(make: Callable[[], Storage]) -> AsyncIterator[Storage]:
+    opened = make()
+    assert not await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def batch(store: Storage) -> Batch:
+    return await store.open_run("b", FIRST_RUN)
+
+
+def block(batch: Batch, first_seq: int, *points: tuple[int, float]) -> Block:
+    """Points at so many microseconds after ``NOW``."""
+    ts = np.array([NOW_US + after for after, _ in points])
+    return Block(batch.no, first_seq, ts, np.array([key for _, key in points]))
+
+
+def minute(count: int, total: float, low: float, high: float) -> MinuteAggregate:
+    return MinuteAggregate(NOW, count, total, low, high)
+
+
+async def test_a_new_store_is_empty(store: Storage) -> None:
+    assert await store.batches() == []
+    assert await store.points(1, 0, 10) == []
+    assert await store.minutes(1, ALWAYS) == []
+
+
+async def test_a_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Batch) -> None:
+    assert await store.batches() == [batch]
+    ended = replace(
+        FIRST_RUN, status=BatchStatus.FAILED, ended_at=NOW + MINUTE, last_seq=0, reason="no luck"
+    )
+    await store.end_run(replace(batch, run=ended))
+    second = Run(2, "other", BatchStatus.RUNNING, NOW + 2 * MINUTE, first_seq=1)
+    assert await store.open_run("b", second) == replace(batch, run=second)
+    assert (await store.open_run("c", FIRST_RUN)).no != batch.no
+    assert {b.batch_id: b.run for b in await store.batches()} == {"b": second, "c": FIRST_RUN}
+    assert await store.runs(batch.no, 0, 100) == [second, ended]
+    assert await store.runs(batch.no, 1, 1) == [ended]
+
+
+async def test_points_are_read_in_order_after_a_seq(store: Storage, batch: Batch) -> None:
+    await store.write([block(batch, 1, (0, 1.0), (5, 2.5))], {})
+    await store.write([block(batch, 3, (2, -3.0))], {})
+    points = await store.points(batch.no, 0, 10)
+    assert [(p.seq, p.ts, p.key) for p in points] == [
+        (1, NOW, 1.0),
+        (2, NOW + timedelta(microseconds=5), 2.5),
+        (3, NOW + timedelta(microseconds=2), -3.0),
+    ]
+    assert await store.points(batch.no, 1, 1) == points[1:2]
+    assert await store.points(batch.no, 3, 10) == []
+    assert await store.points(batch.no + 1, 0, 10) == []
+
+
+async def test_minutes_of_several_writes_are_merged(store: Storage, batch: Batch) -> None:
+    await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
+    await store.write([block(batch, 2, (1, 5.0))], {batch.no: [minute(1, 5.0, 5.0, 5.0)]})
+    assert await store.minutes(batch.no, ALWAYS) == [minute(2, 6.0, 1.0, 5.0)]
+    assert await store.minutes(batch.no, Window(NOW, NOW + MINUTE)) != []
+    assert await store.minutes(batch.no, Window(NOW - MINUTE, NOW)) == []
+    assert await store.minutes(batch.no, Window(NOW + MINUTE, NOW + 2 * MINUTE)) == []
+
+
+async def test_stored_minutes_come_with_the_counters_of_their_points(
+    store: Storage, batch: Batch
+) -> None:
+    await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
+    await store.write([block(batch, 2, (1, 5.0))], {})
+    stored = await store.stored_minutes(NOW)
+    assert stored.counters == {batch.no: BatchCounter(1, 1)}
+    assert stored.minutes == {batch.no: [minute(1, 1.0, 1.0, 1.0)]}
+    assert not (await store.stored_minutes(NOW + MINUTE)).minutes.get(batch.no)
+
+
+async def test_steps_keep_lowest_and_highest_points(store: Storage, batch: Batch) -> None:
+    points = [(0, 2.0), (1, 9.0), (2, -1.0), (STEP_US, 4.0), (STEP_US + 1, 4.0)]
+    await store.write([block(batch, 1, *points)], {})
+    first, second = await store.steps(batch.no, NOW - MINUTE, 6)
+    assert (first.number, first.count, first.last_seq) == (NOW_US // STEP_US, 3, 3)
+    assert (first.low, first.high) == (Vertex(-1.0, 3, NOW_US + 2), Vertex(9.0, 2, NOW_US + 1))
+    assert [vertex.seq for vertex in second.vertices] == [4, 5]
+    (cut,) = await store.steps(batch.no, NOW, 4)
+    assert (cut.count, cut.last_seq) == (2, 3)
+
+
+async def test_the_next_open_counts_points_without_minutes(make: Callable[[], Storage]) -> None:
+    store = make()
+    await store.open()
+    batch = await store.open_run("b", FIRST_RUN)
+    await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
+    await store.write([block(batch, 2, (1, 5.0), (2, 3.0))], {})
+    await store.close()
+    again = make()
+    assert await again.open()
+    assert await again.minutes(batch.no, ALWAYS) == [minute(3, 9.0, 1.0, 5.0)]
+    assert await again.batches() == [batch]
+    await again.close()
+
+
+async def test_the_next_open_interrupts_earlier_runs_without_an_end(
+    make: Callable[[], Storage],
+) -> None:
+    store = make()
+    await store.open()
+    batch = await store.open_run("b", FIRST_RUN)
+    await store.write([block(batch, 1, (0, 1.0))], {})
+    second = Run(2, "random", BatchStatus.RUNNING, NOW + MINUTE, first_seq=2)
+    await store.open_run("b", second)
+    await store.close()
+    again = make()
+    await again.open()
+    latest, earlier = await again.runs(batch.no, 0, 100)
+    assert latest == second
+    assert (earlier.status, earlier.last_seq) == (BatchStatus.INTERRUPTED, 1)
+    assert earlier.ended_at == NOW + MINUTE
+    await again.close()

@@ -1,0 +1,200 @@
+"""A store in memory whose writes and reads a test lets pass, fails or holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby, pairwise
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.minutes import Minutes, merge, whole_minute
+from solo_app.batches.model import (
+    STEP_US,
+    Batch,
+    BatchCounter,
+    BatchStatus,
+    Block,
+    Download,
+    FileFormat,
+    MinuteAggregate,
+    Point,
+    Run,
+    Selection,
+    Span,
+    Step,
+    StoredMinutes,
+    Vertex,
+    Window,
+    to_microseconds,
+)
+
+
+class Gate:
+    """Where calls pass, fail or wait. ``calls`` counts them, ``waiting`` those that are held."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.waiting = 0
+        self._error: Exception | None = None
+        self._open = asyncio.Event()
+        self.open()
+
+    def open(self) -> None:
+        """Let calls pass, also those that wait."""
+        self._error = None
+        self._open.set()
+
+    def fail(self, error: str | Exception = "No room left.") -> None:
+        """Fail calls, also those that wait; text stands for StoreUnavailableError."""
+        self._error = StoreUnavailableError(error) if isinstance(error, str) else error
+        self._open.set()
+
+    def hold(self) -> None:
+        """Let calls wait."""
+        self._open.clear()
+
+    async def pass_through(self) -> None:
+        self.calls += 1
+        self.waiting += 1
+        try:
+            await self._open.wait()
+        finally:
+            self.waiting -= 1
+        if self._error:
+            raise self._error
+
+
+class MemoryStorage:
+    """Keeps everything for as long as the object lives, also when it is closed and opened again.
+
+    Gates: ``writes`` for points and minutes, ``starts`` and ``ends`` for the records of runs,
+    ``reads`` for points, ``run_reads`` for the list of runs. It writes no files: nothing is
+    archived, and downloads and backups raise StoreUnavailableError.
+    """
+
+    def __init__(self) -> None:
+        self.writes, self.starts, self.ends = Gate(), Gate(), Gate()
+        self.reads, self.run_reads = Gate(), Gate()
+        self.written: list[Block] = []
+        """All committed blocks, in the order of their commits."""
+        self._batches: dict[str, int] = {}
+        self._runs: dict[int, list[Run]] = {}
+        self._points: dict[int, list[Point]] = {}
+        self._minutes: dict[int, Minutes] = {}
+
+    @property
+    def has_active_readers(self) -> bool:
+        return False
+
+    async def open(self) -> bool:
+        for no in self._batches.values():
+            self._end_earlier_runs(no)
+            counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
+            rest = [_minute_of(point) for point in self._points.get(no, ()) if point.seq > counted]
+            merge(self._minutes.setdefault(no, {}), rest)
+        return bool(self._batches)
+
+    async def close(self) -> None:
+        pass
+
+    async def checkpoint(self) -> None:
+        pass
+
+    async def batches(self) -> list[Batch]:
+        return [Batch(no, batch_id, self._runs[no][-1]) for batch_id, no in self._batches.items()]
+
+    async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
+        await self.run_reads.pass_through()
+        return self._runs[batch_no][::-1][offset : offset + limit]
+
+    async def open_run(self, batch_id: str, run: Run) -> Batch:
+        await self.starts.pass_through()
+        no = self._batches.setdefault(batch_id, len(self._batches) + 1)
+        self._runs.setdefault(no, []).append(run)
+        return Batch(no, batch_id, run)
+
+    async def end_run(self, batch: Batch) -> None:
+        await self.ends.pass_through()
+        self._runs[batch.no][batch.run.number - 1] = batch.run
+
+    async def write(
+        self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
+    ) -> None:
+        await self.writes.pass_through()
+        for block in blocks:
+            self.written.append(block)
+            self._points.setdefault(block.batch_no, []).extend(block.points())
+        for batch_no, parts in minutes.items():
+            merge(self._minutes.setdefault(batch_no, {}), parts)
+
+    async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
+        await self.reads.pass_through()
+        return [p for p in self._points.get(batch_no, ()) if p.seq > after][:limit]
+
+    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
+        await self.reads.pass_through()
+        points = [
+            point
+            for point in self._points.get(batch_no, ())
+            if point.ts > since and point.seq < before_seq
+        ]
+        points.sort(key=_step_number)
+        return [_step(number, list(found)) for number, found in groupby(points, _step_number)]
+
+    async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
+        minutes = self._minutes.get(batch_no, {})
+        return [minutes[m] for m in sorted(minutes) if window.start <= m < window.end]
+
+    async def stored_minutes(self, start: datetime) -> StoredMinutes:
+        counters, young = {}, {}
+        for no, minutes in self._minutes.items():
+            count = sum(minute.count for minute in minutes.values())
+            counters[no] = BatchCounter(count, count)
+            young[no] = [minute for minute in minutes.values() if minute.minute >= start]
+        return StoredMinutes(counters, young)
+
+    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+        return []
+
+    async def move_to_archive(self, span: Span) -> int:
+        raise StoreUnavailableError("Points in memory cannot be archived.")
+
+    async def recover_archive(self) -> None:
+        pass
+
+    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
+        raise StoreUnavailableError("Points in memory cannot be downloaded.")
+
+    async def backup(self) -> Download:
+        raise StoreUnavailableError("Points in memory have no backup.")
+
+    def stop_exports(self) -> None:
+        pass
+
+    def _end_earlier_runs(self, batch_no: int) -> None:
+        """End all runs without an end but the latest, as a store does when it opens."""
+        runs = self._runs[batch_no]
+        for i, (run, later) in enumerate(pairwise(runs)):
+            if run.ended_at is None:
+                runs[i] = replace(
+                    run,
+                    status=BatchStatus.INTERRUPTED,
+                    ended_at=later.started_at,
+                    last_seq=later.first_seq - 1,
+                )
+
+
+def _minute_of(point: Point) -> MinuteAggregate:
+    return MinuteAggregate(whole_minute(point.ts), 1, point.key, point.key, point.key)
+
+
+def _step_number(point: Point) -> int:
+    return to_microseconds(point.ts) // STEP_US
+
+
+def _step(number: int, points: list[Point]) -> Step:
+    vertices = [Vertex(p.key, p.seq, to_microseconds(p.ts)) for p in points]
+    last_seq = max(p.seq for p in points)
+    return Step(number, len(points), last_seq, min(vertices), max(vertices))

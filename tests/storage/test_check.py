@@ -1,0 +1,241 @@
+"""Files that cannot be used: refused with one line that says what to do, and left unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.sources import random
+from solo_app.storage.duckdb import schema
+from solo_app.storage.duckdb.check import check
+from solo_app.storage.duckdb.files import wal_path
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.workbench import counting, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+
+def refusal(database: Path) -> str:
+    with pytest.raises(StoreUnavailableError) as refused:
+        check(database)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert "SOLO_DATABASE" in line
+    return line
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.fixture
+async def killed(tmp_path: Path) -> Path:
+    """The files of a database whose process was killed: points and runs are still in the WAL."""
+    original, copy = tmp_path / "original.duckdb", tmp_path / "killed" / "solo.duckdb"
+    copy.parent.mkdir()
+    async with open_service(original, few=counting(7)) as service:
+        for batch_id in ("a", "b"):
+            await service.start(batch_id, "few")
+            await until(lambda: not service.running())
+            if batch_id == "a":
+                await service._store.checkpoint()
+        shutil.copy(original, copy)
+        shutil.copy(wal_path(original), wal_path(copy))
+    return copy
+
+
+def remove(database: Path) -> None:
+    database.unlink()
+
+
+def replace(content: bytes) -> Callable[[Path], None]:
+    return lambda database: (database.write_bytes(content), None)[1]
+
+
+def flip_header(database: Path) -> None:
+    content = bytearray(database.read_bytes())
+    content[100] ^= 0xFF
+    database.write_bytes(content)
+
+
+def make_newer(database: Path) -> None:
+    """Set the storage version to one of a future DuckDB, with a matching checksum."""
+    content = bytearray(database.read_bytes())
+    struct.pack_into("<Q", content, 12, 2_000)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", content[8:4096]):
+        checksum ^= (word * 0xBF58476D1CE4E5B9) % 2**64
+    struct.pack_into("<Q", content, 0, checksum)
+    database.write_bytes(content)
+
+
+def set_version(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("UPDATE schema_version SET version = version + 1")
+
+
+def change_table(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("ALTER TABLE points RENAME key TO value")
+
+
+HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing beside its WAL": (remove, "is missing, but its WAL .*solo.duckdb.wal is there"),
+    "empty": (replace(b""), "cannot be opened.*Restore a backup"),
+    "garbage": (replace(b"garbage" * 9_999), "cannot be opened.*Restore a backup"),
+    "damaged header": (flip_header, "cannot be opened.*Restore a backup"),
+    "newer DuckDB": (make_newer, "written by a newer DuckDB"),
+    "newer schema": (set_version, rf"newer version of SOLO \(schema {len(schema.MIGRATIONS) + 1},"),
+    "another program": (change_table, "belongs to another program: its table points"),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: str) -> None:
+    harm, reason = HARMS[name]
+    harm(killed)
+    before = contents(killed.parent)
+    line = refusal(killed)
+    assert re.search(reason, line)
+    assert str(killed) in line
+    with pytest.raises(StoreUnavailableError, match=re.escape(line)):
+        await DuckDBStore(killed).open()
+    assert contents(killed.parent) == before
+
+
+async def test_check_accepts_and_keeps_what_a_kill_leaves(killed: Path) -> None:
+    before = contents(killed.parent)
+    check(killed)
+    assert contents(killed.parent) == before
+    async with open_service(killed) as service:
+        assert {b.batch_id: service.row_count(b) for b in service.batches()} == {"a": 7, "b": 7}
+
+
+async def test_database_cut_short_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "solo.duckdb"
+    async with open_service(file, flood=random(0)) as service:
+        await service.start("b", "flood")
+        for count in (300_000, 600_000):
+            await until(lambda: service.totals().row_count > count, 30)  # noqa: B023
+            await service._store.checkpoint()
+    os.truncate(file, file.stat().st_size * 2 // 3)
+    line = refusal(file)
+    assert re.search("cut short|cannot be opened", line)
+    with pytest.raises(StoreUnavailableError, match=re.escape(line)):
+        await DuckDBStore(file).open()
+
+
+async def test_duckdb_opens_a_database_without_its_last_blocks_silently(tmp_path: Path) -> None:
+    # The reason why ``check_content`` compares sizes. If this fails, remove that comparison.
+    file = tmp_path / "solo.duckdb"
+    with duckdb.connect(file) as connection:
+        connection.execute(
+            "CREATE TABLE points (batch_no INT, seq BIGINT, ts TIMESTAMP, key DOUBLE)"
+        )
+        for _ in range(10):
+            connection.execute(
+                "INSERT INTO points SELECT 1, i, now(), random() FROM range(50000) t(i)"
+            )
+            connection.execute("CHECKPOINT")
+    os.truncate(file, file.stat().st_size // 2)
+    with duckdb.connect(file, read_only=True) as connection:
+        connection.execute("SELECT * FROM points LIMIT 0")
+    assert "cut short" in refusal(file)
+
+
+@pytest.mark.parametrize("table", ["points(a INTEGER)", "losses(x INTEGER)", "counters(x INTEGER)"])
+async def test_tables_of_another_program_are_refused_and_unchanged(
+    tmp_path: Path, table: str
+) -> None:
+    file = tmp_path / "solo.duckdb"
+    with duckdb.connect(file) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    before = contents(tmp_path)
+    line = refusal(file)
+    assert "another program" in line
+    with pytest.raises(StoreUnavailableError, match=re.escape(line)):
+        await DuckDBStore(file).open()
+    assert contents(tmp_path) == before
+
+
+async def test_additional_columns_are_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "solo.duckdb"
+    async with open_service(file, few=counting(3)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+    with duckdb.connect(file) as connection:
+        connection.execute("ALTER TABLE batches ADD COLUMN unit VARCHAR")
+    check(file)
+    async with open_service(file, few=counting(3)) as service:
+        await service.start("other", "few")
+        await until(lambda: not service.running())
+        assert service.totals().row_count == 6
+
+
+def test_database_of_another_engine_downloads_no_extension(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "solo.duckdb")) as other:
+        other.execute("CREATE TABLE mine (answer INTEGER)")
+    assert "download" not in refusal(tmp_path / "solo.duckdb")
+
+
+async def test_database_in_use_names_the_process(tmp_path: Path) -> None:
+    database = tmp_path / ("a-long-name-" * 15) / "solo.duckdb"
+    check_in_another_process = (
+        "import sys; from pathlib import Path; from solo_app.storage.duckdb.check import check; "
+        "check(Path(sys.argv[1]))"
+    )
+    async with open_service(database):
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", check_in_another_process, str(database)),
+            stderr=subprocess.PIPE,
+        )
+        _, error = await program.communicate()
+    line = error.decode().splitlines()[-1]
+    assert f"in use by another process (process {os.getpid()}). Stop that process" in line
+
+
+def test_database_that_another_process_reads_is_in_use(tmp_path: Path) -> None:
+    file = tmp_path / "solo.duckdb"
+    duckdb.connect(file).close()
+    reader = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(1); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", reader, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert "in use by another process" in refusal(file)
+        process.kill()
+
+
+def test_unusable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be used" in refusal(tmp_path / "file" / "solo.duckdb")
+    assert "File name too long" in refusal(tmp_path / ("long" * 80) / "solo.duckdb")
+    assert "not writable" in refusal(Path("/sys/solo/solo.duckdb"))
+
+
+async def test_check_leaves_no_folder_behind(tmp_path: Path) -> None:
+    database = tmp_path / "a" / "b" / "solo.duckdb"
+    check(database)
+    assert list(tmp_path.iterdir()) == []
+    async with open_service(database):
+        assert database.exists()

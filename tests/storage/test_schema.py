@@ -1,0 +1,278 @@
+"""Migrations: databases of earlier versions open with every point, also after a kill."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
+from solo_app.batches.service import BatchService
+from solo_app.storage.duckdb import schema
+from solo_app.storage.duckdb.registry import BatchRow, RunRow
+from solo_app.storage.duckdb.store import DuckDBStore
+from tests.running_app import PROJECT
+from tests.workbench import counting, open_service, until
+
+pytestmark = pytest.mark.anyio
+
+PREVIOUS = Path(__file__).with_name("previous.sql").read_text()
+"""A database as the release before schema versions wrote it (see ``dump_previous.py``)."""
+
+BEGAN = datetime(2026, 3, 1, 10, 0, 50)
+ARCHIVED = [(n, BEGAN + timedelta(seconds=20 * (n - 1)), n + 0.25) for n in range(1, 7)]
+"""The points of its archive file: ``seq``, ``ts``, ``key``."""
+
+RECENT = [datetime(2026, 3, 6, 10, *when) for when in ((2, 50), (3, 10), (3, 30))]
+"""The times of the points of the same batch that are in the database."""
+
+COUNTERS = {1: BatchCounter(9, 9), 2: BatchCounter(4, 7), 3: BatchCounter(5, 5)}
+"""What it has stored, including the points of a killed run that no minute includes."""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    database, archive = tmp_path / "solo.duckdb", tmp_path / "solo.duckdb.archive"
+    database.with_name("solo.duckdb.tally").write_text("00000000 {}")
+    archive.mkdir()
+    with duckdb.connect(database) as connection:
+        connection.execute(PREVIOUS)
+        connection.execute("CREATE TEMP TABLE archived (seq BIGINT, ts TIMESTAMP, key DOUBLE)")
+        connection.executemany("INSERT INTO archived VALUES (?, ?, ?)", ARCHIVED)
+        ((file,),) = connection.execute("SELECT file FROM archives").fetchall()
+        connection.execute(
+            "COPY (SELECT 'old' AS batch_id, seq, ts, key FROM archived) "
+            f"TO '{archive / file}' (FORMAT parquet, PARQUET_VERSION v2)"
+        )
+    return database
+
+
+async def has_every_point(service: BatchService) -> None:
+    points = {b.batch_id: await service.points(b.batch_id, 0, 100) for b in service.batches()}
+    assert {name: [p.seq for p in found] for name, found in points.items()} == {
+        "old": [*range(1, 10)],
+        "lossy": [4, 5, 6, 7],
+        "killed": [1, 2, 3, 4, 5],
+    }
+    assert [(p.seq, p.ts, p.key) for p in points["old"][:6]] == ARCHIVED
+    assert (await service._store.stored_minutes(BEGAN)).counters == COUNTERS
+    assert service.totals().row_count == 18
+    month = Window(datetime(2026, 3, 1), datetime(2026, 4, 1))
+    for batch_id, found in points.items():
+        minutes = await service.minutes(batch_id, month)
+        assert sum(m.count for m in minutes) == len(found)
+        assert sum(m.sum for m in minutes) == sum(p.key for p in found)
+
+
+async def test_previous_database_keeps_every_point(database: Path) -> None:
+    for _ in range(2):
+        async with open_service(database) as service:
+            await has_every_point(service)
+            (run,) = await service.runs("killed")
+            assert (run.status, run.last_seq) == (BatchStatus.INTERRUPTED, 5)
+            assert [r.last_seq for r in await service.runs("lossy")] == [7, 3]
+        names = {path.name for path in database.parent.iterdir()}
+        assert names == {"solo.duckdb", "solo.duckdb.archive"}
+    with duckdb.connect(database) as connection:
+        assert schema.version(connection) == len(schema.MIGRATIONS)
+        tables = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    assert "losses" not in tables
+
+
+async def test_next_run_continues_after_lost_points(database: Path) -> None:
+    async with open_service(database, few=counting(3)) as service:
+        for batch_id in ("lossy", "old"):
+            await service.start(batch_id, "few")
+            await until(lambda: not service.running())
+        assert service.batch("lossy").run.first_seq == 8
+        assert [p.seq for p in await service.points("lossy", 0, 100)] == [*range(4, 11)]
+        assert service.row_count(service.batch("lossy")) == 7
+        assert service.last_seq(service.batch("lossy")) == 10
+        assert service.batch("old").run.first_seq == 10
+
+
+async def test_a_lost_beginning_is_skipped_by_points_and_downloads(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        # More lost numbers than one page of points.
+        connection.execute("UPDATE points SET seq = seq + 5000 WHERE batch_no = 2")
+        connection.execute("UPDATE runs SET first_seq = 5004, last_seq = 5007 WHERE batch_no = 2")
+        connection.execute("UPDATE losses SET last_seq = 5003")
+    async with open_service(database) as service:
+        assert [p.seq for p in await service.points("lossy", 0, 2)] == [5004, 5005]
+        assert [p.seq for p in await service.points("lossy", 5005, 100)] == [5006, 5007]
+        download = await service.download("lossy", FileFormat.CSV)
+        text = b"".join([piece async for piece in download.pieces]).decode()
+        assert [line.split(",")[0] for line in text.splitlines()[1:]] == [
+            "5004",
+            "5005",
+            "5006",
+            "5007",
+        ]
+
+
+async def test_database_of_the_first_versions_opens(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        for column in ("first_seq", "last_seq"):
+            connection.execute(f"ALTER TABLE runs ALTER {column} TYPE INTEGER")
+        connection.execute("DROP TABLE archives")
+        connection.execute("DROP TABLE losses")
+        connection.execute("UPDATE points SET seq = seq - 6 WHERE batch_no = 1")
+        connection.execute("DELETE FROM points WHERE batch_no = 2")
+        connection.execute("DELETE FROM minutes WHERE batch_no = 2 OR minute < '2026-03-02'")
+    async with open_service(database, few=counting(3)) as service:
+        assert service.totals().row_count == 3 + 5
+        await service.start("old", "few")
+        await until(lambda: not service.running())
+        assert [p.seq for p in await service.points("old", 0, 100)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_migrated_and_new_databases_have_the_same_tables(
+    database: Path, tmp_path: Path
+) -> None:
+    async def columns(path: Path) -> list[tuple[object, ...]]:
+        store = DuckDBStore(path)
+        await store.open()
+        await store.close()
+        with duckdb.connect(path) as connection:
+            return connection.execute(
+                "SELECT table_name, column_name, data_type, is_nullable "
+                "FROM duckdb_columns() ORDER BY ALL"
+            ).fetchall()
+
+    assert await columns(database) == await columns(tmp_path / "new.duckdb")
+
+
+async def test_registry_maps_all_columns_of_its_tables(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path / "solo.duckdb")
+    await store.open()
+    await store.close()
+    with duckdb.connect(store.path) as connection:
+        for row in (BatchRow, RunRow):
+            table = connection.table(str(row.__tablename__))
+            assert set(row.__table__.columns.keys()) == set(table.columns)  # type: ignore[union-attr]
+
+
+async def test_a_migration_can_add_a_column(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(database):
+        pass
+    added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+        async with open_service(database, few=counting(3)) as service:
+            await has_every_point(service)
+            await service.start("new", "few")
+            await until(lambda: not service.running())
+    with pytest.raises(StoreUnavailableError, match="newer version of SOLO"):
+        await DuckDBStore(database).open()
+
+
+KILLED = """
+import asyncio, os, pathlib, signal, sys
+from solo_app.storage.duckdb import schema
+from solo_app.storage.duckdb.store import DuckDBStore
+
+migrate, left = schema.migrate, int(sys.argv[2])
+
+class Dying:
+    def __init__(self, cursor):
+        self.cursor = cursor
+
+    def execute(self, statement):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.cursor.execute(statement)
+
+schema.migrate = lambda cursor: migrate(Dying(cursor))
+asyncio.run(DuckDBStore(pathlib.Path(sys.argv[1])).open())
+"""
+
+
+def run_until_killed(database: Path, statements: int) -> int:
+    """Open a database in a process that is killed after so many statements; its exit code."""
+    command = [sys.executable, "-c", KILLED, str(database), str(statements)]
+    return subprocess.run(command, cwd=PROJECT, check=False).returncode
+
+
+FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
+"""Statements of each migration: with BEGIN, COMMIT and three that set the version."""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(5, id="within the first migration"),
+        pytest.param(1 + FIRST - 1, id="before the first commit"),
+        pytest.param(1 + FIRST, id="after the first commit"),
+        pytest.param(1 + FIRST + 4, id="after dropping a table"),
+        pytest.param(1 + FIRST + SECOND - 1, id="before the last commit"),
+        pytest.param(1 + FIRST + SECOND, id="after the last commit"),
+    ],
+)
+async def test_a_killed_migration_is_repeated_by_the_next_start(
+    database: Path, statements: int
+) -> None:
+    ended = run_until_killed(database, statements)
+    all_executed = statements == 1 + FIRST + SECOND
+    assert ended == (0 if all_executed else -signal.SIGKILL)
+    async with open_service(database) as service:
+        await has_every_point(service)
+
+
+IN_TOKYO = """
+import asyncio, json, pathlib, sys
+from datetime import datetime, timedelta
+import duckdb
+from solo_app.batches.model import FileFormat
+from solo_app.batches.retention import Retention
+from tests.workbench import HandClock, open_service
+
+async def main(database):
+    clock = HandClock("2026-04-01")
+    async with open_service(database, clock) as service:
+        await Retention(service._store, timedelta(days=1), clock).archive_old_points()
+        points = await service.points("old", 0, 100)
+        span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
+        csv = (await service.download("old", FileFormat.CSV, *span)).pieces
+        text = b"".join([piece async for piece in csv]).decode()
+    files = sorted(database.with_name("solo.duckdb.archive").glob("000001-*"))
+    with duckdb.connect() as plain:
+        plain.execute("SET TimeZone = 'America/New_York'")
+        query = "SELECT DISTINCT typeof(ts), min(epoch_us(ts)) FROM read_parquet(?) GROUP BY ALL"
+        found = [plain.execute(query, [str(file)]).fetchall() for file in files]
+    times = [point.ts.isoformat() for point in points]
+    print(json.dumps([times, text.splitlines()[1:], found]))
+
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+def test_archive_files_with_and_without_time_zone_are_utc(database: Path) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", IN_TOKYO, str(database)],
+        cwd=PROJECT,
+        env={"TZ": "Asia/Tokyo", "PATH": ""},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    times, csv, types = json.loads(printed)
+    expected = [ts for _, ts, _ in ARCHIVED] + RECENT
+    assert [datetime.fromisoformat(ts) for ts in times] == expected
+    assert [line.split(",")[:2] for line in csv] == [
+        ["5", "2026-03-01T10:02:10.000000Z"],
+        ["6", "2026-03-01T10:02:30.000000Z"],
+        ["7", "2026-03-06T10:02:50.000000Z"],
+    ]
+    began, later = (to_microseconds(expected[n]) for n in (0, 6))
+    assert types == [[["TIMESTAMP", began]], [["TIMESTAMP WITH TIME ZONE", later]]]
