@@ -42,7 +42,7 @@ RETRY_AFTER = 0.5
 """Seconds between two tries of a commit that the disk refused."""
 
 CHECK_STORE_EVERY = 2.0
-"""Seconds without a commit after which a running batch has the store checked."""
+"""Seconds without points after which an empty commit checks that the store can be written."""
 
 Committed = Callable[[Block, list[MinuteAggregate]], None]
 
@@ -148,7 +148,7 @@ class Ingest:
         """Commit for ever; cancel it only after a flush."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_STORE_EVERY if self._buffers else None):
+                async with asyncio.timeout(CHECK_STORE_EVERY):
                     await self._work.wait()
                     await self._linger()
             await self._commit_all()
