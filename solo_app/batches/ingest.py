@@ -40,7 +40,7 @@ CommitListener = Callable[[Block, list[MinuteAggregate]], None]
 """Called with each committed block and its points by minute."""
 
 CHECK_STORE_EVERY = 2.0
-"""Seconds without a commit after which a running batch has the store checked."""
+"""Seconds without points after which an empty commit checks that the store can be written."""
 
 FailureListener = Callable[[int, str], None]
 """Called with the number of a batch whose points cannot be processed, and the reason."""
@@ -192,7 +192,7 @@ class Ingest:
         """Commit until cancelled. An unexpected error fails the batches that are running."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_STORE_EVERY if self._buffers else None):
+                async with asyncio.timeout(CHECK_STORE_EVERY):
                     await self._work.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER):

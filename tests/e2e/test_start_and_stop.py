@@ -246,7 +246,7 @@ def test_a_start_that_cannot_be_is_refused_with_one_line(
         assert "App running" not in alone.output()
 
     line = refused(new_app(mode, Path("/sys/solo/solo.duckdb")))
-    assert "may not be written" in line
+    assert "not writable" in line
 
     for setting, value, allowed in [
         ("SOLO_INTERVAL", "soon", "a number of seconds from 0 to 3600"),

@@ -149,12 +149,12 @@ def _folder(folder: Path) -> Iterator[None]:
     """Create a folder for the time of the block if it is missing. Raises OSError."""
     created: list[Path] = []
     try:
-        for missing in reversed([f for f in (folder, *folder.parents) if not f.exists()]):
+        for missing in [f for f in (folder, *folder.parents) if not f.exists()][::-1]:
             missing.mkdir()
             created.append(missing)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         yield
     finally:
-        for folder in reversed(created):
-            folder.rmdir()
+        for added in reversed(created):
+            added.rmdir()

@@ -192,9 +192,13 @@ class Exports:
     def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb
 
-        files = (self._database, wal_path(self._database))
-        check_space(path.parent, sum(file.stat().st_size for file in files if file.exists()))
-        ((source,),) = cursor.execute("SELECT current_database()").fetchall()
+        # Not the size of the files, which may have been removed while they are in use.
+        ((source, size),) = cursor.execute(
+            "SELECT database_name, block_size * used_blocks FROM pragma_database_size() "
+            "WHERE database_name = current_database()"
+        ).fetchall()
+        wal = wal_path(self._database)
+        check_space(path.parent, size + (wal.stat().st_size if wal.exists() else 0))
         file, name = str(path).replace("'", "''"), source.replace('"', '""')
         cursor.execute(f"ATTACH '{file}' AS {_COPY}")
         try:

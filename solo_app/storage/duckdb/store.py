@@ -270,13 +270,13 @@ class DuckDBStore:
     def _close(self) -> None:
         import duckdb
 
-        with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance raises anything.
+        self._instance.close()  # First, because readers may use the registry until it returns.
+        with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance may raise anything.
             if self._registry:
                 self._registry.close()
-            if self._cursor:
-                self._cursor.close()
+        if self._cursor:
+            self._cursor.close()
         self._registry = self._cursor = self._commits.cursor = None
-        self._instance.close()
         self._files.checkpointed()
 
     def _commit_move(self, file: ArchiveFile) -> None:
