@@ -18,8 +18,6 @@ import pytest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, BatchStatus, Window
 from solo_app.batches.sources import random
-from solo_app.config import SettingsError
-from solo_app.preflight import _Look
 from solo_app.storage.duckdb.check import check
 from solo_app.storage.duckdb.connection import Instance
 from solo_app.storage.duckdb.registry import Registry
@@ -57,42 +55,6 @@ async def test_what_a_missing_log_held_is_told_after_a_restart_too(tmp_path: Pat
             for ending in ("", ".tally"):
                 shutil.copy(f"{database}{ending}", f"{lost}{ending}")
     assert "3 committed points are missing (3 of b)" in refusal(lost)
-
-
-async def test_what_was_found_usable_is_looked_at_again_only_when_it_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = tmp_path / "solo.duckdb"
-    killed, lost = tmp_path / "killed.duckdb", tmp_path / "lost.duckdb"
-    async with open_service(database, few=counting(3)) as service:
-        await service.start("b", "few")
-        await until(lambda: not service.running())
-        for copy in (killed, lost):
-            for ending in ("", ".wal", ".tally"):
-                shutil.copy(f"{database}{ending}", f"{copy}{ending}")
-    monkeypatch.setattr("solo_app.storage.duckdb.check.CHECKED", {})
-    for copy in (killed, lost):
-        _Look(copy, for_workers=True).wait()
-    looked: list[Path] = []
-    with monkeypatch.context() as watched:
-        watched.setattr("solo_app.storage.duckdb.store.check_left", looked.append)
-        store = DuckDBStore(killed)
-        await store.open()
-        await store.close()
-    assert looked == []
-    lost.with_name("lost.duckdb.wal").unlink()
-    with pytest.raises(StoreUnavailableError, match="3 committed points are missing"):
-        await DuckDBStore(lost).open()
-
-
-def test_a_look_that_finds_no_way_or_is_broken_off_is_told_in_one_line(tmp_path: Path) -> None:
-    look = _Look(tmp_path / ("long" * 63), for_workers=True)
-    with pytest.raises(SettingsError, match=r"cannot be used \(File name too long\)"):
-        look.wait()
-    look = _Look(tmp_path / "solo.duckdb", for_workers=True)
-    look._process.kill()
-    with pytest.raises(SettingsError, match=r"solo\.duckdb ended with -9"):
-        look.wait()
 
 
 async def test_the_folder_is_made_when_missing(tmp_path: Path) -> None:
@@ -138,9 +100,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def told_by_the_program(database: Path) -> str:
-    """What `python -m solo_app.storage.duckdb` says, as one line; it must refuse."""
+    """The one line of `python -m solo_app check`, which must refuse."""
     program = subprocess.run(
-        [sys.executable, "-m", "solo_app.storage.duckdb", str(database)],
+        [sys.executable, "-m", "solo_app", "check", str(database)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
