@@ -33,10 +33,6 @@ _PARENT_CHECK_INTERVAL = 0.5
 
 _SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_IGNORE_SIGNALS_AFTER = 0.05
-"""Seconds. Ctrl-C sends two signals, its own and the one that Granian's main process sends then. A
-third, of a second Ctrl-C, makes a Granian worker hang (2.8.9: `WorkerSignal.set` blocks)."""
-
 _OPEN_FILES = 65_536
 """Wanted limit of open files. Every socket is one, and the usual limit is 1024."""
 
@@ -135,16 +131,22 @@ class _ShutdownOnSignal:
     def _start(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._shut_down(), name="shutdown")
-            self._loop.call_later(_IGNORE_SIGNALS_AFTER, self._ignore_signals)
-
-    def _ignore_signals(self) -> None:
-        for number in _SHUTDOWN_SIGNALS:
-            self._loop.add_signal_handler(number, int)
 
     async def _shut_down(self) -> None:
+        await self._ignore_later_signals()
         await self._service.end_runs()
         await asyncio.sleep(_RESPONSES_END_WITHIN)
         try:
             await self._service.close()
         finally:
             os._exit(0)
+
+    async def _ignore_later_signals(self) -> None:
+        """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
+
+        The third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
+        """
+        for _ in range(2):  # By then Granian's own handler has run for the first signal.
+            await asyncio.sleep(0)
+        for number in _SHUTDOWN_SIGNALS:
+            self._loop.add_signal_handler(number, int)

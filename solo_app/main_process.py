@@ -12,12 +12,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 _PUBLISHED = "SOLO_MAIN_PROCESS"
 """Environment variable with the id of the main process, set once its handlers are installed."""
+
+_CHILDREN_END_WITHIN = 1.5
+"""Seconds that the build and the frontend have to end."""
 
 _START_FAILED = signal.SIGUSR1
 """Sent by a worker that could not open the service."""
@@ -49,16 +53,24 @@ def report_failed_start() -> None:
 
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
-    """End the build and the frontend too: a signal to one process does not reach its children.
-
-    Reflex waits for a child process that it reads from before this process ends.
-    """
-    for child in _children():
+    """End the build and the frontend too: a signal to one process does not reach its children."""
+    children = _children()
+    for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
     if number == signal.SIGINT:
         signal.default_int_handler(number, frame)
-    sys.exit(0)
+    deadline = time.monotonic() + _CHILDREN_END_WITHIN
+    while any(map(_is_running, children)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os._exit(0)  # An exception could get lost in the code that the signal interrupted.
+
+
+def _is_running(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG) == (0, 0)
+    except ChildProcessError:  # Reaped before.
+        return False
 
 
 def _children() -> list[int]:
@@ -94,6 +106,7 @@ def _exit_with_1_when_a_worker_fails() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def exit_with_1() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # A second Ctrl-C would change the exit code.
         if has_failed:
             sys.stdout.flush()
             os._exit(1)
