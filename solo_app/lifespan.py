@@ -134,12 +134,13 @@ class _ShutdownOnSignal:
 
     async def _shut_down(self) -> None:
         await self._ignore_later_signals()
-        await self._service.end_runs()
-        await asyncio.sleep(_RESPONSES_END_WITHIN)
         try:
+            await self._service.end_runs()
+            await asyncio.sleep(_RESPONSES_END_WITHIN)
             await self._service.close()
-        finally:
-            os._exit(0)
+        except Exception:
+            logger.exception("Service did not close cleanly")
+        os._exit(0)
 
     async def _ignore_later_signals(self) -> None:
         """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
