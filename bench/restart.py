@@ -36,8 +36,7 @@ _GIVE_UP_AFTER = 120
 
 _NOTE = (
     "From the start of the process to the answer. The worker alone is `reflex run --env prod "
-    "--backend-only`; the whole command first sees that the pages are as they were, and takes the "
-    "build that was kept of them before the kill."
+    "--backend-only`; the whole command also compiles and builds the pages."
 )
 
 

@@ -1,34 +1,33 @@
-"""Settings, read once from the environment, and what of them is fixed.
-
-A value that does not parse is refused with one line that names the variable, the value and
-what is allowed.
-"""
+"""Settings: environment variables, their defaults and their allowed values."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HOST = "127.0.0.1"
-"""The address the app listens on: this machine and no other."""
+"""The address that the app listens on: loopback only."""
 
 
 class SettingsError(Exception):
-    """A setting has a value that is not allowed; the text is one line for a person."""
+    """The app cannot start with these settings. The message is one line that says what to do."""
 
 
-def _a_file(path: Path) -> Path:
+def _database_file(path: Path) -> Path:
+    """Expand ``~`` and reject what cannot be the path of a file.
+
+    DuckDB would expand a leading ``~`` too, but no other code that derives file names from this
+    path would. DuckDB opens ":memory:" without a file, and parses options after a "?".
+    """
     try:
-        fits = path.name and (path.is_file() or not path.exists())
-    except OSError:  # A name too long for any file.
-        fits = False
-    # ":memory:" is DuckDB's word for no file at all, and what follows a "?" it takes for options:
-    # it would put the log somewhere else.
-    if not fits or path.name == ":memory:" or "?" in str(path):
+        path = path.expanduser()
+        is_allowed = path.name and (path.is_file() or not path.exists())
+    except (OSError, RuntimeError):  # The name is too long, or there is no such home folder.
+        is_allowed = False
+    if not is_allowed or path.name == ":memory:" or "?" in str(path):
         raise ValueError
     return path
 
@@ -37,15 +36,17 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
-    """Each field is one environment variable; its description says what it means and ``allowed``
-    (in ``json_schema_extra``) what it may be."""
+    """Each field is one environment variable, explained by its ``description``.
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+    ``allowed`` in ``json_schema_extra`` states the allowed values.
+    """
 
-    database: Annotated[Path, AfterValidator(_a_file)] = Field(
+    model_config = SettingsConfigDict(frozen=True)
+
+    database: Annotated[Path, AfterValidator(_database_file)] = Field(
         Path(".solo/solo.duckdb"),
         validation_alias="SOLO_DATABASE",
-        description="the DuckDB file; its folder is made when missing",
+        description="the DuckDB file; its folder is created, `~` is expanded",
         json_schema_extra={"allowed": "the path of a file, without a question mark"},
     )
     interval: float = Field(
@@ -54,13 +55,13 @@ class Settings(BaseSettings):
         ge=0,
         le=3600,
         allow_inf_nan=False,
-        description="seconds between two points of the `random` source; 0 = as fast as it goes",
+        description="seconds between two points of the `random` source; 0 = as fast as possible",
         json_schema_extra={"allowed": "a number of seconds from 0 to 3600"},
     )
     resume: bool = Field(
         False,
         validation_alias="SOLO_RESUME",
-        description="start interrupted batches again when the app starts",
+        description="restart interrupted batches when the app starts",
         json_schema_extra={"allowed": "true or false"},
     )
     retention_days: float | None = Field(
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
         gt=0,
         le=36_500,
         allow_inf_nan=False,
-        description="days after which points go from the database into the archive beside it",
+        description="age in days at which points move from the database to the archive next to it",
         json_schema_extra={"allowed": "a number of days above 0, up to 36500"},
     )
     backend_port: Port = Field(
@@ -85,38 +86,39 @@ class Settings(BaseSettings):
         json_schema_extra={"allowed": "a whole number from 1 to 65535"},
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _strip(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Strip whitespace, such as the ``\\r`` of a Windows file. An empty value means unset."""
+        stripped = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
+        return {k: v for k, v in stripped.items() if v != ""}
+
 
 def read_settings() -> Settings:
-    """The settings as the environment has them now. Raises SettingsError."""
+    """Read the settings from the environment. Raises SettingsError."""
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsError(
-            " ".join(_complaint(e["loc"][0], e["input"]) for e in error.errors())
+            " ".join(_format_error(e["loc"][0], str(e["input"])) for e in error.errors())
         ) from None
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process. Raises SettingsError."""
-    return read_settings()
-
-
-def _complaint(variable: object, value: object) -> str:
+def _format_error(variable: object, value: str) -> str:
     for field in Settings.model_fields.values():
         if field.validation_alias == variable:
             extra = field.json_schema_extra
             assert isinstance(extra, dict)
-            shown = " ".join(str(value).split())[:80]
+            shown = (value if value.isprintable() else repr(value))[:80]
             return f"{variable}={shown} is not allowed: it must be {extra['allowed']}."
     raise AssertionError(variable)
 
 
-def own_origins(ports: Settings) -> list[str]:
-    """The web origins that the app's own pages have: the only ones that may speak to it."""
+def own_origins(settings: Settings) -> list[str]:
+    """Return the web origins of the app's own pages."""
     names = ("localhost", HOST)
     return [
         f"http://{name}:{port}"
-        for port in (ports.frontend_port, ports.backend_port)
+        for port in (settings.frontend_port, settings.backend_port)
         for name in names
     ]

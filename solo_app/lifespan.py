@@ -1,9 +1,9 @@
-"""The life of the app in its worker process: open the service, end cleanly."""
+"""Opens the service with the server and closes it in time when the process has to end."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import logging
 import os
 import resource
 import signal
@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NoReturn
 
-import anyio
-
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.live import Ticker
@@ -22,31 +20,30 @@ from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings
-from solo_app.preflight import REFUSED
+from solo_app.main_process import report_failed_start
 from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.console import Console, connect
 from solo_app.watchdog import watched_loop
 
-_LET_GO_WITHIN = 0.5
-"""Seconds that readers have to take the end of their answers once the process is told to end."""
+logger = logging.getLogger(__name__)
 
-_LOOK_FOR_PARENT_EVERY = 0.5
+_RESPONSES_END_WITHIN = 0.5
+"""Seconds that clients have to read the end of their responses after a signal."""
 
-_FILES = 65_536
-"""What may be open at once where the system allows it: every socket is a file."""
+_PARENT_CHECK_INTERVAL = 0.5
 
-_COLLECT_AFTER = (20_000, 50, 50)
-"""New objects before the youngest are looked through, and how many times before the older."""
+_SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_OPEN_FILES = 65_536
+"""Wanted limit of open files. Every socket is one, and the usual limit is 1024."""
 
 Use = Callable[[BatchService | None], None]
 
 
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
-    """Open the service and give it to pages and API (through ``use``) as long as the app lives."""
-    await _load_the_rest()
-    _spare_what_stays()
-    _admit_many()
+    """Open the service, pass it to the API (``use``) and the pages, close it at the end."""
+    _raise_file_limit()
     store = DuckDBStore(settings.database)
     days = settings.retention_days
     retention = None if days is None else Retention(store, timedelta(days=days), utc_now)
@@ -57,128 +54,105 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     )
     try:
         await service.open(resume=settings.resume)
-    except StoreUnavailableError as error:
-        _give_up(error)
-    helpers = [asyncio.create_task(_end_with(os.getppid()), name="orphanhood")]
+    except Exception as error:
+        _exit_with_error(error, settings)
+    tasks = [asyncio.create_task(_exit_with_parent(os.getppid()), name="exit-with-parent")]
     if retention:
-        helpers.append(asyncio.create_task(retention.run(), name="retention"))
-    signals = _EndOnSignals(service)
+        tasks.append(asyncio.create_task(retention.run(), name="retention"))
+    shutdown = _ShutdownOnSignal(service)
     use(service)
     connect(Console(service, Ticker(service)))
     try:
         with watched_loop():
             yield service
     finally:
-        signals.forget()
+        shutdown.cancel()
         connect(None)
-        for helper in helpers:
-            helper.cancel()
+        for task in tasks:
+            task.cancel()
         closed = await service.close()
         use(None)
         if store.has_active_readers or not closed:
-            os._exit(0)  # The interpreter would wait for the thread of it.
+            os._exit(0)  # The interpreter would wait for their threads.
 
 
-async def _load_the_rest() -> None:
-    """Load what anyio, which sends the event streams, puts off until it is first used.
-
-    The first stream would hold up everyone for it, and all who come at once wait in one line.
-    """
-    async with anyio.create_task_group():
-        pass
-
-
-def _spare_what_stays() -> None:
-    """Have the garbage collector seldom run, and never go through what is there now.
-
-    Nearly everything is freed without it. What is loaded by now stays as long as the process
-    (145 000 objects), and each open page adds three hundred: whenever many come, or just stay,
-    looking through all of them would stop everyone for half a second. DuckDB, loaded when the
-    store opens, is left out: at the end it would tell of objects as leaked.
-    """
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
+def _raise_file_limit() -> None:
+    """Allow more open files: a thousand idle sockets would otherwise exclude new clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if resource.RLIM_INFINITY != soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:
+            logger.warning("Limit of open files stays at %d: %s", soft, error)
 
 
-def _admit_many() -> None:
-    """Have as many files open as the system allows those who ask, instead of the usual 1024.
-
-    A thousand sockets that say nothing would otherwise keep everyone else out.
-    """
-    most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if allowed == resource.RLIM_INFINITY else min(_FILES, allowed)
-    if resource.RLIM_INFINITY != most < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
-
-
-def _give_up(error: StoreUnavailableError) -> NoReturn:
-    """End the app with one line: the database was taken away between the check and now."""
-    sys.stderr.write(f"SOLO cannot start: {error}\n")
+def _exit_with_error(error: Exception, settings: Settings) -> NoReturn:
+    """End the app with one line. An exception would end only the server, or restart it forever."""
+    logger.debug("Service did not open", exc_info=error)
+    message = str(error)
+    if not isinstance(error, StoreUnavailableError):
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        message = (
+            f"The database {settings.database} cannot be read ({text}). "
+            "Restore a backup, or choose another file with SOLO_DATABASE."
+        )
+    sys.stderr.write(f"SOLO cannot start: {message}\n")
     sys.stderr.flush()
-    # The server would start another worker for ever, or end as if all were well.
-    os.kill(os.getppid(), REFUSED)
+    report_failed_start()
     os._exit(1)
 
 
-async def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone: nobody else would."""
-    while os.getppid() == parent:  # noqa: ASYNC110 (no event tells of it)
-        await asyncio.sleep(_LOOK_FOR_PARENT_EVERY)
+async def _exit_with_parent(parent: int) -> None:
+    """End this process when its parent is gone, because no other process would."""
+    while os.getppid() == parent:  # noqa: ASYNC110 (there is no event to wait for)
+        await asyncio.sleep(_PARENT_CHECK_INTERVAL)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class _EndOnSignals:
-    """Ends the runs and every open answer as soon as the process is told to end, and soon it too.
+class _ShutdownOnSignal:
+    """Ends runs and event streams on SIGINT and SIGTERM, and the process soon after.
 
-    Only then is the server told. It waits for open answers before it ends the app, and an event
-    stream never ends by itself. And it has been seen to break down at its end (granian 2.8.7, its
-    issue 884: "Cannot drop pointer into Python heap"): by then all is committed and in the file.
-    A reader that takes nothing holds the end of its answer back for ever; it is left behind.
+    Granian handles the same signals at the event loop: it waits until every response has ended
+    before it ends the lifespan, and an event stream does not end by itself. A client that stops
+    reading keeps its response open forever, so the process exits without it.
     """
 
     def __init__(self, service: BatchService) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._ending: asyncio.Task[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.Task[None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            tell_server = _handler_of(self._loop, number)
-            self._loop.add_signal_handler(number, self._end, tell_server)
+        self._task: asyncio.Task[None] | None = None
+        for number in _SHUTDOWN_SIGNALS:
+            signal.signal(number, self._handle)
 
-    def forget(self) -> None:
-        """The app ends as it should: nobody is waited for any more."""
-        if self._deadline:
-            self._deadline.cancel()
+    def cancel(self) -> None:
+        """Leave the rest to the end of the lifespan."""
+        if self._task:
+            self._task.cancel()
 
-    def _end(self, tell_server: Callable[[], None]) -> None:
-        # Ctrl-C tells the whole group, and the server its worker; who presses it twice, all again.
-        # A server that is told twice at once may wait for itself for ever (its issue 875).
-        if self._ending is None:
-            self._ending = asyncio.create_task(self._end_in_order(tell_server), name="end")
+    def _handle(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._start)
 
-    async def _end_in_order(self, tell_server: Callable[[], None]) -> None:
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._shut_down(), name="shutdown")
+
+    async def _shut_down(self) -> None:
+        await self._ignore_later_signals()
         try:
             await self._service.end_runs()
-        finally:
-            self._deadline = self._loop.call_later(_LET_GO_WITHIN, self._leave)
-            tell_server()
-
-    def _leave(self) -> None:
-        self._leaving = asyncio.create_task(self._leave_readers_behind(), name="leave")
-
-    async def _leave_readers_behind(self) -> None:
-        try:
+            await asyncio.sleep(_RESPONSES_END_WITHIN)
             await self._service.close()
-        finally:
-            os._exit(0)
+        except Exception:
+            logger.exception("Service did not close cleanly")
+        os._exit(0)
 
+    async def _ignore_later_signals(self) -> None:
+        """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
 
-def _handler_of(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> Callable[[], None]:
-    """Does what the server has a signal do so far: by way of the loop, or of Python alone."""
-    by_loop = getattr(loop, "_signal_handlers", {})  # There is no public way to ask for it.
-    if number in by_loop:
-        run: Callable[[], None] = by_loop[number]._run
-        return run
-    handler = signal.getsignal(number)
-    return lambda: handler(number, None) if callable(handler) else None
+        The third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
+        """
+        for _ in range(2):  # By then Granian's own handler has run for the first signal.
+            await asyncio.sleep(0)
+        for number in _SHUTDOWN_SIGNALS:
+            self._loop.add_signal_handler(number, int)

@@ -11,9 +11,8 @@ from starlette.types import ASGIApp
 
 from solo_app.api.gateway import Gateway
 from solo_app.api.routes import build_api
-from solo_app.config import SettingsError, settings
+from solo_app.config import read_settings
 from solo_app.lifespan import running_service
-from solo_app.preflight import finish_checks, refuse
 from solo_app.ui.pages import add_pages
 from solo_app.ui.wire import use_sockets_of
 
@@ -21,12 +20,12 @@ api = build_api()
 
 
 def service_lifespan() -> AbstractAsyncContextManager[object]:
-    """Reflex calls this in the worker process, once, when the server starts."""
-    return running_service(settings(), lambda service: setattr(api.state, "service", service))
+    """Return the lifespan of the service. Reflex enters it in the worker process only."""
+    return running_service(read_settings(), lambda service: setattr(api.state, "service", service))
 
 
-def beside_pages(pages: ASGIApp) -> ASGIApp:
-    """Reflex's server with the API beside it."""
+def mount_api(pages: ASGIApp) -> ASGIApp:
+    """Combine Reflex's server with the API."""
     return Gateway(
         pages,
         api,
@@ -36,15 +35,10 @@ def beside_pages(pages: ASGIApp) -> ASGIApp:
 
 
 app = rx.App(
-    api_transformer=beside_pages,
+    api_transformer=mount_api,
     stylesheets=["/solo.css"],
     html_lang="en",
 )
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
 use_sockets_of(app)
-
-try:
-    finish_checks()  # Reflex starts nothing before it has loaded this.
-except SettingsError as error:
-    refuse(error)

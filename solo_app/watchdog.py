@@ -1,6 +1,6 @@
-"""Tells who holds the event loop up: a source that blocks instead of awaiting stops everybody.
+"""Logs what blocks the event loop: a source that does not await stops every batch and page.
 
-The pages cannot tell it, since they wait too; the log can, from a thread of its own.
+The pages cannot report it, because they wait too. The log can, from a thread of its own.
 """
 
 from __future__ import annotations
@@ -15,58 +15,57 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 2.0
-"""Seconds that the loop may stand still before it is told, once for each standstill."""
+BLOCKED_AFTER = 2.0
+"""Seconds without a turn of the loop that are logged, once each time."""
 
-_LOOKS = 8
-"""Looks within ``PATIENCE``. They are counted instead of seconds: of a machine that was frozen
-nobody is to blame."""
+_CHECKS = 8
+"""Checks within ``BLOCKED_AFTER``. Counting them instead of seconds ignores the time during which
+the whole machine was suspended."""
 
 
 class _Watchdog:
-    """Watches the loop that it was made on: it must beat from each look to the next."""
+    """Watches the running loop: a callback must run between two checks."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread_of_loop = threading.get_ident()
-        self._over = threading.Event()
-        self._has_beaten = True
+        self._loop_thread = threading.get_ident()
+        self._stopped = threading.Event()
+        self._has_run = True
 
     def watch(self) -> None:
-        """Look until it is over; blocks."""
+        """Check until ``stop`` is called. Runs in a thread."""
         missed = 0
-        while not self._over.wait(PATIENCE / _LOOKS):
-            if self._has_beaten:
-                missed, self._has_beaten = 0, False
-                self._loop.call_soon_threadsafe(self._beat)
+        while not self._stopped.wait(BLOCKED_AFTER / _CHECKS):
+            if self._has_run:
+                missed, self._has_run = 0, False
+                self._loop.call_soon_threadsafe(self._note_run)
             else:
                 missed += 1
-                if missed == _LOOKS:
-                    logger.warning("Everything stands still because of %s", self._culprit())
+                if missed == _CHECKS:
+                    logger.warning("Event loop blocked for %g s by %s", BLOCKED_AFTER, self._task())
 
-    def end(self) -> None:
-        """Have ``watch`` return."""
-        self._over.set()
+    def stop(self) -> None:
+        """Make ``watch`` return."""
+        self._stopped.set()
 
-    def _beat(self) -> None:
-        self._has_beaten = True
+    def _note_run(self) -> None:
+        self._has_run = True
 
-    def _culprit(self) -> str:
-        """The task that runs at this moment, and where it is."""
+    def _task(self) -> str:
+        """Return the name of the current task and the innermost lines of its stack."""
         task = asyncio.current_task(self._loop)
-        name = f"the task '{task.get_name()}'" if task else "the event loop itself"
-        frame = sys._current_frames().get(self._thread_of_loop)
-        where = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
-        return f"{name}, which does not await:\n{where}".rstrip()
+        frame = sys._current_frames().get(self._loop_thread)
+        stack = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
+        return f"{task.get_name() if task else 'a callback'}:\n{stack}".rstrip()
 
 
 @contextmanager
 def watched_loop() -> Iterator[None]:
-    """Watch the running event loop as long as the block lasts."""
+    """Watch the running event loop inside the block."""
     watchdog = _Watchdog()
     thread = threading.Thread(target=watchdog.watch, name="watchdog", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        watchdog.end()
+        watchdog.stop()

@@ -97,7 +97,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Have the garbage collector never go through what is loaded for good, as the app does."""
+    """Freeze what is loaded by now, so that the garbage collector never scans it."""
     gc.disable()
     try:
         return (yield)

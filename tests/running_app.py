@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -34,8 +35,8 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 
 WITHOUT_PAGES = {"REFLEX_BACKEND_ONLY": "true"}
-"""Settings with which the server runs alone: the same worker, which answers the API and the
-pages' socket, but no page is built and served, which is more than half of a start."""
+"""Settings for the server alone: the same worker with the API and the socket of the pages. Reflex
+builds no pages, which takes most of a start in production."""
 
 _given: set[int] = set()
 
@@ -82,11 +83,13 @@ class RunningApp:
         settings: dict[str, str] | None = None,
         reflex: Path = REFLEX,
         ports: tuple[int, int] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.database = database
         self.mode = mode
         self.reflex = reflex
+        self.options = options
         self.settings = settings or {}
         self.backend_port, frontend_port = ports or (free_port(), free_port())
         self.frontend_port = frontend_port if mode == "dev" else self.backend_port
@@ -110,7 +113,7 @@ class RunningApp:
             ports["REFLEX_FRONTEND_PORT"] = str(self.frontend_port)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.reflex, "run", "--env", self.mode],
+                [self.reflex, "run", "--env", self.mode, *self.options],
                 cwd=self.folder,
                 env={**os.environ, "SOLO_DATABASE": str(self.database), **ports, **self.settings},
                 stdin=subprocess.DEVNULL,
@@ -137,16 +140,16 @@ class RunningApp:
 
     def freeze(self) -> None:
         """Stop every process of it where it is, as a machine does that hangs."""
-        for pid in self._processes():
+        for pid in self.processes():
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let them go on."""
-        for pid in self._processes():
+        for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
 
-    def _processes(self) -> list[int]:
-        """It and all that it started, whatever groups they are in."""
+    def processes(self) -> list[int]:
+        """The ids of its main process and of all descendants, in whatever process groups."""
         assert self.process is not None
         listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, check=True)
         rows = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]

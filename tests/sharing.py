@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-_ALONE = ("test_readme", "test_start_and_stop", "test_slow_readers")
-"""Each test of these starts an app of its own; those in one mode do so in one folder, which keeps
-what was built for it."""
+_ALONE = ("test_readme", "test_start_and_stop", "test_main_process", "test_slow_readers")
+"""Each test of these starts an app of its own; those in one mode do so one after the other, in one
+folder."""
 
 _OTHER_APPS = {
     "test_axe": "console",

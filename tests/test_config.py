@@ -1,4 +1,4 @@
-"""Settings: their defaults, their values, and the one line that refuses a wrong one."""
+"""Settings: defaults, values, and the error line for a wrong value."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ VARIABLES = [str(field.validation_alias) for field in Settings.model_fields.valu
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
 
-def test_everything_has_a_default() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = read_settings()
     assert settings.database == Path(".solo/solo.duckdb")
     assert (settings.interval, settings.resume) == (0.25, False)
@@ -25,10 +25,41 @@ def test_everything_has_a_default() -> None:
     assert (settings.backend_port, settings.frontend_port) == (8000, 3000)
 
 
-def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("empty", ["", " ", "\t\r\n"])
+def test_empty_value_means_unset(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     for variable in VARIABLES:
-        monkeypatch.setenv(variable, "")
+        monkeypatch.setenv(variable, empty)
     assert read_settings() == Settings.model_construct()
+
+
+VALID = {
+    "SOLO_DATABASE": "folder/my points.duckdb",
+    "SOLO_INTERVAL": "2",
+    "SOLO_RESUME": "true",
+    "SOLO_RETENTION_DAYS": "7",
+    "REFLEX_BACKEND_PORT": "8001",
+    "REFLEX_FRONTEND_PORT": "3001",
+}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize(("before", "after"), [("", "\r"), (" \t", " "), ("\n", "\r\n")])
+def test_surrounding_whitespace_is_stripped(
+    monkeypatch: pytest.MonkeyPatch, variable: str, before: str, after: str
+) -> None:
+    monkeypatch.setenv(variable, VALID[variable])
+    expected = read_settings()
+    assert expected != Settings.model_construct()
+    monkeypatch.setenv(variable, before + VALID[variable] + after)
+    assert read_settings() == expected
+
+
+def test_tilde_in_database_path_is_expanded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SOLO_DATABASE", "~/data/solo.duckdb")
+    assert read_settings().database == tmp_path / "data" / "solo.duckdb"
 
 
 def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -60,26 +91,36 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("SOLO_DATABASE", "."),
         ("SOLO_DATABASE", ":memory:"),
         ("SOLO_DATABASE", "what?.duckdb"),
+        ("SOLO_DATABASE", "~nobody-of-this-name/x.duckdb"),
         ("SOLO_DATABASE", "x" * 400),
-        ("SOLO_INTERVAL", "one\ntwo"),
         ("REFLEX_BACKEND_PORT", "0"),
         ("REFLEX_BACKEND_PORT", "70000"),
         ("REFLEX_FRONTEND_PORT", "x"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_variable_and_what_is_allowed(
+def test_wrong_value_is_named_with_its_variable_and_allowed_values(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as raised:
         read_settings()
-    line = str(refused.value)
-    shown = " ".join(value.split())[:80]
-    assert line.startswith(f"{variable}={shown} is not allowed: it must be ")
+    line = str(raised.value)
+    assert line.startswith(f"{variable}={value[:80]} is not allowed: it must be ")
     assert "\n" not in line
 
 
-def test_only_the_apps_own_origins_are_its_own() -> None:
+@pytest.mark.parametrize("variable", sorted(set(VARIABLES) - {"SOLO_DATABASE"}))
+@pytest.mark.parametrize("value", ["one\ntwo", "tr\rue", "1\x07"])
+def test_unprintable_value_is_shown_escaped(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    assert str(raised.value).startswith(f"{variable}={value!r} is not allowed: it must be ")
+
+
+def test_own_origins_are_localhost_on_both_ports() -> None:
     assert own_origins(read_settings()) == [
         "http://localhost:3000",
         "http://127.0.0.1:3000",

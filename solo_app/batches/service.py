@@ -11,7 +11,7 @@ from typing import Any
 
 from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.catalog import Catalog
-from solo_app.batches.errors import SoloError, StoreUnavailableError, WindowOutOfRangeError
+from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.minutes import RecentMinutes, last_whole_minute, whole_minute
 from solo_app.batches.model import (
@@ -78,19 +78,10 @@ class BatchService:
         """Open the store and load what is in it; runs without an end become ``interrupted``.
 
         With ``resume``, interrupted batches start again, at most five, the latest first.
-        Raises StoreUnavailableError, whatever is wrong with the stored data.
+        Raises StoreUnavailableError.
         """
-        try:
-            if await self._store.open():
-                await self._take_up()
-        except SoloError:
-            raise
-        except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise StoreUnavailableError(
-                f"The database cannot be loaded ({reason}). "
-                "Restore a backup, or set SOLO_DATABASE to another file."
-            ) from error
+        if await self._store.open():
+            await self._take_up()
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
             await self._runner.resume()

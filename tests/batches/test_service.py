@@ -352,18 +352,6 @@ def test_a_suggested_name_searches_no_name_twice() -> None:
     assert batches.lookups < 3_000
 
 
-async def test_stored_data_that_cannot_be_loaded_is_a_storage_error() -> None:
-    class Unreadable(MemoryStorage):
-        async def open(self) -> bool:
-            return True
-
-        async def batches(self) -> list[Batch]:
-            raise ValueError("'odd' is not a valid BatchStatus")
-
-    with pytest.raises(StoreUnavailableError, match=r"'odd' is not .*Restore a backup"):
-        await BatchService(Unreadable(), {}).open()
-
-
 async def test_an_unknown_status_in_the_database_is_a_storage_error(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     async with open_service(database, silent=silent) as service:

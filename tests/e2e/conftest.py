@@ -70,7 +70,7 @@ def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def ports_alone() -> dict[str, tuple[int, int]]:
-    """The ports of ``new_app`` by mode: a build is for its ports, and kept for the next test."""
+    """The ports of ``new_app`` by mode."""
     return {mode: (free_port(), free_port()) for mode in ("dev", "prod")}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from solo_app.batches.model import utc_now
 from tests.past import write_long_past
-from tests.running_app import PROJECT, RunningApp, copy_of_project, http
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -80,7 +80,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     (folder / ".solo").mkdir()
     database = folder / ".solo" / "solo.duckdb"
     write_long_past(database, BATCHES, POINTS, timedelta(minutes=1), utc_now())
-    app = RunningApp(folder, database, "prod", {"SOLO_RETENTION_DAYS": "1"})
+    app = RunningApp(folder, database, "prod", {"SOLO_RETENTION_DAYS": "1", **WITHOUT_PAGES})
     try:
         yield app
     finally:

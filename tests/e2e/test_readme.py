@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.running_app import PROJECT, RunningApp, copy_of_project, http
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
 
 README = (PROJECT / "README.md").read_text()
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -95,7 +95,7 @@ def shape(value: Any) -> Any:
 
 
 def test_the_curl_lines_get_the_answers_that_are_told(new_app: Callable[..., RunningApp]) -> None:
-    app = new_app("prod").start()
+    app = new_app("prod", **WITHOUT_PAGES).start()
     requests = told_requests()
     assert len(requests) >= 9
     for words, told in requests:

@@ -1,4 +1,4 @@
-"""The life of the process: it starts with one command, ends at once, and loses nothing."""
+"""Start and end of the process: one command, a clean end within 2 s, no lost points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import duckdb
 import httpx
 import pytest
 
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
+from tests.past import write_past
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, free_port, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -98,7 +99,8 @@ def stored(database: Path) -> list[int]:
 def test_it_ends_within_two_seconds_whatever_is_open_and_loses_nothing(
     new_app: NewApp, mode: str, number: int, whole_group: bool
 ) -> None:
-    app = new_app(mode, SOLO_INTERVAL="0.02").start()
+    settings = WITHOUT_PAGES if mode == "prod" else {}
+    app = new_app(mode, SOLO_INTERVAL="0.02", **settings).start()
     assert http.post(f"{app.api}/stream/b").status_code == 201
     readers = [followed(app, "b") for _ in range(5)]
     never_finished = [half_a_request(app, text) for text in HALF_REQUESTS]
@@ -154,29 +156,6 @@ def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> No
     app.kill()
     app.start()
     assert http.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
-
-
-def test_a_start_in_production_makes_pages_only_where_they_would_be_others(
-    tmp_path: Path,
-) -> None:
-    app = RunningApp(copy_of_project(tmp_path / "project"), tmp_path / "solo.duckdb", "prod")
-    try:
-        first = _first_page(app.start())
-        assert app.output().count("Compiling") == 1
-        app.restart()
-        assert _first_page(app) == first
-        assert app.output().count("Compiling") == 1
-        strings = app.folder / "solo_app" / "ui" / "strings.py"
-        strings.write_text(strings.read_text().replace('"SOLO"', '"DUET"'))
-        app.restart()
-        assert "DUET</title>" in _first_page(app)
-        assert app.output().count("Compiling") == 2
-    finally:
-        app.kill()
-
-
-def _first_page(app: RunningApp) -> str:
-    return http.get(f"{app.url}/", headers={"Accept": "text/html"}).raise_for_status().text
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
@@ -274,17 +253,54 @@ def test_a_database_that_another_process_holds_is_told(
         assert held.execute("SELECT answer FROM mine").fetchall() == [(42,)]
 
 
-@pytest.mark.parametrize("mode", ["dev", "prod"])
-def test_a_database_that_only_the_server_finds_out_about_is_told(
-    new_app: NewApp, tmp_path: Path, mode: str
+def failed_start(app: RunningApp) -> str:
+    """The one line of a start that fails in the worker only."""
+    assert app.launch().wait(60) == 1
+    assert "Traceback" not in app.output()
+    (line,) = [line for line in app.output().splitlines() if "SOLO cannot start" in line]
+    for port in (app.backend_port, app.frontend_port):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, "a server still listens"
+    return line
+
+
+@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+def test_database_that_only_the_worker_cannot_open_ends_the_app(
+    new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
     link = tmp_path / "link.duckdb"
     link.symlink_to(tmp_path / "nowhere" / "solo.duckdb")
-    app = new_app(mode, link)
-    assert app.launch().wait(30) == 1
-    (line,) = [line for line in app.output().splitlines() if "SOLO cannot start" in line]
-    assert str(link) in line
-    assert "Traceback" not in app.output()
+    assert str(link) in failed_start(new_app(mode, link, **settings))
+
+
+@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+def test_any_error_while_the_database_opens_ends_the_app_with_one_line(
+    new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
+) -> None:
+    write_past(tmp_path / "solo.duckdb")
+    with duckdb.connect(tmp_path / "solo.duckdb") as connection:
+        connection.execute("UPDATE runs SET status = 'asleep'")
+    line = failed_start(new_app(mode, **settings))
+    assert "asleep" in line
+    assert "Restore a backup" in line
+
+
+def test_port_option_of_the_command_line_is_checked(new_app: NewApp) -> None:
+    app = new_app("dev")
+    busy = free_port()
+    app.options = ["--backend-port", str(busy)]
+    with socket.create_server(("127.0.0.1", busy)):
+        assert f"Port {busy} is in use" in refused(app)
+
+
+def test_only_reflex_run_checks_the_database(tmp_path: Path) -> None:
+    (tmp_path / "solo.duckdb").write_bytes(b"no database " * 1_000)
+    subprocess.run(
+        [sys.executable, "-c", "from reflex.config import get_config; get_config()"],
+        cwd=PROJECT,
+        env={**os.environ, "SOLO_DATABASE": str(tmp_path / "solo.duckdb")},
+        check=True,
+    )
 
 
 def test_one_port_for_both_in_development_is_told(new_app: NewApp) -> None:

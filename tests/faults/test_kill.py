@@ -20,7 +20,7 @@ import pytest
 from solo_app.batches.model import BatchStatus
 from tests.faults.clients import Asker, Follower, holder_of
 from tests.faults.whole import whole
-from tests.running_app import PROJECT, RunningApp
+from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp
 from tests.workbench import open_service
 
 NewApp = Callable[..., RunningApp]
@@ -133,6 +133,7 @@ def test_nothing_that_was_seen_is_lost_by_kill_9(
                 "prod",
                 tmp_path / f"{file}.duckdb",
                 SOLO_INTERVAL=("0", "0.001")[file % 2],
+                **WITHOUT_PAGES,
             ).start()
         process = app.process
         assert process

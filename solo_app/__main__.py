@@ -1,0 +1,41 @@
+"""`python -m solo_app check [FILE]`: whether a database file can be opened by the app.
+
+Prints one line. Exit code 1 if the file cannot be used. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.config import SettingsError, read_settings
+
+USAGE = "Usage: python -m solo_app check [FILE]   (default: SOLO_DATABASE)"
+
+
+def main(arguments: list[str]) -> str | None:
+    """Run a command. Returns the error message, None on success."""
+    match arguments:
+        case ["check"]:
+            try:
+                path = read_settings().database
+            except SettingsError as error:
+                return str(error)
+        case ["check", file]:
+            path = Path(file).expanduser()
+        case _:
+            return USAGE
+    from solo_app.storage.duckdb.check import check
+
+    try:
+        check(path)
+    except StoreUnavailableError as error:
+        return str(error)
+    state = "can be used" if path.exists() else "does not exist yet and can be created"
+    sys.stdout.write(f"The database {path} {state}.\n")
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

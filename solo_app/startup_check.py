@@ -1,0 +1,90 @@
+"""Checks ports and database before `reflex run` starts anything.
+
+Reflex starts the frontend and the server side by side. When one of them fails, the other keeps
+running. The check runs first, in the process of `reflex run`, and ends it with one line.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from solo_app.config import HOST, Settings, SettingsError
+
+
+def exit_with_error(error: Exception) -> NoReturn:
+    """End this process with one line on stderr and exit code 1."""
+    sys.exit(f"SOLO cannot start: {error}")
+
+
+def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
+    """Check ports and database for `reflex run` with these options.
+
+    Raises SettingsError with one line that says what to do.
+    """
+    backend_port = options["backend_port"] or settings.backend_port
+    frontend_port = options["frontend_port"] or settings.frontend_port
+    has_backend = not options["frontend_only"]
+    # In production the server serves the pages too, on its own port.
+    has_frontend = not options["backend_only"] and (options["env"] == "dev" or not has_backend)
+    if has_backend and has_frontend and backend_port == frontend_port:
+        raise SettingsError(
+            f"Pages and API cannot share port {backend_port} in development; "
+            "choose another with REFLEX_FRONTEND_PORT or REFLEX_BACKEND_PORT."
+        )
+    if has_frontend:
+        _check_port(frontend_port, "REFLEX_FRONTEND_PORT")
+    if has_backend:
+        _check_port(backend_port, "REFLEX_BACKEND_PORT")
+        _check_database(settings.database)
+
+
+def _check_port(port: int, variable: str) -> None:
+    for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:  # Others occur on a machine without IPv6.
+            if error.errno == errno.EADDRINUSE:
+                raise SettingsError(
+                    f"Port {port} is in use by another program{_listener(port)}; "
+                    f"stop that one, or choose another port with {variable}."
+                ) from None
+            if error.errno == errno.EACCES:
+                raise SettingsError(
+                    f"Port {port} may not be used by this user; "
+                    f"choose one from 1024 on with {variable}."
+                ) from None
+
+
+def _listener(port: int) -> str:
+    """Return the process that listens on a port, in brackets; empty if the system hides it."""
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for row in Path(table).read_text().splitlines()[1:]:
+                _, address, _, state, *_, inode = row.split()[:10]
+                if state == "0A" and int(address.rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{inode}]")
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            if any(str(file.readlink()) in sockets for file in folder.iterdir()):
+                return f" (process {folder.parent.name})"
+    return ""
+
+
+def _check_database(path: Path) -> None:
+    # A child process, because this one forks its workers and DuckDB does not survive a fork.
+    command = [sys.executable, "-m", "solo_app", "check", str(path)]
+    check = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    if check.returncode:
+        lines = check.stderr.split("\n") if check.stderr else []
+        message = next((line for line in reversed(lines) if line), None)
+        raise SettingsError(message or f"The check of {path} ended with {check.returncode}.")

@@ -1,0 +1,199 @@
+"""Signals of the main process: a closed terminal, `nohup`, and the end of a build."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.running_app import REFLEX, WITHOUT_PAGES, RunningApp, http
+
+NewApp = Callable[..., RunningApp]
+
+MODES = pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+
+
+def eventually(condition: Callable[[], object], within: float = 60) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def statuses(database: Path) -> list[tuple[str]]:
+    with duckdb.connect(database) as connection:
+        return connection.execute("SELECT status FROM runs").fetchall()
+
+
+def run_batch(app: RunningApp) -> None:
+    assert http.post(f"{app.api}/stream/b").status_code == 201
+    eventually(lambda: http.get(f"{app.api}/").json()["row_count"] >= 3)
+
+
+@MODES
+def test_hangup_ends_the_app_cleanly(new_app: NewApp, mode: str, settings: dict[str, str]) -> None:
+    app = new_app(mode, **settings).start()
+    run_batch(app)
+    processes = app.processes()
+    app.stop(signal.SIGHUP, whole_group=False)
+    assert app.process
+    assert app.process.returncode == 0
+    assert "Traceback" not in app.output()
+    assert not any(map(is_running, processes))
+    assert statuses(app.database) == [("interrupted",)]
+
+
+class Terminal:
+    """A shell in a terminal of its own, in the folder of an app."""
+
+    def __init__(self, app: RunningApp, command: str) -> None:
+        self._app = app
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            ports = {"REFLEX_BACKEND_PORT": str(app.backend_port)}
+            if app.mode == "dev":
+                ports["REFLEX_FRONTEND_PORT"] = str(app.frontend_port)
+            os.chdir(app.folder)
+            environment = {
+                **os.environ, **app.settings, **ports, "SOLO_DATABASE": str(app.database),
+                "PATH": f"{REFLEX.parent}:{os.environ['PATH']}",
+            }  # fmt: skip
+            os.execvpe("bash", ["bash", "--norc", "-i", "-c", command], environment)
+
+    def close(self) -> None:
+        """Close the window: the kernel sends SIGHUP to the processes in it."""
+        os.close(self._terminal)
+        os.waitpid(self.pid, 0)
+
+
+def end(processes: list[int]) -> None:
+    """End what a failed test leaves."""
+    for pid in filter(is_running, processes):
+        os.kill(pid, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, check=True)
+    rows = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found = [pid]
+    for parent in found:
+        found += [child for child, ppid in rows if ppid == parent]
+    return found[1:]
+
+
+@MODES
+def test_closed_terminal_ends_the_app_cleanly(
+    new_app: NewApp, mode: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    app = new_app(mode, **settings)
+    log = tmp_path / "log"
+    terminal = Terminal(app, f"reflex run --env {mode} > {log} 2>&1; true")
+    eventually(lambda: app.answers(f"{app.api}/tasks") and app.answers(f"{app.url}/"))
+    run_batch(app)
+    processes = descendants(terminal.pid)
+    try:
+        assert len(processes) > 1
+        terminal.close()
+        eventually(lambda: not any(map(is_running, processes)))
+    finally:
+        end(processes)
+    assert "Traceback" not in log.read_text()
+    assert "SOLO cannot start" not in log.read_text()
+    assert statuses(app.database) == [("interrupted",)]
+
+
+@MODES
+def test_app_under_nohup_survives_its_terminal(
+    new_app: NewApp, mode: str, settings: dict[str, str], tmp_path: Path
+) -> None:
+    app = new_app(mode, **settings)
+    pid_file, done = tmp_path / "pid", tmp_path / "done"
+    command = (
+        f"nohup reflex run --env {mode} > {tmp_path / 'log'} 2>&1 & echo $! > {pid_file}; "
+        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP $!"
+    )
+    terminal = Terminal(app, command)
+    eventually(lambda: app.answers(f"{app.api}/tasks") and app.answers(f"{app.url}/"))
+    pid = int(pid_file.read_text())
+    processes = [pid, *descendants(pid)]
+    try:
+        run_batch(app)
+        done.touch()
+        eventually(lambda: not is_running(terminal.pid))
+        terminal.close()
+        rows = http.get(f"{app.api}/").json()["row_count"]
+        # Six seconds: a reload by Granian takes four.
+        eventually(lambda: http.get(f"{app.api}/").json()["row_count"] > rows + 24)
+        assert descendants(pid) == processes[1:]
+        assert app.answers(f"{app.url}/")
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not any(map(is_running, processes)))
+    finally:
+        end(processes)
+    assert statuses(app.database) == [("interrupted",)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_during_the_build_ends_the_build_too(new_app: NewApp, number: int) -> None:
+    app = new_app("prod")
+    process = app.launch()
+    eventually(lambda: any("react-router" in line for line in command_lines(app)))
+    processes = app.processes()
+    app.stop(number, whole_group=False)
+    assert process.returncode == (1 if number == signal.SIGINT else 0)
+    assert not any(map(is_running, processes))
+
+
+def command_lines(app: RunningApp) -> list[str]:
+    lines = []
+    for pid in app.processes():
+        try:
+            lines.append(Path(f"/proc/{pid}/cmdline").read_text())
+        except OSError:
+            continue
+    return lines
+
+
+def test_removed_packages_are_restored_by_the_next_start(new_app: NewApp) -> None:
+    app = new_app("dev").start()
+    app.stop()
+    shutil.rmtree(app.folder / ".web" / "node_modules")
+    app.start()
+    assert app.answers(f"{app.url}/")
+
+
+def test_development_server_listens_on_loopback_only(new_app: NewApp) -> None:
+    app = new_app("dev").start()
+    for port in (app.backend_port, app.frontend_port):
+        addresses = listening_addresses(port)
+        assert addresses
+        assert addresses <= {"0100007F", "0" * 24 + "01000000"}
+
+
+def listening_addresses(port: int) -> set[str]:
+    """The local addresses on which a process listens, as hexadecimal in network order."""
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {
+        row[1].partition(":")[0]
+        for row in rows
+        if row[3] == "0A" and int(row[1].partition(":")[2], 16) == port
+    }
