@@ -9,8 +9,8 @@ from reflex.config import get_config
 from reflex.environment import environment
 from starlette.types import ASGIApp
 
+from solo_app.api.app import api_prefixes, build_api
 from solo_app.api.gateway import Gateway
-from solo_app.api.routes import build_api
 from solo_app.config import SettingsError, settings
 from solo_app.lifespan import running_service
 from solo_app.preflight import finish_checks, refuse
@@ -25,21 +25,27 @@ def service_lifespan() -> AbstractAsyncContextManager[object]:
     return running_service(settings(), lambda service: setattr(api.state, "service", service))
 
 
-def beside_pages(pages: ASGIApp) -> ASGIApp:
-    """Reflex's server with the API beside it."""
-    return Gateway(
-        pages,
-        api,
-        origins=get_config().cors_allowed_origins,
-        pages_are_here=environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get(),
-    )
+def mount_api(pages: ASGIApp) -> ASGIApp:
+    """Reflex's server and the API behind the gateway."""
+    serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
+    origins = get_config().cors_allowed_origins
+    if serves_pages:  # The origin of the development server may belong to another app.
+        origins = [o for o in origins if o.endswith(f":{settings().backend_port}")]
+    return Gateway(pages, api, api_prefixes(api), origins, serves_pages)
 
 
-app = rx.App(
-    api_transformer=beside_pages,
-    stylesheets=["/solo.css"],
-    html_lang="en",
-)
+class App(rx.App):
+    """Reflex's app, whose server is the gateway.
+
+    ``api_transformer`` would place the gateway behind routes and middleware of Reflex, which answer
+    some requests themselves: with plain text, and before their origin is checked.
+    """
+
+    def __call__(self) -> ASGIApp:  # noqa: D102
+        return mount_api(super().__call__())
+
+
+app = App(stylesheets=["/solo.css"], html_lang="en")
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
 use_sockets_of(app)

@@ -70,7 +70,7 @@ async def test_the_server_is_told_of_a_signal_when_all_is_in_the_file_and_once(
 _FIRST_STREAM = """
 import asyncio, sys
 from pathlib import Path
-from solo_app.api.routes import build_api
+from solo_app.api.app import build_api
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
 

@@ -40,6 +40,11 @@ def from_microseconds(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
+def format_number(value: float) -> str:
+    """A finite number as JSON and CSV text: a whole one below 1e15 without a fraction."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
 class BatchStatus(StrEnum):
     """How the latest run of a batch stands."""
 

@@ -201,13 +201,17 @@ class BatchService:
         producer = self._runs.of(batch.no)
         return producer.tail.latest if producer else None
 
-    async def runs(self, batch_id: str) -> list[Run]:
-        """All runs of a batch, the latest first.
+    async def runs(self, batch_id: str, offset: int = 0, limit: int | None = None) -> list[Run]:
+        """At most ``limit`` runs of a batch, newest first, after skipping ``offset``.
 
         Raises BatchNotFoundError, StoreUnavailableError.
         """
-        batch = self.batch(batch_id)
-        return await self._store.runs(batch.no)
+        runs = await self._store.runs(self.batch(batch_id).no)
+        return runs[offset : None if limit is None else offset + limit]
+
+    def last_seq(self, batch: Batch) -> int:
+        """The highest ``seq`` of a batch, 0 before its first point."""
+        return self._catalog.rows_of(batch.no)
 
     async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
         """At most ``limit`` committed points with ``seq > after``, in order.
