@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from solo_app.api.problems import default_detail, problem
+from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
 
 MAX_BODY = 65_536
 """Bytes of the longest body of a request."""
@@ -91,7 +92,8 @@ class Gateway:
         return (
             self._serves_pages
             and scope.get("method") in ("GET", "HEAD")
-            and _prefers_html(headers.get("accept", ""))
+            and "text/html" in headers.get("accept", "")
+            and "application/json" not in headers.get("accept", "")
             and not self._is_api(scope["path"])
         )
 
@@ -113,44 +115,36 @@ class Gateway:
 
 
 class _Responses:
-    """A ``send`` that adds headers, words errors as problems, and omits the body for HEAD."""
+    """A ``send`` that adds headers, replaces other errors by problems, and omits HEAD's body."""
 
     def __init__(self, scope: Scope, send: Send, html_errors: bool) -> None:
         self._path, self._method = scope["path"], scope["method"]
         self._send = send
         self._html_errors = html_errors
-        self._is_replaced = False
+        self._problem: Response | None = None
 
     async def __call__(self, message: Message) -> None:
-        if self._is_replaced:
-            return
-        body = message
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            self._is_replaced = message["status"] >= 400 and not self._is_error_format(headers)
-            if self._is_replaced:
-                message, body = self._problem(message["status"], headers)
-                headers = MutableHeaders(scope=message)
+            if message["status"] >= 400 and not self._is_error_format(headers):
+                self._problem = _problem_instead(
+                    message["status"], headers, self._method, self._path
+                )
+                headers = self._problem.headers
+                message = {**message, "headers": headers.raw}
             self._add_headers(message["status"], headers)
-            await self._send(message)
-            if not self._is_replaced:
+        elif self._problem or self._method == "HEAD":
+            if message.get("more_body"):
                 return
-        if self._method == "HEAD" and "body" in body:
-            body = {**body, "body": b""}
-        await self._send(body)
+            # Also instead of "http.response.pathsend", which has the server send a file.
+            body = self._problem.body if self._problem and self._method != "HEAD" else b""
+            message = {"type": "http.response.body", "body": body}
+        await self._send(message)
 
     def _is_error_format(self, headers: Headers) -> bool:
         media_type = headers.get("content-type", "")
-        return media_type == "application/problem+json" or (
+        return media_type == MEDIA_TYPE or (
             self._html_errors and media_type.startswith("text/html")
-        )
-
-    def _problem(self, status: int, headers: Headers) -> tuple[Message, Message]:
-        kept = {"Allow": headers["allow"]} if "allow" in headers else None
-        response = problem(status, default_detail(status, self._method, self._path), kept)
-        return (
-            {"type": "http.response.start", "status": status, "headers": response.raw_headers},
-            {"type": "http.response.body", "body": response.body},
         )
 
     def _add_headers(self, status: int, headers: MutableHeaders) -> None:
@@ -162,9 +156,14 @@ class _Responses:
             cache_control = "public, max-age=31536000, immutable"
         else:
             cache_control = "no-cache"
-        headers.setdefault("Cache-Control", cache_control)
-        # Protects old browsers, which do not send Sec-Fetch-Dest, from clickjacking.
-        headers.setdefault("Content-Security-Policy", "frame-ancestors 'self'")
+        headers["Cache-Control"] = cache_control
+        # For old browsers, which do not send Sec-Fetch-Dest: no clickjacking in frames.
+        headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+
+
+def _problem_instead(status: int, headers: Headers, method: str, path: str) -> Response:
+    allow = {"Allow": headers["allow"]} if "allow" in headers else None
+    return problem(status, default_detail(status, method, path), allow)
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
@@ -206,20 +205,3 @@ def _host_name(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
-
-
-def _prefers_html(accept: str) -> bool:
-    """Whether the header prefers HTML to JSON (RFC 9110, 12.5.1)."""
-    return _quality(accept, "text/html") > _quality(accept, "application/json", default="*/*")
-
-
-def _quality(accept: str, media_type: str, default: str | None = None) -> float:
-    found = {}
-    for part in accept.split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            found[name.lower()] = float(quality)
-        except ValueError:
-            found[name.lower()] = 0.0
-    return found.get(media_type, found.get(default, 0.0) if default else 0.0)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from solo_app.api import schemas
 from solo_app.api.dependencies import BatchId, IsHead, Service
 from solo_app.api.downloads import (
     BACKUP_RESPONSES,
@@ -18,33 +19,6 @@ from solo_app.api.downloads import (
     download_response,
 )
 from solo_app.api.problems import problem_responses
-from solo_app.api.schemas import (
-    AggregateParameters,
-    AggregateValue,
-    Batches,
-    BatchesParameters,
-    BatchValue,
-    BatchWithRuns,
-    DownloadParameters,
-    Message,
-    Minutes,
-    MinutesParameters,
-    MinuteValue,
-    NoParameters,
-    Overall,
-    PageParameters,
-    Points,
-    PointsParameters,
-    PointValue,
-    Runs,
-    RunValue,
-    Seq,
-    StartRequest,
-    StreamParameters,
-    Task,
-    Tasks,
-    point_json,
-)
 from solo_app.api.sse import EVENT, stream
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.model import MINUTE, Window
@@ -57,6 +31,8 @@ LONGEST_RANGE = timedelta(days=31)
 LATEST_RUNS = 10
 """Runs in the response about one batch."""
 
+NoQuery = Annotated[schemas.NoParameters, Query()]
+
 _LOCATION = {"Location": {"description": "URL of the batch", "schema": {"type": "string"}}}
 
 router = APIRouter(
@@ -67,10 +43,10 @@ router = APIRouter(
 
 
 @router.get("/", summary="Overall data")
-async def overall(service: Service, _: Annotated[NoParameters, Query()]) -> Overall:
+async def overall(service: Service, _: NoQuery) -> schemas.Overall:
     """Committed points of all batches, running batches, and what currently fails."""
     totals = service.totals()
-    return Overall(
+    return schemas.Overall(
         row_count=totals.row_count,
         task_count=totals.running,
         rows_per_second=totals.rows_per_second,
@@ -81,15 +57,17 @@ async def overall(service: Service, _: Annotated[NoParameters, Query()]) -> Over
 
 
 @router.get("/tasks", summary="Running batches")
-async def tasks(service: Service, _: Annotated[NoParameters, Query()]) -> Tasks:
+async def tasks(service: Service, _: NoQuery) -> schemas.Tasks:
     """All running batches."""
-    return Tasks(
+    return schemas.Tasks(
         tasks=[
-            Task.of(
+            schemas.Task.of(
                 batch,
                 service,
                 rows_per_second=service.rows_per_second(batch),
-                latest=PointValue.of(point) if (point := service.latest_point(batch)) else None,
+                latest=schemas.PointValue.of(point)
+                if (point := service.latest_point(batch))
+                else None,
             )
             for batch in service.running()
         ]
@@ -106,24 +84,24 @@ async def start(
     batch_id: BatchId,
     service: Service,
     response: Response,
-    _: Annotated[NoParameters, Query()],
-    body: StartRequest | None = None,
-) -> Message:
+    _: NoQuery,
+    body: schemas.StartRequest | None = None,
+) -> schemas.Message:
     """Start a batch; a batch that has ended gets another run, whose seq continues."""
-    await service.start(batch_id, (body or StartRequest()).source)
+    await service.start(batch_id, (body or schemas.StartRequest()).source)
     response.headers["Location"] = f"/batches/{batch_id}"
-    return Message(message="Batch started", batch_id=batch_id)
+    return schemas.Message(message="Batch started", batch_id=batch_id)
 
 
 @router.delete("/stream/{batch_id}", summary="Stop a batch", responses=problem_responses(404))
-async def stop(batch_id: BatchId, service: Service, _: Annotated[NoParameters, Query()]) -> Message:
+async def stop(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
     """Stop a batch and wait until its last point is committed; no effect if it has ended.
 
     503 with the reason while the database cannot be written: the batch stays `running` until its
     points are written, then becomes `stopped`.
     """
     await service.stop(batch_id)
-    return Message(message="Batch stopped", batch_id=batch_id)
+    return schemas.Message(message="Batch stopped", batch_id=batch_id)
 
 
 @router.get(
@@ -143,8 +121,8 @@ async def follow(
     batch_id: BatchId,
     service: Service,
     is_head: IsHead,
-    query: Annotated[StreamParameters, Query()],
-    last_event_id: Annotated[Seq, Header()] = None,
+    query: Annotated[schemas.StreamParameters, Query()],
+    last_event_id: Annotated[schemas.Seq, Header()] = None,
 ) -> Response:
     """Each committed point once, in order, as it is committed. The response is endless while the
     batch runs.
@@ -166,20 +144,22 @@ async def follow(
 
 @router.get("/agg/{batch_id}", summary="The last whole minute", responses=problem_responses(404))
 async def aggregate(
-    batch_id: BatchId, service: Service, query: Annotated[AggregateParameters, Query()]
-) -> AggregateValue:
+    batch_id: BatchId, service: Service, query: Annotated[schemas.AggregateParameters, Query()]
+) -> schemas.AggregateValue:
     """Average, sum and count of the points of the last whole minute."""
-    return AggregateValue.of(await service.aggregate(batch_id, query.at))
+    return schemas.AggregateValue.of(await service.aggregate(batch_id, query.at))
 
 
 @router.get("/batches", summary="All batches")
-async def batches(service: Service, query: Annotated[BatchesParameters, Query()]) -> Batches:
+async def batches(
+    service: Service, query: Annotated[schemas.BatchesParameters, Query()]
+) -> schemas.Batches:
     """All batches, the latest start first."""
     found = service.batches(query.status)
     selected = found[query.offset : query.offset + query.limit]
-    return Batches(
+    return schemas.Batches(
         batches=[
-            BatchValue.of(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
+            schemas.BatchValue.of(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
             for b in selected
         ],
         total=len(found),
@@ -188,31 +168,29 @@ async def batches(service: Service, query: Annotated[BatchesParameters, Query()]
 
 
 @router.get("/batches/{batch_id}", summary="One batch", responses=problem_responses(404))
-async def batch(
-    batch_id: BatchId, service: Service, _: Annotated[NoParameters, Query()]
-) -> BatchWithRuns:
+async def batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.BatchWithRuns:
     """A batch with its latest 10 runs and the reason if it failed."""
     runs = await service.runs(batch_id, 0, LATEST_RUNS)
     batch = service.batch(batch_id)
-    return BatchWithRuns.of(
+    return schemas.BatchWithRuns.of(
         batch,
         service,
         ended_at=batch.run.ended_at,
         reason=batch.run.reason,
-        runs=[RunValue.model_validate(run) for run in runs],
+        runs=[schemas.RunValue.model_validate(run) for run in runs],
     )
 
 
 @router.get("/batches/{batch_id}/runs", summary="Runs of a batch", responses=problem_responses(404))
 async def runs(
-    batch_id: BatchId, service: Service, query: Annotated[PageParameters, Query()]
-) -> Runs:
+    batch_id: BatchId, service: Service, query: Annotated[schemas.PageParameters, Query()]
+) -> schemas.Runs:
     """All runs, newest first."""
     found = await service.runs(batch_id, query.offset, query.limit)
     total = service.batch(batch_id).run.number
-    return Runs(
+    return schemas.Runs(
         batch_id=batch_id,
-        runs=[RunValue.model_validate(run) for run in found],
+        runs=[schemas.RunValue.model_validate(run) for run in found],
         total=total,
         next=_next_page(f"/batches/{batch_id}/runs", query, total),
     )
@@ -222,17 +200,17 @@ async def runs(
     "/batches/{batch_id}/points",
     summary="Points of a batch",
     response_class=Response,
-    responses={200: {"model": Points}, **problem_responses(404)},
+    responses={200: {"model": schemas.Points}, **problem_responses(404)},
 )
 async def points(
-    batch_id: BatchId, service: Service, query: Annotated[PointsParameters, Query()]
+    batch_id: BatchId, service: Service, query: Annotated[schemas.PointsParameters, Query()]
 ) -> Response:
     """Committed points in order of seq."""
     found = await service.points(batch_id, query.after or 0, query.limit)
     url = None
     if found and found[-1].seq < service.last_seq(service.batch(batch_id)):
         url = f"/batches/{batch_id}/points?after={found[-1].seq}&limit={query.limit}"
-    rows = ", ".join(map(point_json, found))
+    rows = ", ".join(map(schemas.point_json, found))
     text = f'{{"batch_id": "{batch_id}", "points": [{rows}], "next": {json.dumps(url)}}}'
     return Response(text, media_type="application/json")
 
@@ -241,16 +219,16 @@ async def points(
     "/batches/{batch_id}/minutes", summary="A batch per minute", responses=problem_responses(404)
 )
 async def minutes(
-    batch_id: BatchId, service: Service, query: Annotated[MinutesParameters, Query()]
-) -> Minutes:
+    batch_id: BatchId, service: Service, query: Annotated[schemas.MinutesParameters, Query()]
+) -> schemas.Minutes:
     """The minutes that contain points; `from` and `to` are cut to the minute, `to` is exclusive."""
     window = _window(query, service)
     found = await service.minutes(batch_id, window)
-    return Minutes(
+    return schemas.Minutes(
         batch_id=batch_id,
         start=window.start,
         end=window.end,
-        minutes=[MinuteValue.model_validate(minute) for minute in found],
+        minutes=[schemas.MinuteValue.model_validate(minute) for minute in found],
     )
 
 
@@ -264,7 +242,7 @@ async def download(
     batch_id: BatchId,
     service: Service,
     is_head: IsHead,
-    query: Annotated[DownloadParameters, Query()],
+    query: Annotated[schemas.DownloadParameters, Query()],
 ) -> Response:
     """The committed points with `from` <= `ts` < `to`, in order of seq.
 
@@ -284,9 +262,7 @@ async def download(
     response_class=Response,
     responses=BACKUP_RESPONSES,
 )
-async def backup(
-    service: Service, is_head: IsHead, _: Annotated[NoParameters, Query()]
-) -> Response:
+async def backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
     """A consistent snapshot of the database, made while all batches continue.
 
     It does not contain archived points: copy the files of the archive after it; they never change.
@@ -294,7 +270,7 @@ async def backup(
     return backup_response(None if is_head else await service.backup(), service.clock())
 
 
-def _next_page(path: str, query: PageParameters, total: int) -> str | None:
+def _next_page(path: str, query: schemas.PageParameters, total: int) -> str | None:
     offset = query.offset + query.limit
     if offset >= total:
         return None
@@ -302,7 +278,7 @@ def _next_page(path: str, query: PageParameters, total: int) -> str | None:
     return f"{path}?{urlencode(parameters)}"
 
 
-def _window(query: MinutesParameters, service: BatchService) -> Window:
+def _window(query: schemas.MinutesParameters, service: BatchService) -> Window:
     end = whole_minute(query.end or service.clock())
     try:
         start = whole_minute(query.start) if query.start else end - 60 * MINUTE

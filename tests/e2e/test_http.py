@@ -163,7 +163,7 @@ def test_production_answers_browsers_and_programs_on_one_address(prod_app: Runni
     deep = http.get(f"{prod_app.api}/batch/abc", headers={"Accept": "text/html"})
     assert (deep.status_code, deep.headers["content-type"][:9]) == (200, "text/html")
     missing = http.get(f"{prod_app.api}/nothing")
-    assert missing.status_code == 404
+    assert missing.status_code == missing.json()["status"] == 404
     assert missing.headers["content-type"] == "application/problem+json"
     assert http.get(f"{prod_app.api}/batches/abc").status_code == 404  # Looking started nothing.
 
