@@ -29,8 +29,6 @@ def mount_api(pages: ASGIApp) -> ASGIApp:
     """Reflex's server and the API behind the gateway."""
     serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
     origins = get_config().cors_allowed_origins
-    if serves_pages:  # The origin of the development server may belong to another app.
-        origins = [o for o in origins if o.endswith(f":{settings().backend_port}")]
     return Gateway(pages, api, api_prefixes(api), origins, serves_pages)
 
 

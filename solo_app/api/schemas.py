@@ -86,9 +86,7 @@ Number = Annotated[
     WithJsonSchema({"type": "number"}),
 ]
 Count = Annotated[int, Field(ge=0)]
-WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
-Offset = Annotated[WholeNumber, Field(ge=0, le=HIGHEST_SEQ)]
-PageLimit = Annotated[WholeNumber, Field(ge=1, le=1_000)]
+WholeNumber = BeforeValidator(parse_whole_number)
 Seq = Annotated[
     Annotated[int, Field(ge=0, le=HIGHEST_SEQ)] | None,
     BeforeValidator(lambda text: parse_whole_number(text) if text != "" else None),
@@ -130,8 +128,8 @@ class AggregateParameters(NoParameters):
 class PageParameters(NoParameters):
     """A page of a list."""
 
-    offset: Offset = 0
-    limit: PageLimit = 100
+    offset: Annotated[int, Field(ge=0, le=HIGHEST_SEQ), WholeNumber] = 0
+    limit: Annotated[int, Field(ge=1, le=1_000), WholeNumber] = 100
 
 
 class BatchesParameters(PageParameters):
@@ -144,7 +142,7 @@ class PointsParameters(NoParameters):
     """Consecutive points."""
 
     after: Seq = Field(None, description="only points with a higher seq")
-    limit: WholeNumber = Field(1_000, ge=1, le=10_000)
+    limit: Annotated[int, Field(ge=1, le=10_000), WholeNumber] = 1_000
 
 
 class MinutesParameters(NoParameters):

@@ -98,3 +98,22 @@ async def test_the_docs_name_no_other_host(client: httpx.AsyncClient) -> None:
     assert len(files) >= 3
     for file in files:
         assert (await client.get(file)).status_code == 200, file
+
+
+async def test_limits_of_parameters_are_described(client: httpx.AsyncClient) -> None:
+    described = (await description(client))["paths"]
+
+    def parameters(path: str) -> dict[str, Any]:
+        found = {p["name"]: p for p in described[path]["get"].get("parameters", [])}
+        return {name: found[name]["schema"] for name in found if name != "batch_id"}
+
+    seq = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    stream = parameters("/stream/{batch_id}")
+    assert {name.lower() for name in stream} == {"after", "lasteventid", "last-event-id"}
+    assert all(seq.items() <= schema.items() for schema in stream.values())
+    for path, longest in [("/batches", 1_000), ("/batches/{batch_id}/points", 10_000)]:
+        limit = parameters(path)["limit"]
+        assert (limit["minimum"], limit["maximum"]) == (1, longest)
+    assert set(parameters("/batches/{batch_id}/runs")) == {"offset", "limit"}
+    assert set(parameters("/batches/{batch_id}/download")) == {"format", "from", "to"}
+    assert parameters("/tasks") == {}
