@@ -129,6 +129,9 @@ async def test_own_origin_of_another_port_or_name_is_served(client: httpx.AsyncC
         answer = await client.get("/tasks", headers=headers)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "http://127.0.0.1:8000"
+        preflight = headers | {"Access-Control-Request-Method": "DELETE"}
+        answer = await client.options("/stream/b", headers=preflight)
+        assert "DELETE" in answer.headers["access-control-allow-methods"]
 
 
 async def test_foreign_host_name_is_refused(client: httpx.AsyncClient) -> None:
