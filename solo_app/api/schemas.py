@@ -32,9 +32,7 @@ from solo_app.batches.sources import DEFAULT_SOURCE
 
 HIGHEST_SEQ = 2**63 - 1
 
-_ISO_8601 = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII
-)
+_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
