@@ -175,6 +175,8 @@ def format_error(error: Mapping[str, Any]) -> str:
         return "The body is not valid JSON."
     if place == "body" and not path:
         return "The body is not a JSON object sent as application/json."
+    if not path:
+        return f"{error['msg'].removeprefix('Value error, ')}."
     subject = {"query": f"Query parameter {name}", "header": f"Header {name}"}.get(
         place, f"Body field {name}"
     )

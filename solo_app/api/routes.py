@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -252,7 +252,8 @@ async def download(
     service.batch(batch_id)
     file = None
     if not is_head:
-        file = await service.download(batch_id, query.file_format, query.start, query.end)
+        start, end = query.start or datetime.min, query.end or datetime.max
+        file = await service.download(batch_id, query.file_format, start, end)
     return download_response(file, batch_id, query.file_format, service.clock())
 
 

@@ -158,14 +158,14 @@ class DownloadParameters(NoParameters):
     """The format and the range of a download."""
 
     file_format: FileFormat = Field(FileFormat.CSV, alias="format")
-    start: TimeParameter = Field(datetime.min, alias="from", description="default: the first point")
-    end: TimeParameter = Field(
-        datetime.max, alias="to", description="exclusive; default: the last point"
+    start: TimeParameter | None = Field(None, alias="from", description="default: the first point")
+    end: TimeParameter | None = Field(
+        None, alias="to", description="exclusive; default: the last point"
     )
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
-        if self.start >= self.end:
+        if self.start and self.end and self.start >= self.end:
             raise ValueError("`from` must be before `to`")
         return self
 

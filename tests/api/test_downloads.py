@@ -159,6 +159,8 @@ async def test_what_cannot_be_downloaded(
         assert answer.status_code == status, address
         assert answer.headers["content-type"] == "application/problem+json"
         assert "content-disposition" not in answer.headers
+        if "&to=" in address:
+            assert answer.json()["detail"] == "`from` must be before `to`."
     # A batch of that name is a batch like any other.
     await service.start("download")
     assert (await client.get("/batches/download")).json()["batch_id"] == "download"

@@ -45,7 +45,7 @@ def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
 
 
 @in_both_modes
-def test_a_foreign_page_may_not_speak(app: RunningApp) -> None:
+def test_other_origins_may_not_use_the_api_or_the_socket(app: RunningApp) -> None:
     for method in ("POST", "DELETE"):
         answer = http.request(
             method, f"{app.api}/stream/b", headers={"Origin": "http://evil.example"}
@@ -153,7 +153,7 @@ def test_browsers_revalidate_pages_and_keep_files_with_a_hash(prod_app: RunningA
         assert (again.status_code, again.headers["cache-control"]) == (304, expected)
 
 
-def test_production_answers_browsers_and_programs_on_one_address(prod_app: RunningApp) -> None:
+def test_production_serves_browsers_and_programs_at_one_url(prod_app: RunningApp) -> None:
     page = http.get(f"{prod_app.api}/", headers={"Accept": "text/html,*/*;q=0.8"})
     data = http.get(f"{prod_app.api}/")
     assert page.headers["content-type"].startswith("text/html")

@@ -149,7 +149,6 @@ def test_link_on_a_page_downloads_the_points(own_page: Page, app: RunningApp) ->
 def test_docs_offer_to_execute_all_but_the_endless_stream(own_page: Page, app: RunningApp) -> None:
     own_page.goto(f"{app.api}/docs")
     operations = own_page.locator(".opblock")
-    expect(operations).to_have_count(13)
     stream = operations.filter(has_text="Stream of a batch")
     stream.locator(".opblock-summary").click()
     expect(stream.get_by_text("six HTTP/1.1 connections")).to_be_visible()
