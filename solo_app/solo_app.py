@@ -9,8 +9,8 @@ from reflex.config import get_config
 from reflex.environment import environment
 from starlette.types import ASGIApp
 
+from solo_app.api.app import api_prefixes, build_api
 from solo_app.api.gateway import Gateway
-from solo_app.api.routes import build_api
 from solo_app.config import read_settings
 from solo_app.lifespan import running_service
 from solo_app.ui.pages import add_pages
@@ -25,20 +25,24 @@ def service_lifespan() -> AbstractAsyncContextManager[object]:
 
 
 def mount_api(pages: ASGIApp) -> ASGIApp:
-    """Combine Reflex's server with the API."""
-    return Gateway(
-        pages,
-        api,
-        origins=get_config().cors_allowed_origins,
-        pages_are_here=environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get(),
-    )
+    """Reflex's server and the API behind the gateway."""
+    serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
+    origins = get_config().cors_allowed_origins
+    return Gateway(pages, api, api_prefixes(api), origins, serves_pages)
 
 
-app = rx.App(
-    api_transformer=mount_api,
-    stylesheets=["/solo.css"],
-    html_lang="en",
-)
+class App(rx.App):
+    """Reflex's app, whose server is the gateway.
+
+    ``api_transformer`` would place the gateway behind routes and middleware of Reflex, which answer
+    some requests themselves: with plain text, and before their origin is checked.
+    """
+
+    def __call__(self) -> ASGIApp:  # noqa: D102
+        return mount_api(super().__call__())
+
+
+app = App(stylesheets=["/solo.css"], html_lang="en")
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
 use_sockets_of(app)

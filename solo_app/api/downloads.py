@@ -1,11 +1,11 @@
-"""Points, or the database, as a file to keep: its name, its kind, its pieces as they are made."""
+"""Responses that a browser saves as a file: the points of a batch, and the database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from solo_app.batches.model import Download, FileFormat
 
@@ -14,57 +14,62 @@ _MEDIA_TYPES = {
     FileFormat.PARQUET: "application/vnd.apache.parquet",
     FileFormat.JSON: "application/json",
 }
-
 _BACKUP_TYPE = "application/octet-stream"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_HEADERS = {"Content-Disposition": {"schema": {"type": "string"}}}
 
-ANSWER: dict[int | str, dict[str, Any]] = {
+DOWNLOAD_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The points as a file, in order of seq",
         "content": {
             _MEDIA_TYPES[FileFormat.CSV]: {"schema": {"type": "string"}},
-            _MEDIA_TYPES[FileFormat.PARQUET]: {"schema": {"type": "string", "format": "binary"}},
+            _MEDIA_TYPES[FileFormat.PARQUET]: _BINARY,
             _MEDIA_TYPES[FileFormat.JSON]: {
                 "schema": {"type": "array", "items": {"$ref": "#/components/schemas/PointValue"}}
             },
         },
-        "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+        "headers": _HEADERS,
     }
 }
-"""What a download is described as in OpenAPI."""
-
-
-BACKUP: dict[int | str, dict[str, Any]] = {
+BACKUP_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A DuckDB file",
-        "content": {_BACKUP_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-        "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+        "content": {_BACKUP_TYPE: _BINARY},
+        "headers": _HEADERS,
     }
 }
-"""What a backup is described as in OpenAPI."""
 
 
-def file_of(download: Download, batch_id: str, file_format: FileFormat, now: datetime) -> Response:
-    """The answer that a browser saves; ``now`` (naive UTC) becomes a part of the file's name."""
-    # A batch_id has no character that a file name or a header could trip over.
-    return _file(download, f"{batch_id}-{_stamp(now)}.{file_format}", _MEDIA_TYPES[file_format])
+def download_response(
+    download: Download | None, batch_id: str, file_format: FileFormat, now: datetime
+) -> StreamingResponse:
+    """The points of a batch as a file; ``now`` (naive UTC) is part of its name.
+
+    Without a download, only its headers.
+    """
+    # The characters of a batch_id are safe in file names and headers.
+    return _file_response(
+        download, f"{batch_id}-{_stamp(now)}.{file_format}", _MEDIA_TYPES[file_format]
+    )
 
 
-def backup_of(download: Download, now: datetime) -> Response:
-    """The answer with a whole database; ``now`` (naive UTC) becomes a part of the file's name."""
-    return _file(download, f"solo-{_stamp(now)}.duckdb", _BACKUP_TYPE)
+def backup_response(download: Download | None, now: datetime) -> StreamingResponse:
+    """The database as a file, or only its headers; ``now`` (naive UTC) is part of its name."""
+    return _file_response(download, f"solo-{_stamp(now)}.duckdb", _BACKUP_TYPE)
 
 
 def _stamp(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}"
 
 
-def _file(download: Download, name: str, media_type: str) -> Response:
+def _file_response(download: Download | None, name: str, media_type: str) -> StreamingResponse:
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
-        # In development the pages have another origin, and may still read the name.
+        # Lets the pages read the name in development, where they have another origin.
         "Access-Control-Expose-Headers": "Content-Disposition",
-        "Cache-Control": "no-store",
     }
-    if download.size is not None:
+    if download and download.size is not None:
         headers["Content-Length"] = str(download.size)
-    return StreamingResponse(download.pieces, headers=headers, media_type=media_type)
+    return StreamingResponse(
+        download.pieces if download else (), headers=headers, media_type=media_type
+    )

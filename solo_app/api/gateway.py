@@ -1,138 +1,202 @@
-"""The API beside the pages, on one port: who may speak, and to whom a request goes.
+"""The outermost ASGI app: access control, and the choice between API and pages.
 
-Only the app's own origins are let through, for pages, API and the pages' socket alike, and
-only under the host names of those origins, so that a foreign name made to point here gains
-nothing. A page of another site that asks without an ``Origin``, as for an image, is known by the
-``Sec-Fetch-Site`` that its browser sends (W3C Fetch Metadata); only following a link from there
-is no harm. A request with neither comes from no web page and is let through.
+Browsers let any page send requests to this app. Three headers that pages cannot forge tell them
+apart: ``Host`` (a foreign one is DNS rebinding), ``Origin`` (sent with WebSockets, with requests by
+scripts and with every method but GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata, sent with
+all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are served.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from solo_app.api.problems import nothing_to_do, problem
+from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
 
-_PAGE_OF_A_BATCH = re.compile(r"/batch/[^/]+")
-_API_PATHS = {
-    "tasks",
-    "stream",
-    "agg",
-    "batches",
-    "backup",
-    "docs",
-    "openapi.json",
-    "static-offline-docs",
-}
-_ONLY_GET = re.compile(r"/stream.*|/batches/.+/download|/backup", re.DOTALL)
+MAX_BODY = 65_536
+"""Bytes of the longest body of a request."""
+
+_BATCH_PAGE = re.compile(r"/batch/[^/]+")
+_HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 
 
 class Gateway:
-    """An ASGI app in front of Reflex's and the API's."""
+    """Serves ``api`` for the paths below ``api_prefixes`` and Reflex's ``pages`` for all others.
+
+    Only ``origins`` may use the API and the socket of the pages. ``serves_pages`` is whether
+    ``pages`` contains the compiled pages (production) or only their socket (development).
+    """
 
     def __init__(
-        self, pages: ASGIApp, api: ASGIApp, origins: Iterable[str], pages_are_here: bool
+        self,
+        pages: ASGIApp,
+        api: ASGIApp,
+        api_prefixes: Collection[str],
+        origins: Collection[str],
+        serves_pages: bool,
     ) -> None:
-        """``pages_are_here`` says whether ``pages`` serves the pages themselves (production)
-        or only their socket (development)."""
         self._pages = pages
-        self._api = api
-        self._origins = set(origins)
-        self._hosts = {urlsplit(origin).hostname for origin in self._origins}
-        self._pages_are_here = pages_are_here
+        # In development the pages have another origin, and scripts need CORS to read responses.
+        self._api = CORSMiddleware(api, origins, allow_methods=["*"], allow_headers=["*"])
+        self._api_prefixes = api_prefixes
+        self._origins = frozenset(origins)
+        self._hosts = {urlsplit(origin).hostname for origin in origins}
+        self._serves_pages = serves_pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] not in ("http", "websocket"):
             await self._pages(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
-        if refusal and scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": refusal})
-        elif refusal:
+        wants_page = self._wants_page(scope, headers)
+        is_document = wants_page or scope["path"] == "/docs"
+        refusal = self._refusal(scope, headers, is_document)
+        if scope["type"] == "websocket":
+            if refusal:
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal})
+            else:
+                await self._pages(scope, receive, send)
+            return
+        send = _Responses(scope, send, html_errors=wants_page)
+        if refusal:
             await problem(403, refusal)(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._pages(scope, receive, send)
+        elif (body := await _read_body(headers, receive)) is None:
+            detail = f"The body is larger than {MAX_BODY} bytes."
+            await problem(413, detail, {"Connection": "close"})(scope, receive, send)
         else:
-            await self._serve(scope, headers, receive, send)
+            await self._route(scope, wants_page)(scope, _replay(body, receive), send)
 
-    def _refusal(self, headers: Headers) -> str | None:
-        if "*" in self._origins:
-            return None
-        origins = headers.getlist("origin")
-        cross_site = headers.get("sec-fetch-site") == "cross-site" and not _follows_a_link(headers)
-        if not self._origins.issuperset(origins) or (cross_site and not origins):
-            return "Only this app's own pages may speak to it; this request comes from elsewhere."
+    def _refusal(self, scope: Scope, headers: Headers, is_document: bool) -> str | None:
         hosts = [_host_name(host) for host in headers.getlist("host")]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return "This app does not answer to that host name."
-        return None
-
-    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
-        wants_page = (
-            self._pages_are_here
-            and method in ("GET", "HEAD")
-            and _prefers_html(headers.get("accept", ""))
-        )
-        if path == "/":
-            send = _with_vary(send)
-        if path.split("/")[1] in _API_PATHS or (path == "/" and not wants_page):
-            await self._ask_api(scope, receive, send)
+            return "This app does not serve this host name."
+        origins = set(headers.getlist("origin"))
+        if origins or scope["type"] == "websocket":
+            is_allowed = bool(origins) and origins <= self._origins
+        elif set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"}:
+            is_allowed = True
         else:
-            if wants_page and _PAGE_OF_A_BATCH.fullmatch(path):
-                # Whatever the id: the same page, which says of an odd one that it is none.
-                scope = {**scope, "path": "/batch/any", "raw_path": b"/batch/any"}
-            await self._pages(
-                scope, receive, send if wants_page else _ErrorsAsProblems(scope, send)
+            is_allowed = _is_navigation(scope, headers) and (
+                is_document or headers.get("sec-fetch-user") == "?1"
             )
+        return None if is_allowed else "Requests from pages of other origins are not allowed."
 
-    async def _ask_api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # RFC 9110: HEAD is GET without the body. A stream has no end to wait for, and a download
-        # would be made for nothing.
-        if scope["method"] == "HEAD" and not _ONLY_GET.fullmatch(scope["path"]):
-            scope, send = {**scope, "method": "GET"}, _without_body(send)
-        await self._api(scope, receive, send)
+    def _wants_page(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the response is a page or, for an unknown path, the not-found page."""
+        return (
+            self._serves_pages
+            and scope.get("method") in ("GET", "HEAD")
+            and "text/html" in headers.get("accept", "")
+            and "application/json" not in headers.get("accept", "")
+            and not self._is_api(scope["path"])
+        )
+
+    def _is_api(self, path: str) -> bool:
+        return path.removeprefix("/").partition("/")[0] in self._api_prefixes
+
+    def _route(self, scope: Scope, wants_page: bool) -> ASGIApp:
+        path = scope["path"]
+        if self._is_api(path) or (path == "/" and not wants_page):
+            if scope["method"] == "HEAD":
+                # RFC 9110: the response to HEAD is that to GET without the body.
+                scope["method"] = "GET"
+                scope["state"] = {**scope.get("state", {}), "is_head": True}
+            return self._api
+        if wants_page and _BATCH_PAGE.fullmatch(path):
+            # One page serves all ids, also those that the router of the pages does not match.
+            scope.update(path="/batch/any", raw_path=b"/batch/any")
+        return self._pages
 
 
-class _ErrorsAsProblems:
-    """A ``send`` that words the plain-text errors of the pages' server as problems."""
+class _Responses:
+    """A ``send`` that adds headers, replaces other errors by problems, and omits HEAD's body."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope = scope
+    def __init__(self, scope: Scope, send: Send, html_errors: bool) -> None:
+        self._path, self._method = scope["path"], scope["method"]
         self._send = send
-        self._replaced = False
+        self._html_errors = html_errors
+        self._problem: Response | None = None
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            self._replaced = True
-            await self._replace(message)
-        elif not self._replaced:
-            await self._send(message)
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if message["status"] >= 400 and not self._is_error_format(headers):
+                self._problem = _problem_instead(
+                    message["status"], headers, self._method, self._path
+                )
+                headers = self._problem.headers
+                message = {**message, "headers": headers.raw}
+            self._add_headers(message["status"], headers)
+        elif self._problem or self._method == "HEAD":
+            if message.get("more_body"):
+                return
+            # Also instead of "http.response.pathsend", which has the server send a file.
+            body = self._problem.body if self._problem and self._method != "HEAD" else b""
+            message = {"type": "http.response.body", "body": body}
+        await self._send(message)
 
-    async def _replace(self, message: Message) -> None:
-        status, method = message["status"], self._scope["method"]
-        detail = nothing_to_do(method, self._scope["path"], status)
-        headers = Headers(raw=message.get("headers", []))
-        kept = {"Allow": headers["allow"]} if "allow" in headers else None
-        response = problem(status, detail, kept)
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": response.raw_headers}
+    def _is_error_format(self, headers: Headers) -> bool:
+        media_type = headers.get("content-type", "")
+        return media_type == MEDIA_TYPE or (
+            self._html_errors and media_type.startswith("text/html")
         )
-        body = b"" if method == "HEAD" else response.body
-        await self._send({"type": "http.response.body", "body": body})
+
+    def _add_headers(self, status: int, headers: MutableHeaders) -> None:
+        if self._path == "/":
+            headers.add_vary_header("Accept")
+        if "etag" not in headers:
+            cache_control = "no-store"
+        elif status < 400 and _HASHED_FILE.fullmatch(self._path):
+            cache_control = "public, max-age=31536000, immutable"
+        else:
+            cache_control = "no-cache"
+        headers["Cache-Control"] = cache_control
+        # For old browsers, which do not send Sec-Fetch-Dest: no clickjacking in frames.
+        headers["Content-Security-Policy"] = "frame-ancestors 'self'"
 
 
-def _follows_a_link(headers: Headers) -> bool:
+def _problem_instead(status: int, headers: Headers, method: str, path: str) -> Response:
+    allow = {"Allow": headers["allow"]} if "allow" in headers else None
+    return problem(status, default_detail(status, method, path), allow)
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
+    """The body of a request; None as soon as it is too large, or if the client disconnects."""
+    if int(headers.get("content-length", "0")) > MAX_BODY:
+        return None
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY or message["type"] == "http.disconnect":
+            return None
+        more = message.get("more_body", False)
+    return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that returns a body that was read before."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _is_navigation(scope: Scope, headers: Headers) -> bool:
+    """Whether a browser opens the response in a tab, not in a frame of another page."""
     return (
-        headers.get("sec-fetch-mode") == "navigate"
+        scope["method"] in ("GET", "HEAD")
+        and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
-        and headers.get("sec-fetch-user") == "?1"
     )
 
 
@@ -141,38 +205,3 @@ def _host_name(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
-
-
-def _with_vary(send: Send) -> Send:
-    async def varying(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).add_vary_header("Accept")
-        await send(message)
-
-    return varying
-
-
-def _without_body(send: Send) -> Send:
-    async def bodiless(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return bodiless
-
-
-def _prefers_html(accept: str) -> bool:
-    """Whether the header likes HTML better than JSON (RFC 9110, 12.5.1)."""
-    return _quality(accept, "text/html") > _quality(accept, "application/json", default="*/*")
-
-
-def _quality(accept: str, media_type: str, default: str | None = None) -> float:
-    found = {}
-    for part in accept.split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            found[name.lower()] = float(quality)
-        except ValueError:
-            found[name.lower()] = 0.0
-    return found.get(media_type, found.get(default, 0.0) if default else 0.0)

@@ -1,7 +1,7 @@
-"""Errors as ``application/problem+json`` (RFC 9457), and the one table from error to status.
+"""Errors as ``application/problem+json`` (RFC 9457), and the one table from error type to status.
 
-``type`` is ``about:blank`` throughout, so ``title`` is the phrase of the HTTP status; ``code``
-names the error for programs, where it is one of this project's own.
+``type`` is always ``about:blank``, so ``title`` is the reason phrase of the HTTP status. ``code``
+identifies the error for programs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from solo_app.batches.errors import (
     BatchNotFoundError,
     BatchRunningError,
     InvalidBatchIdError,
+    SeqNotReachedError,
     ServiceClosedError,
     SoloError,
     StoreUnavailableError,
@@ -33,11 +34,10 @@ from solo_app.batches.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-_WENT_WRONG = "Something went wrong here; the server's log says what."
-
 STATUS_OF: dict[type[SoloError], int] = {
     BatchNotFoundError: 404,
     BatchRunningError: 409,
+    SeqNotReachedError: 409,
     BatchLimitReachedError: 429,
     InvalidBatchIdError: 422,
     UnknownSourceError: 422,
@@ -45,10 +45,20 @@ STATUS_OF: dict[type[SoloError], int] = {
     ServiceClosedError: 503,
     StoreUnavailableError: 503,
 }
+"""The status of each error of the domain; any other is a 500."""
+
+_CODES = {
+    403: "foreign-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    422: "invalid-request",
+}
+"""The code of errors that no type of the domain represents; any other is an internal error."""
 
 
 class Problem(BaseModel):
-    """What went wrong, for people (``detail``) and programs (``status``, ``code``)."""
+    """An error, for people (``detail``) and for programs (``status``, ``code``)."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -56,110 +66,123 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-
-
-def problem(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
-) -> Response:
-    """The response that tells of a problem; ``more`` are members of its own."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **more)
-    return Response(
-        json.dumps(body.model_dump()), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
-    )
+    code: str
 
 
 class LimitProblem(Problem):
-    """A start that was refused for want of a slot; ``running`` names the batches that hold one."""
+    """A start beyond the limit of running batches; ``running`` lists those batches."""
 
     limit: int
     running: list[str]
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that may answer with these problems."""
-    schema = Problem.model_json_schema()
+def problem(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    code: str | None = None,
+    **members: Any,
+) -> Response:
+    """A problem document; ``members`` are added to it."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code or _CODES.get(status, "internal-error"),
+        **members,
+    )
+    return Response(
+        json.dumps(body.model_dump()), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that can return these problems, for OpenAPI."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": (LimitProblem if status == 429 else Problem).model_json_schema()
+                }
+            },
         }
         for status in statuses
     }
 
 
-LIMIT_REACHED: dict[int | str, dict[str, Any]] = {
-    429: {
-        "description": "Every slot is taken",
-        "content": {MEDIA_TYPE: {"schema": LimitProblem.model_json_schema()}},
-    }
-}
+def add_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Return every error of the app as a problem; ``routes`` are the routes of its API."""
 
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status, path = error.status_code, request.url.path
+        if status == 400:
+            # FastAPI raises it only for a body that the JSON parser gave up on.
+            return problem(422, "The body is not valid JSON.")
+        headers = dict(error.headers or {})
+        if status == 405:
+            headers["Allow"] = ", ".join(sorted(_allowed_methods(routes, request)))
+        return problem(status, default_detail(status, request.method, path), headers)
 
-def answer_with_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Have every error of the app, which has these routes, answered as a problem."""
-    app.state.routes = routes
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
 async def _solo_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, SoloError)
-    more: dict[str, Any] = {"code": _code(type(error))}
+    members: dict[str, Any] = {}
     if isinstance(error, BatchLimitReachedError):
-        more |= {"limit": error.limit, "running": error.running}
-    return problem(STATUS_OF.get(type(error), 500), str(error), **more)
+        members = {"limit": error.limit, "running": error.running}
+    status = STATUS_OF.get(type(error), 500)
+    return problem(status, str(error), code=_code(type(error)), **members)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    complaints = [_complaint(e) for e in error.errors()]
-    return problem(422, " ".join(complaints), code="invalid-request")
+    return problem(422, " ".join(map(format_error, error.errors())))
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    detail = error.detail
-    if error.status_code == 400:
-        # The only 400 of the framework: a body that its parser gave up on.
-        return problem(422, "The body cannot be read as JSON.", code="invalid-request")
-    if detail == HTTPStatus(error.status_code).phrase:
-        detail = nothing_to_do(request.method, request.url.path, error.status_code)
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods_taken(request)))
-    return problem(error.status_code, detail, headers)
+async def _unexpected_error(request: Request, _: Exception) -> Response:
+    return problem(500, default_detail(500, request.method, request.url.path))
 
 
-def _methods_taken(request: Request) -> set[str]:
-    """All methods that some route of this path takes; the router itself names the first's."""
-    fitting = [r for r in request.app.state.routes if r.matches(request.scope)[0] is not Match.NONE]
-    return {method for route in fitting for method in getattr(route, "methods", None) or ()}
+def _allowed_methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
+    """The methods of all routes of a path; the router reports only those of the first one."""
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
-def nothing_to_do(method: str, path: str, status: int) -> str:
-    """Why a request that fits no route was refused, in words."""
+def default_detail(status: int, method: str, path: str) -> str:
+    """The detail of an error that has no text of its own."""
+    if status == 404:
+        return f"Nothing found at {path}. The API is documented at /docs."
+    if status == 405:
+        return f"{path} does not support {method}."
     if status >= 500:
-        return _WENT_WRONG
-    return f"There is nothing at {path}." if status == 404 else f"{path} does not take {method}."
+        return "Internal error. The server's log contains the details."
+    return f"{HTTPStatus(status).phrase}."
 
 
-async def _unexpected_error(_: Request, error: Exception) -> Response:
-    return problem(500, _WENT_WRONG)
-
-
-def _complaint(error: Mapping[str, Any]) -> str:
+def format_error(error: Mapping[str, Any]) -> str:
+    """One validation error of pydantic as a sentence."""
     place, *path = error["loc"]
     name = ".".join(str(part) for part in path)
     if error["type"] == "json_invalid":
-        return "The body is not JSON."
+        return "The body is not valid JSON."
     if place == "body" and not path:
         return "The body is not a JSON object sent as application/json."
-    where = {"query": f"Query value {name}", "header": f"Header {name}"}.get(
-        place, f"Body value {name}" if name else "The body"
+    if not path:
+        return f"{error['msg'].removeprefix('Value error, ')}."
+    subject = {"query": f"Query parameter {name}", "header": f"Header {name}"}.get(
+        place, f"Body field {name}"
     )
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}."
+    if error["type"] == "extra_forbidden":
+        return f"{subject} is unknown."
+    return f"{subject}: {error['msg'].removeprefix('Value error, ')}."
 
 
 def _code(error: type[SoloError]) -> str:

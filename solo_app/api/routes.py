@@ -1,279 +1,292 @@
-"""The HTTP API: every route of the contract, each a translation to one call of the service."""
+"""The routes of the HTTP API: each one translates a request to a call of the service."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
-from fastapi_offline import FastAPIOffline
-from pydantic import WithJsonSchema
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
 
-from solo_app.api.asking import BatchId, Service, no_unknown_query
-from solo_app.api.downloads import ANSWER, BACKUP, backup_of, file_of
-from solo_app.api.problems import LIMIT_REACHED, answer_with_problems, documented
-from solo_app.api.streams import EVENT, stream
-from solo_app.api.values import (
-    WHOLE,
-    AggregateValue,
-    Batches,
-    BatchValue,
-    BatchWithRuns,
-    Message,
-    Minutes,
-    MinuteValue,
-    Overall,
-    Points,
-    PointValue,
-    RunValue,
-    StartRequest,
-    Task,
-    Tasks,
-    TimeQuery,
+from solo_app.api import schemas
+from solo_app.api.dependencies import BatchId, IsHead, Service
+from solo_app.api.downloads import (
+    BACKUP_RESPONSES,
+    DOWNLOAD_RESPONSES,
+    backup_response,
+    download_response,
 )
+from solo_app.api.problems import problem_responses
+from solo_app.api.sse import EVENT, stream
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, BatchStatus, FileFormat, Window
+from solo_app.batches.model import MINUTE, Window
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import DEFAULT_SOURCE
 
-_LOCATION = {"Location": {"description": "where it is told of", "schema": {"type": "string"}}}
-LONGEST_SPAN = timedelta(days=31)
-"""How many minutes one answer may tell of."""
+LONGEST_RANGE = timedelta(days=31)
+"""The longest range of minutes in one response."""
 
-_HIGHEST_SEQ = 2**63 - 1
-# A header is there or not; null it cannot be.
-_SEQ_SCHEMA = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _HIGHEST_SEQ})
+LATEST_RUNS = 10
+"""Runs in the response about one batch."""
 
-After = Annotated[
-    int | None, Query(ge=0, le=_HIGHEST_SEQ, description="only points with a higher seq"), WHOLE
-]
-Limit = Annotated[int, Query(ge=1, le=10_000), WHOLE]
+NoQuery = Annotated[schemas.NoParameters, Query()]
 
-router = APIRouter(dependencies=[Depends(no_unknown_query)], responses=documented(403, 500, 503))
+_LOCATION = {"Location": {"description": "URL of the batch", "schema": {"type": "string"}}}
+
+router = APIRouter(
+    # Renders numbers as `format_number` does; FastAPI's default has another text for some.
+    default_response_class=JSONResponse,
+    responses=problem_responses(403, 413, 422, 500, 503),
+)
 
 
-@router.get("/", summary="The overall data", responses=documented(422))
-async def overall(service: Service) -> Overall:
-    """Committed points of all batches, and how many of the slots are taken."""
+@router.get("/", summary="Overall data")
+async def overall(service: Service, _: NoQuery) -> schemas.Overall:
+    """Committed points of all batches, running batches, and what currently fails."""
     totals = service.totals()
-    return Overall(
+    return schemas.Overall(
         row_count=totals.row_count,
         task_count=totals.running,
         rows_per_second=totals.rows_per_second,
         batch_count=totals.batches,
-        waiting=totals.write_error,
-        unarchived=totals.archive_error,
+        write_error=totals.write_error,
+        archive_error=totals.archive_error,
     )
 
 
-@router.get("/tasks", summary="The running batches", responses=documented(422))
-async def tasks(service: Service) -> Tasks:
-    """Every batch that runs now."""
-    return Tasks(tasks=[Task.of(batch, service) for batch in service.running()])
+@router.get("/tasks", summary="Running batches")
+async def tasks(service: Service, _: NoQuery) -> schemas.Tasks:
+    """All running batches."""
+    return schemas.Tasks(
+        tasks=[
+            schemas.Task.of(
+                batch,
+                service,
+                rows_per_second=service.rows_per_second(batch),
+                latest=schemas.PointValue.of(point)
+                if (point := service.latest_point(batch))
+                else None,
+            )
+            for batch in service.running()
+        ]
+    )
 
 
 @router.post(
-    "/stream/{batch_id:anything}",
+    "/stream/{batch_id}",
     status_code=201,
     summary="Start a batch",
-    responses={201: {"headers": _LOCATION}, **documented(409, 422), **LIMIT_REACHED},
+    responses={201: {"headers": _LOCATION}, **problem_responses(409, 429)},
 )
 async def start(
-    batch_id: BatchId, service: Service, response: Response, body: StartRequest | None = None
-) -> Message:
-    """Start a batch; one that ended before gets another run, and its points go on counting."""
-    await service.start(batch_id, body.source if body else DEFAULT_SOURCE)
+    batch_id: BatchId,
+    service: Service,
+    response: Response,
+    _: NoQuery,
+    body: schemas.StartRequest | None = None,
+) -> schemas.Message:
+    """Start a batch; a batch that has ended gets another run, whose seq continues."""
+    await service.start(batch_id, (body or schemas.StartRequest()).source)
     response.headers["Location"] = f"/batches/{batch_id}"
-    return Message(message="Batch started", batch_id=batch_id)
+    return schemas.Message(message="Batch started", batch_id=batch_id)
 
 
-@router.delete(
-    "/stream/{batch_id:anything}", summary="Stop a batch", responses=documented(404, 422)
-)
-async def stop(batch_id: BatchId, service: Service) -> Message:
-    """Answers when the last point is committed; a batch that had ended stays as it is."""
+@router.delete("/stream/{batch_id}", summary="Stop a batch", responses=problem_responses(404))
+async def stop(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
+    """Stop a batch and wait until its last point is committed; no effect if it has ended.
+
+    503 with the reason while the database cannot be written: the batch stays `running` until its
+    points are written, then becomes `stopped`.
+    """
     await service.stop(batch_id)
-    return Message(message="Batch stopped", batch_id=batch_id)
+    return schemas.Message(message="Batch stopped", batch_id=batch_id)
 
 
 @router.get(
-    "/stream/{batch_id:anything}",
-    summary="Follow a batch",
+    "/stream/{batch_id}",
+    summary="Stream of a batch",
     response_class=Response,
     responses={
         200: {
             "description": "Points as server-sent events, then one named `end`",
             "content": {"text/event-stream": {"itemSchema": EVENT}},
         },
-        204: {"description": "The batch has ended and the reader has it all"},
-        **documented(404, 422),
+        204: {"description": "The batch has ended and the client has every point"},
+        **problem_responses(404, 409),
     },
 )
 async def follow(
     batch_id: BatchId,
     service: Service,
-    after: After = None,
-    last_event_id: Annotated[int | None, Header(ge=0, le=_HIGHEST_SEQ), _SEQ_SCHEMA, WHOLE] = None,
+    is_head: IsHead,
+    query: Annotated[schemas.StreamParameters, Query()],
+    last_event_id: Annotated[schemas.Seq, Header()] = None,
 ) -> Response:
-    """Each committed point once, in order: after `Last-Event-ID` or `after`, else from now on."""
-    # A reader that comes back sends both; what it saw last is the newer of the two.
-    return await stream(service, batch_id, after if last_event_id is None else last_event_id)
+    """Each committed point once, in order, as it is committed. The response is endless while the
+    batch runs.
+
+    It begins after the point in `Last-Event-ID`, else `lastEventId`, else `after`: the header has
+    precedence because a browser that reconnects repeats the URL. Empty values are ignored. Without
+    a value it begins with the next point. 409 if the batch does not have that point, for example
+    after a backup was restored.
+
+    Browsers open at most six HTTP/1.1 connections to a host, and each stream occupies one until it
+    is closed: with six streams in one browser, further requests and tabs of this host wait. Close
+    streams that are not needed (`EventSource.close()`), share one between tabs (`SharedWorker`,
+    `BroadcastChannel`), or use the pages, which share one WebSocket per tab.
+    """
+    positions = (last_event_id, query.last_event_id, query.after)
+    after = next((position for position in positions if position is not None), None)
+    return await stream(service, batch_id, after, headers_only=is_head)
 
 
-@router.get(
-    "/agg/{batch_id:anything}", summary="The last whole minute", responses=documented(404, 422)
-)
+@router.get("/agg/{batch_id}", summary="The last whole minute", responses=problem_responses(404))
 async def aggregate(
-    batch_id: BatchId,
-    service: Service,
-    at: Annotated[TimeQuery | None, Query(description="ask as if that were now")] = None,
-) -> AggregateValue:
-    """Average, sum and count over the points of the last whole minute."""
-    return AggregateValue.of(await service.aggregate(batch_id, at))
+    batch_id: BatchId, service: Service, query: Annotated[schemas.AggregateParameters, Query()]
+) -> schemas.AggregateValue:
+    """Average, sum and count of the points of the last whole minute."""
+    return schemas.AggregateValue.of(await service.aggregate(batch_id, query.at))
 
 
-@router.get("/batches", summary="All batches ever", responses=documented(422))
+@router.get("/batches", summary="All batches")
 async def batches(
-    service: Service,
-    status: BatchStatus | None = None,
-    offset: Annotated[int, Query(ge=0, le=_HIGHEST_SEQ), WHOLE] = 0,
-    limit: Annotated[int, Query(ge=1, le=1_000), WHOLE] = 100,
-) -> Batches:
-    """Those whose latest run began last come first."""
-    found = service.batches(status)
-    query = {"offset": offset + limit, "limit": limit} | ({"status": status} if status else {})
-    return Batches(
-        batches=[BatchValue.of(b, service) for b in found[offset : offset + limit]],
+    service: Service, query: Annotated[schemas.BatchesParameters, Query()]
+) -> schemas.Batches:
+    """All batches, the latest start first."""
+    found = service.batches(query.status)
+    selected = found[query.offset : query.offset + query.limit]
+    return schemas.Batches(
+        batches=[
+            schemas.BatchValue.of(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
+            for b in selected
+        ],
         total=len(found),
-        next=f"/batches?{urlencode(query)}" if offset + limit < len(found) else None,
+        next=_next_page("/batches", query, len(found)),
+    )
+
+
+@router.get("/batches/{batch_id}", summary="One batch", responses=problem_responses(404))
+async def batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.BatchWithRuns:
+    """A batch with its latest 10 runs and the reason if it failed."""
+    runs = await service.runs(batch_id, 0, LATEST_RUNS)
+    batch = service.batch(batch_id)
+    return schemas.BatchWithRuns.of(
+        batch,
+        service,
+        ended_at=batch.run.ended_at,
+        reason=batch.run.reason,
+        runs=[schemas.RunValue.model_validate(run) for run in runs],
+    )
+
+
+@router.get("/batches/{batch_id}/runs", summary="Runs of a batch", responses=problem_responses(404))
+async def runs(
+    batch_id: BatchId, service: Service, query: Annotated[schemas.PageParameters, Query()]
+) -> schemas.Runs:
+    """All runs, newest first."""
+    found = await service.runs(batch_id, query.offset, query.limit)
+    total = service.batch(batch_id).run.number
+    return schemas.Runs(
+        batch_id=batch_id,
+        runs=[schemas.RunValue.model_validate(run) for run in found],
+        total=total,
+        next=_next_page(f"/batches/{batch_id}/runs", query, total),
     )
 
 
 @router.get(
-    "/batches/{batch_id:anything}/points",
+    "/batches/{batch_id}/points",
     summary="Points of a batch",
-    responses=documented(404, 422),
+    response_class=Response,
+    responses={200: {"model": schemas.Points}, **problem_responses(404)},
 )
 async def points(
-    batch_id: BatchId, service: Service, after: After = None, limit: Limit = 1_000
-) -> Points:
+    batch_id: BatchId, service: Service, query: Annotated[schemas.PointsParameters, Query()]
+) -> Response:
     """Committed points in order of seq."""
-    found = await service.points(batch_id, after or 0, limit)
-    more = bool(found) and found[-1].seq < service.last_seq(service.batch(batch_id))
-    query = urlencode({"after": found[-1].seq, "limit": limit}) if more else None
-    return Points(
-        batch_id=batch_id,
-        points=[PointValue.of(point) for point in found],
-        next=f"/batches/{quote(batch_id)}/points?{query}" if query else None,
-    )
+    found = await service.points(batch_id, query.after or 0, query.limit)
+    url = None
+    if found and found[-1].seq < service.last_seq(service.batch(batch_id)):
+        url = f"/batches/{batch_id}/points?after={found[-1].seq}&limit={query.limit}"
+    rows = ", ".join(map(schemas.point_json, found))
+    text = f'{{"batch_id": "{batch_id}", "points": [{rows}], "next": {json.dumps(url)}}}'
+    return Response(text, media_type="application/json")
 
 
 @router.get(
-    "/batches/{batch_id:anything}/minutes",
-    summary="A batch minute by minute",
-    responses=documented(404, 422),
+    "/batches/{batch_id}/minutes", summary="A batch per minute", responses=problem_responses(404)
 )
 async def minutes(
-    batch_id: BatchId,
-    service: Service,
-    start: Annotated[
-        TimeQuery | None, Query(alias="from", description="default: an hour before to")
-    ] = None,
-    end: Annotated[
-        TimeQuery | None, Query(alias="to", description="default: now, cut to the minute")
-    ] = None,
-) -> Minutes:
-    """The minutes that have points; both ends are cut to the minute, `to` is not included."""
-    window = _span(start, end, service)
+    batch_id: BatchId, service: Service, query: Annotated[schemas.MinutesParameters, Query()]
+) -> schemas.Minutes:
+    """The minutes that contain points; `from` and `to` are cut to the minute, `to` is exclusive."""
+    window = _window(query, service)
     found = await service.minutes(batch_id, window)
-    return Minutes(
+    return schemas.Minutes(
         batch_id=batch_id,
         start=window.start,
         end=window.end,
-        minutes=[MinuteValue.of(minute) for minute in found],
+        minutes=[schemas.MinuteValue.model_validate(minute) for minute in found],
     )
 
 
 @router.get(
-    "/batches/{batch_id:anything}/download",
+    "/batches/{batch_id}/download",
     summary="Points of a batch as a file",
     response_class=Response,
-    responses={**ANSWER, **documented(404, 422)},
+    responses={**DOWNLOAD_RESPONSES, **problem_responses(404)},
 )
 async def download(
     batch_id: BatchId,
     service: Service,
-    file_format: Annotated[FileFormat, Query(alias="format")] = FileFormat.CSV,
-    start: Annotated[
-        TimeQuery | None, Query(alias="from", description="default: the first point")
-    ] = None,
-    end: Annotated[
-        TimeQuery | None, Query(alias="to", description="not included; default: the last point")
-    ] = None,
+    is_head: IsHead,
+    query: Annotated[schemas.DownloadParameters, Query()],
 ) -> Response:
-    """The points committed by now that have `from` <= `ts` < `to`, in order of seq.
+    """The committed points with `from` <= `ts` < `to`, in order of seq.
 
-    CSV and JSON are made as they are read; Parquet tells its length beforehand.
+    CSV and JSON are streamed. Parquet has a Content-Length. If the file cannot be completed, the
+    connection is aborted.
     """
-    found = await service.download(
-        batch_id, file_format, start or datetime.min, end or datetime.max
-    )
-    return file_of(found, batch_id, file_format, service.clock())
-
-
-@router.get("/batches/{batch_id:anything}", summary="One batch", responses=documented(404, 422))
-async def batch(batch_id: BatchId, service: Service) -> BatchWithRuns:
-    """A batch with its runs, and why it failed."""
-    runs = await service.runs(batch_id, limit=10)
-    return BatchWithRuns.of(
-        service.batch(batch_id), service, runs=[RunValue.of(run) for run in runs]
-    )
+    service.batch(batch_id)
+    file = None
+    if not is_head:
+        start, end = query.start or datetime.min, query.end or datetime.max
+        file = await service.download(batch_id, query.file_format, start, end)
+    return download_response(file, batch_id, query.file_format, service.clock())
 
 
 @router.get(
     "/backup",
     summary="The database as a file",
     response_class=Response,
-    responses={**BACKUP, **documented(422)},
+    responses=BACKUP_RESPONSES,
 )
-async def backup(service: Service) -> Response:
-    """A copy of the whole database as it is at one moment, while every batch runs on.
+async def backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
+    """A consistent snapshot of the database, made while all batches continue.
 
-    It tells its length beforehand. Archived points are not in it: their files never change and
-    are copied as they are, after it.
+    It does not contain archived points: copy the files of the archive after it; they never change.
     """
-    return backup_of(await service.backup(), service.clock())
+    return backup_response(None if is_head else await service.backup(), service.clock())
 
 
-def build_api() -> FastAPI:
-    """The API as an ASGI app; its ``state.service`` is set as long as the app lives."""
-    api = FastAPIOffline(
-        title="SOLO",
-        description="Background data batches: start, watch, ask, stop.",
-        version="1",
-        redoc_url=None,
-        redirect_slashes=False,
-        swagger_ui_parameters={"validatorUrl": None},
-        favicon_url="/static-offline-docs/favicon.png",
-    )
-    answer_with_problems(api, router.routes)
-    # `include_router` would put all of them together once more, at the first request while everyone
-    # waits, and have each request go through one more step. What they need stands in the router:
-    # of dependencies and responses given to the app they know nothing.
-    api.router.routes.extend(router.routes)
-    return api
+def _next_page(path: str, query: schemas.PageParameters, total: int) -> str | None:
+    offset = query.offset + query.limit
+    if offset >= total:
+        return None
+    parameters = query.model_dump(mode="json", exclude_none=True) | {"offset": offset}
+    return f"{path}?{urlencode(parameters)}"
 
 
-def _span(start: TimeQuery | None, end: TimeQuery | None, service: BatchService) -> Window:
-    last = whole_minute(end if end is not None else service.clock())
+def _window(query: schemas.MinutesParameters, service: BatchService) -> Window:
+    end = whole_minute(query.end or service.clock())
     try:
-        first = whole_minute(start) if start is not None else last - 60 * MINUTE
+        start = whole_minute(query.start) if query.start else end - 60 * MINUTE
     except OverflowError:
         raise WindowOutOfRangeError("There is no hour before that time.") from None
-    if first >= last:
-        raise WindowOutOfRangeError("`from` must lie at least a whole minute before `to`.")
-    if last - first > LONGEST_SPAN:
-        raise WindowOutOfRangeError(f"Ask for {LONGEST_SPAN.days} days of minutes at most.")
-    return Window(first, last)
+    if start >= end:
+        raise WindowOutOfRangeError("`from` must be at least one whole minute before `to`.")
+    if end - start > LONGEST_RANGE:
+        raise WindowOutOfRangeError(f"Request at most {LONGEST_RANGE.days} days of minutes.")
+    return Window(start, end)

@@ -45,6 +45,16 @@ class BatchLimitReachedError(SoloError):
         self.running = running
 
 
+class SeqNotReachedError(SoloError):
+    """A reader resumes after a point that the batch does not have."""
+
+    def __init__(self, batch_id: str, seq: int, last_seq: int) -> None:
+        super().__init__(
+            f'Batch "{batch_id}" has no point {seq}; its last point is {last_seq}. '
+            "Reconnect without a position to continue with the next point."
+        )
+
+
 class UnknownSourceError(SoloError):
     """No source of that name is known."""
 

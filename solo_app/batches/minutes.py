@@ -53,7 +53,8 @@ def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregat
     minutes = ts // _MINUTE_US
     starts = np.concatenate(([0], np.flatnonzero(np.diff(minutes)) + 1))
     ends = np.append(starts[1:], len(ts))
-    sums = np.add.reduceat(key, starts)
+    with np.errstate(over="ignore"):  # A sum beyond the range of a double is infinite.
+        sums = np.add.reduceat(key, starts)
     lows = np.minimum.reduceat(key, starts)
     highs = np.maximum.reduceat(key, starts)
     folded: dict[datetime, MinuteAggregate] = {}

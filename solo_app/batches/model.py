@@ -37,9 +37,10 @@ def from_microseconds(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def format_number(key: float) -> str:
-    """A finite number as text: whole numbers below 1e15 without fraction, others as ``repr``."""
-    return str(int(key)) if key.is_integer() and abs(key) < 1e15 else repr(key)
+def format_number(value: float) -> str:
+    """A finite number as JSON and CSV text: a whole one below 1e15 without a fraction, any other
+    as its ``repr``."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 class BatchStatus(StrEnum):

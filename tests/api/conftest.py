@@ -4,30 +4,45 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from solo_app.api.app import api_prefixes, build_api
 from solo_app.api.gateway import Gateway
-from solo_app.api.routes import build_api
 from solo_app.batches.service import BatchService
 from tests.workbench import Bench, HandClock, Script, open_bench, stop_all
 
 OWN = "http://localhost:8000"
 
 
+PAGE, FILE = "the page", "the file"
+FILES = {"/assets/app-D2YP3ywt.js", "/assets/p5-f7VGD-a_-bC9x0.css", "/solo.css"}
+
+
+@cache
+def stored(name: str, text: str) -> Path:
+    """A file with that text, kept until the tests end."""
+    path = Path(mkdtemp()) / name
+    path.write_text(text)
+    return path
+
+
 async def pages(scope: Scope, receive: Receive, send: Send) -> None:
-    """Stands where Reflex's server stands: it has one page and one file."""
-    known = {
-        "/": "the page",
-        "/batch/any": "the page",
-        "/batch/b": "the page",
-        "/assets/app.js": "the file",
-    }
-    text = known.get(scope["path"])
-    await PlainTextResponse(text or "Not Found", 200 if text else 404)(scope, receive, send)
+    """Stands for Reflex's server: two pages, some files, and a not-found page."""
+    path, page = scope["path"], stored("page.html", PAGE)
+    response: Response
+    if scope["method"] not in ("GET", "HEAD"):
+        response = PlainTextResponse("Method Not Allowed", 405)
+    elif path in FILES:
+        response = FileResponse(stored("file.js", FILE))
+    else:
+        response = FileResponse(page, 200 if path in ("/", "/batch/any") else 404)
+    await response(scope, receive, send)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +74,16 @@ the_api = cache(build_api)
 """Made once: FastAPI takes longer to make its routes than a test takes to ask one of them."""
 
 
-def client_of(service: BatchService | None, pages_are_here: bool = False) -> httpx.AsyncClient:
-    """A client of the whole: gateway, API, pages."""
+def gateway_of(service: BatchService | None, serves_pages: bool = False) -> Gateway:
+    """The gateway in front of the API and the pages."""
     api = the_api()
     api.state.service = service
-    gateway = Gateway(pages, api, [OWN, "http://127.0.0.1:8000"], pages_are_here)
+    return Gateway(pages, api, api_prefixes(api), [OWN, "http://127.0.0.1:8000"], serves_pages)
+
+
+def client_of(service: BatchService | None, serves_pages: bool = False) -> httpx.AsyncClient:
+    """A client of the gateway."""
+    gateway = gateway_of(service, serves_pages)
     transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=OWN)
 
@@ -76,5 +96,5 @@ async def client(service: BatchService) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def production(service: BatchService) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(service, pages_are_here=True) as opened:
+    async with client_of(service, serves_pages=True) as opened:
         yield opened

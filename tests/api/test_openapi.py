@@ -22,6 +22,7 @@ CONTRACT = {
     ("/agg/{batch_id}", "get"),
     ("/batches", "get"),
     ("/batches/{batch_id}", "get"),
+    ("/batches/{batch_id}/runs", "get"),
     ("/batches/{batch_id}/points", "get"),
     ("/batches/{batch_id}/minutes", "get"),
     ("/batches/{batch_id}/download", "get"),
@@ -43,9 +44,11 @@ async def test_every_error_is_described_as_a_problem(client: httpx.AsyncClient) 
     for path, item in (await description(client))["paths"].items():
         for method, operation in item.items():
             errors = {s: r for s, r in operation["responses"].items() if int(s) >= 400}
-            assert {"422", "500", "503"} <= set(errors), (method, path)
+            assert {"403", "413", "422", "500", "503"} <= set(errors), (method, path)
             for answer in errors.values():
                 assert list(answer["content"]) == ["application/problem+json"], (method, path)
+                schema = answer["content"]["application/problem+json"]["schema"]
+                assert {"title", "status", "detail", "code"} <= set(schema["required"])
 
 
 async def test_answers_are_as_described(client: httpx.AsyncClient, service: BatchService) -> None:
@@ -63,9 +66,11 @@ async def test_answers_are_as_described(client: httpx.AsyncClient, service: Batc
         ("delete", "/stream/{batch_id}", "nobody"),
         ("get", "/stream/{batch_id}", "ended"),
         ("get", "/stream/{batch_id}", "nobody"),
+        ("get", "/stream/{batch_id}?after=6", "ended"),
         ("get", "/agg/{batch_id}", "b"),
         ("get", "/batches", ""),
         ("get", "/batches/{batch_id}", "b"),
+        ("get", "/batches/{batch_id}/runs", "b"),
         ("get", "/batches/{batch_id}/points", "ended"),
         ("get", "/batches/{batch_id}/minutes", "ended"),
         ("get", "/batches/{batch_id}/download", "ended"),
@@ -93,3 +98,22 @@ async def test_the_docs_name_no_other_host(client: httpx.AsyncClient) -> None:
     assert len(files) >= 3
     for file in files:
         assert (await client.get(file)).status_code == 200, file
+
+
+async def test_limits_of_parameters_are_described(client: httpx.AsyncClient) -> None:
+    described = (await description(client))["paths"]
+
+    def parameters(path: str) -> dict[str, Any]:
+        found = {p["name"]: p for p in described[path]["get"].get("parameters", [])}
+        return {name: found[name]["schema"] for name in found if name != "batch_id"}
+
+    seq = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    stream = parameters("/stream/{batch_id}")
+    assert {name.lower() for name in stream} == {"after", "lasteventid", "last-event-id"}
+    assert all(seq.items() <= schema.items() for schema in stream.values())
+    for path, longest in [("/batches", 1_000), ("/batches/{batch_id}/points", 10_000)]:
+        limit = parameters(path)["limit"]
+        assert (limit["minimum"], limit["maximum"]) == (1, longest)
+    assert set(parameters("/batches/{batch_id}/runs")) == {"offset", "limit"}
+    assert set(parameters("/batches/{batch_id}/download")) == {"format", "from", "to"}
+    assert parameters("/tasks") == {}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from solo_app.api.routes import build_api, router
+from solo_app.batches.errors import BatchRunningError
+from solo_app.batches.model import format_number
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
 from tests.workbench import HandClock, Script, open_bench, until
@@ -27,11 +29,6 @@ async def told(service: BatchService, script: Script, *keys: float, pause: float
     await until(lambda: service.totals().row_count == before + len(keys))
 
 
-def test_the_first_request_finds_the_routes_put_together() -> None:
-    built = build_api().routes
-    assert all(any(route is one for one in built) for route in router.routes)
-
-
 async def test_overall(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
         empty = await client.get("/")
@@ -42,8 +39,8 @@ async def test_overall(tmp_path: Path) -> None:
             "task_limit": 5,
             "rows_per_second": 0,
             "batch_count": 0,
-            "waiting": None,
-            "unarchived": None,
+            "write_error": None,
+            "archive_error": None,
         }
         await client.post("/stream/b")
         await told(bench.service, bench.script, 1, 2, 3)
@@ -68,7 +65,7 @@ async def test_start_of_a_running_batch(client: httpx.AsyncClient, batch_id: str
         "type": "about:blank",
         "title": "Conflict",
         "status": 409,
-        "detail": f'Batch "{batch_id}" is already running.',
+        "detail": str(BatchRunningError(batch_id)),
         "code": "batch-running",
     }
 
@@ -147,7 +144,10 @@ async def test_aggregate_of_the_last_whole_minute(
         "2012-11-11T10:11:10Z",
         "2012-11-11T12:11:59.9+02:00",
         "2012-11-11T12:11:59 02:00",
+        "2012-11-11 12:11:59+0200",
+        "2012-11-11T12:11:59,25+02",
         "2012-11-11T10:11:00",
+        "2012-11-11 10:11",
     ):
         assert (await client.get(f"/agg/{batch_id}", params={"at": same})).json() == now
     later = (await client.get(f"/agg/{batch_id}", params={"at": "2012-11-11T10:12:00Z"})).json()
@@ -170,6 +170,34 @@ async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
         stopped = (await client.get("/batches", params={"status": "stopped"})).json()
         assert [batch["batch_id"] for batch in stopped["batches"]] == ["b3"]
         assert stopped["batches"][0]["ended_at"] == "2012-11-11T10:11:15Z"
+
+
+async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+        for _ in range(13):
+            await client.post("/stream/b")
+            await client.delete("/stream/b")
+        latest = (await client.get("/batches/b")).json()["runs"]
+        assert [run["run"] for run in latest] == list(range(13, 3, -1))
+        seen, address = [], "/batches/b/runs?limit=5"
+        while address:
+            page = (await client.get(address)).json()
+            assert (page["batch_id"], page["total"]) == ("b", 13)
+            seen += page["runs"]
+            address = page["next"]
+        assert [run["run"] for run in seen] == list(range(13, 0, -1))
+        assert seen[:10] == latest
+        assert seen[0] == {
+            "run": 13,
+            "status": "stopped",
+            "source": "random",
+            "started_at": "2012-11-11T10:11:10Z",
+            "ended_at": "2012-11-11T10:11:10Z",
+            "first_seq": 1,
+            "last_seq": 0,
+            "reason": None,
+        }
+        assert (await client.get("/batches/b/runs?offset=13")).json()["runs"] == []
 
 
 async def test_why_a_batch_failed_is_kept(
@@ -229,7 +257,12 @@ async def test_minutes(
 
 
 async def test_what_was_never_started_is_not_found(client: httpx.AsyncClient) -> None:
-    for path in ("/stream/x", "/agg/x", "/batches/x", "/batches/x/points", "/batches/x/minutes"):
+    for path in (
+        "/stream/x",
+        "/agg/x",
+        "/batches/x",
+        *(f"/batches/x/{name}" for name in ("runs", "points", "minutes", "download")),
+    ):
         answer = await client.get(path)
         assert answer.status_code == 404, path
         assert answer.json()["code"] == "batch-not-found"
@@ -257,9 +290,105 @@ async def test_a_stream_of_an_ended_batch_gives_the_rest_and_the_end(
     point = json.loads(events[1][1].removeprefix("data: "))
     assert point == {"seq": 4, "ts": "2012-11-11T10:11:10.000000Z", "data": {"key": 4}}
     assert json.loads(events[3][1].removeprefix("data: ")) == {"status": "finished"}
-    assert (await client.get(f"/stream/{batch_id}?after=3")).text == answer.text
-    both = await client.get(f"/stream/{batch_id}?after=0", headers={"Last-Event-ID": "3"})
-    assert both.text == answer.text
+
+
+async def test_header_precedes_query_and_empty_positions_are_ignored(
+    client: httpx.AsyncClient, service: BatchService, batch_id: str
+) -> None:
+    await service.start(batch_id, "few")
+    await until(lambda: not service.running())
+    rest = (await client.get(f"/stream/{batch_id}?after=3")).text
+    assert "id: 4\n" in rest
+    for query, header in [
+        ("", "3"),
+        ("?lastEventId=3", None),
+        ("?lastEventId=3&after=0", None),
+        ("?after=3&lastEventId=", None),
+        ("?after=3&lastEventId=", ""),
+        ("?after=0&lastEventId=1", "3"),
+        ("?after=&lastEventId=3&_=5", ""),
+    ]:
+        headers = {} if header is None else {"Last-Event-ID": header}
+        answer = await client.get(f"/stream/{batch_id}{query}", headers=headers)
+        assert answer.text == rest, (query, header)
+    for query in ("?after=", "?lastEventId="):  # From now on, which is after the end.
+        assert (await client.get(f"/stream/{batch_id}{query}")).status_code == 204
+
+
+async def test_position_beyond_the_last_point_is_a_conflict(
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+) -> None:
+    await service.start(batch_id)
+    await told(service, script, 1, 2)
+    for ended in (False, True):
+        if ended:
+            await service.stop(batch_id)
+        for query, headers in [
+            ("?after=3", {}),
+            ("?lastEventId=250", {}),
+            ("?after=1", {"Last-Event-ID": str(2**63 - 1)}),
+        ]:
+            answer = await client.get(f"/stream/{batch_id}{query}", headers=headers)
+            assert answer.status_code == 409
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "seq-not-reached"
+            assert "its last point is 2" in answer.json()["detail"]
+
+
+KEYS = [1.0, -0.0, 0.1 + 0.2, -2.5, 1e300, 5e-324, 1.5e-9, 1e-5, 2.0**49, -1e15, 1e15, 1e16]
+
+
+async def test_numbers_have_one_text_everywhere(
+    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+) -> None:
+    await client.post(f"/stream/{batch_id}")
+    for n, key in enumerate(KEYS, 1):
+        await told(service, script, key)
+        text = format_number(key)
+        assert f'"key":{text}}}' in (await client.get("/tasks")).text
+        page = await client.get(f"/batches/{batch_id}/points?after={n - 1}")
+        assert f'"key": {text}}}' in page.text
+    await client.delete(f"/stream/{batch_id}")
+    texts = [format_number(key) for key in KEYS]
+    stream = (await client.get(f"/stream/{batch_id}?after=0")).text
+    assert re.findall(r'"key": ([^}]+)}', stream) == texts
+    csv = (await client.get(f"/batches/{batch_id}/download")).text
+    assert [line.split(",")[2] for line in csv.splitlines()[1:]] == texts
+    file = (await client.get(f"/batches/{batch_id}/download?format=json")).text
+    assert re.findall(r'"key":([^}]+)}', file) == texts
+
+
+@pytest.mark.parametrize("key", [KEYS[1], *KEYS[4:]])
+async def test_aggregates_have_the_text_of_points(
+    key: float,
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: Script,
+    clock: HandClock,
+    batch_id: str,
+) -> None:
+    await client.post(f"/stream/{batch_id}")
+    await told(service, script, key)
+    clock.set("2012-11-11 10:11:10")
+    text = format_number(key + 0.0)
+    answer = (await client.get(f"/agg/{batch_id}")).text
+    assert f'"average":{text},"sum":{text},' in answer
+    minute = (await client.get(f"/batches/{batch_id}/minutes")).text
+    assert f'"sum":{text},"average":{text},"min":{text},"max":{text}' in minute
+
+
+async def test_sum_beyond_the_range_of_a_double_is_null(
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: Script,
+    clock: HandClock,
+    batch_id: str,
+) -> None:
+    await client.post(f"/stream/{batch_id}")
+    await told(service, script, 1e308, 1e308)
+    clock.set("2012-11-11 10:11:10")
+    answer = (await client.get(f"/agg/{batch_id}")).json()
+    assert (answer["sum"], answer["average"], answer["count"]) == (None, None, 2)
 
 
 async def test_a_reader_that_has_it_all_is_told_to_stay_away(

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 
@@ -20,14 +19,12 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
     ServiceClosedError,
     SoloError,
-    StoreUnavailableError,
     UnknownSourceError,
 )
 from solo_app.batches.model import Batch, BatchStatus, Run
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.storage.duckdb.store import DuckDBStore
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, counting, open_service, producers, silent, until
 
@@ -350,18 +347,6 @@ def test_a_suggested_name_searches_no_name_twice() -> None:
         assert catalog.free_name() == f"batch-{number}"
         catalog.keep(Batch(number, f"batch-{number}", run))
     assert batches.lookups < 3_000
-
-
-async def test_an_unknown_status_in_the_database_is_a_storage_error(tmp_path: Path) -> None:
-    database = tmp_path / "solo.duckdb"
-    async with open_service(database, silent=silent) as service:
-        await service.start("b", "silent")
-    with duckdb.connect(database) as plain:
-        plain.execute("UPDATE runs SET status = 'odd'")
-    store = DuckDBStore(database)
-    with pytest.raises(StoreUnavailableError, match="'odd' is not a valid BatchStatus"):
-        await BatchService(store, {}).open()
-    await store.close()
 
 
 def test_every_error_words_itself() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.e2e.modes import in_both_modes
+from tests.e2e.test_slow_readers import memory_of
 from tests.running_app import PROJECT, RunningApp, http
 
 
@@ -41,7 +45,7 @@ def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
 
 
 @in_both_modes
-def test_a_foreign_page_may_not_speak(app: RunningApp) -> None:
+def test_other_origins_may_not_use_the_api_or_the_socket(app: RunningApp) -> None:
     for method in ("POST", "DELETE"):
         answer = http.request(
             method, f"{app.api}/stream/b", headers={"Origin": "http://evil.example"}
@@ -64,7 +68,92 @@ def test_a_foreign_page_may_not_speak(app: RunningApp) -> None:
     assert own.status_code == 201
 
 
-def test_production_answers_browsers_and_programs_on_one_address(prod_app: RunningApp) -> None:
+def test_production_does_not_serve_the_origin_of_the_development_server(
+    prod_app: RunningApp,
+) -> None:
+    headers = {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"}
+    assert http.post(f"{prod_app.api}/stream/b", headers=headers).status_code == 403
+
+
+@in_both_modes
+def test_errors_before_the_routes_are_problems_too(app: RunningApp) -> None:
+    preflight = {"Origin": "http://evil.example", "Access-Control-Request-Method": "DELETE"}
+    for method, path, headers, status in [
+        ("POST", "/stream/a%0Ab", {}, 422),
+        ("GET", "/nothing%0A", {}, 404),
+        ("GET", "/%0A", {}, 404),
+        ("OPTIONS", "/stream/b", preflight, 403),
+        ("OPTIONS", "/stream/b", {}, 405),
+        ("POST", "/ping", {}, 405),
+    ]:
+        answer = http.request(method, f"{app.api}{path}", headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        ), (method, path)
+        assert answer.json()["code"]
+
+
+def oversized(app: RunningApp, method: str, head: str, chunk: bytes) -> tuple[bytes, int]:
+    """Send 300 MB unless the server closes the connection: its response, and the bytes sent."""
+    sent = 0
+    with socket.create_connection(("127.0.0.1", app.backend_port), timeout=60) as connection:
+        head = f"{method} /stream/large HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n"
+        connection.sendall(head.encode())
+        with suppress(OSError):
+            while sent < 300_000_000:
+                connection.sendall(chunk)
+                sent += len(chunk)
+        response = b""
+        with suppress(ConnectionResetError):
+            while received := connection.recv(65_536):
+                response += received
+    return response, sent
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_server_stops_reading_a_body_at_the_limit(app: RunningApp, method: str) -> None:
+    data = b" " * 65_536
+    before = memory_of(app)
+    for head, chunk in [
+        ("Content-Length: 300000000", data),
+        ("Transfer-Encoding: chunked", b"10000\r\n" + data + b"\r\n"),
+    ]:
+        response, sent = oversized(app, method, head, chunk)
+        assert response.startswith(b"HTTP/1.1 413 ")
+        assert b'"code": "body-too-large"' in response
+        assert sent < 30_000_000  # The rest of the connection's buffers.
+    assert memory_of(app) - before < 30_000_000
+    assert http.get(f"{app.api}/batches/large").status_code == 404
+
+
+def test_head_has_no_body_and_ends(app: RunningApp) -> None:
+    assert http.post(f"{app.api}/stream/b").status_code == 201
+    paths = ["/", "/tasks", "/stream/b", "/batches/b", "/batches/b/download", "/backup", "/docs"]
+    paths += [f"/batches/b/download?format={kind}" for kind in ("json", "parquet")]
+    for path in paths:
+        head = http.head(f"{app.api}{path}")
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers.get("content-length") != "0", path
+
+
+def test_browsers_revalidate_pages_and_keep_files_with_a_hash(prod_app: RunningApp) -> None:
+    build = prod_app.folder / ".web" / "build" / "client"
+    files = [f"/{file.relative_to(build)}" for file in build.rglob("*") if file.is_file()]
+    files = [path for path in files if not path.endswith((".gz", ".html"))]
+    assert len(files) > 10
+    for path in [*files, "/", "/batch/b"]:
+        answer = http.get(f"{prod_app.api}{path}", headers={"Accept": "text/html"})
+        assert answer.status_code == 200
+        is_hashed = path.startswith("/assets/")
+        expected = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
+        assert answer.headers["cache-control"] == expected, path
+        headers = {"Accept": "text/html", "If-None-Match": answer.headers["etag"]}
+        again = http.get(f"{prod_app.api}{path}", headers=headers)
+        assert (again.status_code, again.headers["cache-control"]) == (304, expected)
+
+
+def test_production_serves_browsers_and_programs_at_one_url(prod_app: RunningApp) -> None:
     page = http.get(f"{prod_app.api}/", headers={"Accept": "text/html,*/*;q=0.8"})
     data = http.get(f"{prod_app.api}/")
     assert page.headers["content-type"].startswith("text/html")
@@ -74,7 +163,7 @@ def test_production_answers_browsers_and_programs_on_one_address(prod_app: Runni
     deep = http.get(f"{prod_app.api}/batch/abc", headers={"Accept": "text/html"})
     assert (deep.status_code, deep.headers["content-type"][:9]) == (200, "text/html")
     missing = http.get(f"{prod_app.api}/nothing")
-    assert missing.status_code == 404
+    assert missing.status_code == missing.json()["status"] == 404
     assert missing.headers["content-type"] == "application/problem+json"
     assert http.get(f"{prod_app.api}/batches/abc").status_code == 404  # Looking started nothing.
 

@@ -160,8 +160,8 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
         return found
 
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
-    full = wait_until(lambda found: found["waiting"] is not None)
-    assert "no room left on the disk" in full["waiting"]
+    full = wait_until(lambda found: found["write_error"] is not None)
+    assert "no room left on the disk" in full["write_error"]
     refused = httpx.post(f"{app.api}/stream/c", timeout=30)
     if refused.status_code != 201:  # A start may still find the room it needs.
         assert (refused.status_code, refused.headers["content-type"]) == (
@@ -177,7 +177,7 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
         assert "no room left on the disk" in stopped.json()["detail"]
     assert httpx.get(f"{app.api}/batches/b").json()["status"] == "running"
     disk.grow(1024)
-    wait_until(lambda found: not found["waiting"] and found["row_count"] > full["row_count"])
+    wait_until(lambda found: not found["write_error"] and found["row_count"] > full["row_count"])
     wait_until(lambda _: httpx.get(f"{app.api}/batches/b").json()["status"] == "stopped")
     assert app.stop() < 3
     assert whole(app.database)["b"].points >= full["row_count"]

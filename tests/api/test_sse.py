@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.api import streams
+from solo_app.api import sse
 from tests.workbench import open_bench, until
 
 pytestmark = pytest.mark.anyio
@@ -16,19 +16,19 @@ pytestmark = pytest.mark.anyio
 async def test_a_comment_comes_at_its_pace_in_silence_and_among_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert streams.COMMENT_EVERY <= 15  # What is promised.
-    monkeypatch.setattr(streams, "COMMENT_EVERY", 0.05)
+    assert sse.COMMENT_EVERY <= 15  # What is promised.
+    monkeypatch.setattr(sse, "COMMENT_EVERY", 0.05)
     async with open_bench(tmp_path) as bench:
         await bench.service.start("b")
-        events = streams._events(bench.service, "b", 0)
+        events = sse._events(bench.service, "b", 0)
         assert (await anext(events)).startswith(b"retry: ")
         began = asyncio.get_running_loop().time()
-        assert await anext(events) == b": still here\n\n"
+        assert await anext(events) == b": keep-alive\n\n"
         assert asyncio.get_running_loop().time() - began >= 0.05
         bench.script.say(bench.clock.now, 1.0)
         await until(lambda: bench.service.totals().row_count == 1)
-        monkeypatch.setattr(streams, "COMMENT_EVERY", 0)
-        events = streams._events(bench.service, "b", 0)
+        monkeypatch.setattr(sse, "COMMENT_EVERY", 0)
+        events = sse._events(bench.service, "b", 0)
         said = [await anext(events) for _ in range(3)]
-        assert said[1] == b": still here\n\n"
+        assert said[1] == b": keep-alive\n\n"
         assert said[2].startswith(b"id: 1\n")

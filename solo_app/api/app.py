@@ -1,0 +1,49 @@
+"""The API as an ASGI app, with its documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Mount, Route
+
+from solo_app.api.problems import add_problem_handlers
+from solo_app.api.routes import router
+
+_DOCS = Path(__file__).with_name("docs.html")
+
+
+def build_api() -> FastAPI:
+    """The API; set its ``state.service`` while the app is running."""
+    api = FastAPIOffline(
+        title="SOLO",
+        description=(
+            "Background data batches: start, follow, aggregate, stop. HEAD is supported wherever "
+            "GET is. The query parameter `_` is ignored, other unknown ones are errors. Times are "
+            "ISO 8601: a date, `T` or a space, a time, and `Z`, an offset or nothing for UTC."
+        ),
+        version="1",
+        # Serves the files of Swagger UI; the page that uses them is below.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api.include_router(router)
+
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(_DOCS)
+
+    add_problem_handlers(api, _routes(api))
+    return api
+
+
+def api_prefixes(api: FastAPI) -> frozenset[str]:
+    """The first segments of all paths of the API, without that of ``/``."""
+    return frozenset(route.path.split("/")[1] for route in _routes(api)) - {""}
+
+
+def _routes(api: FastAPI) -> list[Route | Mount]:
+    return [r for r in (*router.routes, *api.routes) if isinstance(r, Route | Mount)]

@@ -1,0 +1,77 @@
+"""Points as server-sent events (WHATWG HTML, "Server-sent events").
+
+Each point is an event with its ``seq`` as id, so that a client resumes with ``Last-Event-ID``. The
+last event is named ``end`` and contains the status; it has no id. When the app shuts down, the
+stream ends without it, and the client reconnects to the next process.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+
+from fastapi.sse import EventSourceResponse
+from starlette.responses import Response
+
+from solo_app.api.schemas import point_json
+from solo_app.batches.errors import SeqNotReachedError
+from solo_app.batches.follow import follow
+from solo_app.batches.model import BatchStatus
+from solo_app.batches.service import BatchService
+
+COMMENT_EVERY = 10.0
+"""Seconds between two comment lines; the contract allows 15."""
+
+RETRY = 1_000
+"""Milliseconds after which a client reconnects."""
+
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "the seq of the point"},
+        "event": {"type": "string", "description": "`end` for the last one"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    },
+}
+"""The schema of an event in OpenAPI."""
+
+
+async def stream(
+    service: BatchService, batch_id: str, after: int | None, headers_only: bool = False
+) -> Response:
+    """The points of a batch with ``seq > after``, with None those from now on.
+
+    204 if the batch has ended and has no such point. Raises BatchNotFoundError,
+    SeqNotReachedError, and StoreUnavailableError if the first point cannot be read.
+    """
+    batch = service.batch(batch_id)
+    last_seq = service.last_seq(batch)
+    if after is None:
+        after = last_seq
+    elif after > last_seq:
+        raise SeqNotReachedError(batch_id, after, last_seq)
+    if not batch.is_running and after == last_seq:
+        return Response(status_code=204)
+    # Report an unreadable archive as a problem: a started stream could only be aborted.
+    await service.points(batch_id, after, 1)
+    return EventSourceResponse(
+        () if headers_only else _events(service, batch_id, after),
+        # A buffering proxy would delay the points.
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(service: BatchService, batch_id: str, after: int) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY}\n\n".encode()
+    commented = time.monotonic()
+    async for update in follow(service, batch_id, after, COMMENT_EVERY):
+        if isinstance(update, BatchStatus):
+            yield f"event: end\ndata: {json.dumps({'status': update})}\n\n".encode()
+            return
+        if time.monotonic() - commented >= COMMENT_EVERY or not update:
+            commented = time.monotonic()
+            yield b": keep-alive\n\n"
+        if update:
+            yield "".join(f"id: {p.seq}\ndata: {point_json(p)}\n\n" for p in update).encode()
