@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import time
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -48,7 +49,10 @@ def read(download: Download) -> list[Row]:
         return [(p["seq"], p["ts"], p["data"]["key"]) for p in json.loads(path.read_text())]
     with duckdb.connect() as connection:
         found = connection.from_parquet(str(path)).fetchall()
-    return [(seq, ts.isoformat(timespec="microseconds") + "Z", key) for seq, ts, key in found]
+    return [
+        (seq, f"{ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", key)  # A session may be in any zone.
+        for seq, ts, key in found
+    ]
 
 
 def live_at(page: Page, address: str) -> None:
