@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     backend_port: Port = Field(
         8000,
         validation_alias="REFLEX_BACKEND_PORT",
-        description="the port of the API, and in production of the pages too",
+        description="the port of the API and, in production, of the pages",
         json_schema_extra={"allowed": "a whole number from 1 to 65535"},
     )
     frontend_port: Port = Field(
