@@ -95,7 +95,7 @@ def change_table(database: Path) -> None:
 
 
 HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing beside its WAL": (remove, "is missing, but its WAL .*solo.duckdb.wal is there"),
+    "missing, but its WAL exists": (remove, "is missing, but its WAL .*solo.duckdb.wal exists"),
     "empty": (replace(b""), "cannot be opened.*Restore a backup"),
     "garbage": (replace(b"garbage" * 9_999), "cannot be opened.*Restore a backup"),
     "damaged header": (flip_header, "cannot be opened.*Restore a backup"),
@@ -126,7 +126,7 @@ async def test_check_accepts_and_keeps_what_a_kill_leaves(killed: Path) -> None:
         assert {b.batch_id: service.row_count(b) for b in service.batches()} == {"a": 7, "b": 7}
 
 
-async def test_database_cut_short_is_refused(tmp_path: Path) -> None:
+async def test_truncated_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
     async with open_service(file, flood=random(0)) as service:
         await service.start("b", "flood")
@@ -135,7 +135,7 @@ async def test_database_cut_short_is_refused(tmp_path: Path) -> None:
             await service._store.checkpoint()
     os.truncate(file, file.stat().st_size * 2 // 3)
     line = refusal(file)
-    assert re.search("cut short|cannot be opened", line)
+    assert re.search("truncated|cannot be opened", line)
     with pytest.raises(StoreUnavailableError, match=re.escape(line)):
         await DuckDBStore(file).open()
 
@@ -155,7 +155,7 @@ async def test_duckdb_opens_a_database_without_its_last_blocks_silently(tmp_path
     os.truncate(file, file.stat().st_size // 2)
     with duckdb.connect(file, read_only=True) as connection:
         connection.execute("SELECT * FROM points LIMIT 0")
-    assert "cut short" in refusal(file)
+    assert "truncated" in refusal(file)
 
 
 @pytest.mark.parametrize("table", ["points(a INTEGER)", "losses(x INTEGER)", "counters(x INTEGER)"])

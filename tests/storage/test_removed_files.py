@@ -136,7 +136,7 @@ async def test_contents_of_a_removed_wal_are_saved(
         else:
             shutil.copy(wal, tmp_path / "copy")
             (tmp_path / "copy").replace(wal)
-        await until(lambda: "nothing is lost" in caplog.text)
+        await until(lambda: "Contents of the removed WAL saved" in caplog.text)
         count = service.totals().row_count
         shutil.copy(database, killed)
         assert not wal.exists()
