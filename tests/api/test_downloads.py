@@ -73,7 +73,7 @@ def leftovers(service: BatchService) -> list[str]:
     return [path.name for path in folder.iterdir() if "download" in path.name]
 
 
-async def told(service: BatchService, script: Script, keys: list[float]) -> None:
+async def produce(service: BatchService, script: Script, keys: list[float]) -> None:
     """Make the scripted batch produce these keys, one per second from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
@@ -87,7 +87,7 @@ async def test_file_contains_the_stored_points(
 ) -> None:
     batch_id = f"sensor-{kind}"
     await service.start(batch_id)
-    await told(service, script, KEYS)
+    await produce(service, script, KEYS)
     clock.set("2012-11-11 10:11:10.5")
     answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
     assert answer.status_code == 200
@@ -105,7 +105,7 @@ async def test_text_formats_points_like_the_api(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, [57, 0.5])
+    await produce(service, script, [57, 0.5])
     assert (await client.get(f"/batches/{batch_id}/download")).text == (
         "seq,ts,key\n1,2012-11-11T10:10:00.000000Z,57\n2,2012-11-11T10:10:01.000000Z,0.5\n"
     )
@@ -118,7 +118,7 @@ async def test_from_is_inclusive_and_to_is_exclusive(
     kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3, 4, 5])
+    await produce(service, script, [1, 2, 3, 4, 5])
 
     async def seqs(**times: str) -> list[int]:
         answer = await client.get(f"/batches/{batch_id}/download", params={"format": kind, **times})
@@ -240,12 +240,12 @@ async def test_points_produced_during_a_download_are_not_included(
 ) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 2)
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3, 4, 5])
+    await produce(service, script, [1, 2, 3, 4, 5])
     download = await service.download(batch_id, FileFormat(kind))
     content = b""
     async for piece in download.pieces:
         content += piece
-        await told(service, script, [6])
+        await produce(service, script, [6])
     assert [point.key for point in read(kind, content)] == [1, 2, 3, 4, 5]
     assert (download.size or len(content)) == len(content)
 
@@ -255,7 +255,7 @@ async def test_committed_points_are_in_the_file(
 ) -> None:
     await service.start(batch_id)
     for count in range(1, 20):
-        await told(service, script, [count])
+        await produce(service, script, [count])
         answer = await client.get(f"/batches/{batch_id}/download")
         assert len(read("csv", answer.content)) == count
 
@@ -265,7 +265,7 @@ async def test_disconnected_client_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(export, "_CHUNK_BYTES", 16)
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3])
+    await produce(service, script, [1, 2, 3])
     never_begun = await service.download(batch_id, FileFormat.PARQUET)
     assert leftovers(service) == []  # Not even during the download.
     begun = await service.download(batch_id, FileFormat.PARQUET)
@@ -299,7 +299,7 @@ async def test_shutdown_aborts_a_download(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(export, "SLICE_POINTS", 1)
     async with open_bench(tmp_path) as bench:
         await bench.service.start("b")
-        await told(bench.service, bench.script, [1, 2, 3])
+        await produce(bench.service, bench.script, [1, 2, 3])
         download = await bench.service.download("b", FileFormat.CSV)
         assert await anext(download.pieces) == b"seq,ts,key\n"
         bench.service.end_streams()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2012, 11, 11, 10, 10)
 
 
-async def told(service: BatchService, script: Script, *keys: float, pause: float = 1) -> None:
+async def produce(service: BatchService, script: Script, *keys: float, pause: float = 1) -> None:
     """Make the scripted batch produce these keys from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
@@ -43,7 +43,7 @@ async def test_overall(tmp_path: Path) -> None:
             "archive_error": None,
         }
         await client.post("/stream/b")
-        await told(bench.service, bench.script, 1, 2, 3)
+        await produce(bench.service, bench.script, 1, 2, 3)
         full = (await client.get("/")).json()
         assert (full["row_count"], full["task_count"], full["batch_count"]) == (3, 1, 1)
 
@@ -84,7 +84,7 @@ async def test_stop_and_another_run(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2)
+    await produce(service, script, 1, 2)
     for _ in range(2):  # It ended before the second time.
         stopped = await client.delete(f"/stream/{batch_id}")
         assert stopped.status_code == 200
@@ -104,7 +104,7 @@ async def test_tasks(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2.5)
+    await produce(service, script, 1, 2.5)
     (task,) = (await client.get("/tasks")).json()["tasks"]
     assert task.pop("rows_per_second") >= 0
     assert task == {
@@ -136,7 +136,7 @@ async def test_aggregate_of_the_last_whole_minute(
         "sum": 0,
         "count": 0,
     }
-    await told(service, script, *range(1, 62))
+    await produce(service, script, *range(1, 62))
     clock.set("2012-11-11 10:11:10")
     now = (await client.get(f"/agg/{batch_id}")).json()
     assert (now["average"], now["sum"], now["count"]) == (30.5, 1830, 60)
@@ -215,7 +215,7 @@ async def test_points_are_paged_in_order(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, *range(10), pause=0.25)
+    await produce(service, script, *range(10), pause=0.25)
     seen, address = [], f"/batches/{batch_id}/points?limit=4"
     while address:
         page = (await client.get(address)).json()
@@ -234,7 +234,7 @@ async def test_minutes(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2, 6, pause=59)
+    await produce(service, script, 1, 2, 6, pause=59)
     clock.set("2012-11-11 10:13:30")
     answer = (await client.get(f"/batches/{batch_id}/minutes")).json()
     assert (answer["from"], answer["to"]) == ("2012-11-11T09:13:00Z", "2012-11-11T10:13:00Z")
@@ -321,7 +321,7 @@ async def test_position_beyond_the_last_point_is_a_conflict(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, 1, 2)
+    await produce(service, script, 1, 2)
     for ended in (False, True):
         if ended:
             await service.stop(batch_id)
@@ -345,7 +345,7 @@ async def test_numbers_have_the_same_format_everywhere(
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     for n, key in enumerate(KEYS, 1):
-        await told(service, script, key)
+        await produce(service, script, key)
         text = format_number(key)
         assert f'"key":{text}}}' in (await client.get("/tasks")).text
         page = await client.get(f"/batches/{batch_id}/points?after={n - 1}")
@@ -370,7 +370,7 @@ async def test_aggregates_have_the_number_format_of_points(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, key)
+    await produce(service, script, key)
     clock.set("2012-11-11 10:11:10")
     text = format_number(key + 0.0)
     answer = (await client.get(f"/agg/{batch_id}")).text
@@ -387,7 +387,7 @@ async def test_sum_beyond_the_range_of_a_double_is_null(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1e308, 1e308)
+    await produce(service, script, 1e308, 1e308)
     clock.set("2012-11-11 10:11:10")
     answer = (await client.get(f"/agg/{batch_id}")).json()
     assert (answer["sum"], answer["average"], answer["count"]) == (None, None, 2)

@@ -29,6 +29,6 @@ async def test_comments_are_sent_regularly_with_and_without_points(
         await until(lambda: bench.service.totals().row_count == 1)
         monkeypatch.setattr(sse, "COMMENT_EVERY", 0)
         events = sse._events(bench.service, "b", 0)
-        said = [await anext(events) for _ in range(3)]
-        assert said[1] == b": keep-alive\n\n"
-        assert said[2].startswith(b"id: 1\n")
+        received = [await anext(events) for _ in range(3)]
+        assert received[1] == b": keep-alive\n\n"
+        assert received[2].startswith(b"id: 1\n")

@@ -64,10 +64,10 @@ async def test_backup_lists_archived_points(tmp_path: Path) -> None:
     async with open_service(database) as service:
         assert await Retention(service._store, timedelta(days=1), utc_now).archive_old_points()
         await back_up(service, copy)
-        told = await service.points("b", 0, 1_000)
+        before = await service.points("b", 0, 1_000)
     database.with_name("solo.duckdb.archive").rename(copy.with_name("solo.duckdb.archive"))
     async with open_service(copy) as restored:
-        assert await restored.points("b", 0, 1_000) == told
+        assert await restored.points("b", 0, 1_000) == before
 
 
 async def test_backup_without_enough_space_is_refused(

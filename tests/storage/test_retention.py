@@ -61,7 +61,7 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "solo.duckdb.archive"
 
 
-async def say(service: BatchService, script: Script, *times: datetime) -> None:
+async def commit_points(service: BatchService, script: Script, *times: datetime) -> None:
     """Commit points with these times, and the minutes that include them."""
     before = service.totals().row_count
     for n, ts in enumerate(times, before + 1):
@@ -72,7 +72,7 @@ async def say(service: BatchService, script: Script, *times: datetime) -> None:
 
 async def with_past(service: BatchService, script: Script) -> None:
     await service.start("b")
-    await say(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
+    await commit_points(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
 
 
 def keeping(service: BatchService, days: float) -> Retention:
@@ -94,7 +94,7 @@ async def in_table(service: BatchService) -> list[int]:
     )
 
 
-async def told(
+async def download(
     service: BatchService,
     file_format: FileFormat,
     start: datetime = datetime.min,
@@ -106,7 +106,7 @@ async def told(
 
 async def all_query_results(service: BatchService, tmp_path: Path) -> list[object]:
     """Return the results of all queries for points, aggregates and counts."""
-    (tmp_path / "b.parquet").write_bytes(await told(service, FileFormat.PARQUET))
+    (tmp_path / "b.parquet").write_bytes(await download(service, FileFormat.PARQUET))
     with duckdb.connect() as plain:
         rows = plain.execute(
             f"SELECT seq, ts AT TIME ZONE 'UTC', key FROM '{tmp_path}/b.parquet'"
@@ -114,8 +114,8 @@ async def all_query_results(service: BatchService, tmp_path: Path) -> list[objec
     window = Window(BEGAN, BEGAN + timedelta(days=31))
     return [
         rows,
-        await told(service, FileFormat.CSV),
-        await told(service, FileFormat.JSON),
+        await download(service, FileFormat.CSV),
+        await download(service, FileFormat.JSON),
         await service.points("b", 0, 10_000),
         await service.points("b", 20, 50),
         await newest_points(service, "b", 5),
@@ -160,7 +160,7 @@ async def test_seq_continues_after_a_restart_with_archived_points(
             else:
                 assert service.batch("b").run.last_seq == seq - 1
                 await service.start("b")
-                await say(service, script, clock.now)
+                await commit_points(service, script, clock.now)
             points = await service.points("b", 0, 10_000)
             assert [point.seq for point in points] == list(range(1, seq + 1))
             assert points[: len(before)] == before
@@ -189,7 +189,7 @@ async def test_points_stay_for_the_retention_time_and_at_most_one_day_longer(
     service: BatchService, script: Script, clock: HandClock
 ) -> None:
     await service.start("b")
-    await say(service, script, BEGAN, BEGAN + 12 * HOUR)
+    await commit_points(service, script, BEGAN, BEGAN + 12 * HOUR)
     keeper = keeping(service, 3)
     clock.now = BEGAN + timedelta(days=4)
     assert await keeper.archive_old_points() == 0
@@ -203,7 +203,7 @@ async def test_span_ends_before_a_newer_point_although_the_clock_was_set_back(
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + HOUR, BEGAN + timedelta(days=9), BEGAN + 2 * HOUR]
-    await say(service, script, *times)
+    await commit_points(service, script, *times)
     clock.now = BEGAN + timedelta(days=10)
     assert await keeping(service, 2).archive_old_points() == 2
     assert await in_table(service) == [3, 4]
@@ -230,7 +230,7 @@ async def test_points_of_the_current_minute_are_not_archived(
 ) -> None:
     await service.start("b")
     minute = BEGAN + timedelta(minutes=1)
-    await say(service, script, BEGAN, minute, minute + timedelta(seconds=1))
+    await commit_points(service, script, BEGAN, minute, minute + timedelta(seconds=1))
     clock.now = minute + timedelta(seconds=59)
     assert await keeping(service, 1e-9).archive_old_points() == 1
     assert await in_table(service) == [2, 3]
@@ -241,7 +241,7 @@ async def test_batch_ids_that_differ_only_in_case_have_separate_files(
 ) -> None:
     for batch_id in ("b", "B"):
         await service.start(batch_id)
-        await say(service, script, BEGAN)
+        await commit_points(service, script, BEGAN)
         await service.stop(batch_id)
     clock.now = BEGAN + timedelta(days=9)
     assert await keeping(service, 1).archive_old_points() == 2
@@ -282,12 +282,12 @@ async def test_disk_full_while_syncing_leaves_no_file(
 ) -> None:
     await with_past(service, script)
 
-    def no_room(path: Path) -> None:
+    def disk_full(path: Path) -> None:
         if path.is_file():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("solo_app.storage.duckdb.archive.sync", no_room)
+        full.setattr("solo_app.storage.duckdb.archive.sync", disk_full)
         with pytest.raises(StoreUnavailableError, match="No space left"):
             await keeping(service, 1).archive_old_points()
     assert list(archive.iterdir()) == []
@@ -300,17 +300,17 @@ async def test_query_that_started_before_archiving_sees_each_point_once(
     store = duckdb_store(service)
     keeper = keeping(service, 3)
     await keeper.archive_old_points()
-    looked_up, archived = threading.Event(), threading.Event()
+    listed, archived = threading.Event(), threading.Event()
 
     def slow(cursor: duckdb.DuckDBPyConnection) -> list[int]:
         with store._archive.points(cursor, 1, 0, DAYS * 24) as points:
-            looked_up.set()
+            listed.set()
             archived.wait(5)
             rows = cursor.execute(f"SELECT seq FROM {points}").fetchall()
         return [seq for (seq,) in rows]
 
     reading = asyncio.ensure_future(store._read(slow))
-    await until(looked_up.is_set)
+    await until(listed.is_set)
     assert await keeping(service, 1).archive_old_points() > 0
     archived.set()
     assert await reading == list(range(1, DAYS * 24 + 1))
@@ -321,8 +321,8 @@ async def test_incomplete_copy_does_not_replace_points(
 ) -> None:
     await with_past(service, script)
     everything = await in_table(service)
-    with monkeypatch.context() as forgetful:
-        forgetful.setattr(
+    with monkeypatch.context() as incomplete:
+        incomplete.setattr(
             "solo_app.storage.duckdb.archive._WRITE",
             "COPY (SELECT seq, key FROM points WHERE batch_no = $batch_no AND seq > $first"
             " AND seq <= $last) TO $path (FORMAT parquet)",
@@ -372,7 +372,7 @@ async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
             assert await newest_points(service, "b", 20) == before[-20:]
             assert (await service.aggregate("b", BEGAN + HOUR)).window.end == BEGAN + HOUR
             await service.start("b")
-            await say(service, script, clock.now)
+            await commit_points(service, script, clock.now)
             before.append((await newest_points(service, "b", 1))[0])
             file.write_bytes(content)
             assert await service.points("b", 0, 10_000) == before
@@ -391,15 +391,15 @@ async def test_missing_file_fails_only_queries_for_its_points(
     assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
     spans = [(datetime.min, BEGAN + 50 * HOUR), (BEGAN + 120 * HOUR, datetime.max)]
     spans.append((BEGAN + 110 * HOUR, BEGAN + 130 * HOUR))
-    before = [await told(service, form, *span) for span in spans for form in FileFormat]
+    before = [await download(service, form, *span) for span in spans for form in FileFormat]
     (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
-    assert [await told(service, form, *span) for span in spans for form in FileFormat] == before
+    assert [await download(service, form, *span) for span in spans for form in FileFormat] == before
     trail = await service.trail(batch, service.clock())
     assert (trail.is_filled, trail.read_error) == (True, "")
     for form in FileFormat:
         for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
             with pytest.raises(StoreUnavailableError, match="000000000100"):
-                await told(service, form, *span)
+                await download(service, form, *span)
 
 
 async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
@@ -407,14 +407,16 @@ async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + 40 * HOUR, BEGAN + 20 * HOUR, BEGAN + 80 * HOUR]
-    await say(service, script, *times)
+    await commit_points(service, script, *times)
     assert await keeping(service, 1.5).archive_old_points() == 3
-    await say(service, script, BEGAN + 30 * HOUR, BEGAN + 40 * HOUR + timedelta(seconds=1))
+    await commit_points(
+        service, script, BEGAN + 30 * HOUR, BEGAN + 40 * HOUR + timedelta(seconds=1)
+    )
     (file,) = archive.iterdir()
     file.unlink()
     with pytest.raises(StoreUnavailableError, match=file.name):
-        await told(service, FileFormat.CSV, BEGAN + 40 * HOUR)
-    found = await told(service, FileFormat.CSV, BEGAN + 41 * HOUR)
+        await download(service, FileFormat.CSV, BEGAN + 40 * HOUR)
+    found = await download(service, FileFormat.CSV, BEGAN + 41 * HOUR)
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
@@ -467,15 +469,15 @@ async def test_retention_retries_after_any_error(
     failing: Exception | None = None
     old_spans = service._store.old_spans
 
-    async def at_first_not(*limits: datetime) -> object:
+    async def failing_old_spans(*limits: datetime) -> object:
         if failing:
             raise failing
         return await old_spans(*limits)
 
-    monkeypatch.setattr(service._store, "old_spans", at_first_not)
+    monkeypatch.setattr(service._store, "old_spans", failing_old_spans)
     keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
-    looking = asyncio.create_task(keeper.run())
+    running = asyncio.create_task(keeper.run())
     await until(lambda: keeper.archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
     await until(lambda: keeper.archive_error == "no room")
@@ -483,5 +485,5 @@ async def test_retention_retries_after_any_error(
     failing = None
     await until(lambda: keeper.archive_error is None)
     assert len(await in_table(service)) == 25
-    assert not looking.done()
-    looking.cancel()
+    assert not running.done()
+    running.cancel()

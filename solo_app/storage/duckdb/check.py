@@ -43,7 +43,7 @@ def check(path: Path) -> None:
 
 
 def refuse_wal_without_database(path: Path) -> None:
-    """Refuse to create a database beside a WAL, which DuckDB would delete.
+    """Refuse to create a database next to a WAL, which DuckDB would delete.
 
     Raises StoreUnavailableError.
     """
