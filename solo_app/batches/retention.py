@@ -20,7 +20,7 @@ LOOK_EVERY = 600.0
 """Seconds between two checks for old points."""
 
 TOGETHER = timedelta(days=1)
-"""Points stay longer by up to this, so that a batch gets one file per day, not one per check."""
+"""Extra time in the database, so that a batch gets one file per day instead of one per check."""
 
 POINTS_PER_FILE = 1_000_000
 """Points archived at a time. Deleting a million points blocks the writer for about 40 ms."""

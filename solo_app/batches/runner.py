@@ -87,7 +87,7 @@ class Runner:
         check_batch_id(batch_id)
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
-        # Shielded, because a cancelled caller would leave a run that is recorded but not executed.
+        # Shielded: cancelling the caller would leave a run that is recorded but not executed.
         return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
 
     async def resume(self) -> None:

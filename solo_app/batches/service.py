@@ -339,6 +339,6 @@ class BatchService:
         self._throughput.add(len(block.ts))
 
     def _ingest_failed(self, batch_no: int, reason: str) -> None:
-        # The store has all committed points; the minutes in memory may lack some.
+        # The minutes in memory may lack committed points, so read them from the store.
         self._recent.evict(whole_minute(self.clock()) + MINUTE)
         self._runner.fail(batch_no, reason)

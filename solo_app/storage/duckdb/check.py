@@ -22,7 +22,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_e
 
 
 def check(path: Path) -> None:
-    """Check that the database can be opened, or created, and leave everything unchanged.
+    """Check that the database can be opened or created, without changing anything.
 
     Raises StoreUnavailableError.
     """
