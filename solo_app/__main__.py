@@ -1,6 +1,6 @@
-"""`python -m solo_app check [FILE]`: whether a database file can be opened by the app.
+"""`python -m solo_app check [FILE]`: checks whether the app can open a database file.
 
-Prints one line. Exit code 1 if the file cannot be used. Changes nothing.
+Prints one line and changes nothing. The exit code is 1 if the file cannot be used.
 """
 
 from __future__ import annotations

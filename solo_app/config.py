@@ -9,23 +9,23 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HOST = "127.0.0.1"
-"""The address that the app listens on: loopback only."""
+"""The address on which the app listens: loopback only."""
 
 
 class SettingsError(Exception):
-    """The app cannot start with these settings. The message is one line that says what to do."""
+    """The app cannot start with these settings. The one-line message says what to do."""
 
 
 def _database_file(path: Path) -> Path:
-    """Expand ``~`` and reject what cannot be the path of a file.
+    """Expand ``~`` and reject paths that cannot be a database file.
 
-    DuckDB would expand a leading ``~`` too, but no other code that derives file names from this
-    path would. DuckDB opens ":memory:" without a file, and parses options after a "?".
+    DuckDB expands ``~`` too, but the code that derives file names from this path does not. DuckDB
+    treats ":memory:" as an in-memory database and parses options after a "?".
     """
     try:
         path = path.expanduser()
         is_allowed = path.name and (path.is_file() or not path.exists())
-    except (OSError, RuntimeError):  # The name is too long, or there is no such home folder.
+    except (OSError, RuntimeError):  # The name is too long, or the home folder is unknown.
         is_allowed = False
     if not is_allowed or path.name == ":memory:" or "?" in str(path):
         raise ValueError
@@ -36,9 +36,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
-    """Each field is one environment variable, explained by its ``description``.
+    """The settings. Each field is one environment variable with a ``description``.
 
-    ``allowed`` in ``json_schema_extra`` states the allowed values.
+    ``allowed`` in ``json_schema_extra`` describes the allowed values.
     """
 
     model_config = SettingsConfigDict(frozen=True)
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     backend_port: Port = Field(
         8000,
         validation_alias="REFLEX_BACKEND_PORT",
-        description="the port of the API, and in production of the pages too",
+        description="the port of the API and, in production, of the pages",
         json_schema_extra={"allowed": "a whole number from 1 to 65535"},
     )
     frontend_port: Port = Field(
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _strip(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Strip whitespace, such as the ``\\r`` of a Windows file. An empty value means unset."""
+        """Strip whitespace, such as the ``\\r`` of a Windows file. Treat empty values as unset."""
         stripped = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
         return {k: v for k, v in stripped.items() if v != ""}
 
@@ -115,7 +115,7 @@ def _format_error(variable: object, value: str) -> str:
 
 
 def own_origins(settings: Settings) -> list[str]:
-    """Return the web origins of the app's own pages."""
+    """Return the origins of the app's own pages."""
     names = ("localhost", HOST)
     return [
         f"http://{name}:{port}"

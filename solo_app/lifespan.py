@@ -1,4 +1,4 @@
-"""Opens the service with the server and closes it in time when the process has to end."""
+"""Opens the service when the server starts, and closes it within a time limit on shutdown."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from solo_app.watchdog import watched_loop
 logger = logging.getLogger(__name__)
 
 _RESPONSES_END_WITHIN = 0.5
-"""Seconds that clients have to read the end of their responses after a signal."""
+"""Seconds that clients have to read the rest of their responses after a signal."""
 
 _PARENT_CHECK_INTERVAL = 0.5
 
 _SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _OPEN_FILES = 65_536
-"""Wanted limit of open files. Every socket is one, and the usual limit is 1024."""
+"""Requested limit of open files. Each socket is an open file, and the default limit is 1024."""
 
 Use = Callable[[BatchService | None], None]
 
 
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
-    """Open the service, pass it to the API (``use``) and the pages, close it at the end."""
+    """Open the service, pass it to the API (``use``) and the pages, and close it at the end."""
     _raise_file_limit()
     store = DuckDBStore(settings.database)
     days = settings.retention_days
@@ -73,11 +73,11 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         closed = await service.close()
         use(None)
         if store.has_active_readers or not closed:
-            os._exit(0)  # The interpreter would wait for their threads.
+            os._exit(0)  # The interpreter would wait for running threads.
 
 
 def _raise_file_limit() -> None:
-    """Allow more open files: a thousand idle sockets would otherwise exclude new clients."""
+    """Raise the limit of open files, so that a thousand idle sockets do not block new clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if resource.RLIM_INFINITY != soft < wanted:
@@ -88,7 +88,7 @@ def _raise_file_limit() -> None:
 
 
 def _exit_with_error(error: Exception, settings: Settings) -> NoReturn:
-    """End the app with one line. An exception would end only the server, or restart it forever."""
+    """Exit with one line. An exception would only stop the server, or restart it forever."""
     logger.debug("Service did not open", exc_info=error)
     message = str(error)
     if not isinstance(error, StoreUnavailableError):
@@ -104,18 +104,18 @@ def _exit_with_error(error: Exception, settings: Settings) -> NoReturn:
 
 
 async def _exit_with_parent(parent: int) -> None:
-    """End this process when its parent is gone, because no other process would."""
+    """Terminate this process when its parent has ended, because no other process does."""
     while os.getppid() == parent:  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(_PARENT_CHECK_INTERVAL)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _ShutdownOnSignal:
-    """Ends runs and event streams on SIGINT and SIGTERM, and the process soon after.
+    """Ends runs and event streams on SIGINT and SIGTERM, then exits the process.
 
-    Granian handles the same signals at the event loop: it waits until every response has ended
-    before it ends the lifespan, and an event stream does not end by itself. A client that stops
-    reading keeps its response open forever, so the process exits without it.
+    Granian handles the same signals in the event loop. It ends the lifespan only after every
+    response has ended, but an event stream does not end by itself, and the response of a client
+    that stops reading never ends. So the process exits without waiting for such clients.
     """
 
     def __init__(self, service: BatchService) -> None:
@@ -126,7 +126,7 @@ class _ShutdownOnSignal:
             signal.signal(number, self._handle)
 
     def cancel(self) -> None:
-        """Leave the rest to the end of the lifespan."""
+        """Cancel the shutdown, because the lifespan is ending."""
         if self._task:
             self._task.cancel()
 
@@ -150,9 +150,9 @@ class _ShutdownOnSignal:
     async def _ignore_later_signals(self) -> None:
         """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
 
-        The third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
+        A third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
         """
-        for _ in range(2):  # By then Granian's own handler has run for the first signal.
+        for _ in range(2):  # First let Granian's handler process the first signal.
             await asyncio.sleep(0)
         for number in _SHUTDOWN_SIGNALS:
             self._loop.add_signal_handler(number, int)

@@ -1,7 +1,7 @@
-"""Signals of the main process, the one that `reflex run` starts and that starts all others.
+"""Signal handling of the main process, which `reflex run` starts and which starts all others.
 
-Granian handles SIGINT and SIGTERM from the moment it serves. This module covers what it does not:
-the time before that, a closed terminal, and a worker that cannot start.
+Granian handles SIGINT and SIGTERM once it serves. This module handles everything else: signals
+before that, a closed terminal, and a worker that cannot start.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _START_FAILED = signal.SIGUSR1
 
 
 def is_new_main_process() -> bool:
-    """Whether this process is no worker, and ``handle_signals`` was not called in it before."""
+    """Return whether this is not a worker and ``handle_signals`` has not been called in it."""
     is_worker = multiprocessing.parent_process() is not None
     return not is_worker and os.environ.get(_PUBLISHED) != str(os.getpid())
 
 
 def handle_signals() -> None:
-    """Install the handlers and publish this process to its workers."""
+    """Install the signal handlers and publish the id of this process to its workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_with_children)
     _handle_hangup()
@@ -43,9 +43,9 @@ def handle_signals() -> None:
 
 
 def report_failed_start() -> None:
-    """End the main process with exit code 1. Called in a worker; without a main process, no-op.
+    """Make the main process exit with code 1. Call this in a worker.
 
-    In development Granian would wait for a change of the code instead.
+    Without it, Granian would wait for a code change in development. No-op without a main process.
     """
     parent = os.getppid()
     if os.environ.get(_PUBLISHED) == str(parent):
@@ -53,7 +53,7 @@ def report_failed_start() -> None:
 
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
-    """End the build and the frontend too: a signal to one process does not reach its children."""
+    """Terminate the build and the frontend too: child processes do not receive the signal."""
     children = _children()
     for child in children:
         with suppress(ProcessLookupError):
@@ -63,27 +63,27 @@ def _end_with_children(number: int, frame: FrameType | None) -> None:
     deadline = time.monotonic() + _CHILDREN_END_WITHIN
     while any(map(_is_running, children)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    os._exit(0)  # An exception could get lost in the code that the signal interrupted.
+    os._exit(0)  # The interrupted code could catch an exception.
 
 
 def _is_running(child: int) -> bool:
     try:
         return os.waitpid(child, os.WNOHANG) == (0, 0)
-    except ChildProcessError:  # Reaped before.
+    except ChildProcessError:  # Already reaped.
         return False
 
 
 def _children() -> list[int]:
-    """Return the child processes of this one; none where the system has no /proc."""
+    """Return the child processes of this process; none on systems without /proc."""
     lists = Path("/proc/self/task").glob("*/children")
     return [int(pid) for file in lists for pid in file.read_text().split()]
 
 
 def _handle_hangup() -> None:
-    """Have a closed terminal end the app, unless `nohup` ignores it.
+    """End the app when its terminal is closed, unless `nohup` ignores SIGHUP.
 
-    Granian installs a handler that starts a second worker next to the first, which fails because
-    the database is in use. A blocked signal never reaches that handler.
+    Granian's handler for SIGHUP would start a second worker, which fails because the database is
+    in use. Blocking the signal keeps it from that handler.
     """
     is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
@@ -97,7 +97,7 @@ def _terminate_on_hangup() -> None:
 
 
 def _exit_with_1_when_a_worker_fails() -> None:
-    """Shut down on ``_START_FAILED``. The servers would end with exit code 0."""
+    """Shut down on ``_START_FAILED`` with exit code 1. The servers would exit with 0."""
     has_failed = False
 
     def shut_down(*_: object) -> None:
@@ -112,4 +112,4 @@ def _exit_with_1_when_a_worker_fails() -> None:
             os._exit(1)
 
     signal.signal(_START_FAILED, shut_down)
-    atexit.register(exit_with_1)  # Registered first, it runs after all others.
+    atexit.register(exit_with_1)  # Registered first, so it runs last.

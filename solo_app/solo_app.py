@@ -1,4 +1,4 @@
-"""Assembly only: settings, service, API, pages, lifespan. Nothing opens at import."""
+"""Assembles settings, service, API, pages and lifespan. Importing it opens nothing."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def service_lifespan() -> AbstractAsyncContextManager[object]:
 
 
 def mount_api(pages: ASGIApp) -> ASGIApp:
-    """Reflex's server and the API behind the gateway."""
+    """Return the gateway in front of Reflex's server and the API."""
     serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
     origins = get_config().cors_allowed_origins
     return Gateway(pages, api, api_prefixes(api), origins, serves_pages)
 
 
 class App(rx.App):
-    """Reflex's app, whose server is the gateway.
+    """The Reflex app, served through the gateway.
 
-    ``api_transformer`` would place the gateway behind routes and middleware of Reflex, which answer
-    some requests themselves: with plain text, and before their origin is checked.
+    With ``api_transformer`` the gateway would be behind routes and middleware of Reflex, which
+    answer some requests themselves, in plain text and before their origin is checked.
     """
 
     def __call__(self) -> ASGIApp:  # noqa: D102

@@ -1,7 +1,7 @@
-"""Checks ports and database before `reflex run` starts anything.
+"""Checks the ports and the database before `reflex run` starts anything.
 
-Reflex starts the frontend and the server side by side. When one of them fails, the other keeps
-running. The check runs first, in the process of `reflex run`, and ends it with one line.
+Reflex starts the frontend and the server in parallel; if one of them fails, the other keeps
+running. This check runs first, in the process of `reflex run`, and exits with one line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from solo_app.config import HOST, Settings, SettingsError
 
 
 def exit_with_error(error: Exception) -> NoReturn:
-    """End this process with one line on stderr and exit code 1."""
+    """Exit with one line on stderr and code 1."""
     sys.exit(f"SOLO cannot start: {error}")
 
 
 def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
-    """Check ports and database for `reflex run` with these options.
+    """Check the ports and the database for `reflex run` with these options.
 
     Raises SettingsError with one line that says what to do.
     """
@@ -35,8 +35,8 @@ def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
     has_frontend = not options["backend_only"] and (options["env"] == "dev" or not has_backend)
     if has_backend and has_frontend and backend_port == frontend_port:
         raise SettingsError(
-            f"Pages and API cannot share port {backend_port} in development; "
-            "choose another with REFLEX_FRONTEND_PORT or REFLEX_BACKEND_PORT."
+            f"Pages and API cannot share port {backend_port} in development. "
+            "Choose another with REFLEX_FRONTEND_PORT or REFLEX_BACKEND_PORT."
         )
     if has_frontend:
         _check_port(frontend_port, "REFLEX_FRONTEND_PORT")
@@ -51,21 +51,21 @@ def _check_port(port: int, variable: str) -> None:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, port))
-        except OSError as error:  # Others occur on a machine without IPv6.
+        except OSError as error:  # Ignore other errors, such as missing IPv6 support.
             if error.errno == errno.EADDRINUSE:
                 raise SettingsError(
-                    f"Port {port} is in use by another program{_listener(port)}; "
-                    f"stop that one, or choose another port with {variable}."
+                    f"Port {port} is in use by another program{_listener(port)}. "
+                    f"Stop that program, or choose another port with {variable}."
                 ) from None
             if error.errno == errno.EACCES:
                 raise SettingsError(
-                    f"Port {port} may not be used by this user; "
-                    f"choose one from 1024 on with {variable}."
+                    f"This user is not allowed to use port {port}. "
+                    f"Choose a port above 1023 with {variable}."
                 ) from None
 
 
 def _listener(port: int) -> str:
-    """Return the process that listens on a port, in brackets; empty if the system hides it."""
+    """Return the process that listens on a port, in parentheses; empty if it is unknown."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
@@ -81,10 +81,10 @@ def _listener(port: int) -> str:
 
 
 def _check_database(path: Path) -> None:
-    # A child process, because this one forks its workers and DuckDB does not survive a fork.
+    # In a child process: this one forks its workers, and DuckDB does not survive a fork.
     command = [sys.executable, "-m", "solo_app", "check", str(path)]
     check = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     if check.returncode:
         lines = check.stderr.split("\n") if check.stderr else []
         message = next((line for line in reversed(lines) if line), None)
-        raise SettingsError(message or f"The check of {path} ended with {check.returncode}.")
+        raise SettingsError(message or f"The check of {path} failed with {check.returncode}.")

@@ -1,6 +1,6 @@
-"""Logs what blocks the event loop: a source that does not await stops every batch and page.
+"""Logs what blocks the event loop. A source that does not await stops every batch and page.
 
-The pages cannot report it, because they wait too. The log can, from a thread of its own.
+The pages cannot report it because they are blocked too, so a separate thread logs it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 BLOCKED_AFTER = 2.0
-"""Seconds without a turn of the loop that are logged, once each time."""
+"""Seconds without an iteration of the loop after which a message is logged, once each time."""
 
 _CHECKS = 8
-"""Checks within ``BLOCKED_AFTER``. Counting them instead of seconds ignores the time during which
-the whole machine was suspended."""
+"""Number of checks within ``BLOCKED_AFTER``. Counting checks instead of seconds excludes the time
+during which the machine was suspended."""
 
 
 class _Watchdog:
-    """Watches the running loop: a callback must run between two checks."""
+    """Watches the running loop: a scheduled callback must run between two checks."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""A store in memory whose writes and reads a test lets pass, fails or holds."""
+"""A store in memory whose reads and writes a test can delay or fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from solo_app.batches.model import (
 
 
 class Gate:
-    """Where calls pass, fail or wait. ``calls`` counts them, ``waiting`` those that are held."""
+    """Passes, fails or delays calls. ``calls`` counts all of them, ``waiting`` the delayed ones."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -42,17 +42,17 @@ class Gate:
         self.open()
 
     def open(self) -> None:
-        """Let calls pass, also those that wait."""
+        """Let calls pass, including waiting ones."""
         self._error = None
         self._open.set()
 
     def fail(self, error: str | Exception = "No room left.") -> None:
-        """Fail calls, also those that wait; text stands for StoreUnavailableError."""
+        """Fail calls, including waiting ones. A text means StoreUnavailableError."""
         self._error = StoreUnavailableError(error) if isinstance(error, str) else error
         self._open.set()
 
     def hold(self) -> None:
-        """Let calls wait."""
+        """Delay calls until ``open`` or ``fail``."""
         self._open.clear()
 
     async def pass_through(self) -> None:
@@ -67,11 +67,11 @@ class Gate:
 
 
 class MemoryStorage:
-    """Keeps everything for as long as the object lives, also when it is closed and opened again.
+    """A store in memory that keeps its data when it is closed and opened again.
 
     Gates: ``writes`` for points and minutes, ``starts`` and ``ends`` for the records of runs,
-    ``reads`` for points, ``run_reads`` for the list of runs. It writes no files: nothing is
-    archived, and downloads and backups raise StoreUnavailableError.
+    ``reads`` for points, ``run_reads`` for the list of runs. It has no archive, and downloads and
+    backups raise StoreUnavailableError.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class MemoryStorage:
         pass
 
     def _end_earlier_runs(self, batch_no: int) -> None:
-        """End all runs without an end but the latest, as a store does when it opens."""
+        """End all unfinished runs except the latest, like a store does when it opens."""
         runs = self._runs[batch_no]
         for i, (run, later) in enumerate(pairwise(runs)):
             if run.ended_at is None:

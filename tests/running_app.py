@@ -35,8 +35,8 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 
 WITHOUT_PAGES = {"REFLEX_BACKEND_ONLY": "true"}
-"""Settings for the server alone: the same worker with the API and the socket of the pages. Reflex
-builds no pages, which takes most of a start in production."""
+"""Settings for the server only: the same worker with the API and the socket of the pages, without
+building the pages, which takes most of the time of a production start."""
 
 _given: set[int] = set()
 
@@ -149,7 +149,7 @@ class RunningApp:
             os.kill(pid, signal.SIGCONT)
 
     def processes(self) -> list[int]:
-        """The ids of its main process and of all descendants, in whatever process groups."""
+        """The ids of its main process and all descendants, in any process group."""
         assert self.process is not None
         listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, check=True)
         rows = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]

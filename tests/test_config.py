@@ -1,4 +1,4 @@
-"""Settings: defaults, values, and the error line for a wrong value."""
+"""Settings: defaults, values, and the error message for an invalid value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every package that an installation brings has its version pinned."""
+"""Every installed dependency has a pinned version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process a worker signals when it cannot start."""
+"""The signal that a worker sends to the main process when it cannot start."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from solo_app import main_process
 assert main_process.is_new_main_process()
 main_process.handle_signals()
 assert not main_process.is_new_main_process()
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # As Granian ends on SIGTERM.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # Like Granian.
 subprocess.run([sys.executable, "-c", "{REPORT}"])
 signal.pause()
 """

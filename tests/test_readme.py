@@ -32,7 +32,7 @@ def test_the_table_of_settings_is_the_codes() -> None:
 def test_the_files_it_names_are_there() -> None:
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
         assert (PROJECT / path).exists(), path
-    drawing = README.split("## How it is made")[1].split("```")[1]
+    drawing = README.split("## Architecture")[1].split("```")[1]
     for path in re.findall(r"((?:batches|api|ui)/\S*)", drawing):
         assert (PROJECT / "solo_app" / path).exists(), path
     for path in re.findall(r"(requirements\S*\.txt|\.ci/run)", README):

@@ -1,4 +1,4 @@
-"""Which ports and which database are checked before `reflex run` starts."""
+"""The checks of ports and database before `reflex run` starts."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def blocking() -> AsyncIterator[float]:
-    """Block the event loop twice, then wait as a source should."""
+    """Block the event loop twice, then wait like a correct source."""
     for _ in range(2):
         time.sleep(0.5)  # noqa: ASYNC251 (the fault under test)
         yield 1.0

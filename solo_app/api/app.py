@@ -1,4 +1,4 @@
-"""The API as an ASGI app, with its documentation."""
+"""The API as an ASGI app, including its documentation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _DOCS = Path(__file__).with_name("docs.html")
 
 
 def build_api() -> FastAPI:
-    """The API; set its ``state.service`` while the app is running."""
+    """Create the API. Its ``state.service`` must be set while the app is running."""
     api = FastAPIOffline(
         title="SOLO",
         description=(
             "Background data batches: start, follow, aggregate, stop. HEAD is supported wherever "
-            "GET is. The query parameter `_` is ignored, other unknown ones are errors. Times are "
+            "GET is. The query parameter `_` is ignored; other unknown ones are errors. Times are "
             "ISO 8601: a date, `T` or a space, a time, and `Z`, an offset or nothing for UTC."
         ),
         version="1",
-        # Serves the files of Swagger UI; the page that uses them is below.
+        # FastAPIOffline serves the files of Swagger UI; ``docs`` below serves the page.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -41,7 +41,7 @@ def build_api() -> FastAPI:
 
 
 def api_prefixes(api: FastAPI) -> frozenset[str]:
-    """The first segments of all paths of the API, without that of ``/``."""
+    """Return the first segments of all paths of the API, except for ``/``."""
     return frozenset(route.path.split("/")[1] for route in _routes(api)) - {""}
 
 

@@ -1,4 +1,4 @@
-"""Shared FastAPI dependencies: the service, the batch id in the path, whether to omit the body.
+"""Shared FastAPI dependencies: the service, the batch id in the path, HEAD requests.
 
 They are coroutines because FastAPI runs plain functions in a thread.
 """
@@ -15,7 +15,7 @@ from solo_app.batches.service import BatchService
 
 
 async def get_service(request: Request) -> BatchService:
-    """The service while the app is running. Raises ServiceClosedError."""
+    """Return the service. Raises ServiceClosedError if the app is not running."""
     service: BatchService | None = getattr(request.app.state, "service", None)
     if service is None:
         raise ServiceClosedError
@@ -25,13 +25,13 @@ async def get_service(request: Request) -> BatchService:
 async def get_batch_id(
     batch_id: Annotated[str, Path(json_schema_extra={"pattern": BATCH_ID_PATTERN})],
 ) -> str:
-    """The id in the path. Raises InvalidBatchIdError."""
+    """Return the batch id in the path. Raises InvalidBatchIdError."""
     check_batch_id(batch_id)
     return batch_id
 
 
 async def is_head(request: Request) -> bool:
-    """Whether the gateway turned a HEAD request into this GET and discards the body."""
+    """Return whether the gateway converted a HEAD request to this GET and discards the body."""
     return getattr(request.state, "is_head", False)
 
 

@@ -1,4 +1,4 @@
-"""Responses that a browser saves as a file: the points of a batch, and the database."""
+"""Responses that browsers save as files: the points of a batch, and the database."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ BACKUP_RESPONSES: dict[int | str, dict[str, Any]] = {
 def download_response(
     download: Download | None, batch_id: str, file_format: FileFormat, now: datetime
 ) -> StreamingResponse:
-    """The points of a batch as a file; ``now`` (naive UTC) is part of its name.
+    """Return the points of a batch as a file; ``now`` (naive UTC) is part of its name.
 
-    Without a download, only its headers.
+    Without a download, the body is empty.
     """
     # The characters of a batch_id are safe in file names and headers.
     return _file_response(
@@ -54,7 +54,10 @@ def download_response(
 
 
 def backup_response(download: Download | None, now: datetime) -> StreamingResponse:
-    """The database as a file, or only its headers; ``now`` (naive UTC) is part of its name."""
+    """Return the database as a file; ``now`` (naive UTC) is part of its name.
+
+    Without a download, the body is empty.
+    """
     return _file_response(download, f"solo-{_stamp(now)}.duckdb", _BACKUP_TYPE)
 
 
@@ -65,7 +68,7 @@ def _stamp(now: datetime) -> str:
 def _file_response(download: Download | None, name: str, media_type: str) -> StreamingResponse:
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
-        # Lets the pages read the name in development, where they have another origin.
+        # Lets the pages read the name in development, where they have a different origin.
         "Access-Control-Expose-Headers": "Content-Disposition",
     }
     if download and download.size is not None:

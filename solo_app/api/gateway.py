@@ -1,9 +1,9 @@
-"""The outermost ASGI app: access control, and the choice between API and pages.
+"""The outermost ASGI app: access control, and dispatch to API or pages.
 
-Browsers let any page send requests to this app. Three headers that pages cannot forge tell them
-apart: ``Host`` (a foreign one is DNS rebinding), ``Origin`` (sent with WebSockets, with requests by
-scripts and with every method but GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata, sent with
-all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are served.
+Browsers let any page send requests to this app. Three headers that pages cannot forge identify
+such requests: ``Host`` (a foreign one is DNS rebinding), ``Origin`` (sent with WebSockets, requests
+by scripts, and all methods except GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata, sent with
+all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are allowed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
 
 MAX_BODY = 65_536
-"""Bytes of the longest body of a request."""
+"""Maximum size of a request body in bytes."""
 
 _BATCH_PAGE = re.compile(r"/batch/[^/]+")
 _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 
 
 class Gateway:
-    """Serves ``api`` for the paths below ``api_prefixes`` and Reflex's ``pages`` for all others.
+    """Dispatches paths below ``api_prefixes`` to ``api`` and all others to Reflex's ``pages``.
 
-    Only ``origins`` may use the API and the socket of the pages. ``serves_pages`` is whether
-    ``pages`` contains the compiled pages (production) or only their socket (development).
+    Only ``origins`` may use the API and the socket of the pages. ``serves_pages`` is true if
+    ``pages`` contains the compiled pages (production), false if only their socket (development).
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Gateway:
         serves_pages: bool,
     ) -> None:
         self._pages = pages
-        # In development the pages have another origin, and scripts need CORS to read responses.
+        # In development the pages have a different origin and need CORS to read responses.
         self._api = CORSMiddleware(api, origins, allow_methods=["*"], allow_headers=["*"])
         self._api_prefixes = api_prefixes
         self._origins = frozenset(origins)
@@ -88,7 +88,7 @@ class Gateway:
         return None if is_allowed else "Requests from pages of other origins are not allowed."
 
     def _wants_page(self, scope: Scope, headers: Headers) -> bool:
-        """Whether the response is a page or, for an unknown path, the not-found page."""
+        """Return whether to respond with a page (the not-found page for unknown paths)."""
         return (
             self._serves_pages
             and scope.get("method") in ("GET", "HEAD")
@@ -104,18 +104,18 @@ class Gateway:
         path = scope["path"]
         if self._is_api(path) or (path == "/" and not wants_page):
             if scope["method"] == "HEAD":
-                # RFC 9110: the response to HEAD is that to GET without the body.
+                # RFC 9110: the response to HEAD is the response to GET without the body.
                 scope["method"] = "GET"
                 scope["state"] = {**scope.get("state", {}), "is_head": True}
             return self._api
         if wants_page and _BATCH_PAGE.fullmatch(path):
-            # One page serves all ids, also those that the router of the pages does not match.
+            # One page serves all ids, including those that the router of the pages rejects.
             scope.update(path="/batch/any", raw_path=b"/batch/any")
         return self._pages
 
 
 class _Responses:
-    """A ``send`` that adds headers, replaces other errors by problems, and omits HEAD's body."""
+    """A ``send`` that adds headers, converts errors to problems, and omits the body for HEAD."""
 
     def __init__(self, scope: Scope, send: Send, html_errors: bool) -> None:
         self._path, self._method = scope["path"], scope["method"]
@@ -136,7 +136,7 @@ class _Responses:
         elif self._problem or self._method == "HEAD":
             if message.get("more_body"):
                 return
-            # Also instead of "http.response.pathsend", which has the server send a file.
+            # Also replaces "http.response.pathsend", which makes the server send a file.
             body = self._problem.body if self._problem and self._method != "HEAD" else b""
             message = {"type": "http.response.body", "body": body}
         await self._send(message)
@@ -157,7 +157,7 @@ class _Responses:
         else:
             cache_control = "no-cache"
         headers["Cache-Control"] = cache_control
-        # For old browsers, which do not send Sec-Fetch-Dest: no clickjacking in frames.
+        # Prevents clickjacking in old browsers, which do not send Sec-Fetch-Dest.
         headers["Content-Security-Policy"] = "frame-ancestors 'self'"
 
 
@@ -167,7 +167,7 @@ def _problem_instead(status: int, headers: Headers, method: str, path: str) -> R
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
-    """The body of a request; None as soon as it is too large, or if the client disconnects."""
+    """Read the body of a request. Returns None if it is too large or the client disconnects."""
     if int(headers.get("content-length", "0")) > MAX_BODY:
         return None
     body = b""
@@ -182,7 +182,7 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that returns a body that was read before."""
+    """Return a ``receive`` that returns a body that has already been read."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -192,7 +192,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _is_navigation(scope: Scope, headers: Headers) -> bool:
-    """Whether a browser opens the response in a tab, not in a frame of another page."""
+    """Return whether a browser opens the response in a tab, not in a frame."""
     return (
         scope["method"] in ("GET", "HEAD")
         and headers.get("sec-fetch-mode") == "navigate"

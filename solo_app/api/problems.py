@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457), and the one table from error type to status.
+"""Errors as ``application/problem+json`` (RFC 9457), and the table from error types to statuses.
 
 ``type`` is always ``about:blank``, so ``title`` is the reason phrase of the HTTP status. ``code``
 identifies the error for programs.
@@ -45,7 +45,7 @@ STATUS_OF: dict[type[SoloError], int] = {
     ServiceClosedError: 503,
     StoreUnavailableError: 503,
 }
-"""The status of each error of the domain; any other is a 500."""
+"""The status of each domain error; all others are 500."""
 
 _CODES = {
     403: "foreign-request",
@@ -54,11 +54,11 @@ _CODES = {
     413: "body-too-large",
     422: "invalid-request",
 }
-"""The code of errors that no type of the domain represents; any other is an internal error."""
+"""The code by status of errors that are not domain errors; all others are internal errors."""
 
 
 class Problem(BaseModel):
-    """An error, for people (``detail``) and for programs (``status``, ``code``)."""
+    """An error. ``detail`` is for people, ``code`` for programs."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -70,7 +70,7 @@ class Problem(BaseModel):
 
 
 class LimitProblem(Problem):
-    """A start beyond the limit of running batches; ``running`` lists those batches."""
+    """The limit of running batches is reached. ``running`` lists them."""
 
     limit: int
     running: list[str]
@@ -83,7 +83,7 @@ def problem(
     code: str | None = None,
     **members: Any,
 ) -> Response:
-    """A problem document; ``members`` are added to it."""
+    """Return a problem document with additional ``members``."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -97,7 +97,7 @@ def problem(
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that can return these problems, for OpenAPI."""
+    """Return the OpenAPI ``responses`` of a route that can return these problems."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -112,13 +112,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Return every error of the app as a problem; ``routes`` are the routes of its API."""
+    """Convert every error of the app to a problem. ``routes`` are the routes of its API."""
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         status, path = error.status_code, request.url.path
         if status == 400:
-            # FastAPI raises it only for a body that the JSON parser gave up on.
+            # FastAPI raises it only for a body that fails to parse.
             return problem(422, "The body is not valid JSON.")
         headers = dict(error.headers or {})
         if status == 405:
@@ -150,25 +150,25 @@ async def _unexpected_error(request: Request, _: Exception) -> Response:
 
 
 def _allowed_methods(routes: Sequence[BaseRoute], request: Request) -> set[str]:
-    """The methods of all routes of a path; the router reports only those of the first one."""
+    """Return the methods of all routes of a path; the router reports only those of the first."""
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def default_detail(status: int, method: str, path: str) -> str:
-    """The detail of an error that has no text of its own."""
+    """Return the detail of an error without a message."""
     if status == 404:
         return f"Nothing found at {path}. The API is documented at /docs."
     if status == 405:
         return f"{path} does not support {method}."
     if status >= 500:
-        return "Internal error. The server's log contains the details."
+        return "Internal error. See the server log for details."
     return f"{HTTPStatus(status).phrase}."
 
 
 def format_error(error: Mapping[str, Any]) -> str:
-    """One validation error of pydantic as a sentence."""
+    """Format a pydantic validation error as a sentence."""
     place, *path = error["loc"]
     name = ".".join(str(part) for part in path)
     if error["type"] == "json_invalid":

@@ -1,4 +1,4 @@
-"""The routes of the HTTP API: each one translates a request to a call of the service."""
+"""The routes of the HTTP API. Each one translates a request to a call of the service."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LONGEST_RANGE = timedelta(days=31)
 """The longest range of minutes in one response."""
 
 LATEST_RUNS = 10
-"""Runs in the response about one batch."""
+"""Number of runs in the response of one batch."""
 
 NoQuery = Annotated[schemas.NoParameters, Query()]
 
 _LOCATION = {"Location": {"description": "URL of the batch", "schema": {"type": "string"}}}
 
 router = APIRouter(
-    # Renders numbers as `format_number` does; FastAPI's default has another text for some.
+    # Renders all numbers as `format_number` does, unlike the default of FastAPI.
     default_response_class=JSONResponse,
     responses=problem_responses(403, 413, 422, 500, 503),
 )
@@ -44,7 +44,7 @@ router = APIRouter(
 
 @router.get("/", summary="Overall data")
 async def overall(service: Service, _: NoQuery) -> schemas.Overall:
-    """Committed points of all batches, running batches, and what currently fails."""
+    """Committed points, running batches, and current errors."""
     totals = service.totals()
     return schemas.Overall(
         row_count=totals.row_count,
@@ -87,7 +87,7 @@ async def start(
     _: NoQuery,
     body: schemas.StartRequest | None = None,
 ) -> schemas.Message:
-    """Start a batch; a batch that has ended gets another run, whose seq continues."""
+    """Start a new batch, or a new run of a batch that has ended; its seq continues."""
     await service.start(batch_id, (body or schemas.StartRequest()).source)
     response.headers["Location"] = f"/batches/{batch_id}"
     return schemas.Message(message="Batch started", batch_id=batch_id)
@@ -95,10 +95,10 @@ async def start(
 
 @router.delete("/stream/{batch_id}", summary="Stop a batch", responses=problem_responses(404))
 async def stop(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
-    """Stop a batch and wait until its last point is committed; no effect if it has ended.
+    """Stop a batch and wait until its last point is committed. No effect if it has ended.
 
-    503 with the reason while the database cannot be written: the batch stays `running` until its
-    points are written, then becomes `stopped`.
+    Returns 503 with the reason while the database cannot be written. In that case the source has
+    been stopped; the batch stays `running` until its points are written, then becomes `stopped`.
     """
     await service.stop(batch_id)
     return schemas.Message(message="Batch stopped", batch_id=batch_id)
@@ -124,18 +124,17 @@ async def follow(
     query: Annotated[schemas.StreamParameters, Query()],
     last_event_id: Annotated[schemas.Seq, Header()] = None,
 ) -> Response:
-    """Each committed point once, in order, as it is committed. The response is endless while the
-    batch runs.
+    """Each point once, in order, as it is committed. The stream continues while the batch runs.
 
-    It begins after the point in `Last-Event-ID`, else `lastEventId`, else `after`: the header has
+    It starts after the point in `Last-Event-ID`, else `lastEventId`, else `after`; the header takes
     precedence because a browser that reconnects repeats the URL. Empty values are ignored. Without
-    a value it begins with the next point. 409 if the batch does not have that point, for example
-    after a backup was restored.
+    a value it starts with the next point. Returns 409 if the batch does not have that point, for
+    example after a backup was restored.
 
     Browsers open at most six HTTP/1.1 connections to a host, and each stream occupies one until it
-    is closed: with six streams in one browser, further requests and tabs of this host wait. Close
-    streams that are not needed (`EventSource.close()`), share one between tabs (`SharedWorker`,
-    `BroadcastChannel`), or use the pages, which share one WebSocket per tab.
+    is closed. With six open streams, further requests and tabs of this host wait. Close unused
+    streams (`EventSource.close()`), share one between tabs (`SharedWorker`, `BroadcastChannel`), or
+    use the pages, which need one WebSocket per tab.
     """
     positions = (last_event_id, query.last_event_id, query.after)
     after = next((position for position in positions if position is not None), None)
@@ -154,7 +153,7 @@ async def aggregate(
 async def batches(
     service: Service, query: Annotated[schemas.BatchesParameters, Query()]
 ) -> schemas.Batches:
-    """All batches, the latest start first."""
+    """All batches, latest start first."""
     found = service.batches(query.status)
     selected = found[query.offset : query.offset + query.limit]
     return schemas.Batches(
@@ -221,7 +220,7 @@ async def points(
 async def minutes(
     batch_id: BatchId, service: Service, query: Annotated[schemas.MinutesParameters, Query()]
 ) -> schemas.Minutes:
-    """The minutes that contain points; `from` and `to` are cut to the minute, `to` is exclusive."""
+    """The minutes with points. `from` and `to` are truncated to the minute; `to` is exclusive."""
     window = _window(query, service)
     found = await service.minutes(batch_id, window)
     return schemas.Minutes(
@@ -264,9 +263,9 @@ async def download(
     responses=BACKUP_RESPONSES,
 )
 async def backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
-    """A consistent snapshot of the database, made while all batches continue.
+    """A consistent snapshot of the database, created while batches keep running.
 
-    It does not contain archived points: copy the files of the archive after it; they never change.
+    It does not contain archived points. Copy the archive files, which never change, after it.
     """
     return backup_response(None if is_head else await service.backup(), service.clock())
 

@@ -1,4 +1,4 @@
-"""The query parameters and the JSON of the API as pydantic models."""
+"""The query parameters and JSON objects of the API as pydantic models."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
-    """A naive UTC time as ISO 8601 with ``Z``."""
+    """Format a naive UTC time as ISO 8601 with ``Z``."""
     return moment.isoformat(timespec=timespec) + "Z"
 
 
 def parse_time(text: object) -> datetime:
-    """A date, ``T`` or a space, a time, and ``Z``, an offset or none (then UTC), as naive UTC.
+    """Parse a time in the extended format of ISO 8601 as naive UTC.
 
-    ISO 8601 in its extended form. Raises ValueError for anything else, a date alone included.
+    A date, ``T`` or a space, a time, and ``Z``, an offset or nothing for UTC. Raises ValueError for
+    anything else, including a date without a time.
     """
     # An unescaped "+" in a URL is decoded as a space.
     text = re.sub(r"(:\d\d(?:[.,]\d+)?) (\d\d:?\d\d)$", r"\1+\2", str(text))
@@ -57,7 +58,7 @@ def parse_time(text: object) -> datetime:
 
 
 def parse_whole_number(text: object) -> object:
-    """Reject what Python and pydantic read as a whole number besides digits: ``1_0``, ``5.0``.
+    """Reject other formats that pydantic accepts as whole numbers, such as ``1_0`` and ``5.0``.
 
     Raises ValueError.
     """
@@ -67,9 +68,9 @@ def parse_whole_number(text: object) -> object:
 
 
 def _to_number(value: float) -> int | float | None:
-    """The number that ``json.dumps`` renders as ``format_number`` does.
+    """Return the number that ``json.dumps`` renders as ``format_number`` does.
 
-    JSON has no infinity: a sum beyond the range of a double is null.
+    An infinite sum becomes None, because JSON has no infinity.
     """
     return json.loads(format_number(value)) if math.isfinite(value) else None
 
@@ -88,16 +89,16 @@ WholeNumber = BeforeValidator(parse_whole_number)
 Seq = Annotated[
     Annotated[int, Field(ge=0, le=HIGHEST_SEQ)] | None,
     BeforeValidator(lambda text: parse_whole_number(text) if text != "" else None),
-    # A client that has no seq omits the parameter; it cannot send null.
+    # Not nullable: a client without a seq omits the parameter.
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": HIGHEST_SEQ}),
 ]
-"""A ``seq`` in a request; empty counts as missing."""
+"""A ``seq`` in a request. An empty value means missing."""
 
 
 class NoParameters(BaseModel):
-    """Base of all query parameters: unknown ones are errors, ``_`` is ignored.
+    """Base of all query parameters. Unknown ones are errors; ``_`` is ignored.
 
-    Libraries add ``_`` with a random value to bypass caches.
+    Some libraries add ``_`` with a random value to bypass caches.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -113,7 +114,9 @@ class StreamParameters(NoParameters):
 
     after: Seq = Field(None, description="only points with a higher seq")
     last_event_id: Seq = Field(
-        None, alias="lastEventId", description="as `Last-Event-ID`, for clients without headers"
+        None,
+        alias="lastEventId",
+        description="like `Last-Event-ID`, for clients that cannot set headers",
     )
 
 
@@ -131,7 +134,7 @@ class PageParameters(NoParameters):
 
 
 class BatchesParameters(PageParameters):
-    """A page of the batches, all or those with a status."""
+    """A page of batches, optionally filtered by status."""
 
     status: BatchStatus | None = None
 
@@ -150,7 +153,7 @@ class MinutesParameters(NoParameters):
         None, alias="from", description="default: an hour before `to`"
     )
     end: TimeParameter | None = Field(
-        None, alias="to", description="default: now, cut to the minute"
+        None, alias="to", description="default: now, truncated to the minute"
     )
 
 
@@ -171,7 +174,7 @@ class DownloadParameters(NoParameters):
 
 
 class Schema(BaseModel):
-    """Base of all JSON objects; unknown fields are errors."""
+    """Base of all JSON objects. Unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, from_attributes=True)
 
@@ -224,12 +227,12 @@ class PointValue(Schema):
 
     @classmethod
     def of(cls, point: Point) -> Self:
-        """The JSON object of a point."""
+        """Return the JSON object of a point."""
         return cls(seq=point.seq, ts=point.ts, data=PointData(key=point.key))
 
 
 def point_json(point: Point) -> str:
-    """A ``PointValue`` as JSON, without the model: responses contain up to 10 000 of them."""
+    """Format a point like ``PointValue``, but faster: responses contain up to 10 000 points."""
     ts, key = to_iso(point.ts, "microseconds"), format_number(point.key)
     return f'{{"seq": {point.seq}, "ts": "{ts}", "data": {{"key": {key}}}}}'
 
@@ -244,7 +247,7 @@ class _BatchFields(Schema):
 
     @classmethod
     def of(cls, batch: Batch, service: BatchService, **fields: Any) -> Self:
-        """The JSON object of a batch as of now; ``fields`` are those of the subclass."""
+        """Return the JSON object of a batch; ``fields`` are the fields of the subclass."""
         return cls(
             batch_id=batch.batch_id,
             status=batch.status,
@@ -257,14 +260,14 @@ class _BatchFields(Schema):
 
 
 class Task(_BatchFields):
-    """A running batch; ``run`` is the number of its run, ``latest`` its latest committed point."""
+    """A running batch. ``run`` is the number of its run, ``latest`` its latest committed point."""
 
     rows_per_second: Number
     latest: PointValue | None
 
 
 class Tasks(Schema):
-    """The running batches, in the order in which they were started."""
+    """The running batches, in start order."""
 
     tasks: list[Task]
 
@@ -277,7 +280,7 @@ class BatchValue(_BatchFields):
 
 
 class Batches(Schema):
-    """A page of batches, newest first; ``next`` is the URL of the next page."""
+    """A page of batches, latest start first. ``next`` is the URL of the next page."""
 
     batches: list[BatchValue]
     total: Count
@@ -285,7 +288,7 @@ class Batches(Schema):
 
 
 class RunValue(Schema):
-    """One execution of a batch; ``reason`` is why it failed, ``last_seq`` its last point."""
+    """One execution of a batch. ``reason`` is why it failed, ``last_seq`` its last point."""
 
     run: int = Field(validation_alias="number")
     status: BatchStatus
@@ -304,7 +307,7 @@ class BatchWithRuns(BatchValue):
 
 
 class Runs(Schema):
-    """A page of the runs of a batch, newest first; ``next`` is the URL of the next page."""
+    """A page of the runs of a batch, newest first. ``next`` is the URL of the next page."""
 
     batch_id: str
     runs: list[RunValue]
@@ -313,7 +316,7 @@ class Runs(Schema):
 
 
 class Points(Schema):
-    """Points in order of seq; ``next`` is the URL of the next page."""
+    """Points in order of seq. ``next`` is the URL of the next page."""
 
     batch_id: str
     points: list[PointValue]
@@ -321,7 +324,7 @@ class Points(Schema):
 
 
 class AggregateValue(Schema):
-    """The points with ``from <= ts < to``; ``average`` is null when there are none."""
+    """The aggregate of points with ``from <= ts < to``. ``average`` is null without points."""
 
     batch_id: str
     start: Time = Field(alias="from")
@@ -332,7 +335,7 @@ class AggregateValue(Schema):
 
     @classmethod
     def of(cls, aggregate: Aggregate) -> Self:
-        """The JSON object of an aggregate."""
+        """Return the JSON object of an aggregate."""
         minute, window = aggregate.minute, aggregate.window
         return cls(
             batch_id=aggregate.batch_id,
@@ -345,7 +348,7 @@ class AggregateValue(Schema):
 
 
 class MinuteValue(Schema):
-    """The points of one minute; ``minute`` is its first instant."""
+    """The aggregate of one minute; ``minute`` is its first instant."""
 
     minute: Time
     count: Count

@@ -1,8 +1,8 @@
 """Points as server-sent events (WHATWG HTML, "Server-sent events").
 
-Each point is an event with its ``seq`` as id, so that a client resumes with ``Last-Event-ID``. The
-last event is named ``end`` and contains the status; it has no id. When the app shuts down, the
-stream ends without it, and the client reconnects to the next process.
+Each point is an event with its ``seq`` as id, so that clients resume with ``Last-Event-ID``. The
+last event is named ``end`` and contains the status; it has no id. During shutdown the stream ends
+without it, and the client reconnects to the next process.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ EVENT = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "description": "the seq of the point"},
-        "event": {"type": "string", "description": "`end` for the last one"},
+        "event": {"type": "string", "description": "`end` for the last event"},
         "data": {"type": "string", "contentMediaType": "application/json"},
         "retry": {"type": "integer"},
     },
 }
-"""The schema of an event in OpenAPI."""
+"""The OpenAPI schema of an event."""
 
 
 async def stream(
     service: BatchService, batch_id: str, after: int | None, headers_only: bool = False
 ) -> Response:
-    """The points of a batch with ``seq > after``, with None those from now on.
+    """Stream the points of a batch with ``seq > after``; with None, only new points.
 
-    204 if the batch has ended and has no such point. Raises BatchNotFoundError,
+    Returns 204 if the batch has ended and has no such point. Raises BatchNotFoundError,
     SeqNotReachedError, and StoreUnavailableError if the first point cannot be read.
     """
     batch = service.batch(batch_id)
@@ -54,7 +54,7 @@ async def stream(
         raise SeqNotReachedError(batch_id, after, last_seq)
     if not batch.is_running and after == last_seq:
         return Response(status_code=204)
-    # Report an unreadable archive as a problem: a started stream could only be aborted.
+    # Report an unreadable archive as a problem, because a started stream can only be aborted.
     await service.points(batch_id, after, 1)
     return EventSourceResponse(
         () if headers_only else _events(service, batch_id, after),

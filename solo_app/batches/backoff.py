@@ -1,4 +1,4 @@
-"""Fewer queries while stored points cannot be read, such as those of a missing archive file."""
+"""Backoff for failing reads, for example of points in a missing archive file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class ReadBackoff:
-    """Waits between failing reads: ``first`` seconds, twice as long each time up to ``longest``."""
+    """Exponential backoff: ``first`` seconds, doubled after each failure up to ``longest``."""
 
     def __init__(
         self, first: float = 5.0, longest: float = 60.0, now: Callable[[], float] = time.monotonic
@@ -23,7 +23,7 @@ class ReadBackoff:
         self._failures: dict[Hashable, tuple[float, float, str]] = {}
 
     async def read(self, key: Hashable, query: Callable[[], Awaitable[T]]) -> T:
-        """Run a query, or repeat the error of the last one of that ``key`` during its wait.
+        """Run a query, or raise the last error for this ``key`` again during its backoff.
 
         Raises StoreUnavailableError.
         """

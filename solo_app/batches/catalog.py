@@ -1,4 +1,4 @@
-"""All batches that ever were, in memory: their latest runs and how many points they have."""
+"""All batches in memory, with their latest runs and their counters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
 from solo_app.batches.model import Batch, BatchCounter, BatchStatus
 
 BATCH_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""What names a batch, as a regular expression of ECMA 262 for those who read the API."""
+"""A valid batch id, as an ECMA-262 regular expression for OpenAPI."""
 
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
 
@@ -16,13 +16,13 @@ _NO_POINTS = BatchCounter(0, 0)
 
 
 def check_batch_id(batch_id: str) -> None:
-    """Raise InvalidBatchIdError unless the text may name a batch."""
+    """Raise InvalidBatchIdError if the text is not a valid batch id."""
     if not _BATCH_ID.fullmatch(batch_id):
         raise InvalidBatchIdError(batch_id)
 
 
 class Catalog:
-    """Every batch by its name; quick to search with ten thousand of them."""
+    """All batches by their ids. Searching ten thousand batches is fast."""
 
     def __init__(self) -> None:
         self._batches: dict[str, Batch] = {}
@@ -31,46 +31,46 @@ class Catalog:
         self._free_number = 1
         self.row_count = 0
         self.revision = 0
-        """Changes whenever a batch starts or ends, so that a list of them need not be asked for."""
+        """Changes whenever a batch starts or ends, so that callers can cache lists of batches."""
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def keep(self, batch: Batch) -> None:
-        """Take a batch in, or what became of it."""
+        """Add a batch, or replace it by its current state."""
         self._batches[batch.batch_id] = batch
         self._newest_first = None
         self.revision += 1
 
     def add_points(self, batch_no: int, points: BatchCounter) -> None:
-        """Count committed points of a batch, given their number and the last ``seq``."""
+        """Add committed points of a batch, given their number and the last ``seq``."""
         row_count = self.counter(batch_no).row_count + points.row_count
         self._counters[batch_no] = BatchCounter(row_count, points.last_seq)
         self.row_count += points.row_count
 
     def counter(self, batch_no: int) -> BatchCounter:
-        """How many committed points a batch has, and the last ``seq`` of them."""
+        """Return the number of committed points of a batch and the last ``seq``."""
         return self._counters.get(batch_no, _NO_POINTS)
 
     def find(self, batch_id: str) -> Batch:
-        """One batch. Raises BatchNotFoundError."""
+        """Return a batch. Raises BatchNotFoundError."""
         try:
             return self._batches[batch_id]
         except KeyError:
             raise BatchNotFoundError(batch_id) from None
 
     def get(self, batch_id: str) -> Batch | None:
-        """One batch; None when there never was one of that name."""
+        """Return a batch, None if it does not exist."""
         return self._batches.get(batch_id)
 
     def free_name(self) -> str:
-        """The first of ``batch-1``, ``batch-2``, ... that no batch has; names are never freed."""
+        """Return the first unused name of ``batch-1``, ``batch-2``, ..."""
         while f"batch-{self._free_number}" in self._batches:
             self._free_number += 1
         return f"batch-{self._free_number}"
 
     def select(self, status: BatchStatus | None, search: str) -> list[Batch]:
-        """Those of a status whose name holds a text, whatever its case, newest run first."""
+        """Return batches by status and by text in the id, ignoring case, latest start first."""
         if self._newest_first is None:
             self._newest_first = sorted(
                 self._batches.values(), key=lambda b: (b.run.started_at, b.no), reverse=True

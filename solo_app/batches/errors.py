@@ -1,14 +1,14 @@
-"""One tree of errors, each wording itself for the person who meets it."""
+"""The error tree. Each error defines its message."""
 
 from __future__ import annotations
 
 
 class SoloError(Exception):
-    """Whatever this project refuses or cannot do; ``str()`` of it is fit for people."""
+    """Base class of all errors. ``str()`` returns a message for users."""
 
 
 class InvalidBatchIdError(SoloError):
-    """The text is no batch_id; ``rule`` says what one is."""
+    """The text is not a valid batch id. ``rule`` describes valid ones."""
 
     rule = (
         "Use 1 to 64 letters, digits, dots, underscores or hyphens, "
@@ -16,12 +16,12 @@ class InvalidBatchIdError(SoloError):
     )
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(self.rule if batch_id else f"Give the batch a name. {self.rule}")
+        super().__init__(self.rule if batch_id else f"Enter a name for the batch. {self.rule}")
         self.batch_id = batch_id
 
 
 class BatchNotFoundError(SoloError):
-    """No batch of that name was ever started."""
+    """No batch with this id exists."""
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f'Batch "{batch_id}" not found.')
@@ -29,7 +29,7 @@ class BatchNotFoundError(SoloError):
 
 
 class BatchRunningError(SoloError):
-    """The batch has its one task already."""
+    """The batch is already running."""
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f'Batch "{batch_id}" is already running.')
@@ -37,7 +37,7 @@ class BatchRunningError(SoloError):
 
 
 class BatchLimitReachedError(SoloError):
-    """Every slot is taken; ``running`` names the batches that hold them."""
+    """All slots are occupied. ``running`` lists the running batches."""
 
     def __init__(self, limit: int, running: list[str]) -> None:
         super().__init__(f"{limit} batches are already running. Stop one to start another.")
@@ -46,7 +46,7 @@ class BatchLimitReachedError(SoloError):
 
 
 class SeqNotReachedError(SoloError):
-    """A reader resumes after a point that the batch does not have."""
+    """The batch does not have the point after which a client resumes."""
 
     def __init__(self, batch_id: str, seq: int, last_seq: int) -> None:
         super().__init__(
@@ -56,14 +56,14 @@ class SeqNotReachedError(SoloError):
 
 
 class UnknownSourceError(SoloError):
-    """No source of that name is known."""
+    """No source has this name."""
 
     def __init__(self, source: str, known: list[str]) -> None:
         super().__init__(f'Unknown source "{source}". Available: {", ".join(known)}.')
 
 
 class BadNumberError(SoloError):
-    """A source gave what is no finite number."""
+    """A source returned a value that is not a finite number."""
 
     def __init__(self, value: object) -> None:
         shown = repr(value)
@@ -73,15 +73,15 @@ class BadNumberError(SoloError):
 
 
 class WindowOutOfRangeError(SoloError):
-    """A time that leaves no whole minute before it, or a span that is empty or too long."""
+    """A time without a whole minute before it, or a range that is empty or too long."""
 
 
 class StoreUnavailableError(SoloError):
-    """The database cannot be opened or used; the text says what to do about it."""
+    """The database cannot be opened, read or written. The message says what to do."""
 
 
 class ServiceClosedError(SoloError):
-    """The app is shutting down and starts nothing any more."""
+    """The app is shutting down."""
 
     def __init__(self) -> None:
         super().__init__("The app is shutting down.")

@@ -1,4 +1,4 @@
-"""Following a batch: each committed point once, in order, to the end of its run."""
+"""Following a batch: each committed point once, in order, until its run ends."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ _AT_ONCE = 1_000
 async def follow(
     service: BatchService, batch_id: str, after: int, quiet: float
 ) -> AsyncIterator[list[Point] | BatchStatus]:
-    """Committed points with ``seq > after``, in order and once each, as they come.
+    """Yield committed points with ``seq > after``, once each and in order, as they are committed.
 
-    An empty list says that nothing came of late; it comes after ``quiet`` seconds at most. When
-    the run that goes on (or, if none does, the last one) has ended and all its points were given,
-    its status comes and the iteration ends; it ends without when the app shuts down. A slow
-    reader holds nothing but its place. Raises BatchNotFoundError.
+    Yields an empty list after at most ``quiet`` seconds without points. After the last point of
+    the current (or else the latest) run, yields the status of the run and ends. During shutdown,
+    ends without a status. A slow reader keeps only its position. Raises BatchNotFoundError.
     """
     batch = service.batch(batch_id)
     producer = service.producer(batch)
@@ -28,7 +27,7 @@ async def follow(
         committed = producer.committed_seq if producer else after
         points = await service.points(batch_id, after, _AT_ONCE)
         if over and run.last_seq is not None:
-            # What comes after is of another run, which may have begun meanwhile.
+            # Later points belong to the next run, which may have started in the meantime.
             points = [point for point in points if point.seq <= run.last_seq]
         if points:
             yield points
@@ -38,7 +37,7 @@ async def follow(
             return
         else:
             assert producer is not None
-            # No point up to there remains: of a once-repaired database, some may be missing.
+            # Skip numbers without a point, which exist in a database that was once repaired.
             after = max(after, committed)
             if not await producer.news(after, quiet) and not service.closing:
                 yield []

@@ -1,7 +1,7 @@
 """Ingest: the buffers that producers fill, and the group commit that writes them to the store.
 
-Points that arrive during a commit are written by the next one. All methods belong on the event
-loop; only the commit itself runs on the store's writer thread.
+Points that arrive during a commit are written by the next one. Call all methods on the event
+loop; only the commit itself runs on the writer thread of the store.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from solo_app.batches.writes import Writes
 logger = logging.getLogger(__name__)
 
 LINGER = 0.03
-"""Seconds between the first new point and its commit; bounds the number of disk syncs per second.
+"""Seconds between the first new point and its commit. Limits the number of disk syncs per second.
 
 Too short to notice. A waiting caller or a full buffer triggers an immediate flush."""
 
 BUFFER_POINTS = 32_768
-"""Capacity of the buffer of a batch. It also bounds the duration of a commit, and so the time
-until a point is on disk; larger commits take longer without writing more points per second."""
+"""Capacity of the buffer of a batch. It also limits the duration of a commit, and so the time
+until a point is on disk. Larger commits take longer but do not increase the throughput."""
 
 MAX_POINTS_PER_APPEND = BUFFER_POINTS // 2
 
 ROWS_PER_FOLD = 5_000_000
-"""Committed points after which open minutes are written too; bounds the work of the next start."""
+"""Committed points after which minutes are written early. Limits the work of the next start."""
 
 CommitListener = Callable[[Block, list[MinuteAggregate]], None]
-"""Called with each committed block and its points by minute."""
+"""Called with each committed block and its aggregates per minute."""
 
 CHECK_STORE_EVERY = 2.0
-"""Seconds without points after which an empty commit checks that the store can be written."""
+"""Seconds without points after which an empty commit checks that the store is writable."""
 
 FailureListener = Callable[[int, str], None]
-"""Called with the number of a batch whose points cannot be processed, and the reason."""
+"""Called with the number of a batch whose points could not be processed, and the reason."""
 
 
 class PointBuffer:
-    """Points of one run that are not committed yet.
+    """Uncommitted points of one run.
 
-    ``failure`` is the reason why points of the run were lost, None as long as none were.
+    ``failure`` is the reason why points were discarded, None if there were none.
     """
 
     def __init__(
@@ -73,8 +73,10 @@ class PointBuffer:
         self._has_capacity.set()
 
     def append(self, ts: int, keys: NDArray[np.float64]) -> None:
-        """Add points produced at ``ts`` microseconds since 1970, at least one and at most
-        ``MAX_POINTS_PER_APPEND``; never waits. A closed buffer ignores them."""
+        """Add points produced at ``ts`` microseconds since 1970, without waiting.
+
+        Their number must be from 1 to ``MAX_POINTS_PER_APPEND``. A closed buffer ignores them.
+        """
         if self.is_closed:
             return
         self._key.frombytes(keys.tobytes())
@@ -90,35 +92,35 @@ class PointBuffer:
         await self._has_capacity.wait()
 
     def close(self) -> None:
-        """Accept no more points. Those in the buffer are still committed."""
+        """Reject further points. Points already in the buffer are still committed."""
         self.is_closed = True
         self._has_capacity.set()
 
     def fail(self, reason: str) -> None:
-        """Accept no more points and discard those that are not committed."""
+        """Reject further points and discard all uncommitted ones."""
         self.close()
         self.failure = reason
         self._ts, self._key, self._in_flight = array("q"), array("d"), None
 
     @property
     def pending(self) -> int:
-        """Number of points that wait for the next commit."""
+        """Number of points for the next commit."""
         return len(self._ts)
 
     @property
     def uncommitted(self) -> int:
-        """Number of points that are not known to be committed."""
+        """Number of points that are pending or in flight."""
         return self.pending + (len(self._in_flight.ts) if self._in_flight else 0)
 
     def has_points_before(self, ts: int) -> bool:
-        """Whether a point produced before ``ts`` is not committed yet."""
+        """Return whether an uncommitted point was produced before ``ts``."""
         in_flight = self._in_flight
         return bool(self._ts and np.asarray(self._ts).min() < ts) or bool(
             in_flight and in_flight.ts.min() < ts
         )
 
     def drain(self) -> Block | None:
-        """Remove all pending points; they count as in flight until ``acknowledge``."""
+        """Remove and return all pending points. They are in flight until ``acknowledge``."""
         if not self._ts:
             return None
         ts, key = np.frombuffer(self._ts, np.int64), np.frombuffer(self._key, np.float64)
@@ -128,7 +130,7 @@ class PointBuffer:
         return self._in_flight
 
     def acknowledge(self, block: Block) -> None:
-        """Note the drained block as committed."""
+        """Mark the drained block as committed."""
         self.committed_seq = block.last_seq
         self._in_flight = None
 
@@ -145,7 +147,7 @@ class Ingest:
         on_failure: FailureListener,
     ) -> None:
         self.failure: str | None = None
-        """Why a batch failed in ingest; None after the next start of a batch."""
+        """Why a batch failed in ingest; reset when a batch starts."""
         self._store = store
         self._writes = writes
         self._clock = clock
@@ -162,10 +164,10 @@ class Ingest:
         self._next_commit = asyncio.Event()
 
     def open_buffer(self, batch_no: int, next_seq: int) -> PointBuffer:
-        """A buffer whose points will be committed, the first with ``next_seq``."""
+        """Create a buffer whose points are committed by ``run``, starting at ``next_seq``."""
         buffer = PointBuffer(batch_no, next_seq, self._work.set, self._flush_requested.set)
         self._buffers[batch_no] = buffer
-        self._work.set()  # From now on ``run`` checks the store, also without points.
+        self._work.set()  # Have ``run`` check the store even without points.
         self.failure = None
         return buffer
 
@@ -182,14 +184,14 @@ class Ingest:
             await self._current_commit.wait()
 
     async def flush_minutes(self) -> None:
-        """Wait until the store's minutes count every point appended before this call."""
+        """Wait until the stored minutes include every point appended before this call."""
         self._minutes_requested = True
         self._work.set()
         self._flush_requested.set()
         await self._next_commit.wait()
 
     async def run(self) -> None:
-        """Commit until cancelled. An unexpected error fails the batches that are running."""
+        """Commit until cancelled. An unexpected error fails all running batches."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_STORE_EVERY):
@@ -247,7 +249,7 @@ class Ingest:
 
     @contextmanager
     def _failing_only(self, buffer: PointBuffer) -> Iterator[None]:
-        """Confine an error in the block to the batch of the buffer."""
+        """Let an error in the block fail only the batch of this buffer."""
         try:
             yield
         except Exception as error:

@@ -1,6 +1,6 @@
-"""Per-minute aggregates: computing them, the last whole minute, and the last hour in memory.
+"""Per-minute aggregates: computation, the last whole minute, and a cache of the last hour.
 
-A window is half open, ``start <= ts < end``, and its ends lie on whole minutes of UTC.
+A window is half open, ``start <= ts < end``, and aligned to whole minutes of UTC.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from solo_app.batches.model import (
 from solo_app.batches.storage import Storage
 
 KEPT = timedelta(minutes=61)
-"""Age of the minutes in memory: an hour of whole minutes and the open one."""
+"""Maximum age of the minutes in memory: one hour of whole minutes and the current one."""
 
 _MINUTE_US = 60_000_000
 
 
 def whole_minute(moment: datetime) -> datetime:
-    """The first instant of the minute that ``moment`` lies in."""
+    """Truncate ``moment`` to the start of its minute."""
     return moment.replace(second=0, microsecond=0)
 
 
 def last_whole_minute(now: datetime) -> Window:
-    """The minute before the one that ``now`` lies in.
+    """Return the minute before the minute of ``now``.
 
-    Raises WindowOutOfRangeError when no datetime can name its start.
+    Raises WindowOutOfRangeError if its start is not a valid datetime.
     """
     end = whole_minute(now)
     try:
@@ -48,7 +48,7 @@ def last_whole_minute(now: datetime) -> Window:
 def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregate]:
     """Aggregate points by minute. ``ts`` in microseconds since 1970, same length as ``key``.
 
-    Each minute comes once, also when the clock went back and forth between two.
+    The result contains each minute once, even if the clock moved back and forth between minutes.
     """
     minutes = ts // _MINUTE_US
     starts = np.concatenate(([0], np.flatnonzero(np.diff(minutes)) + 1))
@@ -67,22 +67,22 @@ def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregat
 
 
 Minutes = dict[datetime, MinuteAggregate]
-"""The aggregates of one batch by the minute they are of."""
+"""The aggregates of one batch by minute."""
 
 
 def merge(minutes: Minutes, parts: list[MinuteAggregate]) -> None:
-    """Add ``parts`` to ``minutes`` in place."""
+    """Merge ``parts`` into ``minutes`` in place."""
     for part in parts:
         known = minutes.get(part.minute)
         minutes[part.minute] = known.merged_with(part) if known else part
 
 
 class RecentMinutes:
-    """The minutes of all batches over the last hour, in memory.
+    """The minutes of all batches of the last hour, in memory.
 
-    Those from ``complete_since`` on include every committed point; earlier ones are in the store.
-    ``complete_since`` never moves back: after the clock was set back by more than an hour, all
-    minutes are read from the store until the clock has caught up.
+    Minutes since ``complete_since`` include every committed point; earlier ones are in the store.
+    ``complete_since`` never decreases: if the clock is set back by more than an hour, all minutes
+    are read from the store until the clock has caught up.
     """
 
     def __init__(self, store: Storage, clock: Clock) -> None:
@@ -92,7 +92,7 @@ class RecentMinutes:
         self._minutes: defaultdict[int, Minutes] = defaultdict(dict)
 
     async def load(self) -> dict[int, BatchCounter]:
-        """Load the stored minutes; returns the counters of their points, by batch number.
+        """Load the stored minutes. Returns the counters of their points, by batch number.
 
         Raises StoreUnavailableError.
         """
@@ -102,21 +102,21 @@ class RecentMinutes:
         return stored.counters
 
     def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
-        """Add committed points of a batch, and evict the minutes of more than an hour ago."""
+        """Add committed points of a batch, and evict minutes that are more than an hour old."""
         merge(self._minutes[batch_no], [p for p in parts if p.minute >= self.complete_since])
         self.evict(whole_minute(self._clock()) - KEPT)
 
     def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
-        """The aggregate of one minute not before ``complete_since``; None without points."""
+        """Return the aggregate of a minute since ``complete_since``; None if it has no points."""
         return self._minutes[batch_no].get(minute) if batch_no in self._minutes else None
 
     def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
-        """The minutes of a window that have points, oldest first."""
+        """Return the minutes with points of a window, oldest first."""
         minutes = self._minutes.get(batch_no, {})
         return [minutes[m] for m in sorted(minutes) if window.start <= m < window.end]
 
     def evict(self, before: datetime) -> None:
-        """Remove minutes older than ``before``; they must be in the store."""
+        """Remove minutes before ``before``, which must be in the store."""
         if before <= self.complete_since:
             return
         self.complete_since = before

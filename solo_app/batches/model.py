@@ -1,7 +1,4 @@
-"""The values of the domain.
-
-Times are naive UTC throughout; a minute is named by its first instant.
-"""
+"""Domain values. All times are naive UTC; a minute is identified by its first instant."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Clock = Callable[[], datetime]
-"""Tells the present moment as naive UTC. Whoever needs *now* is given one."""
+"""Returns the current time as naive UTC. Injected wherever it is needed."""
 
 EPOCH = datetime(1970, 1, 1)
 MINUTE = timedelta(minutes=1)
@@ -23,28 +20,28 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def utc_now() -> datetime:
-    """The system's clock as naive UTC, in microseconds."""
+    """Return the system time as naive UTC, in microseconds."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970-01-01 of a naive UTC time."""
+    """Convert a naive UTC time to microseconds since 1970-01-01."""
     return (moment - EPOCH) // MICROSECOND
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The naive UTC time so many microseconds after 1970-01-01."""
+    """Convert microseconds since 1970-01-01 to a naive UTC time."""
     return EPOCH + timedelta(microseconds=microseconds)
 
 
 def format_number(value: float) -> str:
-    """A finite number as JSON and CSV text: a whole one below 1e15 without a fraction, any other
-    as its ``repr``."""
+    """Format a finite number for JSON and CSV: whole numbers below 1e15 without a fraction, all
+    others as their ``repr``."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 class BatchStatus(StrEnum):
-    """How the latest run of a batch stands."""
+    """The status of a run."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -66,7 +63,7 @@ class Point:
 class Block:
     """Consecutive points of one batch as columns of equal length.
 
-    ``ts`` in microseconds since 1970 UTC; the first point has ``seq`` ``first_seq``.
+    ``ts`` is in microseconds since 1970 UTC; ``first_seq`` is the ``seq`` of the first point.
     """
 
     batch_no: int
@@ -80,7 +77,7 @@ class Block:
         return self.first_seq + len(self.ts) - 1
 
     def points(self, after: int = 0) -> Iterator[Point]:
-        """The points with ``seq > after``, in order."""
+        """Yield the points with ``seq > after``, in order."""
         skip = max(0, after + 1 - self.first_seq)
         columns = zip(self.ts[skip:].tolist(), self.key[skip:].tolist(), strict=True)
         for seq, (ts, key) in enumerate(columns, self.first_seq + skip):
@@ -89,7 +86,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class MinuteAggregate:
-    """What the points of one minute of one batch come to; ``count`` is never 0."""
+    """The aggregate of one minute of one batch; ``count`` is never 0."""
 
     minute: datetime
     count: int
@@ -99,11 +96,11 @@ class MinuteAggregate:
 
     @property
     def average(self) -> float:
-        """Arithmetic mean of ``data.key`` over the minute."""
+        """The arithmetic mean of ``key``."""
         return self.sum / self.count
 
     def merged_with(self, other: MinuteAggregate) -> MinuteAggregate:
-        """The aggregate over both sets of points; both must be of the same minute."""
+        """Return the aggregate of both sets of points of the same minute."""
         return MinuteAggregate(
             self.minute,
             self.count + other.count,
@@ -115,9 +112,9 @@ class MinuteAggregate:
 
 @dataclass(frozen=True, slots=True)
 class BatchCounter:
-    """The points of a batch: how many are stored, and the highest ``seq`` ever assigned.
+    """The number of stored points of a batch and the highest ``seq`` ever assigned.
 
-    They differ only in a database of which an earlier release lost points in a repair.
+    They differ only in a database in which an earlier release repaired a loss of points.
     """
 
     row_count: int
@@ -133,11 +130,11 @@ class StoredMinutes:
 
 
 STEP_US = 250_000
-"""Microseconds that a step of a batch's line lasts."""
+"""Duration of a step in microseconds."""
 
 
 class Vertex(NamedTuple):
-    """A point that a batch's line is drawn through; ``ts`` in microseconds since 1970."""
+    """A point of a chart; ``ts`` is in microseconds since 1970."""
 
     key: float
     seq: int
@@ -146,9 +143,9 @@ class Vertex(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The points of one step of a batch's line: how many, and their lowest and highest.
+    """The points of one step of a chart: their number, the lowest and the highest.
 
-    ``number`` counts steps since 1970. Of two points, ``low`` and ``high`` are both of them.
+    ``number`` counts steps since 1970. If a step has two points, they are ``low`` and ``high``.
     """
 
     number: int
@@ -159,14 +156,14 @@ class Step:
 
     @property
     def vertices(self) -> tuple[Vertex, ...]:
-        """What the line is drawn through, in order of ``seq``: one vertex or two."""
+        """The one or two points to draw, in order of ``seq``."""
         low, high = self.low, self.high
         if low.seq == high.seq:
             return (low,)
         return (low, high) if low.seq < high.seq else (high, low)
 
     def merged_with(self, other: Step) -> Step:
-        """The step of both sets of points; both must be of the same step."""
+        """Return the step with both sets of points; both must have the same number."""
         return Step(
             self.number,
             self.count + other.count,
@@ -178,10 +175,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One life of a batch. Its points are those with ``first_seq <= seq <= last_seq``.
+    """One execution of a batch. Its points have ``first_seq <= seq <= last_seq``.
 
-    ``last_seq`` is ``first_seq - 1`` for a run that produced nothing; both it and
-    ``ended_at`` are None while the run goes on. ``number`` counts from 1 within the batch.
+    ``last_seq`` is ``first_seq - 1`` if the run produced no points. ``last_seq`` and ``ended_at``
+    are None while the run is active. ``number`` counts from 1 within the batch.
     """
 
     number: int
@@ -196,11 +193,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A named background job as its latest run left it. ``no`` is its key in the database."""
+    """A named background job with its latest run. ``no`` is its key in the database."""
 
     no: int
     batch_id: str
-    run: Run = field(hash=False)  # The number tells batches apart.
+    run: Run = field(hash=False)  # ``no`` identifies a batch.
 
     @property
     def status(self) -> BatchStatus:
@@ -209,13 +206,13 @@ class Batch:
 
     @property
     def is_running(self) -> bool:
-        """Whether a producer carries out its latest run."""
+        """Whether its latest run is active."""
         return self.run.status is BatchStatus.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open span of time, ``start <= ts < end``, cut at whole minutes."""
+    """A half-open range of time, ``start <= ts < end``, aligned to whole minutes."""
 
     start: datetime
     end: datetime
@@ -226,7 +223,7 @@ class Totals:
     """The overall data.
 
     ``write_error`` is the reason why points cannot be written, ``archive_error`` the reason why
-    old points cannot be archived; None while that works.
+    old points cannot be archived; None if there is no error.
     """
 
     row_count: int
@@ -239,7 +236,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """The points of one batch within a window; ``minute`` is None when there are none."""
+    """The aggregate of a batch over a window; ``minute`` is None if there are no points."""
 
     batch_id: str
     window: Window
@@ -247,7 +244,7 @@ class Aggregate:
 
 
 class FileFormat(StrEnum):
-    """What points can be downloaded as; the value is the ending of the file's name too."""
+    """The formats of a download; the value is also the file extension."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -256,7 +253,7 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Points of one batch: those with ``seq <= last_seq`` and ``start <= ts < end``."""
+    """The points of one batch with ``seq <= last_seq`` and ``start <= ts < end``."""
 
     batch_no: int
     last_seq: int
@@ -275,7 +272,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file piece by piece; ``size`` in bytes where it is known before the end."""
+    """A file in pieces; ``size`` is in bytes, None if it is not known in advance."""
 
     pieces: AsyncIterator[bytes]
     size: int | None = None

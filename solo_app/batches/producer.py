@@ -1,4 +1,4 @@
-"""A run under way: its one asyncio task, its newest committed points, and how fast they come."""
+"""The producer of an active run: its asyncio task, its latest committed points, and its rate."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from solo_app.batches.model import Batch, BatchStatus, Block, Clock, Point, to_m
 from solo_app.batches.sources import Source, as_array, checked
 
 TAIL_POINTS = 1_024
-"""Newest points kept in memory for those who watch: at the default pace four minutes of them."""
+"""Latest points kept in memory for viewers: four minutes at the default interval."""
 
 _RATE_SECONDS = 5
-# A source that never waits by itself is made to pause once in a while.
+# A source that never waits is paused for _PAUSE after _TURNS values and _TIME_SLICE seconds.
 _TURNS = 16
 _TIME_SLICE = 0.002
 _PAUSE = 0.001
@@ -26,7 +26,7 @@ _LONGEST_REASON = 500
 
 
 class Tail:
-    """The newest committed points of a batch, at least ``TAIL_POINTS`` once so many came."""
+    """The latest committed points of a batch, at least ``TAIL_POINTS`` of them if they exist."""
 
     def __init__(self) -> None:
         self._blocks: deque[Block] = deque()
@@ -34,10 +34,10 @@ class Tail:
         self._asked: tuple[int, list[Point]] | None = None
 
     def add(self, block: Block) -> None:
-        """Take the next committed block."""
+        """Add the next committed block."""
         surplus = max(0, len(block.ts) - TAIL_POINTS)
         if surplus:
-            # Copied, so that the rest of a large block is not kept alive by its end.
+            # Copy, because a view would keep the whole block in memory.
             block = Block(
                 block.batch_no,
                 block.first_seq + surplus,
@@ -52,23 +52,23 @@ class Tail:
 
     @property
     def latest(self) -> Point | None:
-        """The newest point."""
+        """The latest point."""
         if not self._blocks:
             return None
         block = self._blocks[-1]
         return next(block.points(after=block.last_seq - 1))
 
     def since(self, after: int) -> list[Point] | None:
-        """The points with ``seq > after``, in order; None when the tail begins later.
+        """Return the points with ``seq > after``, in order; None if the tail starts later.
 
-        The list is shared: nobody may change it.
+        The list is shared; callers must not change it.
         """
-        # Those who are up to date all ask for the same, right after a commit.
+        # After a commit, all readers that are up to date request the same points.
         if self._asked is not None and self._asked[0] == after:
             return self._asked[1]
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
-        # From the end: those who follow ask for few.
+        # Search from the end: most readers need few points.
         blocks = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
         points = [point for block in reversed(blocks) for point in block.points(after)]
         self._asked = after, points
@@ -76,9 +76,9 @@ class Tail:
 
 
 class RateMeter:
-    """Points per second over the last few whole seconds of the monotonic clock.
+    """The rate over the last few whole seconds of the monotonic clock, and its history.
 
-    ``kept`` is how many seconds ``history`` can tell of.
+    ``kept`` is the number of seconds in ``history``.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class RateMeter:
         self._counts: deque[tuple[int, int]] = deque(maxlen=kept + 1)
 
     def add(self, count: int) -> None:
-        """Note so many points as committed now."""
+        """Add a number of points committed now."""
         second = int(self._now())
         if self._counts and self._counts[-1][0] == second:
             count += self._counts.pop()[1]
@@ -98,7 +98,7 @@ class RateMeter:
 
     @property
     def per_second(self) -> float:
-        """The mean over up to five whole seconds; the second under way does not count."""
+        """The mean over up to five whole seconds, without the current second."""
         now = self._now()
         end = int(now)
         start = max(end - _RATE_SECONDS, int(self._began) + 1)
@@ -109,18 +109,17 @@ class RateMeter:
 
     @property
     def history(self) -> tuple[int, list[int]]:
-        """The second under way, and the points of each of the ``kept`` before it, in order."""
+        """The current second and the points of each of the ``kept`` seconds before it, in order."""
         counts = dict(self._counts)
         end = int(self._now())
         return end, [counts.get(second, 0) for second in range(end - self._kept, end)]
 
 
 class Producer:
-    """The one task that carries out a run, and what those who look at the run may know.
+    """The task that executes a run, and the current data of the run.
 
-    ``slot`` is which of the places for running batches it holds, counted from 0.
-    ``ending`` is the task that ends the run, once somebody decided to; ``batch`` tells the
-    outcome when it is done.
+    ``slot`` is the slot of the batch, counted from 0. ``ending`` is the task that ends the run,
+    None until the run is being stopped; then ``batch`` contains the outcome.
     """
 
     def __init__(
@@ -147,13 +146,13 @@ class Producer:
         return self.buffer.committed_seq
 
     def commit(self, block: Block) -> None:
-        """Note a block of this run as committed, and tell those who wait."""
+        """Add a committed block of this run and notify waiting readers."""
         self.tail.add(block)
         self.rate.add(len(block.ts))
         self.wake()
 
     def end(self, batch: Batch) -> None:
-        """Note the outcome, and tell those who wait."""
+        """Set the outcome and notify waiting readers."""
         self.batch = batch
         self.over = True
         self.wake()
@@ -161,16 +160,16 @@ class Producer:
             self._alarm.cancel()
 
     def wake(self) -> None:
-        """Let everyone go who waits for news."""
+        """Wake all readers that wait in ``news``."""
         self._news.set()
         self._news = asyncio.Event()
 
     async def news(self, after: int, within: float) -> bool:
-        """Wait for a point with ``seq > after``, the end, or a wake, ``within`` seconds at most.
+        """Wait for a point with ``seq > after``, the end, or ``wake``; at most ``within`` seconds.
 
-        False when nothing of it came. All who wait share the alarm of the first, so it may come
-        early: a timer for each of a thousand readers, at each point, would cost more than the
-        rest of the wait.
+        Returns whether there is a point or the run has ended. All readers share the timer of the
+        first one, so it can fire early: a timer per reader and point would be too expensive with
+        a thousand readers.
         """
         if self.over or self.committed_seq > after:
             return True
@@ -184,7 +183,7 @@ class Producer:
         self.wake()
 
     def outcome(self) -> tuple[BatchStatus, str | None]:
-        """How a task that ended by itself ended, and why when it failed."""
+        """Return the status of a task that ended by itself, and the reason if it failed."""
         if self.task.cancelled():
             return BatchStatus.FAILED, "The source cancelled its own task."
         error = self.task.exception()
@@ -202,14 +201,13 @@ class Producer:
                     if self.buffer.is_closed:  # The source ignored its cancellation.
                         return
                     part = checked(rest[:MAX_POINTS_PER_APPEND])
-                    # No await between the clock and the buffer: a point is in the buffer before
-                    # anybody can ask for the window its time lies in.
+                    # No await between reading the clock and appending: a query for a window must
+                    # find every point with a time in that window in the buffer.
                     self.buffer.append(to_microseconds(self._clock()), part)
                     rest = rest[len(part) :]
                     await self.buffer.wait_for_capacity()
                 turns += 1
                 if turns >= _TURNS and time.monotonic() > slice_end:
-                    # A real pause, however short, also lets the store's threads have the
-                    # interpreter; going round the loop would not.
+                    # Unlike sleep(0), a short pause also releases the GIL to the store's threads.
                     await asyncio.sleep(_PAUSE)
                     turns, slice_end = 0, time.monotonic() + _TIME_SLICE

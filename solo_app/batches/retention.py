@@ -1,7 +1,6 @@
-"""Retention: points that are old enough go from the database into its archive.
+"""Retention: moves old points from the database to its archive.
 
-Nothing is gone by that. The minutes stay in the database, the archived points are still read
-and downloaded with the rest, and they count on.
+No data is lost: minutes stay in the database, and queries and downloads include archived points.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from solo_app.batches.storage import Storage
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 600.0
-"""Seconds between two looks for old points."""
+"""Seconds between two checks for old points."""
 
 TOGETHER = timedelta(days=1)
-"""Points wait for as long as this, so that a batch fills one file a day and not one a look."""
+"""Extra time in the database, so that a batch gets one file per day instead of one per check."""
 
 POINTS_PER_FILE = 1_000_000
-"""Archived at a time; removing so many holds up the writer for some 40 ms."""
+"""Points archived at a time. Deleting a million points blocks the writer for about 40 ms."""
 
 
 class Retention:
-    """Keeps points in the database for ``keep``, and at most a day (or ``keep``) longer."""
+    """Keeps points in the database for ``keep``, plus at most one day (or ``keep``, if less)."""
 
     def __init__(self, store: Storage, keep: timedelta, clock: Clock) -> None:
         self.archive_error: str | None = None
-        """Why old points stay in the database; None when they do not."""
+        """Why old points cannot be archived; None if there is no error."""
         self._store = store
         self._keep = keep
         self._clock = clock
 
     async def run(self) -> None:
-        """Look for old points for ever; ends by being cancelled."""
+        """Archive old points periodically until cancelled."""
         while True:
             try:
                 await self.archive_old_points()
@@ -46,19 +45,19 @@ class Retention:
                 return
             except StoreUnavailableError as error:
                 self.archive_error = str(error)
-                logger.error("Old points stay in the database for now: %s", error)
-            except Exception as error:  # The next look may fare better, in a process of months.
+                logger.error("Archiving failed, retrying later: %s", error)
+            except Exception as error:  # Retry: the process runs for months.
                 self.archive_error = f"{type(error).__name__}: {error}"
-                logger.exception("Old points stay in the database for now.")
+                logger.exception("Archiving failed, retrying later")
             else:
                 self.archive_error = None
             await asyncio.sleep(LOOK_EVERY)
 
     async def archive_old_points(self) -> int:
-        """Archive what is old enough now; gives the number of points of it.
+        """Archive all points that are old enough now. Returns their number.
 
-        A point of the open minute is never old enough. Raises StoreUnavailableError; what was
-        archived before stays so, and nothing is lost.
+        Points of the current minute are never archived. Raises StoreUnavailableError; points
+        archived before the error remain in the archive, and no data is lost.
         """
         await self._store.recover_archive()
         before = whole_minute(self._clock() - self._keep)

@@ -1,4 +1,4 @@
-"""The runner: starts and stops runs, one task per batch, at most five at a time."""
+"""Starts and stops runs: one task per batch, at most five at a time."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ BATCH_LIMIT = 5
 """Number of batches that may run at once."""
 
 CANCEL_WITHIN = 1.0
-"""Seconds that a source has to end after its cancellation."""
+"""Seconds that a source has to end after it was cancelled."""
 
 CLOSE_WITHIN = 1.2
-"""Seconds that all runs have to end when the app shuts down."""
+"""Seconds that all runs have to end during shutdown."""
 
 STOP_PATIENCE = 2.0
-"""Seconds of failing writes after which a stop reports them; the batch stops nevertheless."""
+"""Seconds after which ``stop`` raises if writes are failing. The batch is stopped later."""
 
 
 class Runner:
-    """The producers of the running batches, in the order in which they took their slots.
+    """The producers of the running batches, in start order.
 
-    All methods belong on the event loop that opened the store.
+    Call all methods on the event loop that opened the store.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Runner:
         clock: Clock,
     ) -> None:
         self.closing = False
-        """Whether the app shuts down, so that nothing starts."""
+        """Whether the app is shutting down and no run can be started."""
         self._store = store
         self._writes = writes
         self._ingest = ingest
@@ -72,7 +72,7 @@ class Runner:
         return iter(self._by_no.values())
 
     def of(self, batch_no: int) -> Producer | None:
-        """The run under way of a batch."""
+        """Return the producer of a running batch."""
         return self._by_no.get(batch_no)
 
     @property
@@ -80,21 +80,21 @@ class Runner:
         """Whether the start or the end of a run is not recorded yet."""
         return bool(self._by_no) or self._starting.locked()
 
-    # -- beginning --------------------------------------------------------------------------
+    # -- starting ---------------------------------------------------------------------------
 
     async def start(self, batch_id: str, source: str) -> Batch:
         """See ``BatchService.start``."""
         check_batch_id(batch_id)
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
-        # Shielded: a cancelled caller must not leave a run that is recorded but not executed.
+        # Shielded: cancelling the caller would leave a run that is recorded but not executed.
         return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
 
     async def resume(self) -> None:
-        """Start interrupted batches again, as many as may run, the latest first."""
+        """Restart interrupted batches, latest first, up to the limit."""
         interrupted = self._catalog.select(BatchStatus.INTERRUPTED, "")
         for batch in [b for b in interrupted if b.run.source not in self._sources]:
-            logger.warning('Batch "%s" not resumed: unknown source', batch.batch_id)
+            logger.warning('Batch "%s" not restarted: unknown source', batch.batch_id)
         for batch in [b for b in interrupted if b.run.source in self._sources][:BATCH_LIMIT]:
             await self.start(batch.batch_id, batch.run.source)
 
@@ -110,7 +110,7 @@ class Runner:
                 first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
             )
             batch = await self._store.open_run(batch_id, run)
-            if self.closing:  # The next start of the app finds a run that was interrupted.
+            if self.closing:  # The next start of the app marks the run as interrupted.
                 raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(
@@ -134,7 +134,7 @@ class Runner:
         taken = {producer.slot for producer in self}
         return next(slot for slot in range(BATCH_LIMIT) if slot not in taken)
 
-    # -- ending -----------------------------------------------------------------------------
+    # -- stopping ---------------------------------------------------------------------------
 
     async def stop(self, batch_id: str) -> Batch:
         """See ``BatchService.stop``."""
@@ -146,34 +146,34 @@ class Runner:
         return producer.batch
 
     def fail(self, batch_no: int, reason: str) -> None:
-        """End a run whose points cannot be processed."""
+        """End a run as ``failed``."""
         if producer := self.of(batch_no):
             self._end(producer, BatchStatus.FAILED, reason)
 
     def close(self) -> None:
-        """Start nothing from now on, and wake all waiting readers."""
+        """Reject new runs and wake all waiting readers."""
         self.closing = True
         for producer in self:
             producer.wake()
 
     async def end_all(self) -> None:
-        """End all runs as ``interrupted``, with their points committed and in the file."""
+        """End all runs as ``interrupted``, commit their points and checkpoint."""
         if self._all_end is None:
             self._all_end = asyncio.create_task(self._end_all(), name="end-runs")
         await asyncio.shield(self._all_end)
 
     def cancel_endings(self) -> None:
-        """Give up runs whose end cannot be recorded; the next start finds them interrupted."""
+        """Abandon runs whose end cannot be recorded. The next start marks them as interrupted."""
         for producer in self:
             if producer.ending:
                 producer.ending.cancel()
 
     async def interrupted(self, batch: Batch) -> Batch:
-        """Record the end of a run that an earlier process left open; returns its batch."""
+        """Record the end of a run that an earlier process left open. Returns its batch."""
         last_seq = self._catalog.counter(batch.no).last_seq
         newest: list[Point] = []
         if last_seq >= batch.run.first_seq:
-            with suppress(StoreUnavailableError):  # In an archive that is not there just now.
+            with suppress(StoreUnavailableError):  # The point is in a missing archive file.
                 newest = await self._store.points(batch.no, last_seq - 1, 1)
         ended_at = newest[0].ts if newest else batch.run.started_at
         run = replace(
@@ -187,10 +187,10 @@ class Runner:
         self.close()
         endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
-            # A disk that accepts no writes must not delay the end of the process.
+            # Failing writes must not delay the shutdown.
             await asyncio.wait(endings, timeout=CLOSE_WITHIN)
             if not self.has_unfinished_writes:
-                with suppress(StoreUnavailableError):  # The WAL keeps the data.
+                with suppress(StoreUnavailableError):  # The data remains in the WAL.
                     await self._store.checkpoint()
 
     def _ended_by_itself(self, producer: Producer) -> None:
@@ -200,7 +200,7 @@ class Runner:
     def _end(
         self, producer: Producer, status: BatchStatus, reason: str | None = None
     ) -> asyncio.Task[None]:
-        """Stop the source of a run at once; the task ends when the outcome is recorded."""
+        """Cancel the source of a run. The returned task ends when the outcome is recorded."""
         if producer.ending is None:
             producer.task.cancel()
             name = f"end:{producer.batch.batch_id}"
@@ -217,7 +217,7 @@ class Runner:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
         buffer.close()
         ended_at = self._clock()
-        # The next start of the app relies on it: the minutes count all points of an ended run.
+        # Invariant: the stored minutes include all points of an ended run.
         await self._ingest.flush_minutes()
         if buffer.failure:
             status, reason = BatchStatus.FAILED, buffer.failure

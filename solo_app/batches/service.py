@@ -1,4 +1,4 @@
-"""BatchService: start, stop, list, aggregate, points; one task per batch, never more than five."""
+"""BatchService: the domain operations used by the API and the pages."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ from solo_app.batches.writes import RETRY_AFTER, Writes
 logger = logging.getLogger(__name__)
 
 _CLOSE_STORE_WITHIN = 0.5
-"""Seconds that the store has to close when its last writes did not complete."""
+"""Seconds that the store has to close if the last writes did not complete."""
 
 
 class BatchService:
-    """The truth about batches. All methods belong on the event loop that opened it."""
+    """The current state of all batches. Call all methods on the event loop that opened it."""
 
     def __init__(
         self,
@@ -75,18 +75,18 @@ class BatchService:
     # -- opening and closing ----------------------------------------------------------------
 
     async def open(self, resume: bool = False) -> None:
-        """Open the store and load what is in it; runs without an end become ``interrupted``.
+        """Open the store and load all batches. Runs without an end become ``interrupted``.
 
-        With ``resume``, interrupted batches start again, at most five, the latest first.
+        With ``resume``, restart interrupted batches, latest first, up to the limit.
         Raises StoreUnavailableError.
         """
         if await self._store.open():
-            await self._take_up()
+            await self._load()
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
             await self._runner.resume()
 
-    async def _take_up(self) -> None:
+    async def _load(self) -> None:
         for batch_no, counter in (await self._recent.load()).items():
             self._catalog.add_points(batch_no, counter)
         for batch in await self._store.batches():
@@ -94,27 +94,27 @@ class BatchService:
 
     @property
     def closing(self) -> bool:
-        """Whether the app shuts down, so that nothing starts."""
+        """Whether the app is shutting down and no batch can be started."""
         return self._runner.closing
 
     async def end_runs(self) -> None:
-        """End all runs as ``interrupted``, with their points committed and in the file.
+        """End all runs as ``interrupted``, commit their points and checkpoint.
 
-        Nothing starts from now on; stored data can be read until ``close``.
+        No batch can be started afterwards. Stored data can be read until ``close``.
         """
         self.end_streams()
         await self._runner.end_all()
 
     def end_streams(self) -> None:
-        """End all streams and downloads; nothing starts from now on."""
+        """End all streams and downloads. No batch can be started afterwards."""
         self._store.stop_exports()
         self._runner.close()
 
     async def close(self) -> bool:
-        """End all runs as ``end_runs`` does, if that was not done, and close the store.
+        """End all runs as ``end_runs`` does, then close the store.
 
-        Returns whether the store is closed. It is not when a write never completes; a thread is
-        left that waits for it.
+        Returns whether the store is closed. If a write never completes, the store stays open and
+        its thread keeps running.
         """
         await self.end_runs()
         for producer in self._runner:
@@ -130,31 +130,31 @@ class BatchService:
         if closing.done():
             closing.result()
         else:
-            logger.error("The database does not close: a write does not complete")
+            logger.error("Database not closed: a write did not complete")
         return closing.done()
 
     # -- start and stop ---------------------------------------------------------------------
 
     async def start(self, batch_id: str, source: str = DEFAULT_SOURCE) -> Batch:
-        """Start a batch, or a batch that ended once more, and say how it stands.
+        """Start a new batch, or a new run of a batch that has ended.
 
-        Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError,
-        BatchLimitReachedError, ServiceClosedError; then nothing has changed.
+        Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError, BatchLimitReachedError,
+        StoreUnavailableError, ServiceClosedError, and then has changed nothing.
         """
         return await self._runner.start(batch_id, source)
 
     async def stop(self, batch_id: str) -> Batch:
-        """Stop a batch; returns when its last point is committed. One that ended stays as it is.
+        """Stop a batch and wait until its last point is committed. No effect if it has ended.
 
-        Raises BatchNotFoundError, and StoreUnavailableError while the store accepts no writes: the
-        source has stopped then, and the batch stops as soon as its points are written.
+        Raises BatchNotFoundError, and StoreUnavailableError while writes are failing. In that case
+        the source has been stopped, and the batch stops as soon as its points are written.
         """
         return await self._runner.stop(batch_id)
 
-    # -- asking -----------------------------------------------------------------------------
+    # -- queries ----------------------------------------------------------------------------
 
     def totals(self) -> Totals:
-        """Everything at a glance."""
+        """Return the overall data."""
         return Totals(
             row_count=self._catalog.row_count,
             rows_per_second=sum(p.rate.per_second for p in self._runner),
@@ -166,66 +166,66 @@ class BatchService:
 
     @property
     def throughput(self) -> tuple[int, list[int]]:
-        """The second under way, and the points committed in each of the 60 before it.
+        """The current second and the points committed in each of the 60 seconds before it.
 
-        Seconds count on a clock that never jumps; the latest come last.
+        Seconds are those of the monotonic clock, latest last.
         """
         return self._throughput.history
 
     def free_name(self) -> str:
-        """A name that no batch has: ``batch-1``, or the first after it."""
+        """Return the first unused name of ``batch-1``, ``batch-2``, ..."""
         return self._catalog.free_name()
 
     def batch(self, batch_id: str) -> Batch:
-        """One batch. Raises BatchNotFoundError."""
+        """Return a batch. Raises BatchNotFoundError."""
         return self._catalog.find(batch_id)
 
     def batches(self, status: BatchStatus | None = None, search: str = "") -> list[Batch]:
-        """The batches whose latest run has that status and whose name holds that text, if given.
+        """Return the batches with this status whose name contains ``search``, if given.
 
-        Those whose latest run began last come first.
+        The latest start comes first.
         """
         return self._catalog.select(status, search)
 
     @property
     def revision(self) -> int:
-        """Another number whenever a batch has started or ended."""
+        """A number that changes whenever a batch starts or ends."""
         return self._catalog.revision
 
     def running(self) -> list[Batch]:
-        """The running batches in the order in which they took their slots."""
+        """Return the running batches in start order."""
         return [producer.batch for producer in self._runner]
 
     def slot(self, batch: Batch) -> int:
-        """Which slot a running batch holds, from 0 to ``BATCH_LIMIT`` - 1, as long as it runs."""
+        """Return the slot of a running batch, from 0 to ``BATCH_LIMIT`` - 1."""
         producer = self._runner.of(batch.no)
-        assert producer, f"{batch.batch_id} does not run"
+        assert producer, f"{batch.batch_id} is not running"
         return producer.slot
 
     def producer(self, batch: Batch) -> Producer | None:
-        """The run under way of a batch."""
+        """Return the producer of a batch, None if it is not running."""
         return self._runner.of(batch.no)
 
     def row_count(self, batch: Batch) -> int:
-        """Committed points of a batch over all its runs."""
+        """Return the number of committed points of a batch in all its runs."""
         return self._catalog.counter(batch.no).row_count
 
     def last_seq(self, batch: Batch) -> int:
-        """The ``seq`` of the last committed point of a batch; 0 before the first."""
+        """Return the ``seq`` of the last committed point of a batch, 0 if there is none."""
         return self._catalog.counter(batch.no).last_seq
 
     def rows_per_second(self, batch: Batch) -> float:
-        """Points committed per second of late; 0 for a batch that does not run."""
+        """Return the current rate of committed points; 0 for a batch that is not running."""
         producer = self._runner.of(batch.no)
         return producer.rate.per_second if producer else 0.0
 
     def latest_point(self, batch: Batch) -> Point | None:
-        """The newest committed point of the run under way."""
+        """Return the latest committed point of the current run."""
         producer = self._runner.of(batch.no)
         return producer.tail.latest if producer else None
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
-        """Runs of a batch, the latest first; there are ``batch.run.number`` of them.
+        """Return runs of a batch, latest first; it has ``batch.run.number`` of them.
 
         Raises BatchNotFoundError, StoreUnavailableError.
         """
@@ -235,9 +235,9 @@ class BatchService:
     async def points(
         self, batch_id: str, after: int, limit: int, with_backoff: bool = False
     ) -> list[Point]:
-        """At most ``limit`` committed points with ``seq > after``, in order.
+        """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``.
 
-        With ``with_backoff``, for pages, the store is not queried again at once after a failure.
+        With ``with_backoff`` (for pages), failing reads are retried only after a backoff.
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
@@ -251,7 +251,7 @@ class BatchService:
         return await (self._backoff.read(("points", batch.no), query) if with_backoff else query())
 
     async def trail(self, batch: Batch, until: datetime) -> Trail:
-        """The line of a batch over the last minute before ``until``: now, or the batch's end."""
+        """Return the chart data of a batch for the minute before ``until`` (now or its end)."""
         return await self._trails.of(batch, self.last_seq(batch), to_microseconds(until))
 
     async def download(
@@ -261,33 +261,33 @@ class BatchService:
         start: datetime = datetime.min,
         end: datetime = datetime.max,
     ) -> Download:
-        """The points with ``start <= ts < end`` that are committed now, as a file.
+        """Return the committed points with ``start <= ts < end`` as a file.
 
         Raises BatchNotFoundError, WindowOutOfRangeError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
         if start >= end:
-            raise WindowOutOfRangeError("`from` must lie before `to`.")
+            raise WindowOutOfRangeError("`from` must be before `to`.")
         chosen = Selection(batch.no, self.last_seq(batch), start, end)
         return await self._store.download(file_format, chosen)
 
     async def backup(self) -> Download:
-        """The database as it is now, every batch running on, as a file to keep.
+        """Return a snapshot of the database as a file, while batches keep running.
 
         Raises StoreUnavailableError.
         """
         return await self._store.backup()
 
     def last_minute(self, batch: Batch) -> MinuteAggregate | None:
-        """The last whole minute as far as it is committed; ``aggregate`` waits for the rest."""
+        """Return the committed part of the last whole minute, without waiting for the rest."""
         return self._recent.minute(batch.no, last_whole_minute(self.clock()).start)
 
     def recent_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        """The minutes with points of a window within the last hour, as far as committed."""
+        """Return the committed minutes with points of a window within the last hour."""
         return self._recent.between(batch.no, window)
 
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
-        """The last whole minute before ``at`` (naive UTC, default now), every point counted.
+        """Return the last whole minute before ``at`` (naive UTC, default now), with all points.
 
         Raises BatchNotFoundError, WindowOutOfRangeError, StoreUnavailableError.
         """
@@ -297,14 +297,14 @@ class BatchService:
         return Aggregate(batch_id, window, minutes[0] if minutes else None)
 
     async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
-        """The minutes of a window that have points, oldest first, every point counted.
+        """Return the minutes with points of a window, oldest first, with all points.
 
-        Raises BatchNotFoundError; StoreUnavailableError when points of them cannot be written.
+        Raises BatchNotFoundError, and StoreUnavailableError if some points cannot be written.
         """
         return await self._minutes(self.batch(batch_id), window)
 
     async def minutes_so_far(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        """The minutes of a window as far as they are recorded; ``minutes`` waits for the rest."""
+        """Return the committed part of the minutes of a window, without waiting for the rest."""
         border = self._recent.complete_since
         young = self._recent.between(batch.no, Window(max(window.start, border), window.end))
         if window.start >= border:
@@ -316,8 +316,8 @@ class BatchService:
         producer = self._runner.of(batch.no)
         if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
             await self._wait_for_commit(self._ingest.flush())
-        # An ended run has written its minutes. Those of a running batch that are not in memory
-        # may lack points, for example after the clock was set back.
+        # The stored minutes of a running batch may lack points, for example after the clock was
+        # set back. Those of an ended run are complete.
         if producer and window.start < self._recent.complete_since:
             await self._wait_for_commit(self._ingest.flush_minutes())
         return await self.minutes_so_far(batch, window)
@@ -339,6 +339,6 @@ class BatchService:
         self._throughput.add(len(block.ts))
 
     def _ingest_failed(self, batch_no: int, reason: str) -> None:
-        # The store has all committed points; the minutes in memory may lack some.
+        # The minutes in memory may lack committed points, so read them from the store.
         self._recent.evict(whole_minute(self.clock()) + MINUTE)
         self._runner.fail(batch_no, reason)

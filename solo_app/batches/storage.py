@@ -1,4 +1,4 @@
-"""The protocol that a store implements: the only way from the domain to stored data."""
+"""The storage protocol: the only access of the domain to stored data."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from solo_app.batches.model import (
 class Storage(Protocol):
     """Durable storage of batches, runs, points and per-minute aggregates.
 
-    All methods belong on the event loop and never block it. What a write has committed survives
-    the end of the process, ``kill -9`` included. Every coroutine raises StoreUnavailableError
-    when the store cannot be read or written; nothing has changed then.
+    Call all methods on the event loop; none of them blocks it. Committed writes survive
+    ``kill -9``. Every coroutine raises StoreUnavailableError if the store cannot be read or
+    written, and then has changed nothing.
     """
 
     @property
     def has_active_readers(self) -> bool:
-        """Whether a query ignored its interruption, so that its thread keeps running."""
+        """Whether the thread of a query is still running, even after ``close``."""
 
     async def open(self) -> bool:
-        """Open the store, creating it when missing; returns whether it existed before."""
+        """Open the store or create it. Returns whether it existed."""
 
     async def close(self) -> None:
         """Finish pending writes, then close the store."""
 
     async def checkpoint(self) -> None:
-        """Move committed data to its final place where there is room for that."""
+        """Move committed data from a log to its final location, if there is space."""
 
     async def batches(self) -> list[Batch]:
-        """Every batch with its latest run."""
+        """Return all batches with their latest runs."""
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
-        """Runs of a batch, the latest first; ``offset`` and ``limit`` page."""
+        """Return at most ``limit`` runs of a batch from ``offset`` on, latest first."""
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record the start of a run, and its batch when it is new."""
+        """Record the start of a run, and its batch if it is new."""
 
     async def end_run(self, batch: Batch) -> None:
         """Record the outcome of the latest run of a batch."""
@@ -58,42 +58,43 @@ class Storage(Protocol):
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
-        """Commit points, and add ``minutes`` (by batch number) to the aggregates, atomically.
+        """Commit points and merge ``minutes`` (by batch number) into the aggregates, atomically.
 
-        The minutes of a batch must include exactly its points from the last ones included up to
-        these. Without points and minutes, only check that the store can be written.
+        The minutes of a batch must include exactly its points since the last write with minutes,
+        up to and including ``blocks``. Without points and minutes, only check that the store is
+        writable.
         """
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
-        """At most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
+        """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
 
     async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
-        """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+        """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
-        """The stored aggregates of a window, oldest first."""
+        """Return the stored aggregates of a window, oldest first."""
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
-        """All aggregates since a minute, and counters of the points included in all minutes.
+        """Return all aggregates since a minute, and counters of the points in all minutes.
 
-        From one consistent read.
+        Both are from one consistent read.
         """
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
-        """The points that may be archived: those before ``before``, of batches that have one
-        before ``oldest_before``."""
+        """Return the points to archive: points older than ``before``, of batches with a point
+        older than ``oldest_before``."""
 
     async def move_to_archive(self, span: Span) -> int:
-        """Move committed points to the archive; returns their number."""
+        """Move committed points to the archive. Returns their number."""
 
     async def recover_archive(self) -> None:
-        """Finish or undo an archive operation that was interrupted."""
+        """Complete or undo an interrupted move to the archive."""
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """The selected points in order of ``seq``, as a file."""
+        """Return the selected points in order of ``seq``, as a file."""
 
     async def backup(self) -> Download:
-        """A consistent snapshot of the database, as a file."""
+        """Return a consistent snapshot of the database, as a file."""
 
     def stop_exports(self) -> None:
-        """Abort downloads and backups in progress and refuse new ones."""
+        """Abort downloads and backups in progress and reject new ones."""

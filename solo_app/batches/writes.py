@@ -1,4 +1,4 @@
-"""Writes that are repeated until the store accepts them, and waiting for them with a limit."""
+"""Retries of writes until they succeed, and waiting for them with a time limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 0.5
-"""Seconds between two attempts of a write that the store refused."""
+"""Seconds between two attempts of a failing write."""
 
 LONGEST_WAIT = 10.0
 """Seconds that a caller waits for a write that neither completes nor fails."""
@@ -20,7 +20,7 @@ _POLL = 0.1
 
 
 class Writes:
-    """Repeats refused writes. ``error`` is why the store refuses one now; None when it does not."""
+    """Retries failing writes. ``error`` is the current error, None if no write is failing."""
 
     def __init__(self, retry_after: float = RETRY_AFTER) -> None:
         self._retry_after = retry_after
@@ -28,11 +28,11 @@ class Writes:
 
     @property
     def error(self) -> str | None:
-        """The error of the write that has been failing longest."""
+        """The error of the write that has been failing the longest."""
         return next(iter(self._errors.values()), None)
 
     async def repeat(self, name: str, write: Callable[[], Awaitable[None]]) -> None:
-        """Call ``write`` until it succeeds; whatever it raises is logged once, under ``name``."""
+        """Call ``write`` until it succeeds. Logs only the first error, with ``name``."""
         key = object()
         try:
             while True:
@@ -48,10 +48,10 @@ class Writes:
             self._errors.pop(key, None)
 
     async def wait_for(self, task: asyncio.Task[None], patience: float = 0.0) -> None:
-        """Wait for a task that waits for writes; the task continues when this raises.
+        """Wait for a task that waits for writes. If this raises, the task continues.
 
-        Raises StoreUnavailableError with the reason when writes fail for longer than ``patience``
-        seconds, ServiceClosedError when the task is cancelled.
+        Raises StoreUnavailableError with the reason if writes are failing after ``patience``
+        seconds or if the task does not end, and ServiceClosedError if the task is cancelled.
         """
         now = asyncio.get_running_loop().time
         began = now()

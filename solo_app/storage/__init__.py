@@ -1,1 +1,1 @@
-"""Stores: implementations of `solo_app.batches.storage.Storage`."""
+"""Implementations of `solo_app.batches.storage.Storage`."""

@@ -33,7 +33,7 @@ def stored(name: str, text: str) -> Path:
 
 
 async def pages(scope: Scope, receive: Receive, send: Send) -> None:
-    """Stands for Reflex's server: two pages, some files, and a not-found page."""
+    """A fake of Reflex's server: two pages, some files, and a not-found page."""
     path, page = scope["path"], stored("page.html", PAGE)
     response: Response
     if scope["method"] not in ("GET", "HEAD"):
@@ -47,14 +47,14 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
-    """What the tests of a module share; each uses ``batch_id`` or another id of its own."""
+    """The bench shared by the tests of a module. Each test uses its own batch ids."""
     async with open_bench(tmp_path_factory.mktemp("bench")) as opened:
         yield opened
 
 
 @pytest.fixture
 async def service(bench: Bench) -> AsyncIterator[BatchService]:
-    """That of the bench, where nothing runs yet."""
+    """The service of the bench, without running batches."""
     bench.begin()
     yield bench.service
     await stop_all(bench.service)
@@ -71,7 +71,7 @@ def script(service: BatchService, bench: Bench) -> Script:
 
 
 the_api = cache(build_api)
-"""Made once: FastAPI takes longer to make its routes than a test takes to ask one of them."""
+"""Created once, because FastAPI takes longer to create its routes than a test takes."""
 
 
 def gateway_of(service: BatchService | None, serves_pages: bool = False) -> Gateway:

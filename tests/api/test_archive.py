@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 POINTS = 50
 KEPT = 23
-"""Points of the last day, one an hour; those before them are archived."""
+"""Number of points of the last day, one per hour. Earlier points are archived."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
-    """A service whose batch ``b`` has most of its points in the archive; nobody changes it."""
+    """A service whose batch ``b`` is mostly archived. Tests must not change it."""
     end = utc_now() - timedelta(minutes=2)
     write_long_past(database, ["b"], POINTS, timedelta(hours=1), end)
     async with open_service(database) as service:
@@ -43,7 +43,7 @@ async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
 
 @pytest.fixture
 async def archived(mostly_archived: BatchService) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API on that service."""
+    """A client of the API of that service."""
     async with client_of(mostly_archived) as client:
         yield client
 
@@ -53,7 +53,7 @@ def ids(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("last_seen", [0, 10, POINTS - KEPT, POINTS - 1])
-async def test_a_stream_resumes_from_the_archive_without_gap_or_repeat(
+async def test_stream_resumes_from_the_archive_without_gaps_or_duplicates(
     archived: httpx.AsyncClient, last_seen: int
 ) -> None:
     answer = await archived.get("/stream/b", headers={"Last-Event-ID": str(last_seen)})
@@ -61,7 +61,7 @@ async def test_a_stream_resumes_from_the_archive_without_gap_or_repeat(
     assert answer.text.endswith('event: end\ndata: {"status": "stopped"}\n\n')
 
 
-async def test_points_are_turned_over_from_the_archive_to_the_database(
+async def test_points_are_paged_from_the_archive_to_the_database(
     archived: httpx.AsyncClient,
 ) -> None:
     seqs, address = [], "/batches/b/points?limit=7"
@@ -72,18 +72,18 @@ async def test_points_are_turned_over_from_the_archive_to_the_database(
     assert seqs == list(range(1, POINTS + 1))
 
 
-async def test_a_missing_file_is_a_problem_that_names_it(
+async def test_missing_file_is_a_problem_that_names_it(
     archived: httpx.AsyncClient, database: Path, tmp_path: Path
 ) -> None:
     (file,) = database.with_name("solo.duckdb.archive").iterdir()
     file.rename(tmp_path / file.name)
     try:
-        await tell_of_a_missing(file, archived)
+        await check_missing_file(file, archived)
     finally:
         (tmp_path / file.name).rename(file)
 
 
-async def tell_of_a_missing(file: Path, archived: httpx.AsyncClient) -> None:
+async def check_missing_file(file: Path, archived: httpx.AsyncClient) -> None:
     for path in ("/batches/b/points", "/stream/b?after=3", "/batches/b/download"):
         answer = await archived.get(path)
         assert answer.status_code == 503
@@ -93,7 +93,7 @@ async def tell_of_a_missing(file: Path, archived: httpx.AsyncClient) -> None:
     assert ids((await archived.get(f"/stream/b?after={POINTS - 2}")).text) == [POINTS - 1, POINTS]
 
 
-async def test_a_backup_is_a_file_to_save(archived: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_backup_is_a_file_download(archived: httpx.AsyncClient, tmp_path: Path) -> None:
     answer = await archived.get("/backup")
     name = r'attachment; filename="solo-\d{8}T\d{6}Z\.duckdb"'
     assert re.fullmatch(name, answer.headers["content-disposition"])

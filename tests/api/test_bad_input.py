@@ -1,4 +1,4 @@
-"""Bad input gets a problem that says what is wrong, and changes nothing."""
+"""Invalid input is refused with a problem and changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_bad_ids_on_every_route(client: httpx.AsyncClient, service: BatchS
     for bad_id in BAD_IDS:
         name = encoded(bad_id)
         if not bad_id or "/" in bad_id:
-            continue  # The path of no route: see test_unknown_paths_and_methods.
+            continue  # No route matches; see test_unknown_paths_and_methods.
         for method, path in [
             ("POST", f"/stream/{name}"),
             ("DELETE", f"/stream/{name}"),
@@ -53,7 +53,7 @@ async def test_bad_ids_on_every_route(client: httpx.AsyncClient, service: BatchS
     assert service.batches() == before
 
 
-async def test_bodies_that_are_no_request(client: httpx.AsyncClient, service: BatchService) -> None:
+async def test_invalid_bodies(client: httpx.AsyncClient, service: BatchService) -> None:
     before = service.batches()
     as_json = {"Content-Type": "application/json"}
     for content, headers in [

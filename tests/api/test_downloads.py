@@ -1,4 +1,4 @@
-"""Downloads: every chosen point once and in order, in each format, and nothing left behind."""
+"""Downloads: each selected point once and in order, in every format, without leftover files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MANY = 25_000
 
 
 def read(kind: str, content: bytes) -> list[Point]:
-    """The points in a file, read by other hands than made it."""
+    """Parse the points in a file, independently of the code under test."""
     if kind == "csv":
         assert content.startswith(b"seq,ts,key\n")
         rows = [
@@ -68,13 +68,13 @@ def read_parquet(content: bytes) -> list[Point]:
         return [Point(*row) for row in rows]
 
 
-def left_behind(service: BatchService) -> list[str]:
+def leftovers(service: BatchService) -> list[str]:
     folder = duckdb_store(service).path.parent
     return [path.name for path in folder.iterdir() if "download" in path.name]
 
 
-async def told(service: BatchService, script: Script, keys: list[float]) -> None:
-    """Have the batch that draws from the script produce these, one a second from 10:10:00 on."""
+async def produce(service: BatchService, script: Script, keys: list[float]) -> None:
+    """Make the scripted batch produce these keys, one per second from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
         script.say(NOON + timedelta(seconds=n), key)
@@ -82,12 +82,12 @@ async def told(service: BatchService, script: Script, keys: list[float]) -> None
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_the_file_holds_the_stored_points(
+async def test_file_contains_the_stored_points(
     kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
 ) -> None:
     batch_id = f"sensor-{kind}"
     await service.start(batch_id)
-    await told(service, script, KEYS)
+    await produce(service, script, KEYS)
     clock.set("2012-11-11 10:11:10.5")
     answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
     assert answer.status_code == 200
@@ -101,11 +101,11 @@ async def test_the_file_holds_the_stored_points(
     assert [point.key for point in stored] == KEYS
 
 
-async def test_text_words_points_as_the_api_does(
+async def test_text_formats_points_like_the_api(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, [57, 0.5])
+    await produce(service, script, [57, 0.5])
     assert (await client.get(f"/batches/{batch_id}/download")).text == (
         "seq,ts,key\n1,2012-11-11T10:10:00.000000Z,57\n2,2012-11-11T10:10:01.000000Z,0.5\n"
     )
@@ -114,11 +114,11 @@ async def test_text_words_points_as_the_api_does(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_from_is_included_and_to_is_not(
+async def test_from_is_inclusive_and_to_is_exclusive(
     kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3, 4, 5])
+    await produce(service, script, [1, 2, 3, 4, 5])
 
     async def seqs(**times: str) -> list[int]:
         answer = await client.get(f"/batches/{batch_id}/download", params={"format": kind, **times})
@@ -136,7 +136,7 @@ async def test_from_is_included_and_to_is_not(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_a_batch_without_points_gives_an_empty_file(
+async def test_batch_without_points_has_an_empty_file(
     kind: str, client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id)
@@ -144,7 +144,7 @@ async def test_a_batch_without_points_gives_an_empty_file(
     assert read(kind, answer.content) == []
 
 
-async def test_what_cannot_be_downloaded(
+async def test_invalid_downloads_are_refused(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id)
@@ -166,7 +166,7 @@ async def test_what_cannot_be_downloaded(
         assert "content-disposition" not in answer.headers
         if "&to=" in address:
             assert answer.json()["detail"] == "`from` must be before `to`."
-    # A batch of that name is a batch like any other.
+    # "download" is a valid batch id.
     await service.start("download")
     assert (await client.get("/batches/download")).json()["batch_id"] == "download"
     assert (await client.head("/batches/download")).status_code == 200
@@ -201,7 +201,7 @@ async def test_head_has_the_headers_of_get_and_builds_no_file(
 
 
 async def many() -> AsyncIterator[Numbers]:
-    """Enough points for several slices, in blocks, so that two batches lie mingled."""
+    """Enough points for several slices, in blocks, so that those of two batches alternate."""
     for start in range(0, MANY, 500):
         yield np.arange(start, start + 500, dtype=np.float64)
         await asyncio.sleep(0.001)
@@ -219,7 +219,7 @@ async def mingled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bat
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_many_points_come_complete_and_in_order(kind: str, mingled: BatchService) -> None:
+async def test_many_points_are_complete_and_in_order(kind: str, mingled: BatchService) -> None:
     assert MANY > 2 * export.SLICE_POINTS
     async with client_of(mingled) as client:
         for batch_id in "ab":
@@ -227,11 +227,11 @@ async def test_many_points_come_complete_and_in_order(kind: str, mingled: BatchS
             points = read(kind, answer.content)
             assert [point.seq for point in points] == list(range(1, MANY + 1))
             assert [point.key for point in points] == list(range(MANY))
-    assert left_behind(mingled) == []
+    assert leftovers(mingled) == []
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_what_is_produced_meanwhile_does_no_harm(
+async def test_points_produced_during_a_download_are_not_included(
     kind: str,
     service: BatchService,
     script: Script,
@@ -240,50 +240,50 @@ async def test_what_is_produced_meanwhile_does_no_harm(
 ) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 2)
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3, 4, 5])
+    await produce(service, script, [1, 2, 3, 4, 5])
     download = await service.download(batch_id, FileFormat(kind))
     content = b""
     async for piece in download.pieces:
         content += piece
-        await told(service, script, [6])
+        await produce(service, script, [6])
     assert [point.key for point in read(kind, content)] == [1, 2, 3, 4, 5]
     assert (download.size or len(content)) == len(content)
 
 
-async def test_a_point_that_was_seen_is_in_the_file(
+async def test_committed_points_are_in_the_file(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
     for count in range(1, 20):
-        await told(service, script, [count])
+        await produce(service, script, [count])
         answer = await client.get(f"/batches/{batch_id}/download")
         assert len(read("csv", answer.content)) == count
 
 
-async def test_who_goes_away_leaves_no_file_behind(
+async def test_disconnected_client_leaves_no_file(
     service: BatchService, script: Script, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_CHUNK_BYTES", 16)
     await service.start(batch_id)
-    await told(service, script, [1, 2, 3])
+    await produce(service, script, [1, 2, 3])
     never_begun = await service.download(batch_id, FileFormat.PARQUET)
-    assert left_behind(service) == []  # Also while it is on its way.
+    assert leftovers(service) == []  # Not even during the download.
     begun = await service.download(batch_id, FileFormat.PARQUET)
     assert (await anext(begun.pieces)).startswith(b"PAR1")
     del never_begun, begun
-    assert left_behind(service) == []
+    assert leftovers(service) == []
 
 
-async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+async def test_files_of_a_killed_process_are_removed_at_the_next_start(tmp_path: Path) -> None:
     leftover = tmp_path / ".solo.duckdb.download-x7"
     leftover.mkdir()
     (leftover / "points.parquet").write_bytes(b"PAR1")
     (tmp_path / ".other.download-x7").mkdir()
     async with open_service(tmp_path / "solo.duckdb") as service:
-        assert left_behind(service) == [".other.download-x7"]
+        assert leftovers(service) == [".other.download-x7"]
 
 
-async def test_a_disk_that_takes_no_file_is_told(
+async def test_full_disk_is_reported(
     client: httpx.AsyncClient, service: BatchService, monkeypatch: pytest.MonkeyPatch, batch_id: str
 ) -> None:
     await service.start(batch_id)
@@ -295,13 +295,11 @@ async def test_a_disk_that_takes_no_file_is_told(
     assert "cannot be written" in answer.json()["detail"]
 
 
-async def test_the_end_of_the_app_breaks_a_download_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_shutdown_aborts_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 1)
     async with open_bench(tmp_path) as bench:
         await bench.service.start("b")
-        await told(bench.service, bench.script, [1, 2, 3])
+        await produce(bench.service, bench.script, [1, 2, 3])
         download = await bench.service.download("b", FileFormat.CSV)
         assert await anext(download.pieces) == b"seq,ts,key\n"
         bench.service.end_streams()

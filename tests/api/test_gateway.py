@@ -1,4 +1,4 @@
-"""Which requests are served, by what, and with which headers."""
+"""The gateway: access control, dispatch and headers."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_headers_sent_twice_are_all_checked(client: httpx.AsyncClient) -> 
     ("origins", "is_served"),
     [([OWN], True), ([], False), (["http://evil.example"], False), (["null"], False)],
 )
-async def test_socket_is_for_the_own_origin_only(origins: list[str], is_served: bool) -> None:
+async def test_socket_accepts_only_own_origins(origins: list[str], is_served: bool) -> None:
     sent: list[str] = []
 
     async def app(*_: object) -> None:
@@ -194,7 +194,7 @@ async def test_root_is_the_page_for_clients_that_prefer_html(
         assert bool(answer.content) is (method == "GET")
 
 
-async def test_root_is_data_for_everyone_in_development(client: httpx.AsyncClient) -> None:
+async def test_root_is_json_for_all_clients_in_development(client: httpx.AsyncClient) -> None:
     answer = await client.get("/", headers={"Accept": BROWSER})
     assert answer.json()["row_count"] == 0
     assert "Accept" in answer.headers["vary"]
@@ -212,7 +212,7 @@ async def test_paths_of_the_api_reach_the_api_and_all_others_the_pages(
         assert answer.headers["content-type"] == "application/json"
 
 
-async def test_every_route_is_reached(client: httpx.AsyncClient) -> None:
+async def test_every_route_is_reachable(client: httpx.AsyncClient) -> None:
     for path in (await client.get("/openapi.json")).json()["paths"]:
         answer = await client.request("TRACE", path.replace("{batch_id}", "b"))
         assert "GET" in answer.headers["allow"], path
@@ -237,7 +237,7 @@ async def test_errors_of_the_pages_server_become_problems(production: httpx.Asyn
     assert body["code"] == "method-not-allowed"
 
 
-async def test_head_is_get_without_the_body(
+async def test_head_is_get_without_body(
     production: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id)
@@ -290,7 +290,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 async def posted(length: int | None, chunk: bytes, chunks: int) -> tuple[int, list[Message]]:
-    """POST a body to a path that ignores it: how many chunks were read, and the response."""
+    """POST a body to a path that ignores it. Returns the number of read chunks and the response."""
     headers = [(b"host", b"localhost:8000"), (b"content-type", b"application/json")]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
@@ -323,7 +323,7 @@ async def test_chunked_body_is_read_up_to_the_limit() -> None:
     assert (read, sent[0]["status"]) == (MAX_BODY // 1_000 + 1, 413)
 
 
-async def test_body_of_a_client_that_disconnects_is_not_used(service: BatchService) -> None:
+async def test_body_of_disconnected_client_is_discarded(service: BatchService) -> None:
     before = service.batches()
     scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/stream/gone"}
     scope |= {"raw_path": b"/stream/gone", "query_string": b"", "root_path": "", "scheme": "http"}

@@ -1,4 +1,4 @@
-"""The OpenAPI description is true to the answers, and the docs load nothing from elsewhere."""
+"""The OpenAPI schema matches the responses, and the docs load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def description(client: httpx.AsyncClient) -> dict[str, Any]:
     return found
 
 
-async def test_it_describes_the_contract_and_nothing_else(client: httpx.AsyncClient) -> None:
+async def test_schema_describes_exactly_the_contract(client: httpx.AsyncClient) -> None:
     paths = (await description(client))["paths"]
     assert {(path, method) for path, item in paths.items() for method in item} == CONTRACT
 
@@ -51,7 +51,7 @@ async def test_every_error_is_described_as_a_problem(client: httpx.AsyncClient) 
                 assert {"title", "status", "detail", "code"} <= set(schema["required"])
 
 
-async def test_answers_are_as_described(client: httpx.AsyncClient, service: BatchService) -> None:
+async def test_responses_match_the_schema(client: httpx.AsyncClient, service: BatchService) -> None:
     await service.start("ended", "few")
     await until(lambda: not service.running())
     await service.start("b")
@@ -89,7 +89,7 @@ async def test_answers_are_as_described(client: httpx.AsyncClient, service: Batc
             assert kind in responses[str(answer.status_code)]["content"], (method, path)
 
 
-async def test_the_docs_name_no_other_host(client: httpx.AsyncClient) -> None:
+async def test_docs_load_nothing_from_other_hosts(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.status_code == 200
     assert "swagger" in page.text.lower()

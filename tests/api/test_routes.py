@@ -1,4 +1,4 @@
-"""Every request of the contract's table, and its answer to the letter."""
+"""Every request of the API and its exact response."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2012, 11, 11, 10, 10)
 
 
-async def told(service: BatchService, script: Script, *keys: float, pause: float = 1) -> None:
-    """Have the batch that draws from the script produce these from 10:10:00 on."""
+async def produce(service: BatchService, script: Script, *keys: float, pause: float = 1) -> None:
+    """Make the scripted batch produce these keys from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
         script.say(NOON + timedelta(seconds=n * pause), key)
@@ -43,7 +43,7 @@ async def test_overall(tmp_path: Path) -> None:
             "archive_error": None,
         }
         await client.post("/stream/b")
-        await told(bench.service, bench.script, 1, 2, 3)
+        await produce(bench.service, bench.script, 1, 2, 3)
         full = (await client.get("/")).json()
         assert (full["row_count"], full["task_count"], full["batch_count"]) == (3, 1, 1)
 
@@ -84,7 +84,7 @@ async def test_stop_and_another_run(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2)
+    await produce(service, script, 1, 2)
     for _ in range(2):  # It ended before the second time.
         stopped = await client.delete(f"/stream/{batch_id}")
         assert stopped.status_code == 200
@@ -104,7 +104,7 @@ async def test_tasks(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2.5)
+    await produce(service, script, 1, 2.5)
     (task,) = (await client.get("/tasks")).json()["tasks"]
     assert task.pop("rows_per_second") >= 0
     assert task == {
@@ -136,7 +136,7 @@ async def test_aggregate_of_the_last_whole_minute(
         "sum": 0,
         "count": 0,
     }
-    await told(service, script, *range(1, 62))
+    await produce(service, script, *range(1, 62))
     clock.set("2012-11-11 10:11:10")
     now = (await client.get(f"/agg/{batch_id}")).json()
     assert (now["average"], now["sum"], now["count"]) == (30.5, 1830, 60)
@@ -200,7 +200,7 @@ async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
         assert (await client.get("/batches/b/runs?offset=13")).json()["runs"] == []
 
 
-async def test_why_a_batch_failed_is_kept(
+async def test_reason_of_a_failed_batch_is_stored(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -215,7 +215,7 @@ async def test_points_are_paged_in_order(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, *range(10), pause=0.25)
+    await produce(service, script, *range(10), pause=0.25)
     seen, address = [], f"/batches/{batch_id}/points?limit=4"
     while address:
         page = (await client.get(address)).json()
@@ -234,7 +234,7 @@ async def test_minutes(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1, 2, 6, pause=59)
+    await produce(service, script, 1, 2, 6, pause=59)
     clock.set("2012-11-11 10:13:30")
     answer = (await client.get(f"/batches/{batch_id}/minutes")).json()
     assert (answer["from"], answer["to"]) == ("2012-11-11T09:13:00Z", "2012-11-11T10:13:00Z")
@@ -256,7 +256,7 @@ async def test_minutes(
     assert [m["minute"] for m in only.json()["minutes"]] == ["2012-11-11T10:11:00Z"]
 
 
-async def test_what_was_never_started_is_not_found(client: httpx.AsyncClient) -> None:
+async def test_unknown_batch_is_not_found(client: httpx.AsyncClient) -> None:
     for path in (
         "/stream/x",
         "/agg/x",
@@ -269,7 +269,9 @@ async def test_what_was_never_started_is_not_found(client: httpx.AsyncClient) ->
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_looking_changes_nothing(client: httpx.AsyncClient, service: BatchService) -> None:
+async def test_get_and_head_change_nothing(
+    client: httpx.AsyncClient, service: BatchService
+) -> None:
     before = service.batches()
     for path in ("/", "/tasks", "/batches", "/stream/x", "/agg/x", "/batches/x", "/batch/x"):
         await client.get(path)
@@ -277,7 +279,7 @@ async def test_looking_changes_nothing(client: httpx.AsyncClient, service: Batch
     assert service.batches() == before
 
 
-async def test_a_stream_of_an_ended_batch_gives_the_rest_and_the_end(
+async def test_stream_of_an_ended_batch_sends_the_remaining_points_and_the_end(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id, "few")
@@ -311,7 +313,7 @@ async def test_header_precedes_query_and_empty_positions_are_ignored(
         headers = {} if header is None else {"Last-Event-ID": header}
         answer = await client.get(f"/stream/{batch_id}{query}", headers=headers)
         assert answer.text == rest, (query, header)
-    for query in ("?after=", "?lastEventId="):  # From now on, which is after the end.
+    for query in ("?after=", "?lastEventId="):  # Only new points, and the batch has ended.
         assert (await client.get(f"/stream/{batch_id}{query}")).status_code == 204
 
 
@@ -319,7 +321,7 @@ async def test_position_beyond_the_last_point_is_a_conflict(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    await told(service, script, 1, 2)
+    await produce(service, script, 1, 2)
     for ended in (False, True):
         if ended:
             await service.stop(batch_id)
@@ -338,12 +340,12 @@ async def test_position_beyond_the_last_point_is_a_conflict(
 KEYS = [1.0, -0.0, 0.1 + 0.2, -2.5, 1e300, 5e-324, 1.5e-9, 1e-5, 2.0**49, -1e15, 1e15, 1e16]
 
 
-async def test_numbers_have_one_text_everywhere(
+async def test_numbers_have_the_same_format_everywhere(
     client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     for n, key in enumerate(KEYS, 1):
-        await told(service, script, key)
+        await produce(service, script, key)
         text = format_number(key)
         assert f'"key":{text}}}' in (await client.get("/tasks")).text
         page = await client.get(f"/batches/{batch_id}/points?after={n - 1}")
@@ -359,7 +361,7 @@ async def test_numbers_have_one_text_everywhere(
 
 
 @pytest.mark.parametrize("key", [KEYS[1], *KEYS[4:]])
-async def test_aggregates_have_the_text_of_points(
+async def test_aggregates_have_the_number_format_of_points(
     key: float,
     client: httpx.AsyncClient,
     service: BatchService,
@@ -368,7 +370,7 @@ async def test_aggregates_have_the_text_of_points(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, key)
+    await produce(service, script, key)
     clock.set("2012-11-11 10:11:10")
     text = format_number(key + 0.0)
     answer = (await client.get(f"/agg/{batch_id}")).text
@@ -385,13 +387,13 @@ async def test_sum_beyond_the_range_of_a_double_is_null(
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
-    await told(service, script, 1e308, 1e308)
+    await produce(service, script, 1e308, 1e308)
     clock.set("2012-11-11 10:11:10")
     answer = (await client.get(f"/agg/{batch_id}")).json()
     assert (answer["sum"], answer["average"], answer["count"]) == (None, None, 2)
 
 
-async def test_a_reader_that_has_it_all_is_told_to_stay_away(
+async def test_stream_of_an_ended_batch_without_new_points_is_204(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id, "few")
@@ -403,7 +405,7 @@ async def test_a_reader_that_has_it_all_is_told_to_stay_away(
     assert (await client.get(f"/stream/{batch_id}")).status_code == 204
 
 
-async def test_before_the_app_is_up_every_answer_says_so() -> None:
+async def test_request_before_the_service_is_open_is_503() -> None:
     async with client_of(None) as client:
         answer = await client.get("/")
     assert answer.status_code == 503

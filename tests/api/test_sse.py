@@ -1,4 +1,4 @@
-"""What the event stream says besides points."""
+"""Keep-alive comments in event streams."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.workbench import open_bench, until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_comment_comes_at_its_pace_in_silence_and_among_points(
+async def test_comments_are_sent_regularly_with_and_without_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sse.COMMENT_EVERY <= 15  # What is promised.
+    assert sse.COMMENT_EVERY <= 15  # Guaranteed by the contract.
     monkeypatch.setattr(sse, "COMMENT_EVERY", 0.05)
     async with open_bench(tmp_path) as bench:
         await bench.service.start("b")
@@ -29,6 +29,6 @@ async def test_a_comment_comes_at_its_pace_in_silence_and_among_points(
         await until(lambda: bench.service.totals().row_count == 1)
         monkeypatch.setattr(sse, "COMMENT_EVERY", 0)
         events = sse._events(bench.service, "b", 0)
-        said = [await anext(events) for _ in range(3)]
-        assert said[1] == b": keep-alive\n\n"
-        assert said[2].startswith(b"id: 1\n")
+        received = [await anext(events) for _ in range(3)]
+        assert received[1] == b": keep-alive\n\n"
+        assert received[2].startswith(b"id: 1\n")

@@ -1,4 +1,4 @@
-"""While the store accepts no writes: what is committed is available, and nothing hangs."""
+"""While writes fail, committed data is available and nothing hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The behaviour that the service expects of a store, checked for each implementation."""
+"""The behaviour that the service expects from a store, tested for each implementation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FIRST_RUN = Run(1, "random", BatchStatus.RUNNING, NOW, first_seq=1)
 
 @pytest.fixture(params=["duckdb", "memory"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
-    """Each call gives the store as another process finds it."""
+    """Return a function that creates the store like another process would."""
     # mypy checks here that both satisfy the protocol.
     memory: Storage = MemoryStorage()
     stores: dict[str, Callable[[], Storage]] = {
@@ -61,7 +61,7 @@ async def batch(store: Storage) -> Batch:
 
 
 def block(batch: Batch, first_seq: int, *points: tuple[int, float]) -> Block:
-    """Points at so many microseconds after ``NOW``."""
+    """Points as pairs of microseconds after ``NOW`` and key."""
     ts = np.array([NOW_US + after for after, _ in points])
     return Block(batch.no, first_seq, ts, np.array([key for _, key in points]))
 
@@ -70,13 +70,13 @@ def minute(count: int, total: float, low: float, high: float) -> MinuteAggregate
     return MinuteAggregate(NOW, count, total, low, high)
 
 
-async def test_a_new_store_is_empty(store: Storage) -> None:
+async def test_new_store_is_empty(store: Storage) -> None:
     assert await store.batches() == []
     assert await store.points(1, 0, 10) == []
     assert await store.minutes(1, ALWAYS) == []
 
 
-async def test_a_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Batch) -> None:
+async def test_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Batch) -> None:
     assert await store.batches() == [batch]
     ended = replace(
         FIRST_RUN, status=BatchStatus.FAILED, ended_at=NOW + MINUTE, last_seq=0, reason="no luck"
@@ -113,7 +113,7 @@ async def test_minutes_of_several_writes_are_merged(store: Storage, batch: Batch
     assert await store.minutes(batch.no, Window(NOW + MINUTE, NOW + 2 * MINUTE)) == []
 
 
-async def test_stored_minutes_come_with_the_counters_of_their_points(
+async def test_stored_minutes_include_counters_of_their_points(
     store: Storage, batch: Batch
 ) -> None:
     await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
@@ -135,7 +135,7 @@ async def test_steps_keep_lowest_and_highest_points(store: Storage, batch: Batch
     assert (cut.count, cut.last_seq) == (2, 3)
 
 
-async def test_the_next_open_counts_points_without_minutes(make: Callable[[], Storage]) -> None:
+async def test_next_open_adds_remaining_points_to_the_minutes(make: Callable[[], Storage]) -> None:
     store = make()
     await store.open()
     batch = await store.open_run("b", FIRST_RUN)
@@ -149,7 +149,7 @@ async def test_the_next_open_counts_points_without_minutes(make: Callable[[], St
     await again.close()
 
 
-async def test_the_next_open_interrupts_earlier_runs_without_an_end(
+async def test_next_open_interrupts_earlier_runs_without_an_end(
     make: Callable[[], Storage],
 ) -> None:
     store = make()

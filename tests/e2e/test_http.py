@@ -1,4 +1,4 @@
-"""The API over real HTTP: many at once, foreign pages, other machines."""
+"""The API over real HTTP: concurrent requests, other origins, other machines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.running_app import PROJECT, RunningApp, http
 
 
 def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
-    """POST all of them at once, each on a connection of its own; how often each status came."""
+    """POST all of them at once on separate connections. Returns the number of each status."""
     together = threading.Barrier(len(ids))
 
     def post(batch_id: str) -> httpx.Response:
         with httpx.Client(base_url=app.api, timeout=30) as client:
-            client.get("/tasks")  # The connection is open before the race begins.
+            client.get("/tasks")  # Open the connection before the race.
             together.wait()
             return client.post(f"/stream/{batch_id}")
 
@@ -76,7 +76,7 @@ def test_production_does_not_serve_the_origin_of_the_development_server(
 
 
 @in_both_modes
-def test_errors_before_the_routes_are_problems_too(app: RunningApp) -> None:
+def test_errors_outside_the_routes_are_problems(app: RunningApp) -> None:
     preflight = {"Origin": "http://evil.example", "Access-Control-Request-Method": "DELETE"}
     for method, path, headers, status in [
         ("POST", "/stream/a%0Ab", {}, 422),
@@ -95,7 +95,7 @@ def test_errors_before_the_routes_are_problems_too(app: RunningApp) -> None:
 
 
 def oversized(app: RunningApp, method: str, head: str, chunk: bytes) -> tuple[bytes, int]:
-    """Send 300 MB unless the server closes the connection: its response, and the bytes sent."""
+    """Send 300 MB unless the server disconnects. Returns the response and the bytes sent."""
     sent = 0
     with socket.create_connection(("127.0.0.1", app.backend_port), timeout=60) as connection:
         head = f"{method} /stream/large HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n"
@@ -169,7 +169,7 @@ def test_production_serves_browsers_and_programs_at_one_url(prod_app: RunningApp
 
 
 @in_both_modes
-def test_it_listens_on_this_machine_only(app: RunningApp) -> None:
+def test_server_listens_on_loopback_only(app: RunningApp) -> None:
     ports = {app.backend_port, app.frontend_port}
     listening = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -183,6 +183,6 @@ def test_it_listens_on_this_machine_only(app: RunningApp) -> None:
 
 
 @in_both_modes
-def test_a_start_leaves_the_files_of_the_project_as_they_are(app: RunningApp) -> None:
+def test_start_does_not_change_project_files(app: RunningApp) -> None:
     for file in (PROJECT / "reflex.lock").iterdir():
         assert (app.folder / "reflex.lock" / file.name).read_bytes() == file.read_bytes()

@@ -1,4 +1,4 @@
-"""Signals of the main process: a closed terminal, `nohup`, and the end of a build."""
+"""Signals to the main process: a closed terminal, `nohup`, and signals during a build."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_hangup_ends_the_app_cleanly(new_app: NewApp, mode: str, settings: dict[
 
 
 class Terminal:
-    """A shell in a terminal of its own, in the folder of an app."""
+    """A shell in its own terminal, in the folder of an app."""
 
     def __init__(self, app: RunningApp, command: str) -> None:
         self._app = app
@@ -82,7 +82,7 @@ class Terminal:
 
 
 def end(processes: list[int]) -> None:
-    """End what a failed test leaves."""
+    """Kill processes that are left after a failed test."""
     for pid in filter(is_running, processes):
         os.kill(pid, signal.SIGKILL)
 
@@ -186,7 +186,7 @@ def test_development_server_listens_on_loopback_only(new_app: NewApp) -> None:
 
 
 def listening_addresses(port: int) -> set[str]:
-    """The local addresses on which a process listens, as hexadecimal in network order."""
+    """Return the local addresses with a listener on this port, in hexadecimal network order."""
     rows = [
         line.split()
         for table in ("tcp", "tcp6")

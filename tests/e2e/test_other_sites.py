@@ -1,4 +1,4 @@
-"""What the pages of other sites can do to the app in a real browser."""
+"""Requests from pages of other sites in a real browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAME_SITE, CROSS_SITE = "localhost", "127.0.0.1"
 
 
 class OtherSite:
-    """A web server whose only page has the given body."""
+    """A web server with one page, whose body a test sets."""
 
     def __init__(self) -> None:
         site = self
@@ -55,7 +55,7 @@ def site() -> Iterator[OtherSite]:
 
 
 def status_of(page: Page, site: OtherSite, host: str, body: str, url: str) -> int:
-    """The status of the request to the URL that a page with that body makes on its own."""
+    """Open a page with this body and return the status of its request to the URL."""
     site.body = body
     requested: set[str] = set()
     withheld: dict[str, int] = {}
@@ -69,7 +69,7 @@ def status_of(page: Page, site: OtherSite, host: str, body: str, url: str) -> in
         if response.url == url:
             received.append(response.status)
 
-    # Only these events report the status of a response that the browser withholds from the page.
+    # Only these events report the status of responses that the browser hides from the page.
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.on("Network.requestWillBeSent", request)
@@ -87,7 +87,7 @@ def status_of(page: Page, site: OtherSite, host: str, body: str, url: str) -> in
 
 
 @pytest.mark.parametrize("host", [SAME_SITE, CROSS_SITE])
-def test_elements_and_scripts_of_other_sites_get_nothing(
+def test_elements_and_scripts_of_other_sites_are_refused(
     browser: Browser, app: RunningApp, site: OtherSite, host: str
 ) -> None:
     before = http.get(f"{app.api}/batches").json()["total"]
@@ -116,7 +116,7 @@ def test_elements_and_scripts_of_other_sites_get_nothing(
 
 
 @pytest.mark.parametrize("host", [SAME_SITE, CROSS_SITE])
-def test_pages_and_docs_open_by_a_redirect_of_another_site(
+def test_other_site_can_redirect_to_pages_and_docs(
     own_page: Page, app: RunningApp, site: OtherSite, host: str
 ) -> None:
     refresh = f'<meta http-equiv="refresh" content="0;url={app.url}/">'
@@ -146,7 +146,7 @@ def test_link_on_a_page_downloads_the_points(own_page: Page, app: RunningApp) ->
     assert download.value.path().read_bytes().startswith(b"seq,ts,key\n")
 
 
-def test_docs_offer_to_execute_all_but_the_endless_stream(own_page: Page, app: RunningApp) -> None:
+def test_docs_offer_try_it_out_except_for_streams(own_page: Page, app: RunningApp) -> None:
     own_page.goto(f"{app.api}/docs")
     operations = own_page.locator(".opblock")
     stream = operations.filter(has_text="Stream of a batch")

@@ -38,7 +38,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
             assert answer.status_code == 503
             assert "503" in described["/batches/{batch_id}/points"]["get"]["responses"]
             assert answer.headers["content-type"] == "application/problem+json"
-            assert "more memory" in answer.json()["detail"]
+            assert "memory limit" in answer.json()["detail"]
             await until(lambda: service.totals().row_count > counted)  # noqa: B023
             await until(lambda: service.totals().write_error is None)
             assert (await client.get("/batches/b/points")).status_code == 200

@@ -1,8 +1,8 @@
-"""Writes ``previous.sql``: a database of the release before schema versions, as SQL.
+"""Writes ``previous.sql``: a database of the last release without schema versions, as SQL.
 
 Run it in a checkout of commit 594b752: ``python .../dump_previous.py > previous.sql``. The
-database has archived points, points that were lost with a WAL and noted by ``repair``, a run that
-follows them, and a run that was killed, with points that no minute includes.
+database has archived points, points that were lost with a WAL and recorded by ``repair``, a later
+run, and a killed run with points that no minute includes.
 """
 
 import asyncio

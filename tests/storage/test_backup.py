@@ -1,4 +1,4 @@
-"""A backup is a whole database as it was at one moment, while everything goes on."""
+"""Backups: consistent snapshots of the database, taken while batches keep running."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.anyio
 
 
 async def back_up(service: BatchService, into: Path) -> None:
-    """Do what a client does that saves the answer."""
+    """Save a backup to a file, as a client does."""
     into.parent.mkdir(exist_ok=True)
     download = await service.backup()
     into.write_bytes(b"".join([piece async for piece in download.pieces]))
     assert into.stat().st_size == download.size
 
 
-async def test_it_is_of_one_moment_while_points_stream_in(tmp_path: Path) -> None:
+async def test_backup_is_consistent_while_points_arrive(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "solo.duckdb"
     async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
         await service.start("b")
@@ -58,30 +58,30 @@ async def test_it_is_of_one_moment_while_points_stream_in(tmp_path: Path) -> Non
     assert all((first, last) == (1, count) for _, count, first, last, _ in points)
 
 
-async def test_it_knows_what_is_in_the_archive(tmp_path: Path) -> None:
+async def test_backup_lists_archived_points(tmp_path: Path) -> None:
     database, copy = tmp_path / "solo.duckdb", tmp_path / "copy" / "solo.duckdb"
     write_long_past(database, ["b"], 1_000, timedelta(minutes=5), utc_now())
     async with open_service(database) as service:
         assert await Retention(service._store, timedelta(days=1), utc_now).archive_old_points()
         await back_up(service, copy)
-        told = await service.points("b", 0, 1_000)
+        before = await service.points("b", 0, 1_000)
     database.with_name("solo.duckdb.archive").rename(copy.with_name("solo.duckdb.archive"))
     async with open_service(copy) as restored:
-        assert await restored.points("b", 0, 1_000) == told
+        assert await restored.points("b", 0, 1_000) == before
 
 
-async def test_it_leaves_room_for_the_points(
+async def test_backup_without_enough_space_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         with monkeypatch.context() as full:
             full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
-            with pytest.raises(StoreUnavailableError, match="room"):
+            with pytest.raises(StoreUnavailableError, match="Not enough space"):
                 await service.backup()
         await back_up(service, tmp_path / "copy.duckdb")
 
 
-async def test_the_end_of_the_app_breaks_it_off_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_shutdown_aborts_backup_and_leaves_no_file(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     write_long_past(database, ["b"], 2_000_000, timedelta(seconds=0.25), utc_now())
     async with open_service(database) as service:
@@ -95,7 +95,7 @@ async def test_the_end_of_the_app_breaks_it_off_and_leaves_nothing(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["solo.duckdb"]
 
 
-async def test_whatever_the_database_is_called(tmp_path: Path) -> None:
+async def test_backup_of_database_with_unusual_name(tmp_path: Path) -> None:
     for name in ('it\'s a "name".duckdb', "a-copy.v2.duckdb", "select"):
         async with open_service(tmp_path / name) as service:
             await back_up(service, tmp_path / "elsewhere" / name)

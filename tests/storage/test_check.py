@@ -1,4 +1,4 @@
-"""Files that cannot be used: refused with one line that says what to do, and left unchanged."""
+"""Unusable files are refused with one line that says what to do, and are not changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 async def killed(tmp_path: Path) -> Path:
-    """The files of a database whose process was killed: points and runs are still in the WAL."""
+    """The files of a killed process: points and runs are still in the WAL."""
     original, copy = tmp_path / "original.duckdb", tmp_path / "killed" / "solo.duckdb"
     copy.parent.mkdir()
     async with open_service(original, few=counting(7)) as service:
@@ -94,8 +94,8 @@ def change_table(database: Path) -> None:
         connection.execute("ALTER TABLE points RENAME key TO value")
 
 
-HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing beside its WAL": (remove, "is missing, but its WAL .*solo.duckdb.wal is there"),
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing, but its WAL exists": (remove, "is missing, but its WAL .*solo.duckdb.wal exists"),
     "empty": (replace(b""), "cannot be opened.*Restore a backup"),
     "garbage": (replace(b"garbage" * 9_999), "cannot be opened.*Restore a backup"),
     "damaged header": (flip_header, "cannot be opened.*Restore a backup"),
@@ -105,9 +105,9 @@ HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", HARMS)
+@pytest.mark.parametrize("name", DAMAGES)
 async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: str) -> None:
-    harm, reason = HARMS[name]
+    harm, reason = DAMAGES[name]
     harm(killed)
     before = contents(killed.parent)
     line = refusal(killed)
@@ -118,7 +118,7 @@ async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: st
     assert contents(killed.parent) == before
 
 
-async def test_check_accepts_and_keeps_what_a_kill_leaves(killed: Path) -> None:
+async def test_check_accepts_the_files_of_a_killed_process_and_keeps_them(killed: Path) -> None:
     before = contents(killed.parent)
     check(killed)
     assert contents(killed.parent) == before
@@ -126,7 +126,7 @@ async def test_check_accepts_and_keeps_what_a_kill_leaves(killed: Path) -> None:
         assert {b.batch_id: service.row_count(b) for b in service.batches()} == {"a": 7, "b": 7}
 
 
-async def test_database_cut_short_is_refused(tmp_path: Path) -> None:
+async def test_truncated_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
     async with open_service(file, flood=random(0)) as service:
         await service.start("b", "flood")
@@ -135,13 +135,13 @@ async def test_database_cut_short_is_refused(tmp_path: Path) -> None:
             await service._store.checkpoint()
     os.truncate(file, file.stat().st_size * 2 // 3)
     line = refusal(file)
-    assert re.search("cut short|cannot be opened", line)
+    assert re.search("truncated|cannot be opened", line)
     with pytest.raises(StoreUnavailableError, match=re.escape(line)):
         await DuckDBStore(file).open()
 
 
-async def test_duckdb_opens_a_database_without_its_last_blocks_silently(tmp_path: Path) -> None:
-    # The reason why ``check_content`` compares sizes. If this fails, remove that comparison.
+async def test_duckdb_silently_opens_a_truncated_database(tmp_path: Path) -> None:
+    # This is why ``check_content`` compares sizes. If this test fails, remove the comparison.
     file = tmp_path / "solo.duckdb"
     with duckdb.connect(file) as connection:
         connection.execute(
@@ -155,7 +155,7 @@ async def test_duckdb_opens_a_database_without_its_last_blocks_silently(tmp_path
     os.truncate(file, file.stat().st_size // 2)
     with duckdb.connect(file, read_only=True) as connection:
         connection.execute("SELECT * FROM points LIMIT 0")
-    assert "cut short" in refusal(file)
+    assert "truncated" in refusal(file)
 
 
 @pytest.mark.parametrize("table", ["points(a INTEGER)", "losses(x INTEGER)", "counters(x INTEGER)"])

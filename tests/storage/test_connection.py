@@ -1,4 +1,4 @@
-"""Closing the file while queries end, and queries of runs beside writes."""
+"""Closing the file during queries, and queries during writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from solo_app.storage.duckdb.store import DuckDBStore
 pytestmark = pytest.mark.anyio
 
 
-def test_cursors_that_close_may_interrupt_are_open(tmp_path: Path) -> None:
+def test_close_interrupts_only_open_cursors(tmp_path: Path) -> None:
     class Reading(set[duckdb.DuckDBPyConnection]):
         def discard(self, cursor: object) -> None:
             assert isinstance(cursor, duckdb.DuckDBPyConnection)
@@ -34,7 +34,7 @@ def test_cursors_that_close_may_interrupt_are_open(tmp_path: Path) -> None:
     instance.close()
 
 
-def test_closing_while_many_queries_end_raises_nothing(tmp_path: Path) -> None:
+def test_closing_while_queries_end_does_not_raise(tmp_path: Path) -> None:
     instance = Instance(tmp_path / "solo.duckdb")
     instance.open().close()
     ended = threading.Event()
@@ -59,7 +59,7 @@ def test_closing_while_many_queries_end_raises_nothing(tmp_path: Path) -> None:
     assert not instance.has_active_readers
 
 
-async def test_runs_are_paged_latest_first_without_the_writer(tmp_path: Path) -> None:
+async def test_runs_are_paged_latest_first_while_the_writer_is_busy(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "solo.duckdb")
     await store.open()
     began = datetime(2026, 3, 1)

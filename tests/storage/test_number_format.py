@@ -1,4 +1,4 @@
-"""Any number is formatted alike by SQL and by Python."""
+"""Number format: SQL and Python produce the same text for any number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), whole)
 @settings(max_examples=200, deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=200))
 def test_sql_formats_numbers_as_python_does(keys: list[float]) -> None:
-    columns = {"key": np.array(keys)}  # noqa: F841 (DuckDB finds it by its name)
+    columns = {"key": np.array(keys)}  # noqa: F841 (DuckDB resolves table names to local variables)
     with duckdb.connect() as connection:
         rows = connection.execute(f"SELECT {_NUMBER} FROM columns").fetchall()
     assert [text for (text,) in rows] == list(map(format_number, keys))

@@ -1,4 +1,4 @@
-"""Database files that are removed, moved or replaced while the app has them open."""
+"""Database files removed, moved or replaced while the app has them open."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def rename_folder(database: Path) -> None:
 
 HARMS = [remove, move, replace, remove_folder, rename_folder]
 CASES = [*((harm, "silent") for harm in HARMS), (remove, "random")]
-"""What happens to the files, and the source of the running batch."""
+"""The damage to the files, and the source of the running batch."""
 
 
 async def write_error(service: BatchService) -> str:
@@ -63,7 +63,7 @@ async def write_error(service: BatchService) -> str:
 
 
 @pytest.mark.parametrize(("harm", "source"), CASES)
-async def test_it_is_a_write_error_and_a_backup_saves_the_points(
+async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
     database: Path, tmp_path: Path, harm: Callable[[Path], None], source: str
 ) -> None:
     backup = tmp_path / "backup.duckdb"
@@ -109,7 +109,7 @@ async def test_batches_continue_when_the_files_are_moved_back(
     assert whole(database)["b"].points == stopped.run.last_seq
 
 
-async def test_an_invalidated_instance_is_not_reopened_on_another_file(database: Path) -> None:
+async def test_invalidated_instance_is_not_reopened_on_another_file(database: Path) -> None:
     async with open_service(database) as service:
         await service.start("b")
         await until(lambda: service.totals().row_count > 5)
@@ -121,7 +121,7 @@ async def test_an_invalidated_instance_is_not_reopened_on_another_file(database:
 
 
 @pytest.mark.parametrize("harm", ["removed", "replaced"])
-async def test_contents_of_a_removed_wal_are_saved(
+async def test_contents_of_removed_wal_are_saved(
     database: Path, tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = tmp_path / "killed.duckdb"
@@ -136,11 +136,11 @@ async def test_contents_of_a_removed_wal_are_saved(
         else:
             shutil.copy(wal, tmp_path / "copy")
             (tmp_path / "copy").replace(wal)
-        await until(lambda: "nothing is lost" in caplog.text)
+        await until(lambda: "Contents of the removed WAL saved" in caplog.text)
         count = service.totals().row_count
         shutil.copy(database, killed)
         assert not wal.exists()
-        # What is committed from now on is in a new WAL.
+        # New commits create a new WAL.
         await service.start("b")
         await until(lambda: service.totals().row_count > count + 5)
         assert wal.exists()
@@ -151,7 +151,7 @@ async def test_contents_of_a_removed_wal_are_saved(
         assert [p.seq for p in await restored.points("b", 0, 10_000)] == [*range(1, count + 1)]
 
 
-async def test_a_removed_wal_is_a_write_error_while_the_disk_is_full(
+async def test_removed_wal_is_a_write_error_while_the_disk_is_full(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_service(database) as service:

@@ -1,4 +1,4 @@
-"""Old points go into the archive, and nobody who reads them can tell."""
+"""Retention: old points move to the archive, and query results do not change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
 BEGAN = datetime(2026, 3, 1)
 HOUR = timedelta(hours=1)
 DAYS = 8
-"""Days of the past that ``with_past`` makes, one point an hour, each with its number as key."""
+"""Number of days for which ``with_past`` commits points, one per hour, with their seq as key."""
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "solo.duckdb.archive"
 
 
-async def say(service: BatchService, script: Script, *times: datetime) -> None:
-    """Have points of these times committed, and the minutes that count them."""
+async def commit_points(service: BatchService, script: Script, *times: datetime) -> None:
+    """Commit points with these times, and the minutes that include them."""
     before = service.totals().row_count
     for n, ts in enumerate(times, before + 1):
         script.say(ts, n)
@@ -72,7 +72,7 @@ async def say(service: BatchService, script: Script, *times: datetime) -> None:
 
 async def with_past(service: BatchService, script: Script) -> None:
     await service.start("b")
-    await say(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
+    await commit_points(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
 
 
 def keeping(service: BatchService, days: float) -> Retention:
@@ -80,7 +80,7 @@ def keeping(service: BatchService, days: float) -> Retention:
 
 
 def in_files(archive: Path) -> list[tuple[Any, ...]]:
-    """What plain DuckDB finds in the archive."""
+    """Read the archive with plain DuckDB."""
     with duckdb.connect() as plain:
         return plain.execute(
             "SELECT batch_id, seq, ts AT TIME ZONE 'UTC', key "
@@ -94,7 +94,7 @@ async def in_table(service: BatchService) -> list[int]:
     )
 
 
-async def told(
+async def download(
     service: BatchService,
     file_format: FileFormat,
     start: datetime = datetime.min,
@@ -104,9 +104,9 @@ async def told(
     return b"".join([piece async for piece in pieces])
 
 
-async def all_that_is_told(service: BatchService, tmp_path: Path) -> list[object]:
-    """Every answer that is made of points or of their number."""
-    (tmp_path / "b.parquet").write_bytes(await told(service, FileFormat.PARQUET))
+async def all_query_results(service: BatchService, tmp_path: Path) -> list[object]:
+    """Return the results of all queries for points, aggregates and counts."""
+    (tmp_path / "b.parquet").write_bytes(await download(service, FileFormat.PARQUET))
     with duckdb.connect() as plain:
         rows = plain.execute(
             f"SELECT seq, ts AT TIME ZONE 'UTC', key FROM '{tmp_path}/b.parquet'"
@@ -114,8 +114,8 @@ async def all_that_is_told(service: BatchService, tmp_path: Path) -> list[object
     window = Window(BEGAN, BEGAN + timedelta(days=31))
     return [
         rows,
-        await told(service, FileFormat.CSV),
-        await told(service, FileFormat.JSON),
+        await download(service, FileFormat.CSV),
+        await download(service, FileFormat.JSON),
         await service.points("b", 0, 10_000),
         await service.points("b", 20, 50),
         await newest_points(service, "b", 5),
@@ -125,7 +125,7 @@ async def all_that_is_told(service: BatchService, tmp_path: Path) -> list[object
     ]
 
 
-async def test_nobody_who_asks_can_tell_that_points_were_archived(
+async def test_archiving_does_not_change_query_results(
     service: BatchService,
     script: Script,
     tmp_path: Path,
@@ -135,7 +135,7 @@ async def test_nobody_who_asks_can_tell_that_points_were_archived(
     monkeypatch.setattr(retention, "POINTS_PER_FILE", 50)
     await with_past(service, script)
     await service.stop("b")
-    before = await all_that_is_told(service, tmp_path)
+    before = await all_query_results(service, tmp_path)
     assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
     files = sorted(path.name for path in archive.iterdir())
     assert files == [
@@ -145,10 +145,10 @@ async def test_nobody_who_asks_can_tell_that_points_were_archived(
     ]
     assert in_files(archive) == [("b", n, BEGAN + (n - 1) * HOUR, n) for n in range(1, 120)]
     assert await in_table(service) == list(range(120, DAYS * 24 + 1))
-    assert await all_that_is_told(service, tmp_path) == before
+    assert await all_query_results(service, tmp_path) == before
 
 
-async def test_it_is_all_there_after_a_restart_and_counts_on(
+async def test_seq_continues_after_a_restart_with_archived_points(
     tmp_path: Path, clock: HandClock, script: Script
 ) -> None:
     for seq in (DAYS * 24, DAYS * 24 + 1):
@@ -160,13 +160,13 @@ async def test_it_is_all_there_after_a_restart_and_counts_on(
             else:
                 assert service.batch("b").run.last_seq == seq - 1
                 await service.start("b")
-                await say(service, script, clock.now)
+                await commit_points(service, script, clock.now)
             points = await service.points("b", 0, 10_000)
             assert [point.seq for point in points] == list(range(1, seq + 1))
             assert points[: len(before)] == before
 
 
-async def test_a_reader_gets_each_point_once_while_they_are_being_archived(
+async def test_reader_gets_each_point_once_during_archiving(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "POINTS_PER_FILE", 13)
@@ -179,17 +179,17 @@ async def test_a_reader_gets_each_point_once_while_they_are_being_archived(
         if isinstance(news, BatchStatus):
             break
         seqs += [point.seq for point in news]
-        # Another day or so each time, so that it happens before, at and behind the reader.
+        # About one more day each time, so that files appear before, at and after the position.
         await keeping(service, max(0.1, 7 - len(seqs) / 24)).archive_old_points()
     assert seqs == list(range(4, DAYS * 24 + 1))
     assert len(await in_table(service)) < 24
 
 
-async def test_points_are_kept_for_the_days_and_at_most_a_day_longer(
+async def test_points_stay_for_the_retention_time_and_at_most_one_day_longer(
     service: BatchService, script: Script, clock: HandClock
 ) -> None:
     await service.start("b")
-    await say(service, script, BEGAN, BEGAN + 12 * HOUR)
+    await commit_points(service, script, BEGAN, BEGAN + 12 * HOUR)
     keeper = keeping(service, 3)
     clock.now = BEGAN + timedelta(days=4)
     assert await keeper.archive_old_points() == 0
@@ -198,25 +198,25 @@ async def test_points_are_kept_for_the_days_and_at_most_a_day_longer(
     assert await keeper.archive_old_points() == 0
 
 
-async def test_what_is_younger_stays_though_the_clock_went_back_before_it(
+async def test_span_ends_before_a_newer_point_although_the_clock_was_set_back(
     service: BatchService, script: Script, clock: HandClock
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + HOUR, BEGAN + timedelta(days=9), BEGAN + 2 * HOUR]
-    await say(service, script, *times)
+    await commit_points(service, script, *times)
     clock.now = BEGAN + timedelta(days=10)
     assert await keeping(service, 2).archive_old_points() == 2
     assert await in_table(service) == [3, 4]
 
 
-async def test_a_point_that_no_minute_counts_yet_stays(
+async def test_points_that_the_minutes_do_not_include_are_not_archived(
     service: BatchService, script: Script, clock: HandClock, archive: Path
 ) -> None:
     await with_past(service, script)
     for n in range(10):
         script.say(clock.now, n)
     await until(lambda: service.totals().row_count == DAYS * 24 + 10)
-    # A clock that jumps far ahead makes everything old at once.
+    # After the clock jumps ahead, all points are old.
     clock.advance(days=400)
     keeper = keeping(service, 0.001)
     assert await keeper.archive_old_points() == DAYS * 24
@@ -225,23 +225,23 @@ async def test_a_point_that_no_minute_counts_yet_stays(
     assert await keeper.archive_old_points() == 10
 
 
-async def test_an_open_minute_stays_however_short_the_days(
+async def test_points_of_the_current_minute_are_not_archived(
     service: BatchService, script: Script, clock: HandClock
 ) -> None:
     await service.start("b")
     minute = BEGAN + timedelta(minutes=1)
-    await say(service, script, BEGAN, minute, minute + timedelta(seconds=1))
+    await commit_points(service, script, BEGAN, minute, minute + timedelta(seconds=1))
     clock.now = minute + timedelta(seconds=59)
     assert await keeping(service, 1e-9).archive_old_points() == 1
     assert await in_table(service) == [2, 3]
 
 
-async def test_batches_that_differ_by_case_alone_have_files_of_their_own(
+async def test_batch_ids_that_differ_only_in_case_have_separate_files(
     service: BatchService, script: Script, clock: HandClock, archive: Path
 ) -> None:
     for batch_id in ("b", "B"):
         await service.start(batch_id)
-        await say(service, script, BEGAN)
+        await commit_points(service, script, BEGAN)
         await service.stop(batch_id)
     clock.now = BEGAN + timedelta(days=9)
     assert await keeping(service, 1).archive_old_points() == 2
@@ -249,7 +249,7 @@ async def test_batches_that_differ_by_case_alone_have_files_of_their_own(
     assert {row[0] for row in in_files(archive)} == {"b", "B"}
 
 
-async def test_without_room_or_right_the_points_stay_and_the_reason_is_told(
+async def test_failed_archiving_raises_the_reason_and_keeps_the_points(
     service: BatchService,
     script: Script,
     archive: Path,
@@ -259,7 +259,7 @@ async def test_without_room_or_right_the_points_stay_and_the_reason_is_told(
     everything = await in_table(service)
     with monkeypatch.context() as full:
         full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
-        with pytest.raises(StoreUnavailableError, match="room"):
+        with pytest.raises(StoreUnavailableError, match="Not enough space"):
             await keeping(service, 1).archive_old_points()
     archive.rmdir()
     archive.write_text("in the way")
@@ -277,52 +277,52 @@ async def test_without_room_or_right_the_points_stay_and_the_reason_is_told(
     assert await keeping(service, 1).archive_old_points() > 0
 
 
-async def test_a_disk_that_is_full_at_the_end_of_a_file_keeps_nothing_of_it(
+async def test_disk_full_while_syncing_leaves_no_file(
     service: BatchService, script: Script, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_past(service, script)
 
-    def no_room(path: Path) -> None:
+    def disk_full(path: Path) -> None:
         if path.is_file():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("solo_app.storage.duckdb.archive.sync", no_room)
+        full.setattr("solo_app.storage.duckdb.archive.sync", disk_full)
         with pytest.raises(StoreUnavailableError, match="No space left"):
             await keeping(service, 1).archive_old_points()
     assert list(archive.iterdir()) == []
 
 
-async def test_a_reading_that_began_before_sees_each_point_once(
+async def test_query_that_started_before_archiving_sees_each_point_once(
     service: BatchService, script: Script
 ) -> None:
     await with_past(service, script)
     store = duckdb_store(service)
     keeper = keeping(service, 3)
     await keeper.archive_old_points()
-    looked_up, archived = threading.Event(), threading.Event()
+    listed, archived = threading.Event(), threading.Event()
 
     def slow(cursor: duckdb.DuckDBPyConnection) -> list[int]:
         with store._archive.points(cursor, 1, 0, DAYS * 24) as points:
-            looked_up.set()
+            listed.set()
             archived.wait(5)
             rows = cursor.execute(f"SELECT seq FROM {points}").fetchall()
         return [seq for (seq,) in rows]
 
     reading = asyncio.ensure_future(store._read(slow))
-    await until(looked_up.is_set)
+    await until(listed.is_set)
     assert await keeping(service, 1).archive_old_points() > 0
     archived.set()
     assert await reading == list(range(1, DAYS * 24 + 1))
 
 
-async def test_a_copy_that_lacks_a_point_replaces_nothing(
+async def test_incomplete_copy_does_not_replace_points(
     service: BatchService, script: Script, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_past(service, script)
     everything = await in_table(service)
-    with monkeypatch.context() as forgetful:
-        forgetful.setattr(
+    with monkeypatch.context() as incomplete:
+        incomplete.setattr(
             "solo_app.storage.duckdb.archive._WRITE",
             "COPY (SELECT seq, key FROM points WHERE batch_no = $batch_no AND seq > $first"
             " AND seq <= $last) TO $path (FORMAT parquet)",
@@ -333,7 +333,7 @@ async def test_a_copy_that_lacks_a_point_replaces_nothing(
     assert list(archive.iterdir()) == []
 
 
-async def test_files_of_a_database_that_was_put_aside_are_left_alone(
+async def test_files_of_a_replaced_database_are_kept_and_logged(
     tmp_path: Path, archive: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
@@ -352,7 +352,7 @@ async def test_files_of_a_database_that_was_put_aside_are_left_alone(
     assert "does not list" in caplog.text
 
 
-async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
+async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
     tmp_path: Path, clock: HandClock, script: Script, archive: Path
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb", clock, random=script) as service:
@@ -372,13 +372,13 @@ async def test_a_missing_or_damaged_file_is_told_and_the_rest_goes_on(
             assert await newest_points(service, "b", 20) == before[-20:]
             assert (await service.aggregate("b", BEGAN + HOUR)).window.end == BEGAN + HOUR
             await service.start("b")
-            await say(service, script, clock.now)
+            await commit_points(service, script, clock.now)
             before.append((await newest_points(service, "b", 1))[0])
             file.write_bytes(content)
             assert await service.points("b", 0, 10_000) == before
 
 
-async def test_a_missing_file_is_needed_only_by_who_asks_for_its_points(
+async def test_missing_file_fails_only_queries_for_its_points(
     service: BatchService,
     script: Script,
     tmp_path: Path,
@@ -391,43 +391,47 @@ async def test_a_missing_file_is_needed_only_by_who_asks_for_its_points(
     assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
     spans = [(datetime.min, BEGAN + 50 * HOUR), (BEGAN + 120 * HOUR, datetime.max)]
     spans.append((BEGAN + 110 * HOUR, BEGAN + 130 * HOUR))
-    before = [await told(service, form, *span) for span in spans for form in FileFormat]
+    before = [await download(service, form, *span) for span in spans for form in FileFormat]
     (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
-    assert [await told(service, form, *span) for span in spans for form in FileFormat] == before
+    assert [await download(service, form, *span) for span in spans for form in FileFormat] == before
     trail = await service.trail(batch, service.clock())
     assert (trail.is_filled, trail.read_error) == (True, "")
     for form in FileFormat:
         for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
             with pytest.raises(StoreUnavailableError, match="000000000100"):
-                await told(service, form, *span)
+                await download(service, form, *span)
 
 
-async def test_a_missing_file_is_needed_for_a_time_that_the_clock_came_back_to(
+async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
     service: BatchService, script: Script, archive: Path
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + 40 * HOUR, BEGAN + 20 * HOUR, BEGAN + 80 * HOUR]
-    await say(service, script, *times)
+    await commit_points(service, script, *times)
     assert await keeping(service, 1.5).archive_old_points() == 3
-    await say(service, script, BEGAN + 30 * HOUR, BEGAN + 40 * HOUR + timedelta(seconds=1))
+    await commit_points(
+        service, script, BEGAN + 30 * HOUR, BEGAN + 40 * HOUR + timedelta(seconds=1)
+    )
     (file,) = archive.iterdir()
     file.unlink()
     with pytest.raises(StoreUnavailableError, match=file.name):
-        await told(service, FileFormat.CSV, BEGAN + 40 * HOUR)
-    found = await told(service, FileFormat.CSV, BEGAN + 41 * HOUR)
+        await download(service, FileFormat.CSV, BEGAN + 40 * HOUR)
+    found = await download(service, FileFormat.CSV, BEGAN + 41 * HOUR)
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
 @pytest.fixture(scope="module")
 def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with one batch that had a point an hour, to be copied by whoever opens it."""
+    """A database with one point per hour in one batch. Tests must copy it before opening it."""
     database = tmp_path_factory.mktemp("past") / "solo.duckdb"
     write_long_past(database, ["b"], 100, HOUR, utc_now())
     return database
 
 
 @pytest.mark.parametrize("folder", ["it's *a* [place]", "*", "key=5", "{a,b}", "$path", "a;b", "é"])
-async def test_wherever_the_database_is(hundred_hours: Path, tmp_path: Path, folder: str) -> None:
+async def test_archive_works_in_folders_with_special_characters(
+    hundred_hours: Path, tmp_path: Path, folder: str
+) -> None:
     (tmp_path / folder).mkdir()
     database = tmp_path / folder / "solo.duckdb"
     shutil.copy2(hundred_hours, database)
@@ -435,14 +439,14 @@ async def test_wherever_the_database_is(hundred_hours: Path, tmp_path: Path, fol
         points = await service.points("b", 0, 100)
         assert await keeping(service, 1).archive_old_points() > 0
         assert await service.points("b", 0, 100) == points
-        # What the folder's name would match as a pattern is another database's.
+        # The name of the folder, used as a glob pattern, would also match the other folder.
         other = tmp_path / folder.replace("*", "x").replace("[place]", "p")
         if not other.exists():
             shutil.copytree(tmp_path / folder, other)
             assert await service.points("b", 0, 100) == points
 
 
-async def test_a_file_of_before_there_was_an_archive_gets_one(
+async def test_database_without_archive_tables_can_archive(
     hundred_hours: Path, tmp_path: Path
 ) -> None:
     database = tmp_path / "solo.duckdb"
@@ -457,7 +461,7 @@ async def test_a_file_of_before_there_was_an_archive_gets_one(
         assert await service.points("b", 0, 100) == points
 
 
-async def test_it_looks_again_after_whatever_went_wrong(
+async def test_retention_retries_after_any_error(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOOK_EVERY", 0.001)
@@ -465,15 +469,15 @@ async def test_it_looks_again_after_whatever_went_wrong(
     failing: Exception | None = None
     old_spans = service._store.old_spans
 
-    async def at_first_not(*limits: datetime) -> object:
+    async def failing_old_spans(*limits: datetime) -> object:
         if failing:
             raise failing
         return await old_spans(*limits)
 
-    monkeypatch.setattr(service._store, "old_spans", at_first_not)
+    monkeypatch.setattr(service._store, "old_spans", failing_old_spans)
     keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
-    looking = asyncio.create_task(keeper.run())
+    running = asyncio.create_task(keeper.run())
     await until(lambda: keeper.archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
     await until(lambda: keeper.archive_error == "no room")
@@ -481,5 +485,5 @@ async def test_it_looks_again_after_whatever_went_wrong(
     failing = None
     await until(lambda: keeper.archive_error is None)
     assert len(await in_table(service)) == 25
-    assert not looking.done()
-    looking.cancel()
+    assert not running.done()
+    running.cancel()

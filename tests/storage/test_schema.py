@@ -1,4 +1,4 @@
-"""Migrations: databases of earlier versions open with every point, also after a kill."""
+"""Migrations: databases of earlier versions keep every point, even if a migration is killed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tests.workbench import counting, open_service, until
 pytestmark = pytest.mark.anyio
 
 PREVIOUS = Path(__file__).with_name("previous.sql").read_text()
-"""A database as the release before schema versions wrote it (see ``dump_previous.py``)."""
+"""A database of the last release without schema versions (see ``dump_previous.py``)."""
 
 BEGAN = datetime(2026, 3, 1, 10, 0, 50)
 ARCHIVED = [(n, BEGAN + timedelta(seconds=20 * (n - 1)), n + 0.25) for n in range(1, 7)]
 """The points of its archive file: ``seq``, ``ts``, ``key``."""
 
 RECENT = [datetime(2026, 3, 6, 10, *when) for when in ((2, 50), (3, 10), (3, 30))]
-"""The times of the points of the same batch that are in the database."""
+"""The times of the points of the same batch in the database."""
 
 COUNTERS = {1: BatchCounter(9, 9), 2: BatchCounter(4, 7), 3: BatchCounter(5, 5)}
-"""What it has stored, including the points of a killed run that no minute includes."""
+"""Its stored points, including those of a killed run that no minute includes."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def has_every_point(service: BatchService) -> None:
         assert sum(m.sum for m in minutes) == sum(p.key for p in found)
 
 
-async def test_previous_database_keeps_every_point(database: Path) -> None:
+async def test_database_of_previous_release_keeps_every_point(database: Path) -> None:
     for _ in range(2):
         async with open_service(database) as service:
             await has_every_point(service)
@@ -98,9 +98,9 @@ async def test_next_run_continues_after_lost_points(database: Path) -> None:
         assert service.batch("old").run.first_seq == 10
 
 
-async def test_a_lost_beginning_is_skipped_by_points_and_downloads(database: Path) -> None:
+async def test_lost_points_at_the_start_are_skipped(database: Path) -> None:
     with duckdb.connect(database) as connection:
-        # More lost numbers than one page of points.
+        # Lose more points than one page contains.
         connection.execute("UPDATE points SET seq = seq + 5000 WHERE batch_no = 2")
         connection.execute("UPDATE runs SET first_seq = 5004, last_seq = 5007 WHERE batch_no = 2")
         connection.execute("UPDATE losses SET last_seq = 5003")
@@ -159,9 +159,7 @@ async def test_registry_maps_all_columns_of_its_tables(tmp_path: Path) -> None:
             assert set(row.__table__.columns.keys()) == set(table.columns)  # type: ignore[union-attr]
 
 
-async def test_a_migration_can_add_a_column(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_migration_can_add_a_column(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_service(database):
         pass
     added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
@@ -199,13 +197,13 @@ asyncio.run(DuckDBStore(pathlib.Path(sys.argv[1])).open())
 
 
 def run_until_killed(database: Path, statements: int) -> int:
-    """Open a database in a process that is killed after so many statements; its exit code."""
+    """Open a database in a process that is killed after N statements. Returns its exit code."""
     command = [sys.executable, "-c", KILLED, str(database), str(statements)]
     return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
 FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
-"""Statements of each migration: with BEGIN, COMMIT and three that set the version."""
+"""Number of statements per migration, including BEGIN, COMMIT and three to set the version."""
 
 
 @pytest.mark.parametrize(
@@ -219,7 +217,7 @@ FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
         pytest.param(1 + FIRST + SECOND, id="after the last commit"),
     ],
 )
-async def test_a_killed_migration_is_repeated_by_the_next_start(
+async def test_killed_migration_is_repeated_by_the_next_start(
     database: Path, statements: int
 ) -> None:
     ended = run_until_killed(database, statements)

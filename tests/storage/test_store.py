@@ -1,4 +1,4 @@
-"""The store: what is committed is stored once, and survives restarts and refused writes."""
+"""The store: commits are stored once and survive restarts and rejected writes."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ async def opened(database: Path) -> AsyncIterator[DuckDBStore]:
 
 
 def block(first_seq: int, count: int) -> Block:
-    """Points of batch 1, one a second."""
+    """Points of batch 1, one per second."""
     seqs = np.arange(first_seq, first_seq + count)
     return Block(1, first_seq, to_microseconds(BEGAN) + seqs * 1_000_000, seqs.astype(float))
 
 
-async def test_points_are_paged_without_gap_or_repeat(tmp_path: Path) -> None:
+async def test_points_are_paged_without_gaps_or_duplicates(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", few=counting(2_500)) as service:
         await service.start("b", "few")
         await until(lambda: not service.running())
@@ -95,7 +95,7 @@ async def test_many_commits_trigger_a_checkpoint(
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
 
 
-async def test_a_checkpoint_waits_for_free_space(
+async def test_checkpoint_waits_for_free_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MAX_COMMITS", 5)
@@ -113,7 +113,7 @@ async def test_a_checkpoint_waits_for_free_space(
 
 
 @pytest.mark.parametrize("failing", ["size of the WAL", "free space"])
-async def test_an_error_after_a_commit_does_not_repeat_the_commit(
+async def test_error_after_a_commit_does_not_repeat_the_commit(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stale(*_: object) -> None:
@@ -130,7 +130,7 @@ async def test_an_error_after_a_commit_does_not_repeat_the_commit(
         assert [p.seq for p in await store.points(1, 0, 10)] == [1, 2, 3, 4, 5]
 
 
-async def test_a_superseded_run_is_ended_and_its_points_counted_once(tmp_path: Path) -> None:
+async def test_superseded_run_is_ended_and_its_points_are_counted_once(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     later = BEGAN + timedelta(hours=1)
     async with opened(database) as store:

@@ -1,8 +1,8 @@
-"""The tables ``minutes`` and ``counters``: what the stored points of a batch add up to.
+"""The tables ``minutes`` and ``counters``: aggregates of the stored points.
 
-Both change in the same transaction. In every committed state the minutes of a batch include
-exactly its points up to ``counters.last_seq``. Only such points are archived. Points after that
-are added when the store opens, so that the large table never needs to be counted.
+Both are updated in one transaction. In every committed state the minutes of a batch include
+exactly its points up to ``counters.last_seq``, and only such points are archived. Later points
+are added when the store opens, so the large table ``points`` never needs to be counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FROM points WHERE batch_no = $batch_no AND seq > $last_seq GROUP BY batch_no {_M
 
 
 def minute_columns(minutes: Mapping[int, list[MinuteAggregate]]) -> Columns:
-    """Aggregates by batch number as rows of the table ``minutes``."""
+    """Convert aggregates by batch number to rows of the table ``minutes``."""
     rows = [(batch_no, m) for batch_no, parts in minutes.items() for m in parts]
     return {
         "batch_no": np.array([batch_no for batch_no, _ in rows], np.int32),
@@ -65,7 +65,7 @@ def minute_columns(minutes: Mapping[int, list[MinuteAggregate]]) -> Columns:
 def counter_columns(
     minutes: Mapping[int, list[MinuteAggregate]], last_seqs: Mapping[int, int]
 ) -> Columns:
-    """What aggregates add to the table ``counters``, given the last ``seq`` that they include."""
+    """Compute the rows to merge into ``counters``, given the last ``seq`` that they include."""
     return {
         "batch_no": np.array(list(minutes), np.int32),
         "row_count": np.array([sum(m.count for m in parts) for parts in minutes.values()]),
@@ -74,15 +74,15 @@ def counter_columns(
 
 
 def counters(cursor: duckdb.DuckDBPyConnection) -> dict[int, BatchCounter]:
-    """The points of each batch that its minutes include, by batch number."""
+    """Return the counters of the points that the minutes include, by batch number."""
     rows = cursor.execute("SELECT batch_no, row_count, last_seq FROM counters").fetchall()
     return {batch_no: BatchCounter(row_count, last_seq) for batch_no, row_count, last_seq in rows}
 
 
 def add_remaining_points(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Include every point in the minutes, within the transaction of the caller.
+    """Add all points that the minutes do not include yet, in the caller's transaction.
 
-    Only a run whose end was not recorded can have points that they do not include.
+    Only a run without a recorded end can have such points.
     """
     rows = cursor.execute("SELECT DISTINCT batch_no FROM runs WHERE ended_at IS NULL").fetchall()
     included = counters(cursor)
@@ -93,7 +93,7 @@ def add_remaining_points(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def stored_minutes(cursor: duckdb.DuckDBPyConnection, start: datetime) -> StoredMinutes:
-    """The counters, and the aggregates since a minute, from one consistent read."""
+    """Return the counters, and the aggregates since a minute, from one consistent read."""
     cursor.execute("BEGIN")
     found = StoredMinutes(counters(cursor), {})
     rows = cursor.execute(
@@ -108,7 +108,7 @@ def stored_minutes(cursor: duckdb.DuckDBPyConnection, start: datetime) -> Stored
 def minutes(
     cursor: duckdb.DuckDBPyConnection, batch_no: int, window: Window
 ) -> list[MinuteAggregate]:
-    """The aggregates of the minutes of a window, oldest first."""
+    """Return the aggregates of a window, oldest first."""
     rows = cursor.execute(
         "SELECT minute, count, sum, min, max FROM minutes "
         "WHERE batch_no = ? AND minute >= ? AND minute < ? ORDER BY minute",

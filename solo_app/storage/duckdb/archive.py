@@ -1,15 +1,15 @@
-"""The archive: points that were moved from the database to Parquet files in a folder beside it.
+"""The archive: points moved from the database to Parquet files in a folder next to it.
 
-Every committed point is either in the table ``points`` or in one file that the table ``archives``
-lists: the transaction that deletes points is the one that lists their file. Before it, the file
-is complete and on disk under a hidden name; after it, the file is renamed and never changes
-again. ``recover`` completes or undoes what a killed process left.
+Every committed point is either in the table ``points`` or in one file listed in the table
+``archives``: one transaction deletes the points and lists their file. Before it, the file is
+complete and flushed to disk under a hidden name. After it, the file is renamed and never changes
+again. ``recover`` completes or undoes a move that a killed process left unfinished.
 
-A file is named ``batch number-first seq-last seq.parquet``, so that its place is known without
-opening it, and so that batches whose names differ only in case do not collide on any disk. Its
-columns are ``batch_id``, ``seq``, ``ts`` and ``key``, in order of ``seq``. ``ts`` is a timestamp
+Files are named ``batch number-first seq-last seq.parquet``: the range is known without opening the
+file, and batch ids that differ only in case do not collide on case-insensitive file systems. The
+columns are ``batch_id``, ``seq``, ``ts`` and ``key``, sorted by ``seq``. ``ts`` is a timestamp
 with time zone; files of earlier releases have UTC timestamps without one. DuckDB reads both as
-UTC, also side by side, because the session's time zone is UTC (``connection``).
+UTC, even in one query, because the time zone of the session is UTC (``connection``).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_SEQ = 2**63 - 1
-"""No point has a higher ``seq``."""
+"""The highest possible ``seq``."""
 
 _BYTES_PER_POINT = 24
-"""Size of a point without compression: an upper bound of its size in a file."""
+"""Uncompressed size of a point: an upper bound of its size in a file."""
 
 _UNFINISHED = ".part"
 
@@ -81,14 +81,14 @@ SELECT file FROM archives WHERE batch_no = ? AND last_seq > ? AND first_seq <= ?
 """
 
 Times = tuple[datetime, datetime]
-"""The points with ``first <= ts < second``."""
+"""A range of time: ``first <= ts < second``."""
 
 Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
-    """A file that contains ``points`` points of a span, by its name in the archive."""
+    """A file in the archive. ``points`` is the number of points in it."""
 
     span: Span
     name: str
@@ -98,11 +98,11 @@ class ArchiveFile:
 def old_spans(
     cursor: duckdb.DuckDBPyConnection, before: datetime, oldest_before: datetime
 ) -> list[Span]:
-    """The first points of each batch that were produced before ``before`` (naive UTC).
+    """Return the oldest points of each batch, produced before ``before`` (naive UTC).
 
-    Only of batches that have a point from before ``oldest_before``. A span ends before the first
-    younger point, so that what stays in the database has no gaps, and at the last point that the
-    minutes include, because they are computed from the points in the database.
+    Includes only batches with a point older than ``oldest_before``. A span ends before the first
+    newer point, so that the points in the database stay consecutive, and no later than the last
+    point that the minutes include, because minutes are computed from points in the database.
     """
     spans = []
     included = counters(cursor)
@@ -118,17 +118,17 @@ def old_spans(
 
 
 class Archive:
-    """The folder of one database. All methods belong on the store's threads."""
+    """The archive folder of one database. Call all methods on the store's threads."""
 
     def __init__(self, database: Path) -> None:
         self.folder = database.with_name(f"{database.name}.archive")
-        # Held from the commit that lists a file until the file is renamed, and to look for files.
+        # Held from the commit that lists a file until its rename, and while listing files.
         self._renaming = threading.Lock()
 
     def write(self, cursor: duckdb.DuckDBPyConnection, span: Span) -> ArchiveFile:
-        """Write a copy of committed points to disk, under a hidden name.
+        """Write committed points to a file with a hidden name and flush it to disk.
 
-        Raises StoreUnavailableError; then no file is left.
+        Raises StoreUnavailableError and leaves no file behind.
         """
         import duckdb
 
@@ -150,8 +150,9 @@ class Archive:
     def commit_move(self, transaction: Transaction, file: ArchiveFile) -> None:
         """Delete the points of a file from the database and list the file, atomically.
 
-        Raises StoreUnavailableError when the database has other points than the file. Errors of
-        DuckDB pass through; ``recover`` finds out whether the transaction was committed.
+        Raises StoreUnavailableError if the number of points in the file and in the database
+        differs. Propagates errors of DuckDB; ``recover`` then checks whether the transaction was
+        committed.
         """
         span = file.span
         with self._renaming:
@@ -171,7 +172,7 @@ class Archive:
             sync(self.folder)
 
     def recover(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Rename hidden files that the database lists, and delete the others."""
+        """Rename hidden files that the database lists and delete all others."""
         with self._renaming:
             try:
                 hidden_files = list(self.folder.glob(f".*{_UNFINISHED}"))
@@ -193,8 +194,7 @@ class Archive:
             logger.error("%s", self._missing(missing[0], len(missing)))
         if unknown := sorted(present.difference(listed)):
             logger.warning(
-                "The archive %s has %d files that the database does not list, and which are not "
-                "read. The first is %s.",
+                "Ignoring files in the archive %s that the database does not list: %d, first %s",
                 *(self.folder, len(unknown), unknown[0]),
             )
 
@@ -207,17 +207,16 @@ class Archive:
         up_to: int,
         times: Times | None = None,
     ) -> Iterator[str]:
-        """A replacement for the table ``points`` in the queries of the block, as SQL.
+        """Yield SQL that replaces the table ``points`` in queries and includes the archive.
 
-        It contains the points of the batch with ``after < seq <= up_to`` (and may contain
-        others), archived ones included, in order of ``seq``; if ``times`` are given, only those
-        points matter. The block is one transaction. Raises StoreUnavailableError when a file
-        that contains one of the points is missing or damaged.
+        The rows include at least the points of the batch with ``after < seq <= up_to`` and, if
+        given, within ``times``, in order of ``seq``; queries must filter them. The block is one
+        transaction. Raises StoreUnavailableError if a file with such points is missing or damaged.
         """
         import duckdb
 
         with self._renaming:
-            # The list of files and the rows of the table must be of the same moment.
+            # The list of files and the table must be read from the same snapshot.
             cursor.execute("BEGIN")
             files, missing = self._files(cursor, batch_no, after, up_to)
         try:
@@ -237,7 +236,7 @@ class Archive:
     def _files(
         self, cursor: duckdb.DuckDBPyConnection, batch_no: int, after: int, up_to: int
     ) -> tuple[list[Path], list[str]]:
-        """The files of points of a batch, and the names of those that are missing."""
+        """Return the files with points of a batch, and the names of missing ones."""
         rows = cursor.execute(_FILES, [batch_no, after, up_to]).fetchall()
         found = {name: self._path(name) for (name,) in rows}
         return [p for p in found.values() if p], [name for name, p in found.items() if not p]
@@ -247,10 +246,10 @@ class Archive:
         return next((path for path in paths if path.exists()), None)
 
     def _has_all(self, cursor: duckdb.DuckDBPyConnection, batch_no: int, times: Times) -> bool:
-        """Whether no missing file contains a point of these times.
+        """Return whether all points within ``times`` are in files that exist.
 
-        The minutes count such points whatever the clock did, because only points that they
-        include are archived.
+        Compares the number of points with the minutes, which include all archived points even if
+        the clock was changed.
         """
         files, _ = self._files(cursor, batch_no, 0, LAST_SEQ)
         values = {"batch_no": batch_no, "start": times[0], "end": times[1]}
@@ -270,7 +269,7 @@ class Archive:
         return self.folder / f".{name}{_UNFINISHED}"
 
     def _free_name(self, span: Span) -> str:
-        """An unused name: files of a database that was replaced may be left."""
+        """Return an unused name: the folder may contain files of a database that was replaced."""
         stem = f"{span.batch_no:06d}-{span.first_seq:012d}-{span.last_seq:012d}"
         names = (f"{stem}{f'.{n}' if n else ''}.parquet" for n in count())
         return next(name for name in names if not (self.folder / name).exists())
@@ -287,7 +286,7 @@ def _listed(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
-    """Write a file and check that it can be read; returns its number of points."""
+    """Write a file and verify that it can be read. Returns its number of points."""
     values = {"batch_no": span.batch_no, "first": span.first_seq, "last": span.last_seq}
     cursor.execute(_WRITE, values | {"path": str(path)})
     sync(path)
@@ -300,7 +299,7 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
 
 
 def _rows(batch_no: int, files: list[Path]) -> str:
-    """The rows of these files and of the table ``points`` as SQL."""
+    """Return SQL for the rows of these files and of the table ``points``."""
     if not files:
         return "points"
     return (
@@ -310,8 +309,8 @@ def _rows(batch_no: int, files: list[Path]) -> str:
 
 
 def _parquet(files: list[Path]) -> str:
-    """The rows of files as SQL."""
-    # Escape glob characters, which would match files of other databases.
+    """Return SQL for the rows of these files."""
+    # Escape glob characters, which could match files of other databases.
     literal = (re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files)
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
     # Hive partitioning would turn a folder named ``a=b`` into a column.

@@ -1,4 +1,4 @@
-"""Whether a database file can be used, reported as one line."""
+"""Checks whether a database file can be used, with one-line error messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import duckdb
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
-"""Configuration of every connection: DuckDB would download what a foreign file needs."""
+"""Configuration of every connection. By default DuckDB downloads extensions to open a file."""
 
 
 def check(path: Path) -> None:
-    """Check that the database can be opened, or created, and leave everything unchanged.
+    """Check that the database can be opened or created, without changing anything.
 
     Raises StoreUnavailableError.
     """
@@ -43,30 +43,30 @@ def check(path: Path) -> None:
 
 
 def refuse_wal_without_database(path: Path) -> None:
-    """Refuse to create a database beside a WAL, which DuckDB would delete.
+    """Refuse to create a database next to a WAL, which DuckDB would delete.
 
     Raises StoreUnavailableError.
     """
     if wal_path(path).exists() and not path.exists():
         raise StoreUnavailableError(
-            f"The database {path} is missing, but its WAL {wal_path(path)} is there. Put the "
+            f"The database {path} is missing, but its WAL {wal_path(path)} exists. Put the "
             "database back, or move the WAL away to start with an empty database, or choose "
             "another file with SOLO_DATABASE."
         )
 
 
 def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a file that is cut short, of another program, or of a newer version.
+    """Refuse a file that is truncated or was written by another program or a newer version.
 
     Raises StoreUnavailableError.
     """
-    # DuckDB opens a file without its last blocks as long as it does not read them.
+    # DuckDB opens a truncated file and fails only when it reads a missing block.
     ((size,),) = connection.execute(
         "SELECT coalesce(max(block_size * used_blocks), 0) FROM pragma_database_size()"
     ).fetchall()
     if path.stat().st_size < size:
         raise StoreUnavailableError(
-            f"The database {path} is cut short: it has {path.stat().st_size} of at least {size} "
+            f"The database {path} is truncated: it has {path.stat().st_size} of at least {size} "
             "bytes. Restore a backup, or choose another file with SOLO_DATABASE."
         )
     try:
@@ -76,7 +76,7 @@ def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def open_error(path: Path, error: Exception) -> str:
-    """One line: why the database cannot be opened, and what to do about it."""
+    """Return one line: why the database cannot be opened, and what to do."""
     text = str(error)
     if isinstance(error, BlockingIOError) or "Could not set lock" in text:
         return (
@@ -109,24 +109,24 @@ def open_error(path: Path, error: Exception) -> str:
 
 
 def write_error(path: Path, error: Exception) -> str:
-    """One line: why the open database rejected a write."""
+    """Return one line: why the open database rejected a write."""
     if is_disk_full(error):
         return _disk_full(path)
     return f"The database rejected the write: {one_line(error)}"
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether an operation failed because the disk is full."""
+    """Return whether an operation failed because the disk is full."""
     return os.strerror(errno.ENOSPC) in str(error)
 
 
 def one_line(error: Exception) -> str:
-    """The text of an error in at most 200 characters without line breaks."""
+    """Return the text of an error, at most 200 characters without line breaks."""
     return " ".join(str(error).split())[:200]
 
 
 def _disk_full(path: Path) -> str:
-    return f"There is no room left on the disk of {path}."
+    return f"No space left on the disk of {path}."
 
 
 def _lock_owner(text: str) -> str:
@@ -136,9 +136,9 @@ def _lock_owner(text: str) -> str:
 
 
 def _check_unlocked(path: Path) -> None:
-    """Raise BlockingIOError when any process, also a mere reader, has the database open.
+    """Raise BlockingIOError if any process has the database open, even for reading only.
 
-    DuckDB locks its file as a whole, and shares a read-only lock with other readers.
+    DuckDB locks the whole file; readers share their lock.
     """
     with path.open("rb+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,7 +146,7 @@ def _check_unlocked(path: Path) -> None:
 
 @contextmanager
 def _folder(folder: Path) -> Iterator[None]:
-    """Create a folder for the time of the block if it is missing. Raises OSError."""
+    """Create a missing folder and remove it after the block. Raises OSError."""
     created: list[Path] = []
     try:
         for missing in [f for f in (folder, *folder.parents) if not f.exists()][::-1]:

@@ -1,8 +1,8 @@
-"""When the WAL is checkpointed, that is, written into the database file.
+"""When to checkpoint the WAL, that is, write it into the database file.
 
-DuckDB does so by itself in the commit that makes the WAL long. Without free disk space that
-commit fails and invalidates the instance; DuckDB 2.0.0 was also seen to end the process. So the
-store triggers checkpoints itself, and only if there is space.
+By default DuckDB checkpoints in the commit that exceeds a WAL size. If the disk is full, that
+commit fails and invalidates the instance, and in DuckDB 2.0.0 it sometimes crashed the process. So
+the store triggers checkpoints itself, and only if there is enough space.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from solo_app.storage.duckdb.files import wal_path
 MAX_WAL_BYTES = 128 * 2**20
 
 MAX_COMMITS = 20_000
-"""Commits between two checkpoints: after a kill DuckDB replays 43 000 of them a second."""
+"""Commits between two checkpoints. After a kill DuckDB replays 43 000 commits per second."""
 
 SPARE_BYTES = 16 * 2**20
-"""Disk space that a checkpoint may take beyond the size of the WAL."""
+"""Disk space that a checkpoint may need in addition to the size of the WAL."""
 
 
 class Wal:
@@ -30,7 +30,7 @@ class Wal:
 
     @property
     def size(self) -> int:
-        """Bytes; 0 when there is no WAL or it cannot be read."""
+        """Bytes; 0 if there is no WAL or it cannot be accessed."""
         try:
             return self._path.stat().st_size
         except OSError:
@@ -38,18 +38,18 @@ class Wal:
 
     @property
     def has_space(self) -> bool:
-        """Whether the disk has space for a checkpoint."""
+        """Whether the disk has enough space for a checkpoint."""
         try:
             return shutil.disk_usage(self._path.parent).free >= self.size + SPARE_BYTES
         except OSError:
             return False
 
     def committed(self) -> bool:
-        """Count a commit; returns whether a checkpoint is due and has space."""
+        """Count a commit. Returns whether a checkpoint is due and has enough space."""
         self._commits += 1
         is_due = self._commits >= MAX_COMMITS or self.size >= MAX_WAL_BYTES
         return is_due and self.has_space
 
     def checkpointed(self) -> None:
-        """Start counting again."""
+        """Reset the number of commits."""
         self._commits = 0

@@ -1,6 +1,6 @@
-"""Writes of points and minutes, each one transaction, and the checkpoints that follow them.
+"""Writes of points and minutes, one transaction each, and the checkpoints that follow them.
 
-All methods belong on the writer thread.
+Call all methods on the writer thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Commits:
-    """Writes through ``cursor``, which the store sets when it opens the file."""
+    """Writes to the cursor that the store sets as ``cursor`` when it opens the file."""
 
     def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
         self.cursor: duckdb.DuckDBPyConnection | None = None
@@ -57,7 +57,7 @@ class Commits:
 
     def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         with self.transaction() as cursor:
-            # DuckDB finds the columns by the names of these variables.
+            # DuckDB resolves table names to local variables.
             if blocks:
                 new_points = point_columns(blocks)  # noqa: F841
                 cursor.execute("INSERT INTO points SELECT * FROM new_points")
@@ -70,7 +70,7 @@ class Commits:
     def _is_stored(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> bool:
-        """Whether a commit that raised a fatal error was made durable nevertheless."""
+        """Return whether a commit became durable although it raised a fatal error."""
         assert self.cursor, "the store is not open"
         if blocks:
             query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
@@ -81,7 +81,7 @@ class Commits:
         return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
     def checkpoint(self) -> bool:
-        """Write the WAL into the database file if the disk has space; returns whether it did."""
+        """Write the WAL into the database file if there is space. Returns whether it succeeded."""
         import duckdb
 
         assert self.cursor, "the store is not open"
@@ -90,7 +90,7 @@ class Commits:
         self._wal.checkpointed()
         try:
             self.cursor.execute("CHECKPOINT")
-        except duckdb.Error as error:  # The WAL stays for now; nothing is lost.
+        except duckdb.Error as error:  # The WAL remains, so no data is lost.
             self._instance.note(error)
             if self._instance.invalidated:
                 self._files.checkpointed()
@@ -99,26 +99,27 @@ class Commits:
         return True
 
     def checkpoint_missing_wal(self) -> None:
-        """Save what only a removed WAL contained: DuckDB still has it in memory.
+        """Save the contents of a removed WAL, which DuckDB still has in memory.
 
         Raises StoreUnavailableError.
         """
         wal = wal_path(self._path)
-        logger.error("The WAL %s was removed while in use.", wal)
+        logger.error("WAL removed while in use: %s", wal)
         if self._instance.invalidated or not self.checkpoint():
             raise StoreUnavailableError(
                 f"The WAL {wal} was removed while in use, and its contents cannot be written into "
                 "the database. Free some space, or download /backup, stop the app, and restore "
                 "that file."
             )
-        logger.warning("The contents of the WAL are in the database now; nothing is lost.")
+        logger.warning("Contents of the removed WAL saved to the database")
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Commit what the block executes on the cursor, atomically."""
+        """Execute the block as one transaction."""
         assert self.cursor, "the store is not open"
         try:
-            # Fails after a rollback that failed, for want of memory say; the next one succeeds.
+            # Fails if the previous rollback failed, for example for lack of memory; the error
+            # handler then rolls back again.
             self.cursor.execute("BEGIN")
             yield self.cursor
             self.cursor.execute("COMMIT")

@@ -1,7 +1,7 @@
-"""The DuckDB instance of one file, reopened within the process after DuckDB has invalidated it.
+"""The DuckDB instance of one file, which the process can reopen after DuckDB invalidated it.
 
-After a failed checkpoint, for want of disk space above all, DuckDB refuses every call on every
-connection until all of them are closed and the file is opened again. Nothing committed is lost.
+After a failed checkpoint, usually on a full disk, DuckDB rejects every call on every connection
+until all of them are closed and the file is opened again. No committed data is lost.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = "512MB"
-"""What DuckDB may allocate. A query that needs more fails; other queries are unaffected."""
+"""Memory limit of DuckDB. A query that needs more fails; other queries are unaffected."""
 
 CHECKPOINT_THRESHOLD = "1TB"
-"""Size of the WAL at which DuckDB checkpoints by itself: never, see ``checkpoints``."""
+"""WAL size at which DuckDB checkpoints automatically: never reached, see ``checkpoints``."""
 
 _INTERRUPT_WITHIN = 0.7
-"""Seconds that queries have to end when the file is closed."""
+"""Seconds that interrupted queries have to end before the file is closed."""
 
 
 class InvalidatedError(Exception):
-    """The instance is invalidated or closed: retry after it was reopened."""
+    """The instance is invalidated or closed. Reopen it, then retry."""
 
 
 class Instance:
-    """The open file. ``reading`` may be called on any thread, the rest on the writer thread."""
+    """The open file. Call ``reading`` on any thread, everything else on the writer thread."""
 
     def __init__(self, path: Path) -> None:
         self.invalidated = False
-        """Whether DuckDB refuses every call until the file is opened again."""
+        """Whether DuckDB rejects every call until the file is opened again."""
         self._path = path
         self._root: duckdb.DuckDBPyConnection | None = None
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._change = threading.Condition()
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Open the file, created if missing; returns the writer's cursor. Raises duckdb.Error."""
-        # Imported here because a top-level import makes the supervising process of a production
-        # start print a report of leaked objects at exit.
+        """Open or create the file. Returns the writer's cursor. Raises duckdb.Error."""
+        # Imported here: a top-level import makes the supervisor process of a production start
+        # print a report of leaked objects at exit.
         import duckdb
 
         root = duckdb.connect(
@@ -65,20 +65,20 @@ class Instance:
                 **OFFLINE,
             },
         )
-        # Casts between timestamps with and without time zone depend on it.
+        # Casts between timestamps with and without time zone use the time zone of the session.
         root.execute("SET GLOBAL TimeZone = 'UTC'")
         with self._change:
             self._root = root
         return root.cursor()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Another cursor. The caller closes it before the file is closed."""
+        """Return another cursor. The caller must close it before the file is closed."""
         assert self._root, "the store is not open"
         return self._root.cursor()
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor to read with. Raises InvalidatedError when the file must be opened again."""
+        """Yield a cursor for queries. Raises InvalidatedError if the file must be reopened."""
         with self._change:
             root = self._root
             if root is None:
@@ -94,7 +94,7 @@ class Instance:
                 raise InvalidatedError from error
             raise
         finally:
-            # Removed before it is closed: interrupting a closed cursor raises.
+            # Remove the cursor before closing it: interrupting a closed cursor raises.
             with self._change:
                 self._reading.discard(cursor)
                 self._change.notify_all()
@@ -103,20 +103,20 @@ class Instance:
     def close(self) -> None:
         """Interrupt all queries and close the file.
 
-        DuckDB has been seen to wait forever inside a Parquet file whose query was interrupted.
-        Such a query is abandoned, and the file stays open until the process ends. Nothing
-        committed is lost: the WAL stays, and the next start replays it.
+        DuckDB can hang in a query on a Parquet file after an interruption. Such a query is
+        abandoned, and the file stays open until the process ends. No committed data is lost: the
+        WAL remains, and the next start replays it.
         """
         with self._change:
             root, self._root = self._root, None
             deadline = time.monotonic() + _INTERRUPT_WITHIN
             while self._reading:
                 if time.monotonic() > deadline:
-                    logger.warning("A query ignored its interruption; abandoning it.")
+                    logger.warning("Query ignored its interruption; abandoning it")
                     break
                 for cursor in self._reading:
                     cursor.interrupt()
-                # A query that starts just now misses the interruption: repeat until none is left.
+                # A query that is just starting misses the interruption, so repeat it.
                 self._change.wait(0.01)
         if root:
             root.close()
@@ -127,12 +127,12 @@ class Instance:
         return bool(self._reading)
 
     def note(self, error: Exception) -> None:
-        """Remember an error by which DuckDB invalidates its instance."""
+        """Set ``invalidated`` if DuckDB invalidates its instance with this error."""
         self.invalidated = self.invalidated or is_fatal(error)
 
 
 def is_fatal(error: BaseException | None) -> bool:
-    """Whether DuckDB has invalidated its instance, also when SQLAlchemy wraps its error."""
+    """Return whether an error, or the error that SQLAlchemy wrapped, invalidates the instance."""
     import duckdb
 
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
@@ -142,9 +142,9 @@ def is_fatal(error: BaseException | None) -> bool:
 
 @contextmanager
 def read_errors() -> Iterator[None]:
-    """Raises StoreUnavailableError for a query that cannot be answered now.
+    """Convert errors of the database to StoreUnavailableError.
 
-    An error in the query itself passes through.
+    Errors in the query itself are propagated.
     """
     import duckdb
 
@@ -154,9 +154,9 @@ def read_errors() -> Iterator[None]:
         error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
         if isinstance(error, duckdb.OutOfMemoryException):
             raise StoreUnavailableError(
-                "The query needs more memory than the database may use. Query less at once."
+                "The query exceeds the memory limit of the database. Request a smaller range."
             ) from raised
-        # DuckDB reports a block that it cannot read as an error of the base class.
+        # DuckDB raises the base class for an unreadable block.
         if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
             raise
         raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised

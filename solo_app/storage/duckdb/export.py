@@ -1,8 +1,8 @@
-"""Downloads and backups: files that are never completely in memory.
+"""Downloads and backups, streamed without holding a whole file in memory.
 
-CSV and JSON are sent in slices. DuckDB formats some thousand points at a time, and the next slice
-is queried when the client has taken this one. Parquet has its index at the end, so it is written
-to an unnamed temporary file first. So is a backup, which is a consistent copy of the database.
+CSV and JSON are sent in slices of some thousand points, which DuckDB formats. The next slice is
+queried when the client has received the previous one. Parquet has its index at the end, so it is
+written to an unnamed temporary file first, as is a backup, a consistent copy of the database.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _CHUNK_BYTES = 262_144
 
 _SELECTED = "batch_no = $batch_no AND seq > $after AND seq <= $up_to AND ts >= $start AND ts < $end"
 
-# No file name contains a slash, so no open database has this name.
+# DuckDB names databases after their files, and no file name contains a slash.
 _COPY = '"a/copy"'
 
 _TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"
-# The same as ``model.format_number``: DuckDB formats a DOUBLE as Python's repr does.
+# Same format as ``model.format_number``: DuckDB formats a DOUBLE like Python's repr.
 _NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VARCHAR)"
 
 
 @dataclass(frozen=True, slots=True)
 class _TextFormat:
-    """How points are formatted: ``row`` is SQL, the rest is text around and between rows."""
+    """A text format: ``row`` is an SQL expression, the other fields are literal text."""
 
     head: str
     row: str
@@ -66,11 +66,11 @@ _TEXT_FORMATS = {
 _INTO_PARQUET = "TO $path (FORMAT parquet)"
 
 Fill = Callable[["duckdb.DuckDBPyConnection", Path], None]
-"""Writes the file at a path."""
+"""Writes a file to the given path."""
 
 
 class Exports:
-    """Creates the files. All methods belong on the event loop."""
+    """Creates downloads and backups. Call all methods on the event loop."""
 
     def __init__(self, read: Read, long_reads: LongReads, archive: Archive, database: Path) -> None:
         self._read = read
@@ -81,9 +81,9 @@ class Exports:
         self._stopped = False
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """The selected points in order of seq. Raises StoreUnavailableError.
+        """Return the selected points in order of ``seq``. Raises StoreUnavailableError.
 
-        A text that ``stop`` aborts raises ServiceClosedError in the middle.
+        After ``stop``, the pieces of a text download raise ServiceClosedError.
         """
         if file_format is FileFormat.PARQUET:
             return await self._whole_file(self._parquet(selection))
@@ -91,16 +91,16 @@ class Exports:
         return Download(self._text(_TEXT_FORMATS[file_format], selection, first, last))
 
     async def backup(self) -> Download:
-        """A consistent copy of the database. Raises StoreUnavailableError."""
+        """Return a consistent copy of the database. Raises StoreUnavailableError."""
         return await self._whole_file(self._copy_database)
 
     def stop(self) -> None:
-        """Abort everything in progress."""
+        """Abort all downloads and backups in progress."""
         self._stopped = True
         self._long_reads.stop()
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files of a killed process."""
+        """Delete the temporary files of a killed process."""
         for path in self._database.parent.iterdir():
             if path.name.startswith(self._prefix):
                 shutil.rmtree(path, ignore_errors=True)
@@ -128,20 +128,20 @@ class Exports:
         import duckdb
 
         try:
-            # The folder of a database in use may have been removed; a backup must still work.
-            beside = self._database.parent if self._database.parent.is_dir() else None
+            # A backup must work even if the folder of the open database was deleted.
+            parent = self._database.parent if self._database.parent.is_dir() else None
             with tempfile.TemporaryDirectory(
-                prefix=self._prefix, dir=beside, ignore_cleanup_errors=True
+                prefix=self._prefix, dir=parent, ignore_cleanup_errors=True
             ) as folder:
                 path = Path(folder) / "file"
                 fill(cursor, path)
-                # Open, it outlives its name: nothing is left when the client disconnects.
+                # An open file outlives its name, so nothing remains when the client disconnects.
                 return path.open("rb"), path.stat().st_size
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(f"The file cannot be written: {one_line(error)}") from error
 
     def _ends(self, selection: Selection) -> Callable[[duckdb.DuckDBPyConnection], tuple[int, int]]:
-        """The first and last seq of the selected points; (1, 0) if there are none."""
+        """Query the first and last ``seq`` of the selected points; (1, 0) if there are none."""
 
         def query(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
             with self._points(cursor, selection, 0, selection.last_seq) as points:
@@ -160,7 +160,7 @@ class Exports:
 
         def query(cursor: duckdb.DuckDBPyConnection) -> str | None:
             with self._points(cursor, selection, after, up_to) as points:
-                # One value instead of many rows: DuckDB formats them without the GIL.
+                # One value instead of many rows: DuckDB formats it without the GIL.
                 ((text,),) = cursor.execute(
                     f"SELECT string_agg({text_format.row}, $separator ORDER BY seq)"  # noqa: S608 (no values)
                     f" FROM {points} WHERE {_SELECTED}",
@@ -173,8 +173,8 @@ class Exports:
     def _parquet(self, selection: Selection) -> Fill:
         def fill(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
             with self._points(cursor, selection, 0, selection.last_seq) as points:
-                # DuckDB keeps the order of archive and table, in which the points of a batch are
-                # sorted by seq. Sorting them again would need memory for all of them.
+                # DuckDB preserves the order of archive and table, where the points of a batch are
+                # sorted by seq. Sorting again would load all of them into memory.
                 cursor.execute(
                     f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {points} "  # noqa: S608 (no values)
                     f"WHERE {_SELECTED}) {_INTO_PARQUET}",
@@ -192,7 +192,7 @@ class Exports:
     def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb
 
-        # Not the size of the files, which may have been removed while they are in use.
+        # The size of the files is unknown if they were removed while in use.
         ((source, size),) = cursor.execute(
             "SELECT database_name, block_size * used_blocks FROM pragma_database_size() "
             "WHERE database_name = current_database()"
@@ -204,7 +204,7 @@ class Exports:
         try:
             cursor.execute(f'COPY FROM DATABASE "{name}" TO {_COPY}')
         finally:
-            with suppress(duckdb.Error):  # An error that matters is already being raised.
+            with suppress(duckdb.Error):  # Do not hide the error of the copy.
                 cursor.execute(f"DETACH {_COPY}")
 
 

@@ -1,4 +1,4 @@
-"""The files of a database on disk: names, identity, free space."""
+"""Database files on disk: names, identity, free space."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _Identity = tuple[int, int]
 
 
 def wal_path(database: Path) -> Path:
-    """The write-ahead log of a database: what is committed and not checkpointed yet."""
+    """Return the path of the write-ahead log: commits since the last checkpoint."""
     return database.with_name(f"{database.name}.wal")
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -27,22 +27,22 @@ def sync(path: Path) -> None:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse to write a file of ``needed`` bytes unless as much again stays free for points.
+    """Check that a file of ``needed`` bytes fits and leaves as much space free for new points.
 
     Raises StoreUnavailableError, OSError.
     """
     free = shutil.disk_usage(folder).free
     if free < 2 * needed:
         raise StoreUnavailableError(
-            f"There is not enough room in {folder}: {2 * needed} bytes are needed, {free} are free."
+            f"Not enough space in {folder}: {2 * needed} bytes are needed, {free} are free."
         )
 
 
 class OpenFiles:
     """The database file and the WAL that DuckDB has open.
 
-    DuckDB keeps writing to a file through its open handle after the file was removed, so each
-    write is preceded by a check. All methods belong on the writer thread.
+    DuckDB keeps writing to a removed file through its open handle, so the store checks the files
+    before each write. Call all methods on the writer thread.
     """
 
     def __init__(self, database: Path) -> None:
@@ -51,30 +51,30 @@ class OpenFiles:
         self._wal: _Identity | None = None
 
     def opened(self) -> None:
-        """Note that DuckDB has opened the file that is at the path now."""
+        """Record the files at their paths as those that DuckDB has opened."""
         self._opened = _identity(self._database)
         self._wal = _identity(wal_path(self._database))
 
     def committed(self) -> None:
-        """Note the WAL, which DuckDB creates with the first commit after a checkpoint."""
+        """Record the WAL, which DuckDB creates in the first commit after a checkpoint."""
         self._wal = self._wal or _identity(wal_path(self._database))
 
     def checkpointed(self) -> None:
-        """Note that DuckDB has removed its WAL."""
+        """Record that DuckDB has removed its WAL."""
         self._wal = None
 
     def check_database(self) -> None:
-        """Raises StoreUnavailableError when the opened file is not at its path any more."""
+        """Raise StoreUnavailableError if the opened file is no longer at its path."""
         if self._opened and _identity(self._database) != self._opened:
             raise StoreUnavailableError(
                 f"The database {self._database} was removed, moved or replaced while in use; new "
-                "points are not saved. Put the file back, or save what is stored: download "
+                "points are not saved. Put the file back, or save the stored data: download "
                 "/backup, stop the app, and restore that file."
             )
 
     @property
     def is_wal_missing(self) -> bool:
-        """Whether the WAL was removed or replaced: a restart would lose what is only there."""
+        """Whether the WAL was removed or replaced, so that a restart would lose its contents."""
         return self._wal is not None and _identity(wal_path(self._database)) != self._wal
 
 

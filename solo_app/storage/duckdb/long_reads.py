@@ -1,4 +1,4 @@
-"""Long queries, one at a time, so that a reader thread stays free for short ones."""
+"""Runs long queries one at a time, so that a reader thread stays free for short ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Read(Protocol):
 
 
 class LongReads:
-    """Runs queries like ``Read``, each after the previous one has ended."""
+    """Runs queries like ``Read``, but one after the other."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -34,7 +34,7 @@ class LongReads:
         self._change = threading.Lock()
 
     async def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Raises ServiceClosedError after ``stop``."""
+        """Run a query. Raises ServiceClosedError after ``stop``."""
 
         def interruptible(cursor: duckdb.DuckDBPyConnection) -> T:
             with self._change:
@@ -51,11 +51,11 @@ class LongReads:
             return await self._read(interruptible)
 
     def stop(self) -> None:
-        """Interrupt the active query and refuse new ones."""
+        """Interrupt the active query and reject new ones."""
         with self._change:
             self._stopped = True
             if self._active is None:
                 return
             self._active.interrupt()
-        # An interruption between two statements has no effect: repeat until the query has ended.
+        # An interruption between two statements has no effect, so repeat it until the query ends.
         asyncio.get_running_loop().call_later(_INTERRUPT_AGAIN_AFTER, self.stop)

@@ -1,4 +1,4 @@
-"""The table ``points``: rows to insert, and queries that include archived points."""
+"""The table ``points``: conversion to rows, and queries that include archived points."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUP BY step ORDER BY step
 
 
 def point_columns(blocks: Sequence[Block]) -> Columns:
-    """Blocks as rows of the table ``points``."""
+    """Convert blocks to rows of the table ``points``."""
     numbers = np.array([block.batch_no for block in blocks], np.int32)
     return {
         "batch_no": np.repeat(numbers, [len(block.ts) for block in blocks]),
@@ -37,8 +37,9 @@ def point_columns(blocks: Sequence[Block]) -> Columns:
 def points(
     cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, limit: int
 ) -> list[Point]:
-    """At most ``limit`` points with ``seq > after``, in order; none only if there are none."""
-    # The next ``limit`` numbers need few files of the archive, and are found twice as fast.
+    """Return at most ``limit`` points with ``seq > after``, in order of ``seq``."""
+    # A query for the next ``limit`` numbers reads few archive files and is twice as fast. It finds
+    # nothing in a gap of a database that an earlier release repaired.
     return _points(cursor, archive, batch_no, after, after + limit, limit) or _points(
         cursor, archive, batch_no, after, LAST_SEQ, limit
     )
@@ -68,7 +69,7 @@ def steps(
     since: datetime,
     before_seq: int,
 ) -> list[Step]:
-    """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+    """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
     times = since, datetime.max
     with archive.points(cursor, batch_no, 0, before_seq - 1, times) as source:
         query = _STEPS.format(points=source)
@@ -86,7 +87,7 @@ def _step(
     low: tuple[int, int],
     high: tuple[int, int],
 ) -> Step:
-    """A row of ``_STEPS``. Of equal points the last one is the highest."""
+    """Convert a row of ``_STEPS``. If all values are equal, the last point is the highest."""
     if lowest == highest:
         high = last_seq, last_ts
     return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))

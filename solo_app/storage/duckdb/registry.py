@@ -1,6 +1,6 @@
-"""The tables ``batches`` and ``runs``, mapped with SQLModel: few rows, never points.
+"""The small tables ``batches`` and ``runs``, mapped with SQLModel.
 
-All methods block. Reads may run on any thread of the store, writes on the writer thread.
+All methods block. Call reads on any thread of the store, writes on the writer thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BatchRow(SQLModel, table=True):
 class RunRow(SQLModel, table=True):
     """A run of a batch.
 
-    Without a foreign key: DuckDB rewrites a row to update it, which a reference would forbid.
+    It has no foreign key: DuckDB updates a row by rewriting it, which a reference would prevent.
     """
 
     __tablename__ = "runs"
@@ -52,7 +52,7 @@ class Registry:
     """Reads and writes batches and runs. Each method is one transaction."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        # A second duckdb.connect on the same file would fail, so the engine gets cursors of the
+        # A second duckdb.connect to the same file would fail, so the engine uses cursors of the
         # store's instance.
         self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
 
@@ -118,7 +118,7 @@ class Registry:
             session.commit()
 
     def end_superseded_runs(self) -> None:
-        """End each run without a recorded end that a later run of its batch followed."""
+        """End each run that has no recorded end although its batch has a later run."""
         later = aliased(RunRow)
         end = (
             update(RunRow)

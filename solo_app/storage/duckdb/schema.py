@@ -1,7 +1,7 @@
-"""The tables of a database, as a list of numbered migrations.
+"""The database schema, as a list of numbered migrations.
 
-Migrations own the schema; ``registry`` only maps it. To change a table, append a migration:
-each one runs once, in a transaction that also updates the version of the database.
+Migrations define the schema; ``registry`` only maps it. To change a table, append a migration.
+Each migration runs once, in a transaction that also updates the schema version.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TABLES_BEFORE_VERSIONS = (
     # The first releases created these columns as INTEGER.
     "ALTER TABLE runs ALTER first_seq TYPE BIGINT",
     "ALTER TABLE runs ALTER last_seq TYPE BIGINT",
-    # In order of arrival and without an index: time and seq prune by row group.
+    # No index: points are stored in order of arrival, so filters on ts and seq skip row groups.
     """
     CREATE TABLE IF NOT EXISTS points (
         batch_no INTEGER NOT NULL, seq BIGINT NOT NULL, ts TIMESTAMP NOT NULL, key DOUBLE NOT NULL
@@ -43,7 +43,7 @@ _TABLES_BEFORE_VERSIONS = (
         min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
     )
     """,
-    # The points that a repair of an earlier release found lost.
+    # Ranges of points that were lost, recorded by the repair of earlier releases.
     """
     CREATE TABLE IF NOT EXISTS losses (
         batch_no INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL
@@ -60,7 +60,7 @@ _TABLES_BEFORE_VERSIONS = (
 _COUNTERS = (
     "CREATE TABLE counters (batch_no INTEGER PRIMARY KEY, row_count BIGINT NOT NULL, "
     "last_seq BIGINT NOT NULL)",
-    # Until here the minutes and losses of a batch counted its points from 1 to some seq.
+    # Before this version, the minutes and losses of a batch covered its points from 1 to some seq.
     """
     INSERT INTO counters
     WITH counted AS (
@@ -81,7 +81,7 @@ _COUNTERS = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS)
-"""The statements that lead from each version to the next; a new database has version 0."""
+"""The statements that migrate each version to the next. A new database has version 0."""
 
 _REQUIRED_COLUMNS = {
     "batches": {"no", "batch_id", "created_at"},
@@ -93,13 +93,13 @@ _REQUIRED_COLUMNS = {
     "counters": {"batch_no", "row_count", "last_seq"},
     "schema_version": {"version"},
 }
-"""Columns without which a table of that name belongs to another program."""
+"""Columns by table. A table without them belongs to another program."""
 
 
 def check(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a database of another program or of a newer version; changes nothing.
+    """Refuse a database of another program or a newer version, without changing it.
 
-    Raises StoreUnavailableError, worded to follow the name of the database.
+    Raises StoreUnavailableError with a message that continues "The database <path>".
     """
     for table, required in _REQUIRED_COLUMNS.items():
         if not required <= _columns(cursor, table, default=required):
@@ -116,14 +116,14 @@ def check(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def migrate(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Run the migrations that the database lacks. Raises duckdb.Error."""
+    """Run all pending migrations. Raises duckdb.Error."""
     for number in range(version(cursor) + 1, len(MIGRATIONS) + 1):
         for statement in ("BEGIN", *MIGRATIONS[number - 1], *_set_version(number), "COMMIT"):
             cursor.execute(statement)
 
 
 def version(cursor: duckdb.DuckDBPyConnection) -> int:
-    """The number of the last migration; 0 for a new database and for those before versions."""
+    """Return the number of the last migration; 0 for new and unversioned databases."""
     import duckdb
 
     try:
@@ -142,11 +142,11 @@ def _set_version(number: int) -> tuple[str, ...]:
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, table: str, default: set[str]) -> set[str]:
-    """The columns of a table, or ``default`` if it does not exist."""
+    """Return the columns of a table, or ``default`` if it does not exist."""
     import duckdb
 
     try:
-        # Ten times faster than a first query of DuckDB's catalog.
+        # Ten times faster than the first query of DuckDB's catalog.
         result = cursor.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608 (a constant)
     except duckdb.CatalogException:
         return default

@@ -1,6 +1,6 @@
-"""The DuckDB implementation of ``Storage``: the writer thread, the readers, opening and closing.
+"""The DuckDB implementation of ``Storage``: threads, opening and closing.
 
-Every write runs on one thread, in order. Reads run beside it, each on a cursor of its own.
+All writes run on one thread, in order. Reads run on other threads, each on its own cursor.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _READERS = 2
 
 
 class DuckDBStore:
-    """An open DuckDB file; see ``Storage`` for the methods that it implements."""
+    """A DuckDB file; implements ``Storage``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,13 +77,13 @@ class DuckDBStore:
 
     @property
     def has_active_readers(self) -> bool:
-        """Whether a query ignored its interruption, so that its thread keeps running."""
+        """Whether the thread of a query is still running."""
         return self._instance.has_active_readers
 
     async def open(self) -> bool:
-        """Open the file, created with its folder if missing; returns whether it existed.
+        """Open the file or create it with its folder. Returns whether it existed.
 
-        Runs its migrations, completes the minutes, and ends runs that a later run followed.
+        Runs migrations, completes the minutes, and ends superseded runs.
         Raises StoreUnavailableError.
         """
         return await self.on_writer(self._open)
@@ -94,23 +94,23 @@ class DuckDBStore:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         finally:
             self._writer.shutdown()
-            # Without waiting for a query that ignores its interruption.
+            # Do not wait for a query that ignored its interruption.
             self._readers.shutdown(wait=False)
 
     async def checkpoint(self) -> None:
-        """Write the WAL into the database file if the disk has space for that."""
+        """Write the WAL into the database file if there is enough disk space."""
         await self.on_writer(self._commits.checkpoint)
 
     async def batches(self) -> list[Batch]:
-        """Every batch with its latest run."""
+        """Return all batches with their latest runs."""
         return await self._read(lambda _: self._records.batches())
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
-        """Runs of a batch, the latest first."""
+        """Return runs of a batch, latest first."""
         return await self._read(lambda _: self._records.runs(batch_no, offset, limit))
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record the start of a run, and its batch when it is new."""
+        """Record the start of a run, and its batch if it is new."""
         return await self.on_writer(lambda: self._records.open_run(batch_id, run))
 
     async def end_run(self, batch: Batch) -> None:
@@ -120,65 +120,65 @@ class DuckDBStore:
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
-        """Commit points, and add ``minutes`` (by batch number) to the aggregates, atomically."""
+        """Commit points and merge ``minutes`` (by batch number), atomically."""
         await self.on_writer(self._commits.write, blocks, minutes)
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
-        """At most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
+        """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
         return await self._read(
             lambda cursor: points.points(cursor, self._archive, batch_no, after, limit)
         )
 
     async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
-        """The steps of the points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+        """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
         return await self._read(
             lambda cursor: points.steps(cursor, self._archive, batch_no, since, before_seq)
         )
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
-        """The stored aggregates of a window, oldest first."""
+        """Return the stored aggregates of a window, oldest first."""
         return await self._read(lambda cursor: aggregates.minutes(cursor, batch_no, window))
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
-        """The counters of all batches and their aggregates since a minute."""
+        """Return the counters of all batches and their aggregates since a minute."""
         return await self._read(lambda cursor: aggregates.stored_minutes(cursor, start))
 
     async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
-        """The points that may be archived, see ``archive.old_spans``."""
+        """Return the points to archive, see ``archive.old_spans``."""
         return await self._read(lambda cursor: archive.old_spans(cursor, before, oldest_before))
 
     async def move_to_archive(self, span: Span) -> int:
-        """Move committed points to the archive; returns their number."""
+        """Move committed points to the archive. Returns their number."""
         file = await self._long_reads(lambda cursor: self._archive.write(cursor, span))
         try:
             await self.on_writer(self._commit_move, file)
         except StoreUnavailableError:
-            await self.recover_archive()  # Delete the file: it may be what fills the disk.
+            await self.recover_archive()  # Delete the file: it may have filled the disk.
             raise
         return file.points
 
     async def recover_archive(self) -> None:
-        """Finish or undo an archive operation that was interrupted."""
+        """Complete or undo an interrupted move to the archive."""
         await self.on_writer(self._recover_archive)
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """The selected points in order of ``seq``, as a file."""
+        """Return the selected points in order of ``seq``, as a file."""
         return await self._exports.download(file_format, selection)
 
     async def backup(self) -> Download:
-        """A consistent snapshot of the database, as a file."""
+        """Return a consistent snapshot of the database, as a file."""
         return await self._exports.backup()
 
     def stop_exports(self) -> None:
-        """Abort downloads and backups in progress and refuse new ones."""
+        """Abort downloads and backups in progress and reject new ones."""
         self._exports.stop()
 
     # Threads
 
     async def on_writer(self, call: Callable[..., T], *args: object) -> T:
-        """Run a call on the writer thread, after all writes submitted before it.
+        """Run a call on the writer thread, after all earlier writes.
 
-        Raises StoreUnavailableError when the database rejects it.
+        Raises StoreUnavailableError if the database rejects it.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -203,12 +203,12 @@ class DuckDBStore:
             raise StoreUnavailableError("The database is being reopened. Try again.") from None
 
     def _with_reopen(self, call: Callable[..., T], *args: object) -> T:
-        """Run a call on the file that was opened, after reopening an invalidated instance."""
+        """Check the files, reopen the database if it is invalidated, and run a call."""
         self._files.check_database()
         if self._files.is_wal_missing:
             self._commits.checkpoint_missing_wal()
         if self._instance.invalidated:
-            logger.warning("Reopening the database.")
+            logger.warning("Reopening the database")
             self._close()
             with self._closed_on_error():
                 self._connect()
@@ -244,7 +244,7 @@ class DuckDBStore:
 
         self._commits.cursor = self._cursor = self._instance.open()
         self._files.opened()
-        # A refused file must stay as it is, its WAL included.
+        # A refused database and its WAL must remain unchanged.
         self._cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
         check_content(self.path, self._cursor)
         self._cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
@@ -270,8 +270,8 @@ class DuckDBStore:
     def _close(self) -> None:
         import duckdb
 
-        self._instance.close()  # First, because readers may use the registry until it returns.
-        with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance may raise anything.
+        self._instance.close()  # First, because readers use the registry until it returns.
+        with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
             if self._registry:
                 self._registry.close()
         if self._cursor:
