@@ -418,6 +418,28 @@ async def test_a_missing_file_is_needed_for_a_time_that_the_clock_came_back_to(
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
+async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
+    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_past(service, script)
+    before = await service.points("b", 0, 10_000)
+    store = duckdb_store(service)
+    write = store._archive.write
+
+    def write_then_invalidate(*arguments: Any) -> Any:
+        file = write(*arguments)
+        store._instance.invalidated = True  # By a checkpoint that failed, for example.
+        return file
+
+    with monkeypatch.context() as failing:
+        failing.setattr(store._archive, "write", write_then_invalidate)
+        with pytest.raises(StoreUnavailableError, match="was deleted"):
+            await keeping(service, 3).archive_old_points()
+    assert await service.points("b", 0, 10_000) == before
+    assert await keeping(service, 3).archive_old_points() > 0
+    assert await service.points("b", 0, 10_000) == before
+
+
 @pytest.fixture(scope="module")
 def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one batch that had a point an hour, to be copied by whoever opens it."""

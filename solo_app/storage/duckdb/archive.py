@@ -150,12 +150,15 @@ class Archive:
     def commit_move(self, transaction: Transaction, file: ArchiveFile) -> None:
         """Delete the points of a file from the database and list the file, atomically.
 
-        Raises StoreUnavailableError when the database has other points than the file. Errors of
-        DuckDB pass through; ``recover`` finds out whether the transaction was committed.
+        Raises StoreUnavailableError when the file does not have the points of the database. Errors
+        of DuckDB pass through; ``recover`` finds out whether the transaction was committed.
         """
         span = file.span
         with self._renaming:
             with transaction() as cursor:
+                # Reopening the database runs ``recover``, which deletes files that are not listed.
+                if not self._hidden(file.name).exists():
+                    raise StoreUnavailableError(f"The archive file {file.name} was deleted.")
                 ((deleted,),) = cursor.execute(
                     _DELETE, [span.batch_no, span.first_seq, span.last_seq]
                 ).fetchall()
