@@ -83,7 +83,7 @@ class DuckDBStore:
     async def open(self) -> bool:
         """Open the file, created with its folder if missing; returns whether it existed.
 
-        Runs its migrations, completes the minutes, and ends runs that a later run followed.
+        Runs its migrations and completes the minutes.
         Raises StoreUnavailableError.
         """
         return await self.on_writer(self._open)
@@ -234,7 +234,6 @@ class DuckDBStore:
             self._connect()
             with self._commits.transaction() as cursor:
                 aggregates.add_remaining_points(cursor)
-            self._records.end_superseded_runs()
             # Earlier releases counted commits in this file.
             self.path.with_name(f"{self.path.name}.tally").unlink(missing_ok=True)
         return existed
