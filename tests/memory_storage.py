@@ -82,10 +82,6 @@ class MemoryStorage:
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
 
-    @property
-    def has_active_readers(self) -> bool:
-        return False
-
     async def open(self) -> bool:
         for no in self._batches.values():
             counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
@@ -93,11 +89,8 @@ class MemoryStorage:
             merge(self._minutes.setdefault(no, {}), rest)
         return bool(self._batches)
 
-    async def close(self) -> None:
-        pass
-
-    async def checkpoint(self) -> None:
-        pass
+    async def close(self) -> bool:
+        return True
 
     async def batches(self) -> list[Batch]:
         return [Batch(no, batch_id, self._runs[no][-1]) for batch_id, no in self._batches.items()]

@@ -71,6 +71,7 @@ class BatchService:
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
         self._commits: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[bool] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class BatchService:
         return self._runner.closing
 
     async def end_runs(self) -> None:
-        """End all runs as ``interrupted``, with their points committed and in the file.
+        """End all runs as ``interrupted``, with their points committed.
 
         Nothing starts from now on; stored data can be read until ``close``.
         """
@@ -113,8 +114,8 @@ class BatchService:
     async def close(self) -> bool:
         """End all runs as ``end_runs`` does, if that was not done, and close the store.
 
-        Returns whether the store is closed. It is not when a write never completes; a thread is
-        left that waits for it.
+        May be called again, also after a cancelled call. Returns whether no thread of the store
+        is left, such as one with a write that never completes.
         """
         await self.end_runs()
         for producer in self._runner:
@@ -124,14 +125,14 @@ class BatchService:
         self._runner.cancel_endings()
         if self._commits:
             self._commits.cancel()
-        closing = asyncio.create_task(self._store.close(), name="close-store")
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._store.close(), name="close-store")
         limit = _CLOSE_STORE_WITHIN if self._runner.has_unfinished_writes else None
-        await asyncio.wait({closing}, timeout=limit)
-        if closing.done():
-            closing.result()
-        else:
-            logger.error("The database does not close: a write does not complete")
-        return closing.done()
+        await asyncio.wait({self._closing}, timeout=limit)
+        if self._closing.done():
+            return self._closing.result()
+        logger.error("The database does not close: a write does not complete")
+        return False
 
     # -- start and stop ---------------------------------------------------------------------
 

@@ -30,18 +30,14 @@ class Storage(Protocol):
     when the store cannot be read or written; nothing has changed then.
     """
 
-    @property
-    def has_active_readers(self) -> bool:
-        """Whether a query ignored its interruption, so that its thread keeps running."""
-
     async def open(self) -> bool:
         """Open the store, creating it when missing; returns whether it existed before."""
 
-    async def close(self) -> None:
-        """Finish pending writes, then close the store."""
+    async def close(self) -> bool:
+        """Finish pending writes, then close the store.
 
-    async def checkpoint(self) -> None:
-        """Move committed data to its final place where there is room for that."""
+        Returns False if a query ignored its interruption, so that its thread keeps running.
+        """
 
     async def batches(self) -> list[Batch]:
         """Every batch with its latest run."""

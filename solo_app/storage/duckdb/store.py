@@ -75,11 +75,6 @@ class DuckDBStore:
 
     # Storage
 
-    @property
-    def has_active_readers(self) -> bool:
-        """Whether a query ignored its interruption, so that its thread keeps running."""
-        return self._instance.has_active_readers
-
     async def open(self) -> bool:
         """Open the file, created with its folder if missing; returns whether it existed.
 
@@ -88,18 +83,15 @@ class DuckDBStore:
         """
         return await self.on_writer(self._open)
 
-    async def close(self) -> None:
-        """Finish pending writes, then close the file."""
+    async def close(self) -> bool:
+        """Finish pending writes, then close the file; returns False if a query was abandoned."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         finally:
             self._writer.shutdown()
             # Without waiting for a query that ignores its interruption.
             self._readers.shutdown(wait=False)
-
-    async def checkpoint(self) -> None:
-        """Write the WAL into the database file if the disk has space for that."""
-        await self.on_writer(self._commits.checkpoint)
+        return not self._instance.has_active_readers
 
     async def batches(self) -> list[Batch]:
         """Every batch with its latest run."""
