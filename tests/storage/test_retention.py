@@ -418,6 +418,28 @@ async def test_a_missing_file_is_needed_for_a_time_that_the_clock_came_back_to(
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
+async def test_a_shutdown_while_a_file_is_written_is_no_archive_error(
+    service: BatchService,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await with_past(service, script)
+    writing = threading.Event()
+
+    def write_slowly(cursor: duckdb.DuckDBPyConnection, *_: object) -> None:
+        writing.set()
+        cursor.execute("SELECT count(*) FROM range(10_000_000) a, range(1_000_000) b").fetchall()
+
+    monkeypatch.setattr("solo_app.storage.duckdb.archive._write", write_slowly)
+    keeper = keeping(service, 1)
+    running = asyncio.create_task(keeper.run())
+    await until(writing.is_set)
+    service.end_streams()
+    await asyncio.wait_for(running, 5)
+    assert (keeper.archive_error, caplog.text) == (None, "")
+
+
 async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from solo_app.batches.model import (
     BatchStatus,
     Block,
     MinuteAggregate,
+    Run,
     Window,
     to_microseconds,
 )
@@ -127,6 +128,14 @@ async def test_an_error_after_a_commit_does_not_repeat_the_commit(
         for first_seq in range(1, 6):
             await store.write([block(first_seq, 1)], {})
         assert [p.seq for p in await store.points(1, 0, 10)] == [1, 2, 3, 4, 5]
+
+
+async def test_a_start_is_repeated_after_its_commit_raised_and_was_durable(tmp_path: Path) -> None:
+    run = Run(1, "s", BatchStatus.RUNNING, BEGAN, first_seq=1)
+    async with opened(tmp_path / "solo.duckdb") as store:
+        batch = await store.open_run("b", run)
+        assert await store.open_run("b", run) == batch
+        assert await store.runs(batch.no, 0, 10) == [run]
 
 
 async def test_minutes_and_counters_change_in_one_transaction(tmp_path: Path) -> None:

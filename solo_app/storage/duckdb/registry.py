@@ -92,7 +92,8 @@ class Registry:
                 session.flush()
             assert row.no is not None
             batch = Batch(row.no, batch_id, run)
-            session.add(
+            # Not an insert: a commit that raised may have been made durable nevertheless.
+            session.merge(
                 RunRow(
                     batch_no=row.no,
                     number=run.number,
