@@ -88,7 +88,7 @@ async def test_the_end_of_the_app_breaks_it_off_and_leaves_nothing(tmp_path: Pat
         under_way = asyncio.create_task(service.backup())
         await until(lambda: list(tmp_path.glob(".*/file")))
         service.end_streams()
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(ServiceClosedError):
             await under_way
         with pytest.raises(ServiceClosedError):
             await service.backup()
