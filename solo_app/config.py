@@ -20,14 +20,15 @@ def _database_file(path: Path) -> Path:
     """Expand ``~`` and reject what cannot be the path of a file.
 
     DuckDB would expand a leading ``~`` too, but no other code that derives file names from this
-    path would. DuckDB opens ":memory:" without a file, and parses options after a "?".
+    path would. DuckDB opens ":memory:" and ":memory:name" without a file, and parses options after
+    a "?".
     """
     try:
         path = path.expanduser()
         is_allowed = path.name and (path.is_file() or not path.exists())
     except (OSError, RuntimeError):  # The name is too long, or there is no such home folder.
         is_allowed = False
-    if not is_allowed or path.name == ":memory:" or "?" in str(path):
+    if not is_allowed or path.name.startswith(":memory:") or "?" in str(path):
         raise ValueError
     return path
 

@@ -17,7 +17,7 @@ from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 600.0
+ARCHIVE_EVERY = 600.0
 """Seconds between two looks for old points."""
 
 TOGETHER = timedelta(days=1)
@@ -52,7 +52,7 @@ class Retention:
                 logger.exception("Old points stay in the database for now.")
             else:
                 self.archive_error = None
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(ARCHIVE_EVERY)
 
     async def archive_old_points(self) -> int:
         """Archive what is old enough now; gives the number of points of it.

@@ -25,7 +25,7 @@ def test_cursors_that_close_may_interrupt_are_open(tmp_path: Path) -> None:
             super().discard(cursor)
 
     instance = Instance(tmp_path / "solo.duckdb")
-    instance.open().close()
+    instance.open()
     instance._reading = Reading()
     with instance.reading() as cursor:
         assert instance.has_active_readers
@@ -36,7 +36,7 @@ def test_cursors_that_close_may_interrupt_are_open(tmp_path: Path) -> None:
 
 def test_closing_while_many_queries_end_raises_nothing(tmp_path: Path) -> None:
     instance = Instance(tmp_path / "solo.duckdb")
-    instance.open().close()
+    instance.open()
     ended = threading.Event()
 
     def read() -> None:

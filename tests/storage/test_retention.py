@@ -504,7 +504,7 @@ async def test_a_file_of_before_there_was_an_archive_gets_one(
 async def test_it_looks_again_after_whatever_went_wrong(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(retention, "ARCHIVE_EVERY", 0.001)
     await with_past(service, script)
     failing: Exception | None = None
     old_spans = service._store.old_spans

@@ -156,11 +156,11 @@ async def test_calls_fail_until_an_invalidated_database_is_reopened(
     refused: list[object] = []
     reopen = Instance.open
 
-    def refuse_twice(instance: Instance) -> duckdb.DuckDBPyConnection:
+    def refuse_twice(instance: Instance) -> None:
         if len(refused) < 2:
             refused.append(instance)
             raise duckdb.IOException("not now")
-        return reopen(instance)
+        reopen(instance)
 
     async with opened(tmp_path / "solo.duckdb") as store:
         await store.write([block(1, 5)], {})

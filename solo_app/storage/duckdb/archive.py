@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Span
+from solo_app.batches.model import LAST_SEQ, Span
 from solo_app.storage.duckdb.aggregates import counters
 from solo_app.storage.duckdb.check import one_line
 from solo_app.storage.duckdb.files import check_space, sync
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     import duckdb
 
 logger = logging.getLogger(__name__)
-
-LAST_SEQ = 2**63 - 1
-"""No point has a higher ``seq``."""
 
 _BYTES_PER_POINT = 24
 """Size of a point without compression: an upper bound of its size in a file."""

@@ -27,10 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 class Commits:
-    """Writes through ``cursor``, which the store sets when it opens the file."""
+    """Writes to the open instance."""
 
     def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
-        self.cursor: duckdb.DuckDBPyConnection | None = None
         self._path = path
         self._instance = instance
         self._files = files
@@ -71,25 +70,23 @@ class Commits:
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> bool:
         """Whether a commit that raised a fatal error was made durable nevertheless."""
-        assert self.cursor, "the store is not open"
         if blocks:
             query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
             values = [blocks[0].batch_no, blocks[0].last_seq]
-            ((found,),) = self.cursor.execute(query, values).fetchall()
+            ((found,),) = self._instance.writer.execute(query, values).fetchall()
             return bool(found)
-        included = {no: c.last_seq for no, c in aggregates.counters(self.cursor).items()}
+        included = {no: c.last_seq for no, c in aggregates.counters(self._instance.writer).items()}
         return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
     def checkpoint(self) -> bool:
         """Write the WAL into the database file if the disk has space; returns whether it did."""
         import duckdb
 
-        assert self.cursor, "the store is not open"
         if not self._wal.has_space:
             return False
         self._wal.checkpointed()
         try:
-            self.cursor.execute("CHECKPOINT")
+            self._instance.writer.execute("CHECKPOINT")
         except duckdb.Error as error:  # The WAL stays for now; nothing is lost.
             self._instance.note(error)
             if self._instance.invalidated:
@@ -116,12 +113,11 @@ class Commits:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commit what the block executes on the cursor, atomically."""
-        assert self.cursor, "the store is not open"
         try:
             # Fails after a rollback that failed, for want of memory say; the next one succeeds.
-            self.cursor.execute("BEGIN")
-            yield self.cursor
-            self.cursor.execute("COMMIT")
+            self._instance.writer.execute("BEGIN")
+            yield self._instance.writer
+            self._instance.writer.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
@@ -129,6 +125,5 @@ class Commits:
     def _roll_back(self) -> None:
         import duckdb
 
-        assert self.cursor
         with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
-            self.cursor.execute("ROLLBACK")
+            self._instance.writer.execute("ROLLBACK")

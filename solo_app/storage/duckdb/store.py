@@ -69,7 +69,6 @@ class DuckDBStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._instance = Instance(path)
         self._files = OpenFiles(path)
-        self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
         self._commits = Commits(path, self._instance, self._files)
 
@@ -233,17 +232,18 @@ class DuckDBStore:
     def _connect(self) -> None:
         from duckdb_engine import ConnectionWrapper
 
-        self._commits.cursor = self._cursor = self._instance.open()
+        self._instance.open()
+        cursor = self._instance.writer
         self._files.opened()
         # A refused file must stay as it is, its WAL included.
-        self._cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
-        check_content(self.path, self._cursor)
-        self._cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
-        schema.migrate(self._cursor)
+        cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
+        check_content(self.path, cursor)
+        cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
+        schema.migrate(cursor)
         self._exports.remove_leftovers()
         self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
-        self._archive.recover(self._cursor)
-        self._archive.log_inconsistencies(self._cursor)
+        self._archive.recover(cursor)
+        self._archive.log_inconsistencies(cursor)
 
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
@@ -265,9 +265,7 @@ class DuckDBStore:
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance may raise anything.
             if self._registry:
                 self._registry.close()
-        if self._cursor:
-            self._cursor.close()
-        self._registry = self._cursor = self._commits.cursor = None
+        self._registry = None
         self._files.checkpointed()
 
     def _commit_move(self, file: ArchiveFile) -> None:
@@ -281,6 +279,5 @@ class DuckDBStore:
             ) from error
 
     def _recover_archive(self) -> None:
-        assert self._cursor, "the store is not open"
         with read_errors():
-            self._archive.recover(self._cursor)
+            self._archive.recover(self._instance.writer)
