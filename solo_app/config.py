@@ -20,14 +20,14 @@ def _database_file(path: Path) -> Path:
     """Expand ``~`` and reject paths that cannot be a database file.
 
     DuckDB expands ``~`` too, but the code that derives file names from this path does not. DuckDB
-    treats ":memory:" as an in-memory database and parses options after a "?".
+    treats ":memory:" and ":memory:name" as in-memory databases and parses options after a "?".
     """
     try:
         path = path.expanduser()
         is_allowed = path.name and (path.is_file() or not path.exists())
     except (OSError, RuntimeError):  # The name is too long, or the home folder is unknown.
         is_allowed = False
-    if not is_allowed or path.name == ":memory:" or "?" in str(path):
+    if not is_allowed or path.name.startswith(":memory:") or "?" in str(path):
         raise ValueError
     return path
 

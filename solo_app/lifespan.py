@@ -72,7 +72,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
             task.cancel()
         closed = await service.close()
         use(None)
-        if store.has_active_readers or not closed:
+        if not closed:
             os._exit(0)  # The interpreter would wait for running threads.
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, whole_minute
@@ -14,7 +13,6 @@ from solo_app.batches.model import (
     STEP_US,
     Batch,
     BatchCounter,
-    BatchStatus,
     Block,
     Download,
     FileFormat,
@@ -84,23 +82,15 @@ class MemoryStorage:
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
 
-    @property
-    def has_active_readers(self) -> bool:
-        return False
-
     async def open(self) -> bool:
         for no in self._batches.values():
-            self._end_earlier_runs(no)
             counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
             rest = [_minute_of(point) for point in self._points.get(no, ()) if point.seq > counted]
             merge(self._minutes.setdefault(no, {}), rest)
         return bool(self._batches)
 
-    async def close(self) -> None:
-        pass
-
-    async def checkpoint(self) -> None:
-        pass
+    async def close(self) -> bool:
+        return True
 
     async def batches(self) -> list[Batch]:
         return [Batch(no, batch_id, self._runs[no][-1]) for batch_id, no in self._batches.items()]
@@ -172,18 +162,6 @@ class MemoryStorage:
 
     def stop_exports(self) -> None:
         pass
-
-    def _end_earlier_runs(self, batch_no: int) -> None:
-        """End all unfinished runs except the latest, like a store does when it opens."""
-        runs = self._runs[batch_no]
-        for i, (run, later) in enumerate(pairwise(runs)):
-            if run.ended_at is None:
-                runs[i] = replace(
-                    run,
-                    status=BatchStatus.INTERRUPTED,
-                    ended_at=later.started_at,
-                    last_seq=later.first_seq - 1,
-                )
 
 
 def _minute_of(point: Point) -> MinuteAggregate:

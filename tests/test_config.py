@@ -90,6 +90,7 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("SOLO_DATABASE", "/"),
         ("SOLO_DATABASE", "."),
         ("SOLO_DATABASE", ":memory:"),
+        ("SOLO_DATABASE", ":memory:solo"),
         ("SOLO_DATABASE", "what?.duckdb"),
         ("SOLO_DATABASE", "~nobody-of-this-name/x.duckdb"),
         ("SOLO_DATABASE", "x" * 400),

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from solo_app.batches.model import (
+    LAST_SEQ,
     Aggregate,
     Batch,
     BatchStatus,
@@ -29,8 +30,6 @@ from solo_app.batches.model import (
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import DEFAULT_SOURCE
-
-HIGHEST_SEQ = 2**63 - 1
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
@@ -87,10 +86,10 @@ Number = Annotated[
 Count = Annotated[int, Field(ge=0)]
 WholeNumber = BeforeValidator(parse_whole_number)
 Seq = Annotated[
-    Annotated[int, Field(ge=0, le=HIGHEST_SEQ)] | None,
+    Annotated[int, Field(ge=0, le=LAST_SEQ)] | None,
     BeforeValidator(lambda text: parse_whole_number(text) if text != "" else None),
     # Not nullable: a client without a seq omits the parameter.
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": HIGHEST_SEQ}),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LAST_SEQ}),
 ]
 """A ``seq`` in a request. An empty value means missing."""
 
@@ -129,7 +128,7 @@ class AggregateParameters(NoParameters):
 class PageParameters(NoParameters):
     """A page of a list."""
 
-    offset: Annotated[int, Field(ge=0, le=HIGHEST_SEQ), WholeNumber] = 0
+    offset: Annotated[int, Field(ge=0, le=LAST_SEQ), WholeNumber] = 0
     limit: Annotated[int, Field(ge=1, le=1_000), WholeNumber] = 100
 
 

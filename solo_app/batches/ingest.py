@@ -11,6 +11,7 @@ import logging
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,13 +213,13 @@ class Ingest:
                 self._current_commit = None
 
     async def _commit(self) -> None:
-        due = self._are_minutes_due()
+        minute = whole_minute(self._clock())
         drained = []
         for buffer in list(self._buffers.values()):
             with self._failing_only(buffer):
                 if block := buffer.drain():
                     drained.append((buffer, block, self._fold(block)))
-        minutes = self._drain_minutes() if due else {}
+        minutes = self._drain_minutes(minute) if self._are_minutes_due(minute) else {}
         blocks = [block for _, block, _ in drained]
         await self._writes.repeat("Commit", lambda: self._store.write(blocks, minutes))
         for buffer, block, parts in drained:
@@ -232,18 +233,18 @@ class Ingest:
         self._rows_unwritten += len(block.ts)
         return parts
 
-    def _are_minutes_due(self) -> bool:
+    def _are_minutes_due(self, minute: datetime) -> bool:
         return (
             self._minutes_requested
-            or whole_minute(self._clock()) != self._written_up_to
+            or minute != self._written_up_to
             or self._rows_unwritten >= ROWS_PER_FOLD
         )
 
-    def _drain_minutes(self) -> dict[int, list[MinuteAggregate]]:
+    def _drain_minutes(self, minute: datetime) -> dict[int, list[MinuteAggregate]]:
         minutes = {no: list(parts.values()) for no, parts in self._unwritten.items()}
         self._unwritten = {}
         self._rows_unwritten = 0
-        self._written_up_to = whole_minute(self._clock())
+        self._written_up_to = minute
         self._minutes_requested = False
         return minutes
 

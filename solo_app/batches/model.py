@@ -18,6 +18,9 @@ EPOCH = datetime(1970, 1, 1)
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
+LAST_SEQ = 2**63 - 1
+"""No point has a higher ``seq``."""
+
 
 def utc_now() -> datetime:
     """Return the system time as naive UTC, in microseconds."""

@@ -16,7 +16,7 @@ from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 600.0
+ARCHIVE_EVERY = 600.0
 """Seconds between two checks for old points."""
 
 TOGETHER = timedelta(days=1)
@@ -51,7 +51,7 @@ class Retention:
                 logger.exception("Archiving failed, retrying later")
             else:
                 self.archive_error = None
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(ARCHIVE_EVERY)
 
     async def archive_old_points(self) -> int:
         """Archive all points that are old enough now. Returns their number.

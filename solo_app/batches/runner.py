@@ -157,7 +157,7 @@ class Runner:
             producer.wake()
 
     async def end_all(self) -> None:
-        """End all runs as ``interrupted``, commit their points and checkpoint."""
+        """End all runs as ``interrupted`` and commit their points."""
         if self._all_end is None:
             self._all_end = asyncio.create_task(self._end_all(), name="end-runs")
         await asyncio.shield(self._all_end)
@@ -189,9 +189,6 @@ class Runner:
         if endings:
             # Failing writes must not delay the shutdown.
             await asyncio.wait(endings, timeout=CLOSE_WITHIN)
-            if not self.has_unfinished_writes:
-                with suppress(StoreUnavailableError):  # The data remains in the WAL.
-                    await self._store.checkpoint()
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:

@@ -71,6 +71,7 @@ class BatchService:
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
         self._commits: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[bool] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class BatchService:
         return self._runner.closing
 
     async def end_runs(self) -> None:
-        """End all runs as ``interrupted``, commit their points and checkpoint.
+        """End all runs as ``interrupted`` and commit their points.
 
         No batch can be started afterwards. Stored data can be read until ``close``.
         """
@@ -113,8 +114,8 @@ class BatchService:
     async def close(self) -> bool:
         """End all runs as ``end_runs`` does, then close the store.
 
-        Returns whether the store is closed. If a write never completes, the store stays open and
-        its thread keeps running.
+        May be called again, also after a cancelled call. Returns False if a thread of the store
+        keeps running, for example because a write never completes.
         """
         await self.end_runs()
         for producer in self._runner:
@@ -124,14 +125,14 @@ class BatchService:
         self._runner.cancel_endings()
         if self._commits:
             self._commits.cancel()
-        closing = asyncio.create_task(self._store.close(), name="close-store")
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._store.close(), name="close-store")
         limit = _CLOSE_STORE_WITHIN if self._runner.has_unfinished_writes else None
-        await asyncio.wait({closing}, timeout=limit)
-        if closing.done():
-            closing.result()
-        else:
-            logger.error("Database not closed: a write did not complete")
-        return closing.done()
+        await asyncio.wait({self._closing}, timeout=limit)
+        if self._closing.done():
+            return self._closing.result()
+        logger.error("Database not closed: a write did not complete")
+        return False
 
     # -- start and stop ---------------------------------------------------------------------
 

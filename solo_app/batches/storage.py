@@ -30,18 +30,14 @@ class Storage(Protocol):
     written, and then has changed nothing.
     """
 
-    @property
-    def has_active_readers(self) -> bool:
-        """Whether the thread of a query is still running, even after ``close``."""
-
     async def open(self) -> bool:
         """Open the store or create it. Returns whether it existed."""
 
-    async def close(self) -> None:
-        """Finish pending writes, then close the store."""
+    async def close(self) -> bool:
+        """Finish pending writes, then close the store.
 
-    async def checkpoint(self) -> None:
-        """Move committed data from a log to its final location, if there is space."""
+        Returns False if a query ignored its interruption, so that its thread keeps running.
+        """
 
     async def batches(self) -> list[Batch]:
         """Return all batches with their latest runs."""

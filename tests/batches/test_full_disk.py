@@ -199,8 +199,8 @@ async def test_shutdown_ends_within_two_seconds_while_a_write_hangs(gate: str) -
 @pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
 async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(gate: str) -> None:
     class Stuck(MemoryStorage):
-        async def close(self) -> None:
-            await asyncio.Event().wait()
+        async def close(self) -> bool:
+            return await asyncio.Event().wait()
 
     storage = Stuck()
     service = BatchService(storage, {"random": random(0.01)})

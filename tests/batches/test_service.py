@@ -263,6 +263,16 @@ async def test_nothing_starts_once_the_app_shuts_down(tmp_path: Path) -> None:
             await service.start("b")
 
 
+async def test_closing_continues_after_a_cancelled_call(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        await service.start("b")
+        closing = asyncio.create_task(service.close())
+        await until(lambda: not service.running())
+        closing.cancel()
+        assert await service.close()
+        assert await service.close()
+
+
 async def test_an_end_leaves_running_batches_interrupted_and_one_start_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -147,22 +147,3 @@ async def test_next_open_adds_remaining_points_to_the_minutes(make: Callable[[],
     assert await again.minutes(batch.no, ALWAYS) == [minute(3, 9.0, 1.0, 5.0)]
     assert await again.batches() == [batch]
     await again.close()
-
-
-async def test_next_open_interrupts_earlier_runs_without_an_end(
-    make: Callable[[], Storage],
-) -> None:
-    store = make()
-    await store.open()
-    batch = await store.open_run("b", FIRST_RUN)
-    await store.write([block(batch, 1, (0, 1.0))], {})
-    second = Run(2, "random", BatchStatus.RUNNING, NOW + MINUTE, first_seq=2)
-    await store.open_run("b", second)
-    await store.close()
-    again = make()
-    await again.open()
-    latest, earlier = await again.runs(batch.no, 0, 100)
-    assert latest == second
-    assert (earlier.status, earlier.last_seq) == (BatchStatus.INTERRUPTED, 1)
-    assert earlier.ended_at == NOW + MINUTE
-    await again.close()

@@ -48,7 +48,7 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)
-        cursor = duckdb_store(service)._cursor
+        cursor = duckdb_store(service)._instance.writer
         assert cursor
 
         def leave_it_open() -> None:

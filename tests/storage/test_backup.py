@@ -88,7 +88,7 @@ async def test_shutdown_aborts_backup_and_leaves_no_file(tmp_path: Path) -> None
         under_way = asyncio.create_task(service.backup())
         await until(lambda: list(tmp_path.glob(".*/file")))
         service.end_streams()
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(ServiceClosedError):
             await under_way
         with pytest.raises(ServiceClosedError):
             await service.backup()

@@ -18,12 +18,13 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.service import BatchService
 from solo_app.batches.sources import random
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.check import check
 from solo_app.storage.duckdb.files import wal_path
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.workbench import counting, open_service, until
+from tests.workbench import counting, duckdb_store, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,11 @@ def refusal(database: Path) -> str:
     assert "\n" not in line
     assert "SOLO_DATABASE" in line
     return line
+
+
+async def checkpoint(service: BatchService) -> None:
+    store = duckdb_store(service)
+    await store.on_writer(store._commits.checkpoint)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -51,7 +57,7 @@ async def killed(tmp_path: Path) -> Path:
             await service.start(batch_id, "few")
             await until(lambda: not service.running())
             if batch_id == "a":
-                await service._store.checkpoint()
+                await checkpoint(service)
         shutil.copy(original, copy)
         shutil.copy(wal_path(original), wal_path(copy))
     return copy
@@ -132,7 +138,7 @@ async def test_truncated_database_is_refused(tmp_path: Path) -> None:
         await service.start("b", "flood")
         for count in (300_000, 600_000):
             await until(lambda: service.totals().row_count > count, 30)  # noqa: B023
-            await service._store.checkpoint()
+            await checkpoint(service)
     os.truncate(file, file.stat().st_size * 2 // 3)
     line = refusal(file)
     assert re.search("truncated|cannot be opened", line)

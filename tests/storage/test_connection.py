@@ -25,7 +25,7 @@ def test_close_interrupts_only_open_cursors(tmp_path: Path) -> None:
             super().discard(cursor)
 
     instance = Instance(tmp_path / "solo.duckdb")
-    instance.open().close()
+    instance.open()
     instance._reading = Reading()
     with instance.reading() as cursor:
         assert instance.has_active_readers
@@ -36,7 +36,7 @@ def test_close_interrupts_only_open_cursors(tmp_path: Path) -> None:
 
 def test_closing_while_queries_end_does_not_raise(tmp_path: Path) -> None:
     instance = Instance(tmp_path / "solo.duckdb")
-    instance.open().close()
+    instance.open()
     ended = threading.Event()
 
     def read() -> None:

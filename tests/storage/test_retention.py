@@ -420,6 +420,50 @@ async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
+async def test_a_shutdown_while_a_file_is_written_is_no_archive_error(
+    service: BatchService,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await with_past(service, script)
+    writing = threading.Event()
+
+    def write_slowly(cursor: duckdb.DuckDBPyConnection, *_: object) -> None:
+        writing.set()
+        cursor.execute("SELECT count(*) FROM range(10_000_000) a, range(1_000_000) b").fetchall()
+
+    monkeypatch.setattr("solo_app.storage.duckdb.archive._write", write_slowly)
+    keeper = keeping(service, 1)
+    running = asyncio.create_task(keeper.run())
+    await until(writing.is_set)
+    service.end_streams()
+    await asyncio.wait_for(running, 5)
+    assert (keeper.archive_error, caplog.text) == (None, "")
+
+
+async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
+    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_past(service, script)
+    before = await service.points("b", 0, 10_000)
+    store = duckdb_store(service)
+    write = store._archive.write
+
+    def write_then_invalidate(*arguments: Any) -> Any:
+        file = write(*arguments)
+        store._instance.invalidated = True  # By a checkpoint that failed, for example.
+        return file
+
+    with monkeypatch.context() as failing:
+        failing.setattr(store._archive, "write", write_then_invalidate)
+        with pytest.raises(StoreUnavailableError, match="was deleted"):
+            await keeping(service, 3).archive_old_points()
+    assert await service.points("b", 0, 10_000) == before
+    assert await keeping(service, 3).archive_old_points() > 0
+    assert await service.points("b", 0, 10_000) == before
+
+
 @pytest.fixture(scope="module")
 def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one point per hour in one batch. Tests must copy it before opening it."""
@@ -464,7 +508,7 @@ async def test_database_without_archive_tables_can_archive(
 async def test_retention_retries_after_any_error(
     service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(retention, "ARCHIVE_EVERY", 0.001)
     await with_past(service, script)
     failing: Exception | None = None
     old_spans = service._store.old_spans

@@ -98,6 +98,33 @@ async def test_next_run_continues_after_lost_points(database: Path) -> None:
         assert service.batch("old").run.first_seq == 10
 
 
+async def test_lost_points_within_an_archive_file_are_not_counted(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        # Of nine numbers, 3 and 4 are lost, the others up to 6 are in the file.
+        connection.execute("DELETE FROM minutes WHERE batch_no = 1 AND minute < '2026-03-02'")
+        connection.execute(
+            "INSERT INTO minutes VALUES (1, '2026-03-01 10:00:00', 4, 14, 1.25, 6.25)"
+        )
+        connection.execute("INSERT INTO losses VALUES (1, 3, 4)")
+    async with open_service(database) as service:
+        batch = service.batch("old")
+        assert (service.row_count(batch), service.last_seq(batch)) == (7, 9)
+
+
+async def test_a_run_without_end_before_another_run_is_interrupted(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            "UPDATE runs SET status = 'running', ended_at = NULL, last_seq = NULL "
+            "WHERE batch_no = 1 AND number = 1"
+        )
+    async with open_service(database) as service:
+        await has_every_point(service)
+        later, earlier = await service.runs("old")
+        assert later.status is BatchStatus.STOPPED
+        assert (earlier.status, earlier.last_seq) == (BatchStatus.INTERRUPTED, 6)
+        assert earlier.ended_at == later.started_at
+
+
 async def test_lost_points_at_the_start_are_skipped(database: Path) -> None:
     with duckdb.connect(database) as connection:
         # Lose more points than one page contains.

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Span
+from solo_app.batches.model import LAST_SEQ, Span
 from solo_app.storage.duckdb.aggregates import counters
 from solo_app.storage.duckdb.check import one_line
 from solo_app.storage.duckdb.files import check_space, sync
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     import duckdb
 
 logger = logging.getLogger(__name__)
-
-LAST_SEQ = 2**63 - 1
-"""The highest possible ``seq``."""
 
 _BYTES_PER_POINT = 24
 """Uncompressed size of a point: an upper bound of its size in a file."""
@@ -157,6 +154,9 @@ class Archive:
         span = file.span
         with self._renaming:
             with transaction() as cursor:
+                # Reopening the database runs ``recover``, which deletes files that are not listed.
+                if not self._hidden(file.name).exists():
+                    raise StoreUnavailableError(f"The archive file {file.name} was deleted.")
                 ((deleted,),) = cursor.execute(
                     _DELETE, [span.batch_no, span.first_seq, span.last_seq]
                 ).fetchall()

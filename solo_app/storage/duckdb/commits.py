@@ -27,10 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 class Commits:
-    """Writes to the cursor that the store sets as ``cursor`` when it opens the file."""
+    """Writes to the open instance."""
 
     def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
-        self.cursor: duckdb.DuckDBPyConnection | None = None
         self._path = path
         self._instance = instance
         self._files = files
@@ -71,25 +70,23 @@ class Commits:
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> bool:
         """Return whether a commit became durable although it raised a fatal error."""
-        assert self.cursor, "the store is not open"
         if blocks:
             query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
             values = [blocks[0].batch_no, blocks[0].last_seq]
-            ((found,),) = self.cursor.execute(query, values).fetchall()
+            ((found,),) = self._instance.writer.execute(query, values).fetchall()
             return bool(found)
-        included = {no: c.last_seq for no, c in aggregates.counters(self.cursor).items()}
+        included = {no: c.last_seq for no, c in aggregates.counters(self._instance.writer).items()}
         return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
     def checkpoint(self) -> bool:
         """Write the WAL into the database file if there is space. Returns whether it succeeded."""
         import duckdb
 
-        assert self.cursor, "the store is not open"
         if not self._wal.has_space:
             return False
         self._wal.checkpointed()
         try:
-            self.cursor.execute("CHECKPOINT")
+            self._instance.writer.execute("CHECKPOINT")
         except duckdb.Error as error:  # The WAL remains, so no data is lost.
             self._instance.note(error)
             if self._instance.invalidated:
@@ -116,13 +113,12 @@ class Commits:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Execute the block as one transaction."""
-        assert self.cursor, "the store is not open"
         try:
             # Fails if the previous rollback failed, for example for lack of memory; the error
             # handler then rolls back again.
-            self.cursor.execute("BEGIN")
-            yield self.cursor
-            self.cursor.execute("COMMIT")
+            self._instance.writer.execute("BEGIN")
+            yield self._instance.writer
+            self._instance.writer.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
@@ -130,6 +126,5 @@ class Commits:
     def _roll_back(self) -> None:
         import duckdb
 
-        assert self.cursor
         with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
-            self.cursor.execute("ROLLBACK")
+            self._instance.writer.execute("ROLLBACK")

@@ -46,11 +46,12 @@ class Instance:
         """Whether DuckDB rejects every call until the file is opened again."""
         self._path = path
         self._root: duckdb.DuckDBPyConnection | None = None
+        self._writer: duckdb.DuckDBPyConnection | None = None
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._change = threading.Condition()
 
-    def open(self) -> duckdb.DuckDBPyConnection:
-        """Open or create the file. Returns the writer's cursor. Raises duckdb.Error."""
+    def open(self) -> None:
+        """Open or create the file. Raises duckdb.Error."""
         # Imported here: a top-level import makes the supervisor process of a production start
         # print a report of leaked objects at exit.
         import duckdb
@@ -68,8 +69,13 @@ class Instance:
         # Casts between timestamps with and without time zone use the time zone of the session.
         root.execute("SET GLOBAL TimeZone = 'UTC'")
         with self._change:
-            self._root = root
-        return root.cursor()
+            self._root, self._writer = root, root.cursor()
+
+    @property
+    def writer(self) -> duckdb.DuckDBPyConnection:
+        """The cursor of the writer thread."""
+        assert self._writer, "the store is not open"
+        return self._writer
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return another cursor. The caller must close it before the file is closed."""
@@ -108,7 +114,7 @@ class Instance:
         WAL remains, and the next start replays it.
         """
         with self._change:
-            root, self._root = self._root, None
+            root, self._root, self._writer = self._root, None, None
             deadline = time.monotonic() + _INTERRUPT_WITHIN
             while self._reading:
                 if time.monotonic() > deadline:
@@ -119,7 +125,7 @@ class Instance:
                 # A query that is just starting misses the interruption, so repeat it.
                 self._change.wait(0.01)
         if root:
-            root.close()
+            root.close()  # Closes its cursors too.
 
     @property
     def has_active_readers(self) -> bool:

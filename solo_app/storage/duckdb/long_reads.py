@@ -34,7 +34,7 @@ class LongReads:
         self._change = threading.Lock()
 
     async def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run a query. Raises ServiceClosedError after ``stop``."""
+        """Run a query. Raises ServiceClosedError after ``stop``, also if that interrupted it."""
 
         def interruptible(cursor: duckdb.DuckDBPyConnection) -> T:
             with self._change:
@@ -43,6 +43,10 @@ class LongReads:
                 self._active = cursor
             try:
                 return query(cursor)
+            except Exception as error:
+                if self._stopped:
+                    raise ServiceClosedError from error
+                raise
             finally:
                 with self._change:
                     self._active = None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solo_app.batches.model import STEP_US, Block, Point, Step, Vertex, from_microseconds
+from solo_app.batches.model import LAST_SEQ, STEP_US, Block, Point, Step, Vertex, from_microseconds
 from solo_app.storage.duckdb.aggregates import Columns
-from solo_app.storage.duckdb.archive import LAST_SEQ, Archive
+from solo_app.storage.duckdb.archive import Archive
 
 if TYPE_CHECKING:
     import duckdb

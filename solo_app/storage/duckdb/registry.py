@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import NaiveDatetime
-from sqlalchemy import BigInteger, Column, Integer, Sequence, create_engine, func, tuple_, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import BigInteger, Column, Integer, Sequence, create_engine, func, tuple_
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -93,7 +92,8 @@ class Registry:
                 session.flush()
             assert row.no is not None
             batch = Batch(row.no, batch_id, run)
-            session.add(
+            # Not an insert: a commit that raised may have been made durable nevertheless.
+            session.merge(
                 RunRow(
                     batch_no=row.no,
                     number=run.number,
@@ -115,23 +115,6 @@ class Registry:
             row.ended_at = batch.run.ended_at
             row.last_seq = batch.run.last_seq
             session.add(row)
-            session.commit()
-
-    def end_superseded_runs(self) -> None:
-        """End each run that has no recorded end although its batch has a later run."""
-        later = aliased(RunRow)
-        end = (
-            update(RunRow)
-            .where(col(RunRow.ended_at).is_(None), col(later.batch_no) == col(RunRow.batch_no))
-            .where(col(later.number) == col(RunRow.number) + 1)
-            .values(
-                status=BatchStatus.INTERRUPTED.value,
-                ended_at=later.started_at,
-                last_seq=col(later.first_seq) - 1,
-            )
-        )
-        with Session(self._engine) as session:
-            session.exec(end)
             session.commit()
 
 

@@ -73,11 +73,22 @@ _COUNTERS = (
             SELECT batch_no, count(*) AS count FROM points JOIN counted USING (batch_no)
             WHERE seq <= last_seq GROUP BY batch_no
             UNION ALL SELECT batch_no, last_seq - first_seq + 1 FROM archives
+            UNION ALL
+            SELECT batch_no, greatest(a.first_seq, l.first_seq) - least(a.last_seq, l.last_seq) - 1
+            FROM archives a JOIN losses l USING (batch_no)
+            WHERE l.first_seq <= a.last_seq AND a.first_seq <= l.last_seq
         ) GROUP BY batch_no
     )
     SELECT batch_no, coalesce(row_count, 0), last_seq FROM counted LEFT JOIN stored USING (batch_no)
     """,
     "DROP TABLE losses",
+    # Until here a run could start before the end of the previous one was recorded.
+    """
+    UPDATE runs SET status = 'interrupted', ended_at = later.started_at,
+        last_seq = later.first_seq - 1
+    FROM runs later WHERE runs.ended_at IS NULL
+        AND later.batch_no = runs.batch_no AND later.number = runs.number + 1
+    """,
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS)

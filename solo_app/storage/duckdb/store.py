@@ -69,37 +69,28 @@ class DuckDBStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._instance = Instance(path)
         self._files = OpenFiles(path)
-        self._cursor: duckdb.DuckDBPyConnection | None = None
         self._registry: Registry | None = None
         self._commits = Commits(path, self._instance, self._files)
 
     # Storage
 
-    @property
-    def has_active_readers(self) -> bool:
-        """Whether the thread of a query is still running."""
-        return self._instance.has_active_readers
-
     async def open(self) -> bool:
         """Open the file or create it with its folder. Returns whether it existed.
 
-        Runs migrations, completes the minutes, and ends superseded runs.
+        Runs migrations and completes the minutes.
         Raises StoreUnavailableError.
         """
         return await self.on_writer(self._open)
 
-    async def close(self) -> None:
-        """Finish pending writes, then close the file."""
+    async def close(self) -> bool:
+        """Finish pending writes, then close the file; returns False if a query was abandoned."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         finally:
             self._writer.shutdown()
             # Do not wait for a query that ignored its interruption.
             self._readers.shutdown(wait=False)
-
-    async def checkpoint(self) -> None:
-        """Write the WAL into the database file if there is enough disk space."""
-        await self.on_writer(self._commits.checkpoint)
+        return not self._instance.has_active_readers
 
     async def batches(self) -> list[Batch]:
         """Return all batches with their latest runs."""
@@ -234,7 +225,6 @@ class DuckDBStore:
             self._connect()
             with self._commits.transaction() as cursor:
                 aggregates.add_remaining_points(cursor)
-            self._records.end_superseded_runs()
             # Earlier releases counted commits in this file.
             self.path.with_name(f"{self.path.name}.tally").unlink(missing_ok=True)
         return existed
@@ -242,17 +232,18 @@ class DuckDBStore:
     def _connect(self) -> None:
         from duckdb_engine import ConnectionWrapper
 
-        self._commits.cursor = self._cursor = self._instance.open()
+        self._instance.open()
+        cursor = self._instance.writer
         self._files.opened()
         # A refused database and its WAL must remain unchanged.
-        self._cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
-        check_content(self.path, self._cursor)
-        self._cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
-        schema.migrate(self._cursor)
+        cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
+        check_content(self.path, cursor)
+        cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
+        schema.migrate(cursor)
         self._exports.remove_leftovers()
         self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
-        self._archive.recover(self._cursor)
-        self._archive.log_inconsistencies(self._cursor)
+        self._archive.recover(cursor)
+        self._archive.log_inconsistencies(cursor)
 
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
@@ -274,9 +265,7 @@ class DuckDBStore:
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
             if self._registry:
                 self._registry.close()
-        if self._cursor:
-            self._cursor.close()
-        self._registry = self._cursor = self._commits.cursor = None
+        self._registry = None
         self._files.checkpointed()
 
     def _commit_move(self, file: ArchiveFile) -> None:
@@ -290,6 +279,5 @@ class DuckDBStore:
             ) from error
 
     def _recover_archive(self) -> None:
-        assert self._cursor, "the store is not open"
         with read_errors():
-            self._archive.recover(self._cursor)
+            self._archive.recover(self._instance.writer)
