@@ -190,7 +190,7 @@ def test_the_app_ends_while_the_disk_is_full(
     app = new_app("prod", disk.path / "solo.duckdb", SOLO_INTERVAL="0").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     deadline = time.monotonic() + 60
-    while httpx.get(f"{app.api}/", timeout=30).json()["waiting"] is None:
+    while httpx.get(f"{app.api}/", timeout=30).json()["write_error"] is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert app.stop() < 3
