@@ -101,14 +101,17 @@ class Commits:
         Raises StoreUnavailableError.
         """
         wal = wal_path(self._path)
-        logger.error("The WAL %s was removed while in use.", wal)
         if self._instance.invalidated or not self.checkpoint():
             raise StoreUnavailableError(
                 f"The WAL {wal} was removed while in use, and its contents cannot be written into "
                 "the database. Free some space, or download /backup, stop the app, and restore "
                 "that file."
             )
-        logger.warning("The contents of the WAL are in the database now; nothing is lost.")
+        logger.warning(
+            "The WAL %s was removed while in use; its contents are in the database now, nothing is "
+            "lost.",
+            wal,
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
