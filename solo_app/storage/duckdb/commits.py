@@ -116,17 +116,15 @@ class Commits:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commit what the block executes on the cursor, atomically."""
-        try:
-            # Fails after a rollback that failed, for want of memory say; the next one succeeds.
-            self._instance.writer.execute("BEGIN")
-            yield self._instance.writer
-            self._instance.writer.execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
         import duckdb
 
-        with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
-            self._instance.writer.execute("ROLLBACK")
+        writer = self._instance.writer
+        try:
+            # Fails after a rollback that failed, for want of memory say; the next one succeeds.
+            writer.execute("BEGIN")
+            yield writer
+            writer.execute("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
+                writer.execute("ROLLBACK")
+            raise
