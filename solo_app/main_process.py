@@ -75,8 +75,11 @@ def _is_running(child: int) -> bool:
 
 def _children() -> list[int]:
     """Return the child processes of this process; none on systems without /proc."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for file in lists for pid in file.read_text().split()]
+    children: list[int] = []
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # The thread has just ended.
+            children += map(int, file.read_text().split())
+    return children
 
 
 def _handle_hangup() -> None:

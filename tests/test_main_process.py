@@ -1,13 +1,15 @@
-"""The signal that a worker sends to the main process when it cannot start."""
+"""Which process a worker signals when it cannot start, and which processes the main one ends."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from solo_app.main_process import _children
 from tests.running_app import PROJECT
 
 REPORT = "from solo_app.main_process import report_failed_start as report; report()"
@@ -42,3 +44,26 @@ signal.pause()
 """
     ended = subprocess.run([sys.executable, "-c", main], cwd=PROJECT, timeout=60, check=False)
     assert ended.returncode == 1
+
+
+def test_children_are_found_while_threads_end() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    ended = threading.Event()
+
+    def start_threads() -> None:
+        while not ended.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    starting = [threading.Thread(target=start_threads) for _ in range(3)]
+    for thread in starting:
+        thread.start()
+    try:
+        assert all(child.pid in _children() for _ in range(1_000))
+    finally:
+        ended.set()
+        for thread in starting:
+            thread.join()
+        child.kill()
+        child.wait()

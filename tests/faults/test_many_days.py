@@ -141,7 +141,7 @@ def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: 
             app.start()  # The first time it builds the pages.
             seconds.append(time.monotonic() - began)
             if database == long_past:
-                for path in ("points?after=0", "minutes", "download?from=2100-01-01"):
+                for path in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
                     assert app.answers(f"{app.api}/batches/{BATCHES[0]}/{path}")
                 assert app.answers(f"{app.url}/batch/{BATCHES[0]}")
             memory.append(memory_of(app))

@@ -101,30 +101,27 @@ class Commits:
         Raises StoreUnavailableError.
         """
         wal = wal_path(self._path)
-        logger.error("WAL removed while in use: %s", wal)
         if self._instance.invalidated or not self.checkpoint():
             raise StoreUnavailableError(
                 f"The WAL {wal} was removed while in use, and its contents cannot be written into "
                 "the database. Free some space, or download /backup, stop the app, and restore "
                 "that file."
             )
-        logger.warning("Contents of the removed WAL saved to the database")
+        logger.warning("Removed while in use, contents saved to the database: %s", wal)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Execute the block as one transaction."""
+        import duckdb
+
+        writer = self._instance.writer
         try:
             # Fails if the previous rollback failed, for example for lack of memory; the error
             # handler then rolls back again.
-            self._instance.writer.execute("BEGIN")
-            yield self._instance.writer
-            self._instance.writer.execute("COMMIT")
+            writer.execute("BEGIN")
+            yield writer
+            writer.execute("COMMIT")
         except BaseException:
-            self._roll_back()
+            with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
+                writer.execute("ROLLBACK")
             raise
-
-    def _roll_back(self) -> None:
-        import duckdb
-
-        with suppress(duckdb.Error):  # A failed COMMIT has already ended the transaction.
-            self._instance.writer.execute("ROLLBACK")
