@@ -107,7 +107,7 @@ class Commits:
                 "the database. Free some space, or download /backup, stop the app, and restore "
                 "that file."
             )
-        logger.warning("Removed while in use, contents saved to the database: %s", wal)
+        logger.warning("Contents of the removed WAL saved to the database: %s", wal)
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
