@@ -22,7 +22,8 @@ try:
         main_process.handle_signals()
         check_startup(command.params, settings)
         # Reflex does not detect removed packages. Everything in that folder is generated.
-        if not command.params["backend_only"] and not (get_web_dir() / "node_modules").is_dir():
+        build_tool = get_web_dir() / "node_modules" / ".bin" / "react-router"
+        if not command.params["backend_only"] and not build_tool.exists():
             shutil.rmtree(get_web_dir(), ignore_errors=True)
 except SettingsError as error:
     exit_with_error(error)

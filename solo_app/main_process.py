@@ -88,10 +88,33 @@ def _handle_hangup() -> None:
     Granian's handler for SIGHUP would start a second worker, which fails because the database is
     in use. Blocking the signal keeps it from that handler.
     """
-    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    if not is_ignored:
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        _continue_in_own_session()
+    else:
         threading.Thread(target=_terminate_on_hangup, name="hangup", daemon=True).start()
+
+
+def _continue_in_own_session() -> None:
+    """Continue in a child process that the terminal cannot signal; this one only waits for it.
+
+    The build and the frontend do not inherit from `nohup` that SIGHUP is ignored: bun resets it.
+    """
+    parent = os.getpid()
+    if child := os.fork():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _: os.kill(child, received))
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(code if code >= 0 else 128 - code)
+    os.setsid()
+    threading.Thread(target=_terminate_without, args=(parent,), name="parent", daemon=True).start()
+
+
+def _terminate_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _terminate_on_hangup() -> None:

@@ -48,6 +48,7 @@ STATUS_OF: dict[type[SoloError], int] = {
 """The status of each domain error; all others are 500."""
 
 _CODES = {
+    400: "bad-request",
     403: "foreign-request",
     404: "not-found",
     405: "method-not-allowed",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -50,6 +52,14 @@ def remove_folder(database: Path) -> None:
 
 def rename_folder(database: Path) -> None:
     database.parent.rename(database.parent.with_name("renamed"))
+
+
+@contextmanager
+def open_killed(database: Path) -> Iterator[Path]:
+    """A database whose WAL contains its only table, as after a kill."""
+    with duckdb.connect(database) as connection:
+        connection.execute("CREATE TABLE other AS SELECT 1")
+        yield database
 
 
 HARMS = [remove, move, replace, remove_folder, rename_folder]
@@ -107,6 +117,41 @@ async def test_batches_continue_when_the_files_are_moved_back(
         assert service.totals().write_error is None
         stopped = await service.stop("b")
     assert whole(database)["b"].points == stopped.run.last_seq
+
+
+@pytest.mark.parametrize("other", ["a copy of the files", "another database"])
+async def test_close_leaves_the_files_that_replaced_the_database(
+    database: Path, tmp_path: Path, other: str
+) -> None:
+    saved = tmp_path / "saved"
+    async with open_service(database) as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 5)
+        shutil.copytree(database.parent, saved)
+        saved_count = service.totals().row_count
+        remove(database)
+        await write_error(service)
+        if other == "another database":
+            with open_killed(tmp_path / "other.duckdb") as killed:
+                shutil.copy(killed, database)
+                shutil.copy(wal_path(killed), wal_path(database))
+        else:
+            shutil.copytree(saved, database.parent, dirs_exist_ok=True)
+        contents = {file: file.read_bytes() for file in (database, wal_path(database))}
+    assert {file: file.read_bytes() for file in contents} == contents
+    if other == "a copy of the files":
+        async with open_service(database, silent=silent) as service:
+            assert 0 < service.totals().row_count <= saved_count
+
+
+@pytest.mark.parametrize("size", [0, 4_096])
+async def test_truncated_database_is_a_write_error(database: Path, size: int) -> None:
+    async with open_service(database) as service:
+        await service.start("b")
+        await until(lambda: service.totals().row_count > 5)
+        os.truncate(database, size)
+        assert "replaced while in use" in await write_error(service)
+    assert database.stat().st_size == size
 
 
 async def test_invalidated_instance_is_not_reopened_on_another_file(database: Path) -> None:

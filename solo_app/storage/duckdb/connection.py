@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,13 +106,18 @@ class Instance:
                 self._change.notify_all()
             cursor.close()
 
-    def close(self) -> None:
+    def close(self, checkpoint: bool = True) -> None:
         """Interrupt all queries and close the file.
+
+        Without ``checkpoint`` the files at the database's paths are not touched: they are not the
+        opened ones any more, and a checkpoint would delete a WAL that belongs to another database.
 
         DuckDB can hang in a query on a Parquet file after an interruption. Such a query is
         abandoned, and the file stays open until the process ends. No committed data is lost: the
         WAL remains, and the next start replays it.
         """
+        import duckdb
+
         with self._change:
             root, self._root, self._writer = self._root, None, None
             deadline = time.monotonic() + _INTERRUPT_WITHIN
@@ -125,6 +130,9 @@ class Instance:
                 # A query that is just starting misses the interruption, so repeat it.
                 self._change.wait(0.01)
         if root:
+            if not checkpoint:
+                with suppress(duckdb.Error):  # An invalidated instance does not checkpoint.
+                    root.execute("PRAGMA disable_checkpoint_on_shutdown")
             root.close()  # Closes its cursors too.
 
     @property

@@ -48,11 +48,13 @@ class OpenFiles:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._opened: _Identity | None = None
+        self._min_size = 0
         self._wal: _Identity | None = None
 
     def opened(self) -> None:
         """Record the files at their paths as those that DuckDB has opened."""
         self._opened = _identity(self._database)
+        self._min_size = _size(self._database)
         self._wal = _identity(wal_path(self._database))
 
     def committed(self) -> None:
@@ -60,16 +62,28 @@ class OpenFiles:
         self._wal = self._wal or _identity(wal_path(self._database))
 
     def checkpointed(self) -> None:
-        """Record that DuckDB has removed its WAL."""
+        """Record that DuckDB has removed its WAL and may have shrunk the database file."""
+        self._min_size = _size(self._database)
         self._wal = None
 
+    @property
+    def is_database_replaced(self) -> bool:
+        """Whether the opened file is no longer at its path, or was truncated or overwritten.
+
+        Only a checkpoint shrinks the file. Its contents must not be compared: closing the file
+        anywhere in this process would release the lock that DuckDB holds on it (POSIX).
+        """
+        return self._opened is not None and (
+            _identity(self._database) != self._opened or _size(self._database) < self._min_size
+        )
+
     def check_database(self) -> None:
-        """Raise StoreUnavailableError if the opened file is no longer at its path."""
-        if self._opened and _identity(self._database) != self._opened:
+        """Raise StoreUnavailableError if the database was replaced."""
+        if self.is_database_replaced:
             raise StoreUnavailableError(
                 f"The database {self._database} was removed, moved or replaced while in use; new "
-                "points are not saved. Put the file back, or save the stored data: download "
-                "/backup, stop the app, and restore that file."
+                "points are not saved. Move the original file back (a copy does not help), or save "
+                "the stored data: download /backup, stop the app, and restore that file."
             )
 
     @property
@@ -84,3 +98,10 @@ def _identity(file: Path) -> _Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

@@ -261,7 +261,8 @@ class DuckDBStore:
     def _close(self) -> None:
         import duckdb
 
-        self._instance.close()  # First, because readers use the registry until it returns.
+        # First, because readers use the registry until it returns.
+        self._instance.close(checkpoint=not self._files.is_database_replaced)
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
             if self._registry:
                 self._registry.close()
