@@ -125,7 +125,7 @@ def test_app_under_nohup_survives_its_terminal(
     pid_file, done = tmp_path / "pid", tmp_path / "done"
     command = (
         f"nohup reflex run --env {mode} > {tmp_path / 'log'} 2>&1 & echo $! > {pid_file}; "
-        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP $!"
+        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"  # As a shell that ends does.
     )
     terminal = Terminal(app, command)
     eventually(lambda: app.answers(f"{app.api}/tasks") and app.answers(f"{app.url}/"))
@@ -148,20 +148,42 @@ def test_app_under_nohup_survives_its_terminal(
     assert statuses(app.database) == [("interrupted",)]
 
 
+def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path) -> None:
+    app = new_app("prod")
+    pid_file, done = tmp_path / "pid", tmp_path / "done"
+    command = (
+        f"nohup reflex run --env prod > {tmp_path / 'log'} 2>&1 & echo $! > {pid_file}; "
+        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"
+    )
+    terminal = Terminal(app, command)
+    eventually(lambda: any("react-router" in c for c in command_lines(descendants(terminal.pid))))
+    done.touch()
+    eventually(lambda: not is_running(terminal.pid))
+    terminal.close()
+    pid = int(pid_file.read_text())
+    try:
+        eventually(lambda: app.answers(f"{app.url}/"))
+        processes = [pid, *descendants(pid)]
+        os.kill(pid, signal.SIGKILL)  # The app does not outlive the process that was started.
+        eventually(lambda: not any(map(is_running, processes)))
+    finally:
+        end([pid, *descendants(pid)])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_during_the_build_ends_the_build_too(new_app: NewApp, number: int) -> None:
     app = new_app("prod")
     process = app.launch()
-    eventually(lambda: any("react-router" in line for line in command_lines(app)))
+    eventually(lambda: any("react-router" in line for line in command_lines(app.processes())))
     processes = app.processes()
     app.stop(number, whole_group=False)
     assert process.returncode == (1 if number == signal.SIGINT else 0)
     assert not any(map(is_running, processes))
 
 
-def command_lines(app: RunningApp) -> list[str]:
+def command_lines(pids: list[int]) -> list[str]:
     lines = []
-    for pid in app.processes():
+    for pid in pids:
         try:
             lines.append(Path(f"/proc/{pid}/cmdline").read_text())
         except OSError:
@@ -169,10 +191,15 @@ def command_lines(app: RunningApp) -> list[str]:
     return lines
 
 
-def test_removed_packages_are_restored_by_the_next_start(new_app: NewApp) -> None:
+@pytest.mark.parametrize("keep_folder", [False, True])
+def test_removed_packages_are_restored_by_the_next_start(
+    new_app: NewApp, keep_folder: bool
+) -> None:
     app = new_app("dev").start()
     app.stop()
-    shutil.rmtree(app.folder / ".web" / "node_modules")
+    packages = app.folder / ".web" / "node_modules"
+    for folder in packages.glob("[!.]*") if keep_folder else [packages]:
+        shutil.rmtree(folder)
     app.start()
     assert app.answers(f"{app.url}/")
 
