@@ -19,7 +19,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import Batch, Point
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers
-from solo_app.storage.duckdb import checkpoints, connection
+from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.conftest import SmallDisk
@@ -113,8 +113,9 @@ async def test_a_checkpoint_without_room_ends_nothing(
 
     if set_off_by == "a commit":
         monkeypatch.setattr(connection, "CHECKPOINT_THRESHOLD", "400KB")
-        # The store does not expect DuckDB to remove the WAL by itself.
+        # The store does not expect DuckDB to remove the WAL and shrink the file by itself.
         monkeypatch.setattr(OpenFiles, "is_wal_missing", False)
+        monkeypatch.setattr(files, "_size", lambda _: 0)
     else:
         monkeypatch.setattr(checkpoints, "SPARE_BYTES", -(2**40))  # As if there were always room.
     async with open_service(database, steady=steady) as service:
