@@ -9,7 +9,7 @@ import reflex as rx
 
 from solo_app.batches.model import FileFormat
 from solo_app.ui import browser, strings
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
 
 _TIME = "download-time"
 

@@ -11,7 +11,7 @@ from solo_app.ui.components.chart import later, tooltip, x_axis, y_axis
 from solo_app.ui.components.disclosure import disclosure
 from solo_app.ui.components.download import download
 from solo_app.ui.components.moment import moment
-from solo_app.ui.states.batch import BatchState, MinutesState
+from solo_app.ui.state.batch import BatchState, MinutesState
 
 ROWS = 60
 """How many minutes the table tells of: the latest."""

@@ -1,4 +1,4 @@
-"""The runs of a batch, the latest first, each with how it ended and why."""
+"""The runs of a batch, latest first, each with its outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import reflex as rx
 from solo_app.ui import browser, strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
 
 
 def runs() -> rx.Component:
@@ -36,20 +36,20 @@ def _earlier() -> rx.Component:
 def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
-            status_pill(run.status),
-            rx.el.span("run ", browser.number(run.number), class_name="no"),
+            status_pill(run["status"]),
+            rx.el.span("run ", browser.number(run["number"]), class_name="no"),
             class_name="what",
         ),
         rx.el.div(
-            moment(run.started, browser.when(run.started)),
+            moment(run["started"], browser.when(run["started"])),
             " to ",
             rx.cond(
-                run.status == "running",
+                run["status"] == "running",
                 strings.NOW,
-                moment(run.ended, browser.when(run.ended)),
+                moment(run["ended"], browser.when(run["ended"])),
             ),
             class_name="from-to",
         ),
-        rx.cond(run.reason != "", rx.el.p(run.reason, class_name="reason")),
-        key=run.number,
+        rx.cond(run["reason"] != "", rx.el.p(run["reason"], class_name="reason")),
+        key=run["number"],
     )

@@ -1,4 +1,4 @@
-"""The newest points, one to a row, the latest first."""
+"""The table of the latest points, latest first."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import reflex as rx
 
 from solo_app.ui import browser, strings
 from solo_app.ui.components.moment import moment
-from solo_app.ui.components.ticks import of_batch
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
 
 
-def newest_points() -> rx.Component:
+def latest_points() -> rx.Component:
     """The card with the table."""
-    rows = of_batch("newest", BatchState.paused).to(list[list[float]])
     return rx.el.section(
-        rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause(), class_name="top"),
+        rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause_button(), class_name="top"),
         rx.el.table(
             rx.el.thead(
                 rx.el.tr(
@@ -25,30 +23,31 @@ def newest_points() -> rx.Component:
                     rx.el.th("data.key", scope="col", class_name="n"),
                 )
             ),
-            rx.el.tbody(rx.foreach(rows, _row)),
+            rx.el.tbody(rx.foreach(BatchState.points, _row)),
             class_name="points",
         ),
-        rx.cond(of_batch("rowsOf") == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
+        rx.cond(
+            BatchState.row_count == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")
+        ),
         aria_label=strings.NEWEST_POINTS,
         class_name="card list newest",
     )
 
 
-def _pause() -> rx.Component:
-    """Offered while points may come; who has paused before the end is let go on."""
+def _pause_button() -> rx.Component:
+    """The button, while points can come or while the table is paused."""
     button = rx.el.button(
         rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
         type="button",
         on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
         class_name="button small again",
     )
-    may_come = BatchState.ended == None  # noqa: E711 (a var)
-    return rx.cond(may_come | BatchState.paused, button)
+    return rx.cond((BatchState.status == "running") | BatchState.paused, button)
 
 
 def _row(point: Any) -> rx.Component:
     return rx.el.tr(
-        rx.el.td(browser.number(point[0]), class_name="n seq"),
-        rx.el.td(moment(point[1], browser.clock_ms(point[1]))),
-        rx.el.td(browser.key(point[2]), class_name="n key"),
+        rx.el.td(browser.number(point["seq"]), class_name="n seq"),
+        rx.el.td(moment(point["t"], browser.clock_ms(point["t"]))),
+        rx.el.td(browser.key(point["key"]), class_name="n key"),
     )
