@@ -15,10 +15,10 @@ from typing import NoReturn
 
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.live import Ticker
 from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import Ticker
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start
 from solo_app.storage.duckdb.store import DuckDBStore
