@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import reflex as rx
 from reflex.event import Event
@@ -20,13 +19,13 @@ from reflex.utils.format import format_event_handler
 from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
-from solo_app.batches.live import Ticker
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import Ticker
 from solo_app.batches.sources import Source
 from solo_app.batches.storage import Storage
-from solo_app.ui.console import Console, connect
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.console import connect, disconnect
+from solo_app.ui.state.batch import BatchState
 from tests.workbench import open_service
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
@@ -39,8 +38,6 @@ class Tabs:
         self.service = service
         self.ticker = ticker
         self.deltas: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.ticks_of: defaultdict[str, list[list[Any]]] = defaultdict(list)
-        """The ticks that a tab was sent, in order."""
         self.events: defaultdict[str, list[Event]] = defaultdict(list)
         self.errors: list[Exception] = []
         self.manager = StateManagerMemory()  # type: ignore[abstract]
@@ -50,8 +47,6 @@ class Tabs:
         """What a socket would do."""
         if update.delta:
             self.deltas[token].append(update.delta)
-            ticks = [changed.get("tick_rx_state_") for changed in update.delta.values()]
-            self.ticks_of[token] += [tick for tick in ticks if tick and tick[0]]
         self.events[token].extend(update.events or [])
 
     async def open(self, tab: str, batch_id: str | None = None) -> None:
@@ -68,7 +63,7 @@ class Tabs:
 
     async def look(self, tab: str, state: type[rx.State]) -> Any:
         """Begin to keep a tab up to date, as Reflex does when it opens; gives a future."""
-        event = Event(name=format_event_handler(state.event_handlers["live"]))
+        event = Event(name=format_event_handler(state.event_handlers["stream_updates"]))
         opening = EventContext.get().fork(token=tab)
         return await self.processor.enqueue(
             tab, event, dataclasses.replace(opening, parent_txid="opening")
@@ -81,7 +76,7 @@ class Tabs:
 
     async def ticks(self, count: int = 1) -> None:
         """Wait until every tab has had so many ticks."""
-        async with aclosing(self.ticker.ticks()) as ticks:
+        async with aclosing(self.ticker.subscribe()) as ticks:
             for _ in range(count + 2):
                 await anext(ticks)
 
@@ -118,16 +113,15 @@ async def open_tabs(
 
 @asynccontextmanager
 async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
-    """Tabs on a service, with a ticker that ticks faster than people need."""
-    with patch.multiple("solo_app.batches.live", TICK=0.01, STEP=0.01):
-        ticker = Ticker(service)
-        tabs = Tabs(service, ticker)
-        connect(Console(service, ticker))
-        try:
-            async with tabs.processor.configure(
-                state_manager=tabs.manager,
-                event_namespace=tabs,  # type: ignore[arg-type]
-            ):
-                yield tabs
-        finally:
-            connect(None)
+    """Tabs on a service, with a fast ticker."""
+    ticker = Ticker(service, tick=0.01)
+    tabs = Tabs(service, ticker)
+    connect(service, ticker)
+    try:
+        async with tabs.processor.configure(
+            state_manager=tabs.manager,
+            event_namespace=tabs,  # type: ignore[arg-type]
+        ):
+            yield tabs
+    finally:
+        disconnect()

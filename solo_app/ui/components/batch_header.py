@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.state.batch import BatchState
@@ -58,7 +59,7 @@ def _announced_status() -> rx.Component:
 
 def _facts() -> rx.Component:
     rows = BatchState.row_count
-    duration = browser.span((BatchState.chart_end - BatchState.started) / 1_000_000)
+    duration = fmt.span((BatchState.chart_end - BatchState.started) / 1_000_000)
     is_running = BatchState.status == "running"
     return rx.el.span(
         rx.cond(
@@ -68,15 +69,15 @@ def _facts() -> rx.Component:
                 "ran ",
                 duration,
                 ", until ",
-                moment(BatchState.ended, browser.when(BatchState.ended)),
+                moment(BatchState.ended, fmt.when(BatchState.ended)),
             ),
         ),
-        rx.el.span("run ", browser.number(BatchState.run_number)),
+        rx.el.span("run ", fmt.number(BatchState.run_number)),
         rx.el.span(BatchState.source),
-        rx.el.span(browser.number(rows), rx.cond(rows == 1, " row", " rows")),
+        rx.el.span(fmt.number(rows), rx.cond(rows == 1, " row", " rows")),
         rx.cond(
             is_running,
-            rx.el.span(browser.rate(BatchState.rows_per_second), " per second"),
+            rx.el.span(fmt.rate(BatchState.rows_per_second), " per second"),
         ),
         class_name="facts",
     )

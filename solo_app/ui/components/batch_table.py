@@ -7,7 +7,8 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
@@ -68,14 +69,14 @@ def _row(row: Any) -> rx.Component:
             status_pill(row["status"]),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="why")),
         ),
-        browser.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
-        rx.fragment(_label(strings.AVERAGE_OF), browser.number(row["average"], 2)),
-        line(browser.spark(row["hour"])),
+        fmt.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
+        rx.fragment(_label(strings.AVERAGE_OF), fmt.number(row["average"], 2)),
+        line(fmt.spark(row["hour"])),
         rx.fragment(
-            browser.number(row_count),
+            fmt.number(row_count),
             _label(rx.cond(row_count == 1, strings.ROW_OF, strings.ROWS_OF)),
         ),
-        rx.fragment(_label(strings.SINCE), moment(row["started"], browser.when(row["started"]))),
+        rx.fragment(_label(strings.SINCE), moment(row["started"], fmt.when(row["started"]))),
         _button(row),
         class_name=rx.cond(_is_running(row), "going", "ended"),
         key=batch_id,

@@ -6,7 +6,8 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.state.batch import BatchState
 
@@ -17,21 +18,21 @@ def last_minute() -> rx.Component:
     return rx.el.section(
         rx.el.h2(strings.LAST_WHOLE_MINUTE),
         rx.el.p(
-            moment(minute["start"], browser.clock(minute["start"])),
+            moment(minute["start"], fmt.clock(minute["start"])),
             " to ",
-            moment(minute["end"], browser.clock(minute["end"])),
+            moment(minute["end"], fmt.clock(minute["end"])),
             class_name="window",
         ),
         rx.el.dl(
-            _fact(strings.AVERAGE, browser.number(minute["average"], 2)),
-            _fact(strings.SUM, browser.key(minute["sum"])),
-            _fact(strings.COUNT, browser.number(minute["count"])),
+            _fact(strings.AVERAGE, fmt.number(minute["average"], 2)),
+            _fact(strings.SUM, fmt.key(minute["sum"])),
+            _fact(strings.COUNT, fmt.number(minute["count"])),
             _fact(
                 strings.LOWEST_HIGHEST,
                 rx.cond(
                     minute["count"] > 0,
-                    rx.fragment(browser.key(minute["min"]), " to ", browser.key(minute["max"])),
-                    browser.key(minute["min"]),
+                    rx.fragment(fmt.key(minute["min"]), " to ", fmt.key(minute["max"])),
+                    fmt.key(minute["min"]),
                 ),
             ),
             class_name="facts",

@@ -6,7 +6,8 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.state.batch import BatchState
 
@@ -47,7 +48,7 @@ def _pause_button() -> rx.Component:
 
 def _row(point: Any) -> rx.Component:
     return rx.el.tr(
-        rx.el.td(browser.number(point["seq"]), class_name="n seq"),
-        rx.el.td(moment(point["t"], browser.clock_ms(point["t"]))),
-        rx.el.td(browser.key(point["key"]), class_name="n key"),
+        rx.el.td(fmt.number(point["seq"]), class_name="n seq"),
+        rx.el.td(moment(point["t"], fmt.clock_ms(point["t"]))),
+        rx.el.td(fmt.key(point["key"]), class_name="n key"),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.moment import moment
 from solo_app.ui.state.batch import BatchState
@@ -19,7 +20,7 @@ def live_chart() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.LATEST),
-                rx.el.p(browser.key(BatchState.latest), class_name="latest"),
+                rx.el.p(fmt.key(BatchState.latest), class_name="latest"),
             ),
             rx.cond(has_points, rx.el.p(_points_in_minute(), class_name="covered")),
             class_name="top",
@@ -33,11 +34,11 @@ def live_chart() -> rx.Component:
 def _points_in_minute() -> rx.Component:
     count = BatchState.points_in_minute
     return rx.fragment(
-        browser.number(count),
+        fmt.number(count),
         rx.cond(count == 1, " point in ", " points in "),
         rx.cond(BatchState.status == "running", "the", "its"),
         " last ",
-        browser.span(60),
+        fmt.span(60),
     )
 
 
@@ -68,12 +69,12 @@ def _chart() -> rx.Component:
             custom_attrs={"aria-label": strings.POINTS_DRAWN},
         ),
         rx.el.div(
-            moment(start, browser.clock(start)),
+            moment(start, fmt.clock(start)),
             # While the connection is lost, the stylesheet shows the time instead of "now".
             rx.cond(
                 BatchState.status == "running", rx.el.span(strings.NOW, class_name="end now")
             ),
-            rx.el.span(moment(end, browser.clock(end)), class_name="end"),
+            rx.el.span(moment(end, fmt.clock(end)), class_name="end"),
             class_name="ends",
         ),
     )

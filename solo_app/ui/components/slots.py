@@ -8,7 +8,8 @@ import reflex as rx
 from reflex_components_core.react_router import link
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
 from solo_app.ui.state.home import NAME_FIELD, HomeState
 
@@ -32,8 +33,8 @@ def slots() -> rx.Component:
 def _taken(slot: Any) -> rx.Component:
     return link(
         rx.el.span(slot["batch_id"], class_name="id"),
-        rx.el.span(browser.key(slot["latest"]), class_name="value"),
-        line(browser.spark(slot["recent"])),
+        rx.el.span(fmt.key(slot["latest"]), class_name="value"),
+        line(fmt.spark(slot["recent"])),
         to=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],
         title=slot["batch_id"],

@@ -6,7 +6,8 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.state.home import HomeState
 
 _MANY_PAGES = 5
@@ -20,7 +21,7 @@ def table_filters() -> rx.Component:
             strings.ALL_BATCHES,
             rx.cond(
                 HomeState.match_count > 0,
-                rx.el.span(" ", browser.number(HomeState.match_count), class_name="count"),
+                rx.el.span(" ", fmt.number(HomeState.match_count), class_name="count"),
             ),
         ),
         # Announces the result of a search to screen readers.
@@ -62,9 +63,9 @@ def pager() -> rx.Component:
             _page_button(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
                 "Page ",
-                browser.number(HomeState.page_no + 1),
+                fmt.number(HomeState.page_no + 1),
                 " of ",
-                browser.number(HomeState.page_count),
+                fmt.number(HomeState.page_count),
                 aria_live="polite",
             ),
             _page_button(

@@ -7,7 +7,8 @@ from typing import Any
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
 from solo_app.ui.state.home import HomeState
 
@@ -17,11 +18,11 @@ def totals() -> rx.Component:
     return rx.el.div(
         rx.el.h1(strings.BATCHES),
         rx.el.dl(
-            _stat(strings.ROWS, browser.number(HomeState.row_count)),
+            _stat(strings.ROWS, fmt.number(HomeState.row_count)),
             _stat(
                 strings.ROWS_PER_SECOND,
-                browser.rate(HomeState.rows_per_second),
-                line(browser.spark(HomeState.throughput, floor=0)),
+                fmt.rate(HomeState.rows_per_second),
+                line(fmt.spark(HomeState.throughput, floor=0)),
             ),
             _stat(strings.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
             class_name="stats",

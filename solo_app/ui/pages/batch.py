@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui import strings
-from solo_app.ui.browser import route_id
+from solo_app.ui.format import route_id
 from solo_app.ui.components.batch_header import batch_header
 from solo_app.ui.components.frame import page
 from solo_app.ui.components.last_minute import last_minute
