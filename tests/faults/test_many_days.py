@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-
 from solo_app.batches.live import Ticker
+from solo_app.ui.states.watch import NEWEST_POINTS, Watch
+
 from solo_app.batches.minutes import KEPT, whole_minute
 from solo_app.batches.model import Window, utc_now
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.store import DuckDBStore
-from solo_app.ui.states.watch import NEWEST_POINTS, Watch
 from tests.past import write_long_past
 from tests.running_app import RunningApp, copy_of_project
 from tests.ui.shown import KEYS

@@ -26,7 +26,11 @@ def batch_table() -> rx.Component:
         rx.cond(
             HomeState.match_count > 0,
             _table([rx.foreach(HomeState.rows, _row)]),
-            rx.cond(HomeState.loaded, _nothing(), _table([_skeleton_row() for _ in range(_SKELETON_ROWS)])),
+            rx.cond(
+                HomeState.loaded,
+                _nothing(),
+                _skeleton(),
+            ),
         ),
         pager(),
         aria_label=strings.ALL_BATCHES,
@@ -56,9 +60,10 @@ def _head() -> rx.Component:
     )
 
 
-def _skeleton_row() -> rx.Component:
-    bone = rx.el.span(class_name="bone line")
-    return _cells(*[bone for _ in _CLASSES], class_name="going")
+def _skeleton() -> rx.Component:
+    placeholder = rx.el.span(class_name="bone line")
+    row = _cells(*[placeholder for _ in _CLASSES], class_name="going")
+    return _table([row for _ in range(_SKELETON_ROWS)])
 
 
 def _row(row: Any) -> rx.Component:

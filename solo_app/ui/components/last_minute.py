@@ -18,21 +18,21 @@ def last_minute() -> rx.Component:
     return rx.el.section(
         rx.el.h2(strings.LAST_WHOLE_MINUTE),
         rx.el.p(
-            moment(minute["start"], fmt.clock(minute["start"])),
+            moment(minute.start, fmt.clock(minute.start)),
             " to ",
-            moment(minute["end"], fmt.clock(minute["end"])),
+            moment(minute.end, fmt.clock(minute.end)),
             class_name="window",
         ),
         rx.el.dl(
-            _fact(strings.AVERAGE, fmt.number(minute["average"], 2)),
-            _fact(strings.SUM, fmt.key(minute["sum"])),
-            _fact(strings.COUNT, fmt.number(minute["count"])),
+            _fact(strings.AVERAGE, fmt.number(minute.average, 2)),
+            _fact(strings.SUM, fmt.key(minute.sum)),
+            _fact(strings.COUNT, fmt.number(minute.count)),
             _fact(
                 strings.LOWEST_HIGHEST,
                 rx.cond(
-                    minute["count"] > 0,
-                    rx.fragment(fmt.key(minute["min"]), " to ", fmt.key(minute["max"])),
-                    fmt.key(minute["min"]),
+                    minute.count > 0,
+                    rx.fragment(fmt.key(minute.min), " to ", fmt.key(minute.max)),
+                    fmt.key(minute.min),
                 ),
             ),
             class_name="facts",

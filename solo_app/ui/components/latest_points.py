@@ -27,9 +27,7 @@ def latest_points() -> rx.Component:
             rx.el.tbody(rx.foreach(BatchState.points, _row)),
             class_name="points",
         ),
-        rx.cond(
-            BatchState.row_count == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")
-        ),
+        rx.cond(BatchState.row_count == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
         aria_label=strings.NEWEST_POINTS,
         class_name="card list newest",
     )

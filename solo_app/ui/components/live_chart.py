@@ -71,9 +71,7 @@ def _chart() -> rx.Component:
         rx.el.div(
             moment(start, fmt.clock(start)),
             # While the connection is lost, the stylesheet shows the time instead of "now".
-            rx.cond(
-                BatchState.status == "running", rx.el.span(strings.NOW, class_name="end now")
-            ),
+            rx.cond(BatchState.status == "running", rx.el.span(strings.NOW, class_name="end now")),
             rx.el.span(moment(end, fmt.clock(end)), class_name="end"),
             class_name="ends",
         ),

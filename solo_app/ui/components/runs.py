@@ -37,20 +37,20 @@ def _earlier() -> rx.Component:
 def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
-            status_pill(run["status"]),
-            rx.el.span("run ", fmt.number(run["number"]), class_name="no"),
+            status_pill(run.status),
+            rx.el.span("run ", fmt.number(run.number), class_name="no"),
             class_name="what",
         ),
         rx.el.div(
-            moment(run["started"], fmt.when(run["started"])),
+            moment(run.started, fmt.when(run.started)),
             " to ",
             rx.cond(
-                run["status"] == "running",
+                run.status == "running",
                 strings.NOW,
-                moment(run["ended"], fmt.when(run["ended"])),
+                moment(run.ended, fmt.when(run.ended)),
             ),
             class_name="from-to",
         ),
-        rx.cond(run["reason"] != "", rx.el.p(run["reason"], class_name="reason")),
-        key=run["number"],
+        rx.cond(run.reason != "", rx.el.p(run.reason, class_name="reason")),
+        key=run.number,
     )

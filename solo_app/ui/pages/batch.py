@@ -5,15 +5,15 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui import strings
-from solo_app.ui.format import route_id
 from solo_app.ui.components.batch_header import batch_header
 from solo_app.ui.components.frame import page
 from solo_app.ui.components.last_minute import last_minute
+from solo_app.ui.components.latest_points import latest_points
 from solo_app.ui.components.live_chart import live_chart
 from solo_app.ui.components.minute_chart import minute_chart
-from solo_app.ui.components.latest_points import latest_points
 from solo_app.ui.components.not_found import invalid_id, unknown_batch
 from solo_app.ui.components.runs import runs
+from solo_app.ui.format import route_id
 from solo_app.ui.state.batch import BatchState
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui import strings
-from solo_app.ui.components.not_found import notice
 from solo_app.ui.components.frame import page
+from solo_app.ui.components.not_found import notice
 
 
 def not_found_page() -> rx.Component:

@@ -38,9 +38,7 @@ async def stop(batch_id: object) -> SoloError | None:
     return None
 
 
-def success_toast(
-    text: str, undo: ToastButton, action: ToastButton | None = None
-) -> EventSpec:
+def success_toast(text: str, undo: ToastButton, action: ToastButton | None = None) -> EventSpec:
     """Return a toast that offers to undo what was done, and another action."""
     chosen = {"cancel": undo, "action": action} if action else {"action": undo}
     buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in chosen.items()}

@@ -16,7 +16,6 @@ from solo_app.ui.state import actions
 from solo_app.ui.state.batch_view import (
     FIRST_RUNS,
     MORE_RUNS,
-    NO_MINUTE,
     BatchValues,
     BatchView,
     ChartMinute,
@@ -73,7 +72,7 @@ class BatchState(LiveState, rx.State):
     chart_end: int = 0
     points: rx.Field[list[PointRow]] = rx.field(default_factory=list)
     paused: bool = False
-    minute: rx.Field[Minute] = rx.field(default_factory=lambda: NO_MINUTE)
+    minute: Minute = Minute(0, 0)
     span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0

@@ -23,8 +23,8 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.series import ChartPoint
-from solo_app.batches.service import BatchService, RecentData
+from solo_app.batches.series import ChartPoint, RecentData
+from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import strings
 
@@ -49,27 +49,17 @@ class PointRow(TypedDict):
     key: float
 
 
-class Minute(TypedDict):
-    """The last whole minute; without points the aggregates are None."""
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The last whole minute; without points, average, minimum and maximum are None."""
 
     start: int
     end: int
-    average: float | None
-    sum: float
-    count: int
-    min: float | None
-    max: float | None
-
-
-NO_MINUTE: Minute = {
-    "start": 0,
-    "end": 0,
-    "average": None,
-    "sum": 0.0,
-    "count": 0,
-    "min": None,
-    "max": None,
-}
+    average: float | None = None
+    sum: float = 0.0
+    count: int = 0
+    min: float | None = None
+    max: float | None = None
 
 
 class ChartMinute(TypedDict):
@@ -97,7 +87,8 @@ class Gap(TypedDict):
     end: int
 
 
-class RunRow(TypedDict):
+@dataclass(frozen=True, slots=True)
+class RunRow:
     """A run; ``ended`` is None while it is active."""
 
     number: int
@@ -257,21 +248,10 @@ def _point_row(point: Point) -> PointRow:
 
 
 def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
-    empty: Minute = {
-        **NO_MINUTE,
-        "start": to_microseconds(window.start),
-        "end": to_microseconds(window.end),
-    }
+    start, end = to_microseconds(window.start), to_microseconds(window.end)
     if minute is None:
-        return empty
-    return {
-        **empty,
-        "average": minute.average,
-        "sum": minute.sum,
-        "count": minute.count,
-        "min": minute.min,
-        "max": minute.max,
-    }
+        return Minute(start, end)
+    return Minute(start, end, minute.average, minute.sum, minute.count, minute.min, minute.max)
 
 
 def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
@@ -319,10 +299,6 @@ def _wide_gaps(start: int, end: int, minutes: list[MinuteAggregate]) -> list[Gap
 
 
 def _run_row(run: Run) -> RunRow:
-    return {
-        "number": run.number,
-        "status": str(run.status),
-        "started": to_microseconds(run.started_at),
-        "ended": to_microseconds(run.ended_at) if run.ended_at else None,
-        "reason": run.reason or "",
-    }
+    started = to_microseconds(run.started_at)
+    ended = to_microseconds(run.ended_at) if run.ended_at else None
+    return RunRow(run.number, run.status, started, ended, run.reason or "")

@@ -32,6 +32,9 @@ class Slot(TypedDict):
     recent: list[float]
 
 
+_FREE_SLOT: Slot = {"batch_id": "", "latest": None, "row_count": 0, "recent": []}
+
+
 class Row(TypedDict):
     """A batch in the table; ``started`` is in microseconds since 1970.
 
@@ -150,7 +153,9 @@ class BatchTable:
 
 def slots(snapshot: Snapshot) -> list[Slot]:
     """Return all slots with the current data of their batches."""
-    found: list[Slot] = [{"batch_id": "", "latest": None, "row_count": 0, "recent": []}] * BATCH_LIMIT
+    found: list[Slot] = [
+        {"batch_id": "", "latest": None, "row_count": 0, "recent": []}
+    ] * BATCH_LIMIT
     for running in snapshot.running:
         points = running.recent.points
         is_of_run = points and points[-1].seq >= running.batch.run.first_seq
