@@ -48,12 +48,12 @@ def new_batch() -> rx.Component:
 
 
 class _KeysChoice(rx.Component):
-    library = "$/public/solo.js"
+    library = "$/public/input.js"
     tag = "KeysChoice"
 
 
 def _keys() -> rx.Component:
-    """The switch of the single keys, which also says that there are any."""
+    """Return the switch of the keyboard shortcuts, which also describes them."""
     before, slash, between, letter, after = strings.KEYS
     return _KeysChoice.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
 
