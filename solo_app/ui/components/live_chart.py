@@ -37,8 +37,7 @@ def _points_in_minute() -> rx.Component:
         fmt.number(count),
         rx.cond(count == 1, " point in ", " points in "),
         rx.cond(BatchState.status == "running", "the", "its"),
-        " last ",
-        fmt.span(60),
+        " last 60\u202fs",
     )
 
 
