@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from solo_app.batches.live import Ticker
 from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import Ticker
 
 
 @dataclass(frozen=True, slots=True)
