@@ -226,11 +226,12 @@ async def test_restart_within_the_minute_leaves_a_break(
 ) -> None:
     store = tmp_path / "solo.duckdb" if stored else MemoryStorage()
     async with open_service(store, clock, script=script) as service:
-        for run, points in enumerate([[(1, 1), (2, 2)], [(2.01, 3)], [(5, 5), (5.1, 6), (5.2, 4)]]):
-            if run:
-                await service.stop("b")
-            batch = await service.start("b", "script")
+        for points in ([(1, 1), (2, 2)], [(2.01, 3)]):
+            await service.start("b", "script")
             await produce(service, script, "b", *points)
+            await service.stop("b")
+        batch = await service.start("b", "script")
+        await produce(service, script, "b", (5, 5), (5.1, 6), (5.2, 4))
         assert line(now(service, batch).chart) == [(5.1, 6), (5.2, 4)]
         await service.load_earlier(batch)
         recent = now(service, batch)
