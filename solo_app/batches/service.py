@@ -69,6 +69,7 @@ class BatchService:
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
+        self._loads = 0
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
 
@@ -189,8 +190,8 @@ class BatchService:
 
     @property
     def revision(self) -> int:
-        """A number that changes whenever a batch starts or ends."""
-        return self._catalog.revision
+        """A number that changes when a batch starts or ends, or ``load_earlier`` adds points."""
+        return self._catalog.revision + self._loads
 
     def running(self) -> list[Batch]:
         """Return the running batches in start order."""
@@ -260,6 +261,7 @@ class BatchService:
                 until, before_seq = self.clock(), producer.batch.run.first_seq
                 loaded = await self._read_recent(batch, until, before_seq)
                 producer.add_earlier(*loaded)
+                self._loads += 1
 
     def recent(self, batch: Batch, until: datetime) -> RecentData:
         """Return the latest points of a running batch and the chart of the minute before ``until``.

@@ -107,18 +107,12 @@ class Ticker:
             self.viewers -= 1
 
     def snapshot(self) -> Snapshot:
-        """Return the snapshot of the current tick, or a new one if a batch started or ended."""
-        tick, latest = self._current_tick(), self._latest
-        is_current = (
-            latest is not None
-            and tick == self._latest_tick
-            and latest.interval == self.interval
-            and latest.revision == self._service.revision
-        )
-        if latest is None or not is_current:
-            latest = self._latest = _create_snapshot(self._service, self.interval)
+        """Return the snapshot of the current tick, or a new one if the revision has changed."""
+        tick, revision = self._current_tick(), self._service.revision
+        if self._latest is None or self._latest_tick != tick or self._latest.revision != revision:
+            self._latest = _create_snapshot(self._service, self.interval)
             self._latest_tick = tick
-        return latest
+        return self._latest
 
     def _current_tick(self) -> int:
         return int(asyncio.get_running_loop().time() / self.interval + _EARLY)

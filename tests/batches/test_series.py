@@ -114,6 +114,7 @@ def test_fast_source_has_two_vertices_per_bucket() -> None:
     assert 480 <= len(chart) <= 483
     assert [point["t"] for point in chart] == sorted(point["t"] for point in chart)
     assert abs(series.count(end) - 100_000) <= BUCKET_US // 600 + 1
+    assert len(series.chart(us(60))) <= 6  # Earlier buckets are evicted.
 
 
 def test_chart_begins_with_the_last_point_before_the_minute() -> None:
@@ -195,6 +196,7 @@ async def test_fast_batch_has_the_same_chart_after_its_end(
         for i in range(0, 700, 20):
             values = [((i + j) / 10, numbers.normal(size=50)) for j in range(20)]
             await produce(service, script, "b", *values)
+        clock.advance(seconds=0.15)  # The minute begins between the points of a bucket.
         running = now(service, batch)
         stored = await service.points("b", 0, 100_000)
         assert await service.recent_of_ended(await service.stop("b")) == running
@@ -392,3 +394,17 @@ async def test_chart_of_a_batch_whose_clock_jumped_ends_with_its_run(
         assert line(running.chart) == [(70, 3), (71, 4)]
         assert running.count == 2
         assert await service.recent_of_ended(await service.stop("b")) == running
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stored", [True, False], ids=["duckdb", "memory"])
+async def test_points_are_counted_once_although_the_clock_jumped(
+    tmp_path: Path, clock: HandClock, script: Script, stored: bool
+) -> None:
+    store = tmp_path / "solo.duckdb" if stored else MemoryStorage()
+    async with open_service(store, clock, script=script) as service:
+        await service.start("b", "script")
+        await produce(service, script, "b", (1, 1), (100, 2), (30, 3), (101, 4))
+        ended = await service.recent_of_ended(await service.stop("b"))
+        assert line(ended.chart) == [(100, 2), (101, 4)]
+        assert ended.count == 2

@@ -150,6 +150,16 @@ async def test_points_of_two_runs_are_never_in_one_bucket(store: Storage, batch:
     ] == [(NOW_US // BUCKET_US, 1, 2, 1.0, 3.0), (NOW_US // BUCKET_US, 3, 3, 5.0, 9.0)]
 
 
+async def test_runs_that_ended_before_the_buckets_are_not_included(
+    store: Storage, batch: Batch
+) -> None:
+    await store.write([block(batch, 1, (0, 1.0))], {})
+    await store.end_run(replace(batch, run=ended(FIRST_RUN, last_seq=1)))
+    await store.write([block(batch, 1, (BUCKET_US, 2.0))], {})  # Later than the end of its run.
+    assert len(await store.buckets(batch.no, NOW, 9)) == 2
+    assert await store.buckets(batch.no, NOW + timedelta(microseconds=1), 9) == []
+
+
 def ended(run: Run, last_seq: int) -> Run:
     return replace(run, status=BatchStatus.STOPPED, ended_at=NOW, last_seq=last_seq)
 

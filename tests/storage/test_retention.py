@@ -379,6 +379,18 @@ async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
             assert await service.points("b", 0, 10_000) == before
 
 
+async def test_archived_points_are_in_the_recent_data(
+    service: BatchService, script: Script
+) -> None:
+    await with_past(service, script)
+    batch = await service.stop("b")
+    before = await service.recent_of_ended(batch)
+    assert (len(before.points), len(before.chart), before.count) == (40, 2, 1)
+    service.clock.advance(days=9)  # type: ignore[attr-defined]
+    assert await keeping(service, 3).archive_old_points() == DAYS * 24
+    assert await service.recent_of_ended(batch) == before
+
+
 async def test_missing_file_fails_only_queries_for_its_points(
     service: BatchService,
     script: Script,
