@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Hashable
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from solo_app.batches.minutes import whole_minute
 from solo_app.batches.model import MINUTE, Batch, MinuteAggregate, Totals, Window
@@ -49,7 +50,7 @@ class Snapshot:
     ``at`` is naive UTC; ``interval`` is the time between two snapshots in seconds; ``throughput``
     has the points committed in each of the last 60 s, latest last; ``running`` is in start order.
     ``revision`` and ``free_name`` are those of the service. Viewers share the lists: copy them to
-    change them.
+    change them. ``derived`` has what a viewer computed from the snapshot, for the other viewers.
     """
 
     at: datetime
@@ -59,6 +60,7 @@ class Snapshot:
     running: tuple[RunningBatch, ...]
     revision: int
     free_name: str
+    derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     def of(self, batch_id: str) -> RunningBatch | None:
         """Return a running batch."""

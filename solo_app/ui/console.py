@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
+from reflex_base.event.context import EventContext
+
 from solo_app.batches.service import BatchService
-from solo_app.batches.snapshots import Ticker
+from solo_app.batches.snapshots import Snapshot, Ticker
 from solo_app.ui.state.home_view import BatchTable
 
 
@@ -38,3 +42,16 @@ def console() -> Console:
     if _console is None:
         raise RuntimeError("the app is not running")
     return _console
+
+
+async def subscribe() -> AsyncGenerator[Snapshot]:
+    """Yield the snapshots for one page, until its tab leaves it.
+
+    Yields none to a client that calls the event handler itself. Reflex cancels only handlers that
+    it started when it loaded the page, so the loop would never end.
+    """
+    if EventContext.get().parent_txid is None:
+        return
+    async with aclosing(console().ticker.subscribe()) as snapshots:
+        async for snapshot in snapshots:
+            yield snapshot

@@ -11,7 +11,7 @@ from solo_app.batches.errors import SoloError, StoreUnavailableError
 from solo_app.batches.series import ChartPoint
 from solo_app.batches.snapshots import Snapshot
 from solo_app.ui import strings
-from solo_app.ui.console import console
+from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
 from solo_app.ui.state.batch_view import (
     FIRST_RUNS,
@@ -26,7 +26,7 @@ from solo_app.ui.state.batch_view import (
     RunRow,
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
-from solo_app.ui.state.live_updates import LiveState, app_status, subscribe
+from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, changed
 
 _SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
 _FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
@@ -87,18 +87,20 @@ class BatchState(LiveState, rx.State):
         async with self:
             self.paused, self._shown_runs = False, FIRST_RUNS
             self._show_error(None)
+        shown: Values = {}
         async for snapshot in subscribe():
             span = _SPANS.get(str(self.span), _FIRST_SPAN)
             try:
-                values = await view.values(snapshot, span, self._shown_runs)
+                found = await view.values(snapshot, span, self._shown_runs)
             except StoreUnavailableError as error:
-                values = BatchValues({"read_error": str(error)})
+                found = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
-                self._apply(snapshot, values)
-                if values.minutes is not None:
-                    minutes_state = await self.get_state(MinutesState)
-                    for name, value in values.minutes.items():
-                        setattr(minutes_state, name, value)
+                values = self._without_paused(found.batch)
+                assign(self, changed(shown, values))
+                self._expire_error(snapshot)
+                if found.minutes:
+                    assign(await self.get_state(MinutesState), found.minutes)
+            shown = values
 
     @rx.event(background=True, temporal=True)
     async def stop(self) -> list[EventSpec]:
@@ -134,10 +136,10 @@ class BatchState(LiveState, rx.State):
         """Stop or resume the updates of the table of the latest points."""
         self.paused = paused is True
 
-    def _apply(self, snapshot: Snapshot, values: BatchValues) -> None:
-        skipped = {"points"} if self.paused else set()
-        self._assign({k: v for k, v in values.batch.items() if k not in skipped})
-        self._assign(app_status(snapshot))
+    def _without_paused(self, values: Values) -> Values:
+        return {n: v for n, v in values.items() if n != "points"} if self.paused else values
+
+    def _expire_error(self, snapshot: Snapshot) -> None:
         if snapshot.revision > self._error_revision >= 0:
             self._show_error(None)
 

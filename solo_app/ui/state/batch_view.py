@@ -1,11 +1,14 @@
-"""The values that the page of a batch shows, from a snapshot and the store."""
+"""The values that the page of a batch shows, from a snapshot and the store.
+
+All times are in microseconds since 1970.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import (
@@ -23,10 +26,11 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.series import ChartPoint, RecentData
+from solo_app.batches.series import RecentData
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import strings
+from solo_app.ui.state.live_updates import Values, app_status
 
 LATEST_POINTS = 10
 TABLE_MINUTES = 60
@@ -36,9 +40,6 @@ MORE_RUNS = 100
 _MINUTE_US = 60_000_000
 _LABEL_SHARE = 0.1
 """The share of the chart that a gap needs to have room for its label."""
-
-Values = dict[str, Any]
-"""Values of the vars of a state, by name. All times are in microseconds since 1970."""
 
 
 class PointRow(TypedDict):
@@ -127,12 +128,11 @@ class BatchView:
         try:
             batch = running.batch if running else self._service.batch(self._batch_id)
         except BatchNotFoundError as error:
-            return BatchValues(self._not_found(error))
-        recent, read_error = await self._recent_data(batch, running)
+            return BatchValues({**app_status(snapshot), **self._not_found(error)})
+        live, read_error = await self._live_values(batch, running, snapshot)
         values = {
-            **_header(batch),
-            **_live(batch, snapshot, recent, self._row_count(batch, running)),
-            "rows_per_second": round(running.rows_per_second, 1) if running else 0.0,
+            **app_status(snapshot),
+            **live,
             "minute": await self._last_minute(batch, snapshot),
             "runs": await self._run_rows(batch, shown_runs),
             "earlier_runs": max(0, batch.run.number - shown_runs),
@@ -149,23 +149,22 @@ class BatchView:
         title = f"{title} · {strings.PRODUCT}"
         return {"batch_id": self._batch_id, "kind": kind, "why": why, "title": title}
 
-    async def _recent_data(
-        self, batch: Batch, running: RunningBatch | None
-    ) -> tuple[RecentData, str]:
-        """Return the latest points and the chart, and why older points are missing, if so."""
+    async def _live_values(
+        self, batch: Batch, running: RunningBatch | None, snapshot: Snapshot
+    ) -> tuple[Values, str]:
+        """Return the values of the last minute, and why older points are missing, if so."""
+        read_error = ""
         try:
             if running:
                 await self._service.load_earlier(batch)
-                return running.recent, ""
-            if self._recent is None or self._recent[0] != batch:
+            elif self._recent is None or self._recent[0] != batch:
                 self._recent = batch, await self._service.recent_of_ended(batch)
-            return self._recent[1], ""
         except StoreUnavailableError as error:
-            recent = running.recent if running else RecentData([], [], 0)
-            return recent, str(error)
-
-    def _row_count(self, batch: Batch, running: RunningBatch | None) -> int:
-        return running.row_count if running else self._service.row_count(batch)
+            read_error = str(error)
+        if running:
+            return _running_values(snapshot, running), read_error
+        recent = self._recent[1] if self._recent and not read_error else RecentData([], [], 0)
+        return _ended_values(batch, self._service.row_count(batch), recent), read_error
 
     async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
         window = last_whole_minute(snapshot.at)
@@ -215,7 +214,33 @@ def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
     }
 
 
-def _header(batch: Batch) -> Values:
+def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
+    """Return the values of a running batch that are the same for all its viewers."""
+    batch, derived = running.batch, snapshot.derived
+    values: Values | None = derived.get(batch.no)
+    if values is None:
+        values = derived[batch.no] = {
+            **_run_values(batch),
+            **_recent_values(running.recent),
+            "row_count": running.row_count,
+            "rows_per_second": round(running.rows_per_second, 1),
+            "chart_end": to_microseconds(snapshot.at),
+        }
+    return values
+
+
+def _ended_values(batch: Batch, row_count: int, recent: RecentData) -> Values:
+    ended = batch.run.ended_at
+    return {
+        **_run_values(batch),
+        **_recent_values(recent),
+        "row_count": row_count,
+        "rows_per_second": 0.0,
+        "chart_end": to_microseconds(ended) if ended else 0,
+    }
+
+
+def _run_values(batch: Batch) -> Values:
     run = batch.run
     return {
         "batch_id": batch.batch_id,
@@ -230,16 +255,13 @@ def _header(batch: Batch) -> Values:
     }
 
 
-def _live(batch: Batch, snapshot: Snapshot, recent: RecentData, row_count: int) -> Values:
+def _recent_values(recent: RecentData) -> Values:
     points = recent.points[-LATEST_POINTS:]
-    series: list[ChartPoint] = recent.chart
     return {
         "latest": points[-1].key if points else None,
-        "row_count": row_count,
         "points": [_point_row(point) for point in reversed(points)],
-        "series": series,
+        "series": recent.chart,
         "points_in_minute": recent.count,
-        "chart_end": to_microseconds(batch.run.ended_at or snapshot.at),
     }
 
 

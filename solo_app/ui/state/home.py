@@ -16,10 +16,10 @@ from solo_app.batches.errors import (
 )
 from solo_app.batches.snapshots import Snapshot
 from solo_app.ui import strings
-from solo_app.ui.console import console
+from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
-from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TablePage, TableQuery, slots
-from solo_app.ui.state.live_updates import LiveState, app_status, subscribe
+from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TableQuery, home_values
+from solo_app.ui.state.live_updates import LiveState, Values, assign, changed
 
 NAME_FIELD = "batch-id"
 """The id of the field for the name of a new batch."""
@@ -61,10 +61,15 @@ class HomeState(LiveState, rx.State):
             self.search, self.status_filter = query.search, query.status_filter
             self.page_no = query.page
             self._show_error(None)
+        shown: Values = {}
         async for snapshot in subscribe():
             read_error = await _load_earlier(snapshot)
             async with self:
-                self._apply(snapshot, read_error)
+                values = {**home_values(snapshot), **self._table_values(snapshot)}
+                values["read_error"] = read_error
+                assign(self, changed(shown, values))
+                self._expire_error(snapshot)
+            shown = values
 
     @rx.event(background=True, temporal=True)
     async def start(self, form: dict[str, Any]) -> list[EventSpec]:
@@ -118,42 +123,23 @@ class HomeState(LiveState, rx.State):
         if isinstance(page, int) and page >= 0:
             self._show_table(TableQuery(self.search, self.status_filter, page))
 
-    def _apply(self, snapshot: Snapshot, read_error: str) -> None:
-        query = TableQuery(self.search, self.status_filter, self.page_no)
-        totals = snapshot.totals
-        self._assign(
-            {
-                "loaded": True,
-                "title": strings.home_title(totals.running),
-                "row_count": totals.row_count,
-                "rows_per_second": round(totals.rows_per_second, 1),
-                "running_count": totals.running,
-                "throughput": snapshot.throughput,
-                "slots": slots(snapshot),
-                "free_name": snapshot.free_name,
-                "read_error": read_error,
-                **app_status(snapshot),
-            }
-        )
-        self._assign_table(console().table.page(snapshot, query))
-        if snapshot.revision > self._error_revision >= 0:
-            self._show_error(None)
-
     def _show_table(self, query: TableQuery) -> None:
         """Show another part of the table at once, without waiting for the next tick."""
-        self.search, self.status_filter = query.search, query.status_filter
-        self.saved_query = str(query)
-        self._assign_table(console().table.page(console().ticker.snapshot(), query))
-
-    def _assign_table(self, page: TablePage) -> None:
-        self._assign(
-            {
-                "rows": page.rows,
-                "match_count": page.match_count,
-                "page_count": page.page_count,
-                "page_no": page.page_no,
-            }
+        self.search, self.status_filter, self.page_no = (
+            query.search,
+            query.status_filter,
+            query.page,
         )
+        self.saved_query = str(query)
+        assign(self, self._table_values(console().ticker.snapshot()))
+
+    def _table_values(self, snapshot: Snapshot) -> Values:
+        query = TableQuery(self.search, self.status_filter, self.page_no)
+        return console().table.values(snapshot, query)
+
+    def _expire_error(self, snapshot: Snapshot) -> None:
+        if snapshot.revision > self._error_revision >= 0:
+            self._show_error(None)
 
     def _show_error(self, error: SoloError | None, batch_id: str = "") -> None:
         """Show why a batch was not started, until the reason can have changed."""

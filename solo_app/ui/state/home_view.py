@@ -13,6 +13,7 @@ from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import strings
+from solo_app.ui.state.live_updates import Values, app_status
 
 ROWS_PER_PAGE = 20
 LONGEST_SEARCH = 64
@@ -76,16 +77,6 @@ class TableQuery:
         return urlencode(values)
 
 
-@dataclass(frozen=True)
-class TablePage:
-    """One page of the table."""
-
-    rows: list[Row]
-    match_count: int
-    page_count: int
-    page_no: int
-
-
 class BatchTable:
     """The table of batches: running ones first, then ended ones, both newest first.
 
@@ -95,22 +86,22 @@ class BatchTable:
     def __init__(self, service: BatchService) -> None:
         self._service = service
         self._version: object = None
-        self._pages: dict[TableQuery, TablePage] = {}
+        self._pages: dict[TableQuery, Values] = {}
         self._searched: tuple[int, str] | None = None
         self._ended: list[Batch] = []
 
-    def page(self, snapshot: Snapshot, query: TableQuery) -> TablePage:
-        """Return the requested page, or the last one if there are fewer."""
+    def values(self, snapshot: Snapshot, query: TableQuery) -> Values:
+        """Return the values of one page: the requested one, or the last if there are fewer."""
         version = _version(snapshot)
         if version != self._version or len(self._pages) >= _CACHED_PAGES:
             self._version = version
             self._pages.clear()
-        page = self._pages.get(query)
-        if page is None:
-            page = self._pages[query] = self._query(snapshot, query)
-        return page
+        values = self._pages.get(query)
+        if values is None:
+            values = self._pages[query] = self._query(snapshot, query)
+        return values
 
-    def _query(self, snapshot: Snapshot, query: TableQuery) -> TablePage:
+    def _query(self, snapshot: Snapshot, query: TableQuery) -> Values:
         search = query.search.casefold()
         running = [r for r in snapshot.running if search in r.batch.batch_id.casefold()]
         ended = self._search_ended(query.search)
@@ -121,13 +112,13 @@ class BatchTable:
         if query.status_filter not in ("all", "running", "ended"):
             ended = [batch for batch in ended if batch.status == query.status_filter]
         count = len(running) + len(ended)
-        pages = max(1, -(-count // ROWS_PER_PAGE))
-        page = min(query.page, pages - 1)
-        first, end = page * ROWS_PER_PAGE, (page + 1) * ROWS_PER_PAGE
+        page_count = max(1, -(-count // ROWS_PER_PAGE))
+        page_no = min(query.page, page_count - 1)
+        first, end = page_no * ROWS_PER_PAGE, (page_no + 1) * ROWS_PER_PAGE
         ended = ended[max(0, first - len(running)) : max(0, end - len(running))]
         rows = [_running_row(batch) for batch in running[first:end]]
         rows += [self._ended_row(batch) for batch in ended]
-        return TablePage(rows, count, pages, page)
+        return {"rows": rows, "match_count": count, "page_count": page_count, "page_no": page_no}
 
     def _search_ended(self, search: str) -> list[Batch]:
         # Turning pages must not search all batches again.
@@ -151,21 +142,37 @@ class BatchTable:
         }
 
 
-def slots(snapshot: Snapshot) -> list[Slot]:
-    """Return all slots with the current data of their batches."""
-    found: list[Slot] = [
-        {"batch_id": "", "latest": None, "row_count": 0, "recent": []}
-    ] * BATCH_LIMIT
+def home_values(snapshot: Snapshot) -> Values:
+    """Return the values of ``HomeState`` that are the same for all viewers."""
+    values: Values | None = snapshot.derived.get("home")
+    if values is None:
+        totals = snapshot.totals
+        values = snapshot.derived["home"] = {
+            **app_status(snapshot),
+            "loaded": True,
+            "title": strings.home_title(totals.running),
+            "row_count": totals.row_count,
+            "rows_per_second": round(totals.rows_per_second, 1),
+            "running_count": totals.running,
+            "throughput": snapshot.throughput,
+            "slots": _slots(snapshot),
+            "free_name": snapshot.free_name,
+        }
+    return values
+
+
+def _slots(snapshot: Snapshot) -> list[Slot]:
+    slots = [_FREE_SLOT] * BATCH_LIMIT
     for running in snapshot.running:
         points = running.recent.points
         is_of_run = points and points[-1].seq >= running.batch.run.first_seq
-        found[running.slot] = {
+        slots[running.slot] = {
             "batch_id": running.batch.batch_id,
             "latest": points[-1].key if is_of_run else None,
             "row_count": running.row_count,
             "recent": [point.key for point in points],
         }
-    return found
+    return slots
 
 
 def _version(snapshot: Snapshot) -> tuple[int, datetime, tuple[MinuteAggregate | None, ...]]:

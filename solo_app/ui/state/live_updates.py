@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import Any
 
 import reflex as rx
-from reflex_base.event.context import EventContext
 
 from solo_app.batches.model import to_microseconds
 from solo_app.batches.snapshots import TICK, Snapshot
-from solo_app.ui.console import console
+
+Values = Mapping[str, Any]
+"""Values of the vars of a state, by name."""
 
 
 class LiveState(rx.State, mixin=True):
@@ -28,27 +28,19 @@ class LiveState(rx.State, mixin=True):
     archive_error: str = ""
     read_error: str = ""
 
-    def _assign(self, values: Mapping[str, Any]) -> None:
-        """Assign the vars that changed. Reflex sends every assigned var, even an equal one."""
-        for name, value in values.items():
-            if self.get_value(name) != value:
-                setattr(self, name, value)
+
+def assign(state: rx.State, values: Values) -> None:
+    """Assign vars of a state by name."""
+    for name, value in values.items():
+        setattr(state, name, value)
 
 
-async def subscribe() -> AsyncGenerator[Snapshot]:
-    """Yield the snapshots for one page, until its tab leaves it.
-
-    Yields none to a client that calls the event handler itself. Reflex cancels only handlers that
-    it started when it loaded the page, so the loop would never end.
-    """
-    if EventContext.get().parent_txid is None:
-        return
-    async with aclosing(console().ticker.subscribe()) as snapshots:
-        async for snapshot in snapshots:
-            yield snapshot
+def changed(shown: Values, values: Values) -> Values:
+    """Return the values that differ. Reflex sends every assigned var, even an equal one."""
+    return {n: v for n, v in values.items() if n not in shown or shown[n] != v}
 
 
-def app_status(snapshot: Snapshot) -> dict[str, Any]:
+def app_status(snapshot: Snapshot) -> Values:
     """Return the values of the vars of ``LiveState``, except ``read_error``."""
     return {
         "server_time": to_microseconds(snapshot.at) // 1_000_000,
