@@ -89,6 +89,8 @@ export function spark(values, floor = null) {
   return values.map(segment).join("");
 }
 
+export const chartPoints = (times, keys) => times.map((t, i) => ({ t, key: keys[i] }));
+
 export const valueTick = (value) =>
   Math.abs(value) >= 10000
     ? value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 })

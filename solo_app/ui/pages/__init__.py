@@ -1,4 +1,4 @@
-"""The pages, each a short sentence of components, and what surrounds them all."""
+"""The pages, and what they have in common."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from solo_app.ui import strings
 from solo_app.ui.components.frame import ICON, bar, liveness, tab_icon
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
-from solo_app.ui.pages.lost import lost_page
-from solo_app.ui.states.batch import BatchState
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.pages.not_found import not_found_page
+from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.home import HomeState
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def add_pages(app: rx.App) -> None:
         title=HomeState.title,
         image=ICON,
         description=strings.DESCRIPTION,
-        on_load=HomeState.live,
+        on_load=HomeState.stream_updates,
     )
     app.add_page(
         batch_page,
@@ -35,10 +35,13 @@ def add_pages(app: rx.App) -> None:
         title=BatchState.title,
         image=ICON,
         description=strings.DESCRIPTION,
-        on_load=BatchState.live,
+        on_load=BatchState.stream_updates,
     )
     app.add_page(
-        lost_page, route="404", title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}", image=ICON
+        not_found_page,
+        route="404",
+        title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}",
+        image=ICON,
     )
     # Reflex's signs of a lost connection; every page has a banner instead.
     del app.app_wraps[5, "Overlay"]

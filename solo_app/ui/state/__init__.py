@@ -1,1 +1,1 @@
-"""The state of one browser tab."""
+"""The state of one browser tab. States contain no business logic."""
