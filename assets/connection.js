@@ -14,9 +14,8 @@ const age = () => (Date.now() - currentAt) / 1000;
 function usePolled(read) {
   const [value, setValue] = useState(null);
   useEffect(() => {
-    const update = () => setValue(read());
-    update();
-    const timer = setInterval(update, 500);
+    setValue(read());
+    const timer = setInterval(() => setValue(read()), 500);
     return () => clearInterval(timer);
   });
   return value;
@@ -45,8 +44,8 @@ export function Liveness({ away, ready, serverTime, interval, words }) {
 export function AwayBanner({ away, before, after }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
   if (!away && !isSilent) return null;
-  const text = `${before}${clock(currentAt * 1000)}${after}`;
-  return createElement("p", { className: "note away", role: "status" }, text);
+  const props = { className: "note away", role: "status" };
+  return createElement("p", props, before, clock(currentAt * 1000), after);
 }
 
 // Reflex closes the socket of the page when a navigation begins, and does not open it again when

@@ -122,8 +122,7 @@ export function pointTime(_, items) {
 
 export function minuteTime(us, items) {
   const minute = Math.floor(us / MINUTE) * MINUTE;
-  const nothing = items?.length ? "" : ": no points";
-  return `${when(minute)}${nothing}\n${utc(minute).slice(0, 16)} UTC`;
+  return `${when(minute)}${items?.length ? "" : ": no points"}\n${utc(minute).slice(0, 16)} UTC`;
 }
 
 export function tooltipValue(value, name) {
