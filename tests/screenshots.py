@@ -23,7 +23,7 @@ from solo_app.batches.model import utc_now
 from tests.browsers import QUIET, find_browser
 from tests.e2e.walk import settled, start, stop
 from tests.faults.conftest import SmallDisk
-from tests.past import FAILED, FINISHED, RUNNING, write_long_past, write_past
+from tests.past import FAILED, FINISHED, RUNNING, PastRun, write_long_past, write_past
 from tests.running_app import PROJECT, RunningApp, copy_of_project
 
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
@@ -181,6 +181,8 @@ def take_running(studio: Studio) -> None:
         for span, name in (("15 min", "15min"), ("6 h", "6h"), ("24 h", "24h")):
             studio.take(f"batch-{name}", lambda page, span=span: click(page, span), True)  # type: ignore[misc]
         studio.take("batch-table", open_table, True)
+        for page in studio.pages.values():
+            click(page, "1 h")  # The tab keeps it.
         studio.open(app, LIVE)
         studio.take("batch-download", open_download, True)
         start_all(app, RUNNING[3:])
@@ -235,7 +237,7 @@ def open_table(page: Page) -> None:
 def open_download(page: Page) -> None:
     """Open the form of a download, within the window."""
     page.locator(".by-minute").scroll_into_view_if_needed()
-    page.locator(".download summary").click()
+    page.get_by_text("Download", exact=True).first.click()
 
 
 def take_actions(studio: Studio) -> None:
@@ -341,7 +343,7 @@ def viewers(app: RunningApp, count: int) -> Iterator[None]:
 def visit_slowed(page: Page, app: RunningApp, path: str) -> None:
     """Open a page and wait for the note that updates come seldom."""
     visit(page, app, path)
-    page.get_by_text("this page is updated every").wait_for()
+    page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for(timeout=120_000)
 
 
 def take_faults(studio: Studio) -> None:
@@ -358,12 +360,13 @@ def take_faults(studio: Studio) -> None:
                 assert time.monotonic() < deadline, "nothing is archived"
                 time.sleep(0.1)
         archive.rename(disk.path / "elsewhere")
-        archive.touch()
+        archive.touch()  # No folder can be made there.
+        write_past(database, [PastRun("not-archived", timedelta(days=4), minute)])
         with studio.app(database, SOLO_RETENTION_DAYS="1") as app:
             studio.show(app, f"/batch/{COLD}", "batch-unreadable", whole=True)
             start_all(app, RUNNING[:2])
             time.sleep(4)
-            studio.show(app, "/", "home-not-archived")
+            studio.take("home-not-archived", lambda page: visit_failing(page, app, "/", "archive"))
             with disk.filled_up_to(0):
                 take_full_disk(studio, app)
     finally:
@@ -379,16 +382,19 @@ def take_full_disk(studio: Studio, app: RunningApp) -> None:
     studio.take("home-disk-full-stop", lambda page: press_stop(page, f"Stop: {RUNNING[1]}"))
 
 
-def visit_failing(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait for the note that writing fails."""
+def visit_failing(
+    page: Page, app: RunningApp, path: str, text: str = "No space left on the disk"
+) -> None:
+    """Open a page and wait for the note that something fails."""
     visit(page, app, path)
-    page.locator(".note.bad").filter(has_text="No space left on the disk").wait_for()
+    page.locator(".note.bad").filter(has_text=text).first.wait_for()
 
 
 def press_stop(page: Page, name: str) -> None:
-    """Stop a batch whose points cannot be written, and wait for what is answered to that."""
+    """Stop a batch whose points cannot be written, and wait for the reason."""
     page.locator("main").get_by_role("button", name=name, exact=True).click()
-    page.wait_for_timeout(7000)
+    page.locator("main [role=alert], [data-sonner-toast][data-mounted=true]").first.wait_for()
+    page.wait_for_timeout(700)
 
 
 SETS = {
