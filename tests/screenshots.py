@@ -36,7 +36,7 @@ COLD = "cold-store"
 MANY_BATCHES = 120
 """Enough ended batches for a table of more than five pages."""
 
-MANY_VIEWERS = 1_000
+MANY_VIEWERS = 900
 """Enough viewers for an update interval of 1 s."""
 
 
