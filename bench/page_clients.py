@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from solo_app.batches.live import TICK, interval_for, next_moment, phase_of
 
 from bench.app import SEEN_FOR, raise_file_limit
-from solo_app.batches.live import TICK, interval_for, next_moment, phase_of
 from solo_app.config import HOST
 
 _SECONDS = 60
