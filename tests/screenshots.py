@@ -8,7 +8,6 @@ sets of ``SETS``. It requires Chromium or Chrome, and the right to mount for tho
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from solo_app.batches.model import utc_now
 from tests.browsers import QUIET, find_browser
-from tests.e2e.walk import settled, start, stop
+from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
 from tests.faults.conftest import SmallDisk
 from tests.past import FAILED, FINISHED, RUNNING, PastRun, write_long_past, write_past
 from tests.running_app import PROJECT, RunningApp, copy_of_project
@@ -36,7 +35,7 @@ COLD = "cold-store"
 MANY_BATCHES = 120
 """Enough ended batches for a table of more than five pages."""
 
-MANY_VIEWERS = 900
+MANY_VIEWERS = 120
 """Enough viewers for an update interval of 1 s."""
 
 
@@ -321,29 +320,17 @@ def take_load(studio: Studio) -> None:
     """So many viewers that updates come every second."""
     with studio.app(studio.past()) as app:
         start_all(app, RUNNING)
-        with viewers(app, MANY_VIEWERS):
-            for path, name in (("/", "home-load"), (LIVE, "batch-load")):
-                studio.take(name, lambda page, path=path: visit_slowed(page, app, path))  # type: ignore[misc]
-
-
-@contextmanager
-def viewers(app: RunningApp, count: int) -> Iterator[None]:
-    """Have so many pages open until the block ends, besides those that are in a browser."""
-    watch = (
-        f"from bench.page_clients import watch; watch({app.backend_port}, ['/'], {count}, 0, 600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", watch], cwd=PROJECT)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+        page = studio.pages["dark"].context.new_page()
+        visit(page, app, "/")
+        page.evaluate(OPEN_VIEWERS, MANY_VIEWERS)
+        for path, name in (("/", "home-load"), (LIVE, "batch-load")):
+            studio.take(name, lambda page, path=path: visit_slowed(page, app, path))  # type: ignore[misc]
 
 
 def visit_slowed(page: Page, app: RunningApp, path: str) -> None:
     """Open a page and wait for the note that updates come seldom."""
     visit(page, app, path)
-    page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for(timeout=120_000)
+    page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for()
 
 
 def take_faults(studio: Studio) -> None:

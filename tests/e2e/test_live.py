@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import expect_to_go_on, open_page, start, wait_for_ticks
+from tests.e2e.walk import OPEN_VIEWERS, expect_to_go_on, open_page, start, wait_for_ticks
 from tests.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -162,29 +162,13 @@ def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: Runnin
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
 
 
-VIEWERS = """(count) => {
-    const path = { pathname: "/", asPath: "/", query: {} };
-    const open = { event: { name: "reflex___state____state.hydrate_and_load", router_data: path } };
-    const address = location.origin.replace("http", "ws") + "/_event/?EIO=4&transport=websocket";
-    window.viewers = Array.from({ length: count }, () => {
-        const socket = new WebSocket(`${address}&token=${crypto.randomUUID()}`);
-        socket.onmessage = ({ data }) => {
-            if (data.startsWith("0")) socket.send("40/_event," + JSON.stringify(open));
-            if (data === "2") socket.send("3");
-        };
-        return socket;
-    });
-}"""
-"""Open the first page so many times, without tabs: by Reflex's protocol."""
-
-
 def test_notice_appears_while_more_than_100_pages_are_open(own_page: Page, app: RunningApp) -> None:
     start(app, "busy")
     open_page(own_page, app, "/batch/busy")
     notice = own_page.get_by_text("this page is updated every")
     expect(own_page.locator("td.seq").first).to_be_visible()
     expect(notice).to_have_count(0)
-    own_page.evaluate(VIEWERS, 100)
+    own_page.evaluate(OPEN_VIEWERS, 100)
     expect(notice).to_contain_text(re.compile(r"every 1\s+s"))
     expect_to_go_on(own_page)
     expect(own_page.locator(".live.now")).to_be_visible()
