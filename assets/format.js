@@ -4,8 +4,7 @@
 const DASH = "–";
 const THIN = "\u202f";
 const MINUTE = 60e6;
-const MAX_TICKS = 12;
-const TICK_MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440];
+const TICK_MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
 
 const timeFormat = (options) => new Intl.DateTimeFormat("en-GB", options);
 const CLOCK = timeFormat({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -44,9 +43,8 @@ export function span(seconds) {
     [s % 60, "s"],
   ];
   const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0 || (s < 10 && s !== seconds)) {
-    return `${Number(Number(seconds).toPrecision(2))}${THIN}s`;
-  }
+  const isShort = first < 0 || (s < 10 && s !== seconds);
+  if (isShort) return `${Number(Number(seconds).toPrecision(2))}${THIN}s`;
   const shown = parts.slice(first, first + 2);
   return shown.map(([count, unit]) => `${count}${THIN}${unit}`).join(" ");
 }
@@ -91,15 +89,16 @@ export function spark(values, floor = null) {
   return values.map(segment).join("");
 }
 
+export const chartPoints = (times, keys) => times.map((t, i) => ({ t, key: keys[i] }));
+
 export const valueTick = (value) =>
   Math.abs(value) >= 10000
     ? value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 })
     : key(value);
 
-// Round times of the viewer's day between `start` and `end`. The chart omits overlapping labels.
+// Up to 12 round times of the viewer's day. The chart omits overlapping labels.
 export function timeTicks(start, end) {
-  const isEnough = (minutes) => (end - start) / (minutes * MINUTE) <= MAX_TICKS;
-  const step = TICK_MINUTES.find(isEnough) ?? TICK_MINUTES.at(-1);
+  const step = TICK_MINUTES.find((minutes) => (end - start) / minutes <= 12 * MINUTE) ?? 1440;
   const tick = date(start);
   tick.setHours(0, 0, 0, 0);
   const ticks = [];

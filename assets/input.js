@@ -36,12 +36,14 @@ function ignoreSecondClick(event) {
   }
 }
 
+// Sets the query of the link, or shows why the range is invalid.
 export function prepareDownload(event) {
-  const link = event.currentTarget;
-  const form = link.closest("form");
+  const form = event.currentTarget.closest("form");
   const fields = Object.fromEntries(new FormData(form));
+  const isEmpty = new Date(fields.from) >= new Date(fields.to);
+  form.elements.to.setCustomValidity(isEmpty ? form.dataset.error : "");
   if (fields.minutes < 0 && !form.reportValidity()) event.preventDefault();
-  else link.search = downloadQuery(fields, Number(form.dataset.ended) || Date.now() * 1000);
+  else event.currentTarget.search = downloadQuery(fields, form.dataset.ended ?? Date.now() * 1000);
 }
 
 if (typeof document !== "undefined") {

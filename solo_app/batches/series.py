@@ -10,9 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +32,16 @@ _MINUTE_US = 60_000_000
 _BUCKETS = _MINUTE_US // BUCKET_US
 
 
-class ChartPoint(TypedDict):
-    """A vertex of the line. ``t`` is in microseconds since 1970 UTC; a ``key`` of None is a break.
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The vertices of a line, as columns of equal length.
 
-    A dict, because it is sent to the browser unchanged.
+    ``times`` are in microseconds since 1970 UTC; a key of None breaks the line. Columns, because
+    every page receives them at every update, and JSON encodes dicts three times as slowly.
     """
 
-    t: int
-    key: float | None
+    times: list[int] = field(default_factory=list)
+    keys: list[float | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class RecentData:
     its last minute."""
 
     points: list[Point]
-    chart: list[ChartPoint]
+    chart: Chart
     count: int
 
 
@@ -73,26 +74,28 @@ class Series:
         for bucket in buckets:
             self._insert(bucket)
 
-    def chart(self, until_us: int) -> list[ChartPoint]:
+    def chart(self, until_us: int) -> Chart:
         """Return the line of the minute before ``until_us``, with a break between two runs.
 
         It begins with the last vertex before the minute, so that the line enters from the left.
         """
         start, last = until_us - _MINUTE_US, until_us // BUCKET_US
-        line: list[ChartPoint] = []
+        chart = Chart()
         run_number = 0
         for bucket in self._buckets:
             if bucket.number > last:  # The clock was set back.
                 break
             points = bucket.points
-            if line and bucket.run_number != run_number:
-                line.append({"t": points[0].ts, "key": None})
+            if chart.times and bucket.run_number != run_number:
+                chart.times.append(points[0].ts)
+                chart.keys.append(None)
             run_number = bucket.run_number
             for key, _, ts in points:
                 if ts <= start:
-                    line.clear()
-                line.append({"t": ts, "key": key})
-        return line
+                    chart = Chart()
+                chart.times.append(ts)
+                chart.keys.append(key)
+        return chart
 
     def count(self, until_us: int) -> int:
         """Return the number of points in the minute before ``until_us``.

@@ -72,6 +72,11 @@ def spark(values: Any, floor: float | None = None) -> Var[str]:
     return _text("spark", values, floor)
 
 
+def chart_points(times: Any, keys: Any) -> Var[list[dict[str, Any]]]:
+    """Return the data of a chart from its columns: objects with ``t`` and ``key``."""
+    return function("chartPoints").call(times, keys).to(list[dict[str, Any]])
+
+
 def route_id() -> Var[str]:
     """Return the batch_id in the address that the browser shows."""
     return Var(

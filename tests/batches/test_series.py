@@ -16,7 +16,7 @@ import pytest
 from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import BUCKET_US, Batch, Block, Point, to_microseconds
-from solo_app.batches.series import ChartPoint, RecentData, Series, buckets_of
+from solo_app.batches.series import Chart, RecentData, Series, buckets_of
 from solo_app.batches.service import BatchService
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, counting, open_service, silent, until
@@ -55,9 +55,10 @@ def series_of(blocks: Iterable[Block], run_number: int = 1) -> Series:
     return series
 
 
-def line(chart: list[ChartPoint]) -> list[tuple[float, float | None]]:
+def line(chart: Chart) -> list[tuple[float, float | None]]:
     """The vertices as pairs of seconds after ``BEGIN`` and key."""
-    return [((point["t"] - BEGIN_US) / SECOND, point["key"]) for point in chart]
+    times = [(t - BEGIN_US) / SECOND for t in chart.times]
+    return list(zip(times, chart.keys, strict=True))
 
 
 Extremes = dict[int, tuple[float, float]]
@@ -71,8 +72,13 @@ def by_bucket(points: Iterable[tuple[int, float]]) -> Extremes:
     return {number: (min(found), max(found)) for number, found in keys.items()}
 
 
-def extremes(chart: list[ChartPoint]) -> Extremes:
-    return by_bucket((p["t"], p["key"]) for p in chart if p["key"] is not None)
+def without_first(chart: Chart) -> Chart:
+    return Chart(chart.times[1:], chart.keys[1:])
+
+
+def extremes(chart: Chart) -> Extremes:
+    vertices = zip(chart.times, chart.keys, strict=True)
+    return by_bucket((t, key) for t, key in vertices if key is not None)
 
 
 # -- from blocks -----------------------------------------------------------------------------
@@ -111,10 +117,10 @@ def test_fast_source_has_two_vertices_per_bucket() -> None:
     series = series_of(random_blocks(200_000, 1_000, pace_us=600))  # Two minutes.
     end = us(120)
     chart = series.chart(end)
-    assert 480 <= len(chart) <= 483
-    assert [point["t"] for point in chart] == sorted(point["t"] for point in chart)
+    assert 480 <= len(chart.times) <= 483
+    assert chart.times == sorted(chart.times)
     assert abs(series.count(end) - 100_000) <= BUCKET_US // 600 + 1
-    assert len(series.chart(us(60))) <= 6  # Earlier buckets are evicted.
+    assert len(series.chart(us(60)).times) <= 6  # Earlier buckets are evicted.
 
 
 def test_chart_begins_with_the_last_point_before_the_minute() -> None:
@@ -201,7 +207,7 @@ async def test_fast_batch_has_the_same_chart_after_its_end(
         stored = await service.points("b", 0, 100_000)
         assert await service.recent_of_ended(await service.stop("b")) == running
     assert seqs(running.points) == [*range(34_961, 35_001)]
-    assert extremes(running.chart[1:]) == by_bucket(
+    assert extremes(without_first(running.chart)) == by_bucket(
         (to_microseconds(point.ts), point.key) for point in stored if point.ts > at(9.9)
     )
     assert running.count == pytest.approx(30_000, abs=125)
@@ -291,7 +297,7 @@ async def test_first_run_needs_no_query(tmp_path: Path) -> None:
     async with open_service(storage, silent=silent) as service:
         batch = await service.start("b", "silent")
         await service.load_earlier(batch)
-        assert now(service, batch) == RecentData([], [], 0)
+        assert now(service, batch) == RecentData([], Chart(), 0)
         await service.load_earlier(await service.stop("b"))
         assert storage.reads.calls == 0
 
@@ -332,7 +338,7 @@ async def test_failing_load_is_retried_after_a_backoff() -> None:
         with pytest.raises(StoreUnavailableError, match=r"1\.parquet"):
             await service.load_earlier(batch)
     assert storage.reads.calls == 1
-    assert now(service, batch) == RecentData([], [], 0)
+    assert now(service, batch) == RecentData([], Chart(), 0)
     storage.reads.open()
     monotonic = 5.0
     await service.load_earlier(batch)
@@ -368,7 +374,7 @@ async def test_unreadable_point_before_the_minute_is_omitted(
         assert line(complete.chart) == [(1, 1.0), *in_minute]
         monkeypatch.setattr(storage, "points", recent_points)
         without = await service.recent_of_ended(batch)
-        assert without == replace(complete, chart=complete.chart[1:])
+        assert without == replace(complete, chart=without_first(complete.chart))
 
 
 @pytest.mark.anyio

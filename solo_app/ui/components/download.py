@@ -31,7 +31,11 @@ def download() -> rx.Component:
             *(_formats(), _range(), _between(), _link()),
             id=_PANEL,
             aria_label=strings.DOWNLOAD,
-            custom_attrs={"popover": "auto", "data-ended": BatchState.ended},
+            custom_attrs={
+                "popover": "auto",
+                "data-ended": BatchState.ended,
+                "data-error": strings.DOWNLOAD_EMPTY_RANGE,
+            },
             class_name="card panel",
         ),
     )
@@ -95,6 +99,7 @@ def _link() -> rx.Component:
         strings.DOWNLOAD,
         href=f"{api}/batches/{BatchState.batch_id}/download",
         download=True,
+        reload_document=True,  # Else it is a link to a page.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
         class_name="button main",
     )

@@ -26,7 +26,7 @@ from solo_app.batches.model import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.series import RecentData
+from solo_app.batches.series import Chart, RecentData
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import strings
@@ -163,7 +163,7 @@ class BatchView:
             read_error = str(error)
         if running:
             return _running_values(snapshot, running), read_error
-        recent = self._recent[1] if self._recent and not read_error else RecentData([], [], 0)
+        recent = self._recent[1] if self._recent and not read_error else RecentData([], Chart(), 0)
         return _ended_values(batch, self._service.row_count(batch), recent), read_error
 
     async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
@@ -260,7 +260,8 @@ def _recent_values(recent: RecentData) -> Values:
     return {
         "latest": points[-1].key if points else None,
         "points": [_point_row(point) for point in reversed(points)],
-        "series": recent.chart,
+        "chart_times": recent.chart.times,
+        "chart_keys": recent.chart.keys,
         "points_in_minute": recent.count,
     }
 
