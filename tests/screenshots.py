@@ -45,7 +45,7 @@ class Studio:
     def __init__(self, folder: Path, browser: Browser) -> None:
         self.folder = folder
         self._project = copy_of_project(folder / "project")
-        self._browser = browser
+        self.browser = browser
         self.pages: dict[str, Page] = {}
 
     def open_tabs(self) -> None:
@@ -53,7 +53,7 @@ class Studio:
         for page in self.pages.values():
             page.close()
         self.pages = {
-            look: self._browser.new_page(
+            look: self.browser.new_page(
                 viewport=size,
                 color_scheme="dark" if look == "dark" else "light",
                 timezone_id="UTC",
@@ -320,7 +320,7 @@ def take_load(studio: Studio) -> None:
     """So many viewers that updates come every second."""
     with studio.app(studio.past()) as app:
         start_all(app, RUNNING)
-        page = studio.pages["dark"].context.new_page()
+        page = studio.browser.new_page()
         visit(page, app, "/")
         page.evaluate(OPEN_VIEWERS, MANY_VIEWERS)
         for path, name in (("/", "home-load"), (LIVE, "batch-load")):
