@@ -26,10 +26,10 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-EXPIRY = 3
+EXPIRY = 4
 """Seconds after which the app evicts a state that is not accessed."""
 
-IDLE = 3 * EXPIRY
+IDLE = 2 * EXPIRY + 1
 """Seconds for which a test does nothing."""
 
 SETTINGS = {
