@@ -89,7 +89,10 @@ export function spark(values, floor = null) {
   return values.map(segment).join("");
 }
 
-export const chartPoints = (times, keys) => times.map((t, i) => ({ t, key: keys[i] }));
+export function chartPoints(end, offsets, keys) {
+  const endMs = Math.floor(end / 1000);
+  return offsets.map((offset, i) => ({ t: (endMs + offset) * 1000, key: keys[i] }));
+}
 
 export const valueTick = (value) =>
   Math.abs(value) >= 10000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -34,14 +34,16 @@ _BUCKETS = _MINUTE_US // BUCKET_US
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The vertices of a line, as columns of equal length.
+    """The vertices of the line of a minute, as columns of equal length.
 
-    ``times`` are in microseconds since 1970 UTC; a key of None breaks the line. Columns, because
-    every page receives them at every update, and JSON encodes dicts three times as slowly.
+    ``end`` is the end of the minute in microseconds since 1970 UTC, ``offsets`` are the times of
+    the vertices as whole milliseconds from the millisecond of ``end``. A key of None breaks the
+    line. In this form, a page receives a third of the bytes at every update.
     """
 
-    times: list[int] = field(default_factory=list)
-    keys: list[float | None] = field(default_factory=list)
+    end: int
+    offsets: list[int]
+    keys: list[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,25 @@ class Series:
         It begins with the last vertex before the minute, so that the line enters from the left.
         """
         start, last = until_us - _MINUTE_US, until_us // BUCKET_US
-        chart = Chart()
+        end_ms = until_us // 1000
+        offsets: list[int] = []
+        keys: list[float | None] = []
         run_number = 0
         for bucket in self._buckets:
             if bucket.number > last:  # The clock was set back.
                 break
             points = bucket.points
-            if chart.times and bucket.run_number != run_number:
-                chart.times.append(points[0].ts)
-                chart.keys.append(None)
+            if keys and bucket.run_number != run_number:
+                offsets.append(points[0].ts // 1000 - end_ms)
+                keys.append(None)
             run_number = bucket.run_number
             for key, _, ts in points:
                 if ts <= start:
-                    chart = Chart()
-                chart.times.append(ts)
-                chart.keys.append(key)
-        return chart
+                    offsets.clear()
+                    keys.clear()
+                offsets.append(ts // 1000 - end_ms)
+                keys.append(key)
+        return Chart(until_us, offsets, keys)
 
     def count(self, until_us: int) -> int:
         """Return the number of points in the minute before ``until_us``.

@@ -72,9 +72,9 @@ def spark(values: Any, floor: float | None = None) -> Var[str]:
     return _text("spark", values, floor)
 
 
-def chart_points(times: Any, keys: Any) -> Var[list[dict[str, Any]]]:
-    """Return the data of a chart from its columns: objects with ``t`` and ``key``."""
-    return function("chartPoints").call(times, keys).to(list[dict[str, Any]])
+def chart_points(end: Any, offsets: Any, keys: Any) -> Var[list[dict[str, Any]]]:
+    """Return the data of a chart: objects with ``t`` and ``key``, from the columns of ``Chart``."""
+    return function("chartPoints").call(end, offsets, keys).to(list[dict[str, Any]])
 
 
 def route_id() -> Var[str]:

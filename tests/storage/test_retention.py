@@ -385,7 +385,7 @@ async def test_archived_points_are_in_the_recent_data(
     await with_past(service, script)
     batch = await service.stop("b")
     before = await service.recent_of_ended(batch)
-    assert (len(before.points), len(before.chart.times), before.count) == (40, 2, 1)
+    assert (len(before.points), len(before.chart.keys), before.count) == (40, 2, 1)
     service.clock.advance(days=9)  # type: ignore[attr-defined]
     assert await keeping(service, 3).archive_old_points() == DAYS * 24
     assert await service.recent_of_ended(batch) == before

@@ -62,7 +62,7 @@ def _chart() -> rx.Component:
                 is_animation_active=False,
                 connect_nulls=False,
             ),
-            data=fmt.chart_points(BatchState.chart_times, BatchState.chart_keys),
+            data=fmt.chart_points(end, BatchState.chart_offsets, BatchState.chart_keys),
             height=200,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
             custom_attrs={"aria-label": strings.POINTS_DRAWN},

@@ -49,8 +49,8 @@ class BatchState(LiveState, rx.State):
     """What a tab shows at ``/batch/{id}``; all values are of the batch ``batch_id``.
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
-    it). The chart and ``points_in_minute`` are of the minute before ``chart_end``; a key of None
-    breaks the line. All times are in microseconds since 1970.
+    it). The chart and ``points_in_minute`` are of the minute before ``chart_end``, see ``Chart``.
+    All times are in microseconds since 1970.
     """
 
     batch_id: str = ""
@@ -66,7 +66,7 @@ class BatchState(LiveState, rx.State):
     latest: float | None = None
     row_count: int = 0
     rows_per_second: float = 0.0
-    chart_times: rx.Field[list[int]] = rx.field(default_factory=list)
+    chart_offsets: rx.Field[list[int]] = rx.field(default_factory=list)
     chart_keys: rx.Field[list[float | None]] = rx.field(default_factory=list)
     points_in_minute: int = 0
     chart_end: int = 0

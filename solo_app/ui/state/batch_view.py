@@ -147,7 +147,7 @@ class BatchView:
         except InvalidBatchIdError as invalid:
             kind, title, why = "invalid", strings.NO_SUCH_ID, str(invalid)
         title = f"{title} · {strings.PRODUCT}"
-        return {"batch_id": self._batch_id, "kind": kind, "why": why, "title": title}
+        return {"batch_id": self._batch_id, "kind": kind, "why": why, "title": title, "status": ""}
 
     async def _live_values(
         self, batch: Batch, running: RunningBatch | None, snapshot: Snapshot
@@ -163,7 +163,7 @@ class BatchView:
             read_error = str(error)
         if running:
             return _running_values(snapshot, running), read_error
-        recent = self._recent[1] if self._recent and not read_error else RecentData([], Chart(), 0)
+        recent = self._recent[1] if self._recent and not read_error else _no_data(batch)
         return _ended_values(batch, self._service.row_count(batch), recent), read_error
 
     async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
@@ -224,20 +224,22 @@ def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
             **_recent_values(running.recent),
             "row_count": running.row_count,
             "rows_per_second": round(running.rows_per_second, 1),
-            "chart_end": to_microseconds(snapshot.at),
         }
     return values
 
 
 def _ended_values(batch: Batch, row_count: int, recent: RecentData) -> Values:
-    ended = batch.run.ended_at
     return {
         **_run_values(batch),
         **_recent_values(recent),
         "row_count": row_count,
         "rows_per_second": 0.0,
-        "chart_end": to_microseconds(ended) if ended else 0,
     }
+
+
+def _no_data(batch: Batch) -> RecentData:
+    end = to_microseconds(batch.run.ended_at or batch.run.started_at)
+    return RecentData([], Chart(end, [], []), 0)
 
 
 def _run_values(batch: Batch) -> Values:
@@ -260,7 +262,8 @@ def _recent_values(recent: RecentData) -> Values:
     return {
         "latest": points[-1].key if points else None,
         "points": [_point_row(point) for point in reversed(points)],
-        "chart_times": recent.chart.times,
+        "chart_end": recent.chart.end,
+        "chart_offsets": recent.chart.offsets,
         "chart_keys": recent.chart.keys,
         "points_in_minute": recent.count,
     }
