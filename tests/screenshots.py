@@ -1,8 +1,9 @@
-"""Screenshots of every page in every state, in ``docs/screenshots`` or the given folder.
+"""Screenshots of every page in every state, in light, in dark and at the width of a phone.
 
-``python -m tests.screenshots [FOLDER] [SET ...]`` starts the app in production on new databases
-and takes each screenshot in light, in dark and at the width of a phone. Without SET it takes all
-sets of ``SETS``. It requires Chromium or Chrome, and the right to mount for those of a full disk.
+``python -m tests.screenshots`` updates those in ``docs/screenshots``, the most important ones.
+``python -m tests.screenshots FOLDER [SET ...]`` takes all, or those of some ``SETS``. The app runs
+in production on new databases. It requires Chromium or Chrome, and the right to mount for a full
+disk.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from tests.faults.conftest import SmallDisk
 from tests.past import FAILED, FINISHED, RUNNING, PastRun, write_long_past, write_past
 from tests.running_app import PROJECT, RunningApp, copy_of_project
 
-FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
+DOCS = PROJECT / "docs" / "screenshots"
+FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
 DESK, PHONE = ViewportSize(width=1280, height=860), ViewportSize(width=360, height=780)
 LOOKS = {"light": DESK, "dark": DESK, "phone": PHONE}
 LIVE = f"/batch/{RUNNING[0]}"
@@ -94,7 +96,8 @@ class Studio:
             if prepare:
                 prepare(page)
             path = FOLDER / f"{name}-{look}.png"
-            page.screenshot(path=path, animations="disabled", full_page=whole)
+            if FOLDER != DOCS or path.exists():
+                page.screenshot(path=path, animations="disabled", full_page=whole)
         print(f"{time.strftime('%X')} {name}")
 
 
