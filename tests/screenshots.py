@@ -1,170 +1,413 @@
-"""Pictures of every page in every state, into ``docs/screenshots`` or the folder one names.
+"""Screenshots of every page in every state, in light, in dark and at the width of a phone.
 
-``python -m tests.screenshots [FOLDER]`` starts the app in production on databases of its own and
-takes each picture in light, in dark and at the width of a phone. It needs a Chromium or Chrome.
+``python -m tests.screenshots`` updates those in ``docs/screenshots``, the most important ones.
+``python -m tests.screenshots FOLDER [SET ...]`` takes all, or those of some ``SETS``. The app runs
+in production on new databases. It requires Chromium or Chrome, and the right to mount for a full
+disk.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from solo_app.batches.model import utc_now
 from tests.browsers import QUIET, find_browser
-from tests.past import FAILED, FINISHED, RUNNING, write_past
+from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
+from tests.faults.conftest import SmallDisk
+from tests.past import FAILED, FINISHED, RUNNING, PastRun, write_long_past, write_past
 from tests.running_app import PROJECT, RunningApp, copy_of_project
 
-PICTURES = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "screenshots"
+DOCS = PROJECT / "docs" / "screenshots"
+FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
 DESK, PHONE = ViewportSize(width=1280, height=860), ViewportSize(width=360, height=780)
 LOOKS = {"light": DESK, "dark": DESK, "phone": PHONE}
-MANY = 120
-"""So many batches that ended make several pages of the table."""
+LIVE = f"/batch/{RUNNING[0]}"
+COLD = "cold-store"
+"""A batch whose points are all in the archive."""
 
-Pages = dict[str, Page]
-"""One open tab for each look."""
+MANY_BATCHES = 120
+"""Enough ended batches for a table of more than five pages."""
 
-
-def main() -> None:
-    """Take all pictures."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        folder = Path(name)
-        project = copy_of_project(folder / "project")
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=QUIET)
-        with open_pages(browser) as pages:
-            with running(RunningApp(project, folder / "new.duckdb", "prod")) as app:
-                show(pages, app, "/", "home-empty")
-            past = folder / "past.duckdb"
-            write_past(past)
-            with open_pages(browser) as others:
-                with running(RunningApp(project, past, "prod")) as app:
-                    take_while_it_runs(pages, app)
-                    take_acting(pages, app)
-                    for page in others.values():
-                        visit(page, app, f"/batch/{RUNNING[0]}")
-                take("home-away", pages, see_that_it_is_away)
-                take("batch-away", others, see_that_it_is_away)
+MANY_VIEWERS = 120
+"""Enough viewers for an update interval of 1 s."""
 
 
-def take_while_it_runs(pages: Pages, app: RunningApp) -> None:
-    """The pictures of an app with a past, ending on the first page."""
-    start(app, *RUNNING[:3])
-    show(pages, app, f"/batch/{FINISHED}", "batch-ended", whole=True)
-    show(pages, app, f"/batch/{FAILED}", "batch-failed", whole=True)
-    show(pages, app, "/batch/sensor-z", "batch-unknown")
-    show(pages, app, "/batch/-sensor", "batch-invalid")
-    show(pages, app, "/sensors", "lost")
-    for page in pages.values():
-        page.wait_for_timeout(6000)  # So that lines and rates are those of this run.
-    show(pages, app, f"/batch/{RUNNING[0]}", "batch", whole=True)
-    show(pages, app, "/", "home")
-    take("home-refused", pages, lambda page: refuse(page, RUNNING[0]))
-    start(app, *RUNNING[3:])
-    for page in pages.values():
-        page.wait_for_timeout(4000)
-    show(pages, app, f"/batch/{RUNNING[0]}", "batch-five", whole=True)
-    show(pages, app, "/", "home-five")
+class Studio:
+    """A tab for each look, and the project that the apps run in."""
+
+    def __init__(self, folder: Path, browser: Browser) -> None:
+        self.folder = folder
+        self._project = copy_of_project(folder / "project")
+        self.browser = browser
+        self.pages: dict[str, Page] = {}
+
+    def open_tabs(self) -> None:
+        """Open new tabs instead of those used so far."""
+        for page in self.pages.values():
+            page.close()
+        self.pages = {
+            look: self.browser.new_page(
+                viewport=size,
+                color_scheme="dark" if look == "dark" else "light",
+                timezone_id="UTC",
+                locale="en-GB",
+            )
+            for look, size in LOOKS.items()
+        }
+
+    def past(self) -> Path:
+        """A new database with ended batches."""
+        database = Path(tempfile.mkdtemp(dir=self.folder)) / "solo.duckdb"
+        write_past(database)
+        return database
+
+    @contextmanager
+    def app(self, database: Path, **settings: str) -> Iterator[RunningApp]:
+        """Run the app until the block ends."""
+        app = RunningApp(self._project, database, "prod", settings)
+        try:
+            yield app.start()
+        finally:
+            app.kill()
+
+    def open(self, app: RunningApp, path: str) -> None:
+        """Open a page in each look."""
+        for page in self.pages.values():
+            visit(page, app, path)
+
+    def show(self, app: RunningApp, path: str, name: str, whole: bool = False) -> None:
+        """Take a screenshot of a page in each look."""
+        self.take(name, lambda page: visit(page, app, path), whole)
+
+    def take(
+        self, name: str, prepare: Callable[[Page], None] | None = None, whole: bool = False
+    ) -> None:
+        """Take a screenshot in each look: of the window, or of the whole page."""
+        for look, page in self.pages.items():
+            if prepare:
+                prepare(page)
+            path = FOLDER / f"{name}-{look}.png"
+            if FOLDER != DOCS or path.exists():
+                page.screenshot(path=path, animations="disabled", full_page=whole)
+        print(f"{time.strftime('%X')} {name}")
 
 
-def take_acting(pages: Pages, app: RunningApp) -> None:
-    """The pictures of what a person does, ending on the first page."""
-    for page in pages.values():
-        visit(page, app, f"/batch/{RUNNING[0]}")
-    take("batch-download", pages, open_download)
-    for page in pages.values():
-        visit(page, app, "/")
-    take("home-toast", pages, lambda page: stop(page, app, RUNNING[2]))
-    for number in range(MANY):
-        start(app, f"job-{number:03d}")
-        httpx.delete(f"{app.api}/stream/job-{number:03d}").raise_for_status()
-    show(pages, app, "/", "home-many", whole=True)
-
-
-def start(app: RunningApp, *batch_ids: str) -> None:
+def start_all(app: RunningApp, batch_ids: Sequence[str]) -> None:
     """Start batches."""
     for batch_id in batch_ids:
-        httpx.post(f"{app.api}/stream/{batch_id}").raise_for_status()
-
-
-def show(pages: Pages, app: RunningApp, path: str, name: str, whole: bool = False) -> None:
-    """Take a picture of a page, once it is all there, in each look."""
-    take(name, pages, lambda page: visit(page, app, path), whole)
+        start(app, batch_id)
 
 
 def visit(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait until it is all there."""
+    """Open a page and wait until all data is shown."""
+    page.mouse.move(0, 0)
     page.goto(app.url + path)
     page.locator("main h1").wait_for()
     page.locator(".live.now").wait_for()
-    page.locator(".bone").first.wait_for(state="detached")
-    page.wait_for_timeout(1000)  # What comes with the next ticks.
+    settled(page)
+    page.wait_for_timeout(700)  # A few updates.
 
 
-def take(name: str, pages: Pages, prepare: Callable[[Page], None], whole: bool = False) -> None:
-    """Take a picture in each look: of the window, or of the whole page."""
-    for look, page in pages.items():
-        prepare(page)
-        page.screenshot(
-            path=PICTURES / f"{name}-{look}.png", animations="disabled", full_page=whole
-        )
+def take_empty(studio: Studio) -> None:
+    """No batch yet; a first batch; pages that no data has reached."""
+    with studio.app(studio.folder / "new.duckdb") as app:
+        studio.show(app, "/", "home-empty")
+        start(app, "first")
+        studio.show(app, "/batch/first", "batch-new", whole=True)
+        studio.show(app, "/", "home-first")
+        for page in studio.pages.values():
+            page.route_web_socket(re.compile("_event"), lambda _: None)  # Never answers.
+        for path, name in (("/", "home-loading"), ("/batch/first", "batch-loading")):
+            studio.take(name, lambda page, path=path: load(page, app, path), True)  # type: ignore[misc]
 
 
-def see_that_it_is_away(page: Page) -> None:
-    """Wait for the banner, and for the page to lose its colours."""
+def load(page: Page, app: RunningApp, path: str) -> None:
+    """Open a page whose data does not come."""
+    page.goto(app.url + path)
+    page.locator("main .bone").first.wait_for()
+    page.wait_for_timeout(500)
+
+
+def take_past(studio: Studio) -> None:
+    """Batches that ended in every way, unknown and invalid ids, an unknown path."""
+    with studio.app(studio.past()) as app:
+        studio.show(app, "/", "home-ended", whole=True)
+        studio.take("home-filter", lambda page: choose(page, "Failed"))
+        studio.take("home-no-match", lambda page: search(page, "nothing like it"))
+        for batch_id, name in (
+            ("torque-rig", "stopped"),
+            (FINISHED, "finished"),
+            (FAILED, "failed"),
+            ("furnace.2", "interrupted"),
+        ):
+            studio.show(app, f"/batch/{batch_id}", f"batch-{name}", whole=True)
+        studio.show(app, "/batch/sensor-z", "batch-unknown")
+        studio.show(app, "/batch/-sensor", "batch-invalid")
+        studio.show(app, "/sensors", "lost")
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose which batches the table shows."""
+    page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_timeout(700)
+
+
+def search(page: Page, text: str) -> None:
+    """Search the table."""
+    page.get_by_label("Search batches").fill(text)
+    page.wait_for_timeout(1200)
+
+
+def take_running(studio: Studio) -> None:
+    """Three and five running batches, with all that the page of a batch can show."""
+    with studio.app(studio.past()) as app:
+        start_all(app, RUNNING[:3])
+        time.sleep(6)
+        studio.show(app, LIVE, "batch", whole=True)
+        studio.show(app, "/", "home")
+        studio.take("home-refused", lambda page: start_by_form(page, RUNNING[0]))
+        studio.take("home-invalid", lambda page: start_by_form(page, "not a name"))
+        studio.open(app, LIVE)
+        studio.take("batch-tooltip", lambda page: point_at(page, ".live-chart"), True)
+        studio.take("batch-minute-tooltip", lambda page: point_at(page, ".by-minute"), True)
+        studio.take("batch-paused", lambda page: click(page, "Pause"), True)
+        for span, name in (("15 min", "15min"), ("6 h", "6h"), ("24 h", "24h")):
+            studio.take(f"batch-{name}", lambda page, span=span: click(page, span), True)  # type: ignore[misc]
+        studio.take("batch-table", open_table, True)
+        for page in studio.pages.values():
+            click(page, "1 h")  # The tab keeps it.
+        studio.open(app, LIVE)
+        studio.take("batch-download", open_download, True)
+        start_all(app, RUNNING[3:])
+        time.sleep(4)
+        studio.show(app, LIVE, "batch-five", whole=True)
+        studio.show(app, "/", "home-five")
+        studio.take("home-full", lambda page: start_by_form(page, "sixth"))
+        studio.open(app, f"/batch/{FINISHED}")
+        studio.take("batch-full", lambda page: refuse(page, "Start again"))
+        studio.open(app, "/batch/sixth")
+        studio.take("batch-unknown-full", lambda page: refuse(page, "Start it"))
+
+
+def start_by_form(page: Page, batch_id: str) -> None:
+    """Start a batch that cannot be started."""
+    page.get_by_label("New batch").fill(batch_id)
+    page.wait_for_timeout(700)  # Two at once would be a double click.
+    page.keyboard.press("Enter")
+    page.locator("form [role=alert]").wait_for()
+    page.wait_for_timeout(300)
+
+
+def refuse(page: Page, name: str) -> None:
+    """Press a button of a batch's page whose action is refused."""
+    page.locator("main").get_by_role("button", name=name).click()
+    page.locator("main [role=alert]").first.wait_for()
+
+
+def click(page: Page, name: str) -> None:
+    """Press a button of a batch's page."""
+    page.get_by_role("button", name=name, exact=True).click()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(700)
+
+
+def point_at(page: Page, card: str) -> None:
+    """Show the tooltip of a chart near its right edge."""
+    chart = page.locator(f"{card} svg.recharts-surface").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.93, box["y"] + box["height"] * 0.5)
+    page.wait_for_timeout(500)
+
+
+def open_table(page: Page) -> None:
+    """Open the table of minutes."""
+    page.get_by_text("As a table").click()
+    page.locator(".as-table tbody tr").first.wait_for()
+
+
+def open_download(page: Page) -> None:
+    """Open the form of a download, within the window."""
+    page.locator(".by-minute").scroll_into_view_if_needed()
+    page.get_by_text("Download", exact=True).first.click()
+
+
+def take_actions(studio: Studio) -> None:
+    """Toasts, more runs than are shown at first, a table of several pages."""
+    with studio.app(studio.past()) as app:
+        start_all(app, RUNNING[:2])
+        studio.open(app, "/")
+        studio.take("home-toast-stopped", lambda page: stop_in_row(page, app))
+        studio.open(app, "/")
+        studio.take("home-toast-started", lambda page: start_new(page, app))
+        studio.open(app, f"/batch/{FINISHED}")
+        studio.take("batch-toast-started", lambda page: start_again(page, app))
+        for _ in range(12):
+            start(app, "often")
+            stop(app, "often")
+        studio.show(app, "/batch/often", "batch-runs", whole=True)
+        studio.take("batch-earlier-runs", lambda page: show_earlier_runs(page), True)
+        for number in range(MANY_BATCHES):
+            start(app, f"job-{number:03d}")
+            stop(app, f"job-{number:03d}")
+        studio.show(app, "/", "home-many", whole=True)
+        studio.take("home-many-last", lambda page: click(page, "Oldest"), True)
+
+
+def stop_in_row(page: Page, app: RunningApp) -> None:
+    """Stop a batch in its row."""
+    start(app, RUNNING[2])
+    page.get_by_role("button", name=f"Stop: {RUNNING[2]}").click()
+    show_toast(page)
+
+
+def start_new(page: Page, app: RunningApp) -> None:
+    """Start a batch by the form."""
+    page.get_by_label("New batch").fill("sensor-new")
+    page.keyboard.press("Enter")
+    show_toast(page)
+    stop(app, "sensor-new")
+
+
+def start_again(page: Page, app: RunningApp) -> None:
+    """Start a batch on its page."""
+    page.locator("main").get_by_role("button", name="Start again").click()
+    show_toast(page)
+    stop(app, FINISHED)
+
+
+def show_toast(page: Page) -> None:
+    """Wait until a toast stands still."""
+    page.locator("[data-sonner-toast][data-mounted=true]").first.wait_for()
+    page.wait_for_timeout(700)
+
+
+def show_earlier_runs(page: Page) -> None:
+    """Show all runs."""
+    page.get_by_role("button", name=re.compile("earlier")).click()
+    page.get_by_text("run 1", exact=True).wait_for()
+
+
+def take_away(studio: Studio) -> None:
+    """A server that does not answer, with the page still connected, and one that is gone."""
+    for path, name in (("/", "home"), (LIVE, "batch")):
+        with studio.app(studio.past()) as app:
+            start_all(app, RUNNING)
+            studio.open(app, path)
+            app.freeze()
+            studio.take(f"{name}-stale", lambda page: page.locator(".live.away").wait_for())
+            studio.take(f"{name}-silent", see_banner)
+            app.thaw()
+            studio.open(app, path)
+            app.stop()
+            studio.take(f"{name}-away", see_banner)
+
+
+def see_banner(page: Page) -> None:
+    """Wait for the banner, and for the page to lose its colors."""
     page.locator("p.note.away").wait_for()
     page.wait_for_timeout(1500)
 
 
-def open_download(page: Page) -> None:
-    """Open the choice of a file, where it can be seen."""
-    page.locator(".by-minute").scroll_into_view_if_needed()
-    page.locator(".download > summary").click()
+def take_load(studio: Studio) -> None:
+    """So many viewers that updates come every second."""
+    with studio.app(studio.past()) as app:
+        start_all(app, RUNNING)
+        page = studio.browser.new_page()
+        visit(page, app, "/")
+        page.evaluate(OPEN_VIEWERS, MANY_VIEWERS)
+        for path, name in (("/", "home-load"), (LIVE, "batch-load")):
+            studio.take(name, lambda page, path=path: visit_slowed(page, app, path))  # type: ignore[misc]
 
 
-def stop(page: Page, app: RunningApp, batch_id: str) -> None:
-    """Stop a batch in its row, whether or not it was stopped before."""
-    httpx.post(f"{app.api}/stream/{batch_id}")
-    page.get_by_role("button", name=f"Stop: {batch_id}").click()
-    page.locator("[data-sonner-toast][data-mounted=true]").wait_for()
-    page.wait_for_timeout(600)
+def visit_slowed(page: Page, app: RunningApp, path: str) -> None:
+    """Open a page and wait for the note that updates come seldom."""
+    visit(page, app, path)
+    page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for()
 
 
-def refuse(page: Page, batch_id: str) -> None:
-    """Ask for what is refused."""
-    page.get_by_label("New batch").fill(batch_id)
-    page.keyboard.press("Enter")
-    page.locator("[role=alert]").wait_for()
-
-
-@contextmanager
-def running(app: RunningApp) -> Iterator[RunningApp]:
-    """The app, stopped when the block ends."""
+def take_faults(studio: Studio) -> None:
+    """An archive that is gone, and a full disk."""
+    disk = SmallDisk(studio.folder / "disk", 64)
     try:
-        yield app.start()
+        database = disk.path / "solo.duckdb"
+        archive = disk.path / "solo.duckdb.archive"
+        minute, end = timedelta(minutes=1), utc_now() - timedelta(days=3)
+        write_long_past(database, [COLD], 240, minute, end)
+        with studio.app(database, SOLO_RETENTION_DAYS="1"):
+            deadline = time.monotonic() + 30
+            while not list(archive.glob("[0-9]*.parquet")):
+                assert time.monotonic() < deadline, "nothing is archived"
+                time.sleep(0.1)
+        archive.rename(disk.path / "elsewhere")
+        archive.touch()  # No folder can be made there.
+        write_past(database, [PastRun("not-archived", timedelta(days=4), minute)])
+        with studio.app(database, SOLO_RETENTION_DAYS="1") as app:
+            studio.show(app, f"/batch/{COLD}", "batch-unreadable", whole=True)
+            start_all(app, RUNNING[:2])
+            time.sleep(4)
+            studio.take("home-not-archived", lambda page: visit_failing(page, app, "/", "archive"))
+            with disk.filled_up_to(0):
+                take_full_disk(studio, app)
     finally:
-        app.stop()
+        disk.remove()
 
 
-@contextmanager
-def open_pages(browser: Browser) -> Iterator[Pages]:
-    """A tab for each look, all in the same zone and language."""
-    pages = {
-        look: browser.new_page(
-            viewport=size,
-            color_scheme="dark" if look == "dark" else "light",
-            timezone_id="UTC",
-            locale="en-GB",
-        )
-        for look, size in LOOKS.items()
-    }
-    yield pages
-    for page in pages.values():
-        page.close()
+def take_full_disk(studio: Studio, app: RunningApp) -> None:
+    """Pages while nothing can be written, and what stopping a batch shows then."""
+    for path, name in (("/", "home-disk-full"), (LIVE, "batch-disk-full")):
+        studio.take(name, lambda page, path=path: visit_failing(page, app, path))  # type: ignore[misc]
+    studio.take("batch-disk-full-stop", lambda page: press_stop(page, "Stop"))
+    studio.open(app, "/")
+    studio.take("home-disk-full-stop", lambda page: press_stop(page, f"Stop: {RUNNING[1]}"))
+
+
+def visit_failing(
+    page: Page, app: RunningApp, path: str, text: str = "No space left on the disk"
+) -> None:
+    """Open a page and wait for the note that something fails."""
+    visit(page, app, path)
+    page.locator(".note.bad").filter(has_text=text).first.wait_for()
+
+
+def press_stop(page: Page, name: str) -> None:
+    """Stop a batch whose points cannot be written, and wait for the reason."""
+    page.locator("main").get_by_role("button", name=name, exact=True).click()
+    page.locator("main [role=alert], [data-sonner-toast][data-mounted=true]").first.wait_for()
+    page.wait_for_timeout(700)
+
+
+SETS = {
+    "empty": take_empty,
+    "past": take_past,
+    "running": take_running,
+    "actions": take_actions,
+    "away": take_away,
+    "load": take_load,
+    "faults": take_faults,
+}
+
+
+def main() -> None:
+    """Take the screenshots of the sets named in the command, or of all."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=QUIET)
+        studio = Studio(Path(name), browser)
+        for chosen in sys.argv[2:] or SETS:
+            studio.open_tabs()
+            SETS[chosen](studio)
+        browser.close()
 
 
 if __name__ == "__main__":

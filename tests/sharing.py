@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import re
 
-_ALONE = ("test_readme", "test_start_and_stop", "test_main_process", "test_slow_readers")
+_ALONE = (
+    "test_full_disk",
+    "test_left_open",
+    "test_main_process",
+    "test_readme",
+    "test_slow_readers",
+    "test_start_and_stop",
+)
 """Each test of these starts an app of its own; those in one mode do so one after the other, in one
 folder."""
 

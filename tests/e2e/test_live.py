@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import expect_to_go_on, open_page, start, wait_for_ticks
+from tests.e2e.walk import OPEN_VIEWERS, expect_to_go_on, open_page, start, wait_for_ticks
 from tests.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -93,36 +93,31 @@ def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> l
     return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
 
 
-def test_ticks_that_are_lost_on_the_way_leave_no_gap(own_page: Page, app: RunningApp) -> None:
+def test_page_is_complete_after_its_connection_broke(own_page: Page, app: RunningApp) -> None:
     start(app, "lossy")
+    sockets: list[WebSocketRoute] = []
     lost: list[object] = []
-    asked: list[object] = []
 
     def tap(socket: WebSocketRoute) -> None:
+        """Lose what the server sends to the first socket, once it is asked to."""
         server = socket.connect_to_server()
+        sockets.append(socket)
+        server.on_message(
+            lambda message: lost.append(message) if socket in broken else socket.send(message)
+        )
 
-        def from_server(message: str | bytes) -> None:
-            is_tick = '"tick_rx_state_"' in str(message) and '"shown_' not in str(message)
-            if is_tick and len(lost) < 3:
-                lost.append(message)
-            else:
-                socket.send(message)
-
-        def to_server(message: str | bytes) -> None:
-            if "catch_up" in str(message):
-                asked.append(message)
-            server.send(message)
-
-        server.on_message(from_server)
-        socket.on_message(to_server)
-
+    broken: list[WebSocketRoute] = []
     own_page.route_web_socket(re.compile("_event"), tap)
     open_page(own_page, app, "/batch/lossy")
-    while not asked:
-        own_page.wait_for_timeout(50)
-    assert len(lost) == 3
     expect(own_page.locator("table.points tbody tr")).to_have_count(10)
+    own_page.evaluate("window.same = true")
+    broken.append(sockets[-1])
+    while len(lost) < 5:
+        own_page.wait_for_timeout(50)
+    sockets[-1].close()
     expect_to_go_on(own_page)
+    assert len(sockets) == 2
+    assert own_page.evaluate("window.same")
     shown = newest_points(own_page)
     assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
@@ -154,6 +149,7 @@ def test_pages_are_entered_left_and_reloaded_without_a_full_load(
     expect(page.locator("a.slot")).to_have_count(2)
 
 
+@in_both_modes
 def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: RunningApp) -> None:
     start(app, "shared")
     other = page.context.new_page()
@@ -164,6 +160,20 @@ def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: Runnin
     expect(page).to_have_url(f"{app.url}/")
     expect(other.locator(".standing .pill")).to_have_text("Stopped")
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
+
+
+def test_notice_appears_while_more_than_100_pages_are_open(own_page: Page, app: RunningApp) -> None:
+    start(app, "busy")
+    open_page(own_page, app, "/batch/busy")
+    notice = own_page.get_by_text("this page is updated every")
+    expect(own_page.locator("td.seq").first).to_be_visible()
+    expect(notice).to_have_count(0)
+    own_page.evaluate(OPEN_VIEWERS, 100)
+    expect(notice).to_contain_text(re.compile(r"every 1\s+s"))
+    expect_to_go_on(own_page)
+    expect(own_page.locator(".live.now")).to_be_visible()
+    own_page.evaluate("window.viewers.forEach((socket) => socket.close())")
+    expect(notice).to_have_count(0)
 
 
 @in_both_modes

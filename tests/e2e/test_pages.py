@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from solo_app.ui.states.acting import AT_ONCE
 
 from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import open_page, overall, start, stop, tasks
@@ -52,7 +51,7 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     expect(page.locator(".standing .pill")).to_have_text("Stopped")
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("button", name="Go on")).to_have_count(0)
-    page.wait_for_timeout(AT_ONCE)  # Sooner, it would be the second half of a double click.
+    page.wait_for_timeout(700)  # Sooner, it would be the second half of a double click.
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running")
     expect(page.locator(".runs li")).to_have_count(3)

@@ -1,0 +1,45 @@
+"""Stopping a batch while its points cannot be written shows the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.walk import open_page, start, tasks
+from tests.faults.conftest import SmallDisk, small_disk
+from tests.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+__all__ = ["small_disk"]
+
+REASON = "No space left on the disk"
+
+
+def test_stop_shows_why_points_cannot_be_written(
+    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk], own_page: Page
+) -> None:
+    disk = small_disk(32)
+    app = new_app("prod", disk.path / "solo.duckdb").start()
+    for batch_id in ("first", "second"):
+        start(app, batch_id)
+    open_page(own_page, app, "/batch/first")
+    with disk.filled_up_to(0):
+        expect(own_page.locator(".note.bad")).to_contain_text(REASON)
+        own_page.get_by_role("button", name="Stop", exact=True).click()
+        expect(own_page.locator(".head [role=alert]")).to_contain_text(REASON)
+        expect(own_page).to_have_url(f"{app.url}/batch/first")
+        open_page(own_page, app, "/")
+        expect(own_page.locator(".note.bad")).to_contain_text(REASON)
+        own_page.get_by_role("button", name="Stop: second", exact=True).click()
+        toast = own_page.locator("[data-sonner-toast]")
+        expect(toast.filter(has_text=REASON)).to_be_visible()
+        assert len(tasks(app)) == 2
+    expect(own_page.locator("a.slot")).to_have_count(0)
+    expect(own_page.locator(".note.bad")).to_have_count(0)

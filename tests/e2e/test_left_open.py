@@ -1,0 +1,280 @@
+"""Pages left open for long, in a browser that slept, and in duplicated tabs stay correct.
+
+The app evicts a state and closes a silent connection after seconds instead of an hour and minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browsers import QUIET, find_browser
+from tests.e2e.tab import DESK
+from tests.e2e.walk import expect_to_go_on, open_page, start, stop, tasks
+from tests.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+EXPIRY = 4
+"""Seconds after which the app evicts a state that is not accessed."""
+
+IDLE = 2 * EXPIRY + 1
+"""Seconds for which a test does nothing."""
+
+SETTINGS = {
+    "REFLEX_REDIS_TOKEN_EXPIRATION": str(EXPIRY),
+    "REFLEX_SOCKET_INTERVAL": "2",
+    "REFLEX_SOCKET_TIMEOUT": "3",
+}
+
+
+@pytest.fixture(scope="module", params=["prod", pytest.param("dev", marks=pytest.mark.dev)])
+def app(
+    request: pytest.FixtureRequest,
+    project_in: Callable[[str], Path],
+    ports_alone: dict[str, tuple[int, int]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningApp]:
+    """The app with one running batch, one that ended, and short limits."""
+    mode = request.param
+    database = tmp_path_factory.mktemp("data") / "solo.duckdb"
+    folder = project_in(f"{mode}-alone")
+    running = RunningApp(folder, database, mode, SETTINGS, ports=ports_alone[mode])
+    try:
+        running.start()
+        start(running, "live")
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture(autouse=True)
+def only_live_runs(app: RunningApp) -> Iterator[None]:
+    """Free the slots that a test took."""
+    yield
+    for task in tasks(app):
+        if task["batch_id"] != "live":
+            stop(app, str(task["batch_id"]))
+
+
+@pytest.fixture(scope="module")
+def idle_pages(browser: Browser, app: RunningApp) -> Iterator[dict[str, Page]]:
+    """A tab on each page, left alone for longer than the app keeps a state."""
+    context = browser.new_context(viewport=DESK)
+    for batch_id in ("old", "other"):
+        start(app, batch_id)
+        stop(app, batch_id)
+    pages = {}
+    for path in ("/", "/batch/old", "/batch/live", "/batch/later", "/nowhere/at/all"):
+        pages[path] = context.new_page()
+        open_page(pages[path], app, path)
+    find_ended(pages["/"], "old")
+    time.sleep(IDLE)
+    yield pages
+    context.close()
+
+
+def find_ended(page: Page, text: str) -> None:
+    """Filter the table and search in it; other ended batches must not match."""
+    page.get_by_role("button", name="Ended", exact=True).click()
+    page.get_by_label("Search batches").fill(text)
+    expect(page.locator("table.batches tbody tr")).to_have_count(1)
+
+
+def expect_ended(page: Page, text: str) -> None:
+    """Expect filter and search as ``find_ended`` left them."""
+    expect(page.get_by_label("Search batches")).to_have_value(text)
+    expect(page.get_by_role("button", name="Ended", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+
+def expect_running(page: Page, batch_id: str) -> None:
+    """Expect the page of a batch with all its parts, and new points."""
+    expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
+    expect(page.locator("td.seq").first).to_be_visible()
+    expect_to_go_on(page)
+    expect(page.locator(".bone")).to_have_count(0)
+    expect(page.locator(".live.now")).to_be_visible()
+
+
+def test_idle_page_of_ended_batch_shows_next_run(
+    idle_pages: dict[str, Page], app: RunningApp
+) -> None:
+    page = idle_pages["/batch/old"]
+    expect(page.locator(".bone")).to_have_count(0)
+    start(app, "old")
+    expect_running(page, "old")
+    page.locator("main").get_by_role("button", name="Stop", exact=True).click()
+    expect(page).to_have_url(f"{app.url}/")
+
+
+def test_idle_first_page_keeps_search_and_filter(
+    idle_pages: dict[str, Page], app: RunningApp
+) -> None:
+    page = idle_pages["/"]
+    rows = page.locator("table.batches tbody tr")
+    expect(rows).to_have_count(1)
+    start(app, "old-2")
+    stop(app, "old-2")
+    expect(rows).to_have_count(2)
+    expect_ended(page, "old")
+    page.get_by_role("button", name="Start again: old-2", exact=True).click()
+    expect(page.locator("a.slot", has_text="old-2")).to_be_visible()
+    expect(rows).to_have_count(1)
+    expect_ended(page, "old")
+
+
+def test_idle_page_of_running_batch_continues(idle_pages: dict[str, Page], app: RunningApp) -> None:
+    page = idle_pages["/batch/live"]
+    expect_running(page, "live")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    page.get_by_role("button", name="6 h", exact=True).click()
+    expect(page.get_by_role("button", name="6 h", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.get_by_role("button", name="Go on").click()
+    expect_running(page, "live")
+
+
+def test_idle_page_of_unknown_batch_shows_its_first_run(
+    idle_pages: dict[str, Page], app: RunningApp
+) -> None:
+    page = idle_pages["/batch/later"]
+    expect(page.get_by_role("button", name="Start it")).to_be_visible()
+    start(app, "later")
+    expect_running(page, "later")
+    stop(app, "later")
+    expect(page.locator(".standing .pill")).to_have_text("Stopped")
+
+
+def test_idle_page_without_data_leads_to_batches(
+    idle_pages: dict[str, Page], app: RunningApp
+) -> None:
+    page = idle_pages["/nowhere/at/all"]
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    page.get_by_role("link", name="To all batches").click()
+    page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
+    expect_running(page, "live")
+
+
+def test_duplicated_tab_is_independent(own_page: Page, app: RunningApp) -> None:
+    for batch_id in ("gone", "also-ended"):
+        start(app, batch_id)
+        stop(app, batch_id)
+    start(app, "twin")
+    open_page(own_page, app, "/batch/twin")
+    twin = duplicate(own_page)
+    for page in (own_page, twin):
+        expect_running(page, "twin")
+    twin.get_by_role("button", name="Pause").click()
+    expect(own_page.get_by_role("button", name="Pause")).to_be_visible()
+    own_page.reload()
+    for page in (own_page, twin):
+        page.locator("header").get_by_role("link").first.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
+    find_ended(own_page, "gone")
+    expect(twin.get_by_label("Search batches")).to_have_value("")
+    third = duplicate(own_page)
+    expect_ended(third, "gone")
+    third.get_by_role("button", name="All", exact=True).click()
+    third.get_by_label("Search batches").fill("twin")
+    third.get_by_role("button", name="Stop: twin", exact=True).click()
+    for page in (own_page, twin, third):
+        expect(page.locator("a.slot", has_text="twin")).to_have_count(0)
+    expect_ended(own_page, "gone")
+    own_page.go_back()
+    expect(own_page.locator(".standing .pill")).to_have_text("Stopped")
+
+
+def duplicate(page: Page) -> Page:
+    """Open the same page with a copy of the tab's session storage, as "Duplicate tab" does."""
+    with page.expect_popup() as opened:
+        page.evaluate("() => void window.open(location.href)")
+    twin = opened.value
+    expect(twin.locator(".live.now")).to_be_visible()
+    return twin
+
+
+@pytest.fixture
+def own_browser(browser: Browser) -> Iterator[Browser]:
+    """Another browser, with the back/forward cache that Playwright switches off."""
+    launched = browser.browser_type.launch(
+        executable_path=find_browser(),
+        args=QUIET,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield launched
+    launched.close()
+
+
+@contextmanager
+def suspended(browser: Browser) -> Iterator[None]:
+    """Stop all processes of a browser, as a machine does that sleeps."""
+    system = browser.new_browser_cdp_session()
+    processes = system.send("SystemInfo.getProcessInfo")["processInfo"]
+    system.detach()
+    pids = [process["id"] for process in processes]
+    assert len(pids) > 2
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_pages_are_current_after_browser_slept(own_browser: Browser, app: RunningApp) -> None:
+    start(app, "night")
+    for batch_id in ("dusk", "also-ended"):
+        start(app, batch_id)
+        stop(app, batch_id)
+    context = own_browser.new_context(viewport=DESK)
+    home, night, dusk = context.new_page(), context.new_page(), context.new_page()
+    open_page(home, app, "/")
+    find_ended(home, "dusk")
+    open_page(dusk, app, "/batch/dusk")
+    open_page(night, app, "/batch/night")
+    for page in (home, night, dusk):
+        page.evaluate("window.same = true")
+    with suspended(own_browser):
+        time.sleep(IDLE)
+        stop(app, "night")
+        start(app, "dusk")
+    expect(night.locator(".standing .pill")).to_have_text("Stopped")
+    expect_running(dusk, "dusk")
+    expect(home.locator("a.slot", has_text="dusk")).to_be_visible()
+    expect_ended(home, "dusk")
+    for page in (home, night, dusk):
+        assert page.evaluate("window.same")
+        expect(page.locator(".note.away")).to_have_count(0)
+    home.get_by_role("button", name="All", exact=True).click()
+    home.get_by_role("button", name="Stop: dusk", exact=True).click()
+    expect(dusk.locator(".standing .pill")).to_have_text("Stopped")
+
+
+def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: RunningApp) -> None:
+    start(app, "away")
+    page = own_browser.new_context(viewport=DESK).new_page()
+    open_page(page, app, "/batch/away")
+    expect_running(page, "away")
+    page.goto(f"{app.api}/docs")
+    stop(app, "away")
+    page.go_back(wait_until="commit")  # A page from the cache is not loaded again.
+    expect(page.locator(".standing .pill")).to_have_text("Stopped")
+    start(app, "away")
+    expect_running(page, "away")
