@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -37,6 +38,10 @@ _SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _OPEN_FILES = 65_536
 """Requested limit of open files. Each socket is an open file, and the default limit is 1024."""
 
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""Thresholds of the garbage collector. With Python's defaults, a server of 1 000 open pages spends
+a third of its processor time on collections."""
+
 Use = Callable[[BatchService | None], None]
 
 
@@ -44,6 +49,7 @@ Use = Callable[[BatchService | None], None]
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
     """Open the service, pass it to the API (``use``) and the pages, and close it at the end."""
     _raise_file_limit()
+    gc.set_threshold(*_GC_THRESHOLDS)
     store = DuckDBStore(settings.database)
     days = settings.retention_days
     retention = None if days is None else Retention(store, timedelta(days=days), utc_now)

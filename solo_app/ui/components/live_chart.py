@@ -22,7 +22,10 @@ def live_chart() -> rx.Component:
                 rx.el.h2(strings.LATEST),
                 rx.el.p(fmt.key(BatchState.latest), class_name="latest"),
             ),
-            rx.cond(has_points, rx.el.p(_points_in_minute(), class_name="covered")),
+            rx.cond(
+                has_points & (BatchState.read_error == ""),
+                rx.el.p(_points_in_minute(), class_name="covered"),
+            ),
             class_name="top",
         ),
         rx.cond(has_points, _chart(), rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),

@@ -25,7 +25,7 @@ from solo_app.ui.state.batch_view import (
     RunRow,
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
-from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, changed
+from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, assign_changed
 
 _SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
 _FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
@@ -96,7 +96,7 @@ class BatchState(LiveState, rx.State):
                 found = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
                 values = self._without_paused(found.batch)
-                assign(self, changed(shown, values))
+                assign_changed(self, values, shown)
                 self._expire_error(snapshot)
                 if found.minutes:
                     assign(await self.get_state(MinutesState), found.minutes)

@@ -19,7 +19,7 @@ from solo_app.ui import strings
 from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
 from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TableQuery, home_values
-from solo_app.ui.state.live_updates import LiveState, Values, assign, changed
+from solo_app.ui.state.live_updates import LiveState, Values, assign, assign_changed
 
 NAME_FIELD = "batch-id"
 """The id of the field for the name of a new batch."""
@@ -67,7 +67,7 @@ class HomeState(LiveState, rx.State):
             async with self:
                 values = {**home_values(snapshot), **self._table_values(snapshot)}
                 values["read_error"] = read_error
-                assign(self, changed(shown, values))
+                assign_changed(self, values, shown)
                 self._expire_error(snapshot)
             shown = values
 

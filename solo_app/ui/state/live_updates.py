@@ -35,9 +35,11 @@ def assign(state: rx.State, values: Values) -> None:
         setattr(state, name, value)
 
 
-def changed(shown: Values, values: Values) -> Values:
-    """Return the values that differ. Reflex sends every assigned var, even an equal one."""
-    return {n: v for n, v in values.items() if n not in shown or shown[n] != v}
+def assign_changed(state: LiveState, values: Values, shown: Values) -> None:
+    """Assign the vars whose values are not shown yet. Reflex sends every assigned var."""
+    if not state.server_time:  # Reflex has evicted the state of the page and created another one.
+        shown = {}
+    assign(state, {n: v for n, v in values.items() if n not in shown or shown[n] != v})
 
 
 def app_status(snapshot: Snapshot) -> Values:
