@@ -15,14 +15,14 @@ from typing import NoReturn
 
 from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.live import Ticker
 from solo_app.batches.model import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import Ticker
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start
 from solo_app.storage.duckdb.store import DuckDBStore
-from solo_app.ui.console import Console, connect
+from solo_app.ui.console import connect, disconnect
 from solo_app.watchdog import watched_loop
 
 logger = logging.getLogger(__name__)
@@ -61,17 +61,17 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
         tasks.append(asyncio.create_task(retention.run(), name="retention"))
     shutdown = _ShutdownOnSignal(service)
     use(service)
-    connect(Console(service, Ticker(service)))
+    connect(service, Ticker(service))
     try:
         with watched_loop():
             yield service
     finally:
         shutdown.cancel()
-        connect(None)
         for task in tasks:
             task.cancel()
         closed = await service.close()
         use(None)
+        disconnect()
         if not closed:
             os._exit(0)  # The interpreter would wait for running threads.
 

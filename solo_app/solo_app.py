@@ -14,7 +14,6 @@ from solo_app.api.gateway import Gateway
 from solo_app.config import read_settings
 from solo_app.lifespan import running_service
 from solo_app.ui.pages import add_pages
-from solo_app.ui.wire import use_sockets_of
 
 api = build_api()
 
@@ -45,4 +44,3 @@ class App(rx.App):
 app = App(stylesheets=["/solo.css"], html_lang="en")
 app.register_lifespan_task(service_lifespan)
 add_pages(app)
-use_sockets_of(app)

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, whole_minute
 from solo_app.batches.model import (
-    STEP_US,
+    BUCKET_US,
     Batch,
     BatchCounter,
     Block,
+    Bucket,
     Download,
+    Extreme,
     FileFormat,
     MinuteAggregate,
     Point,
     Run,
     Selection,
     Span,
-    Step,
     StoredMinutes,
-    Vertex,
     Window,
     to_microseconds,
 )
@@ -123,15 +122,21 @@ class MemoryStorage:
         await self.reads.pass_through()
         return [p for p in self._points.get(batch_no, ()) if p.seq > after][:limit]
 
-    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
+    async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
         await self.reads.pass_through()
-        points = [
-            point
-            for point in self._points.get(batch_no, ())
-            if point.ts > since and point.seq < before_seq
-        ]
-        points.sort(key=_step_number)
-        return [_step(number, list(found)) for number, found in groupby(points, _step_number)]
+        found: dict[tuple[int, int], Bucket] = {}
+        for point in self._points.get(batch_no, ()):
+            run = self._run_of(batch_no, point.seq)
+            if point.ts >= since and point.seq < before_seq and (run.ended_at or since) >= since:
+                bucket = _bucket(point, run.number)
+                known = found.get((bucket.number, run.number))
+                bucket = known.merged_with(bucket) if known else bucket
+                found[bucket.number, run.number] = bucket
+        return [bucket for _, bucket in sorted(found.items())]
+
+    def _run_of(self, batch_no: int, seq: int) -> Run:
+        runs = [run for run in self._runs[batch_no] if run.first_seq <= seq]
+        return next(run for run in runs if run.last_seq is None or seq <= run.last_seq)
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         minutes = self._minutes.get(batch_no, {})
@@ -168,11 +173,6 @@ def _minute_of(point: Point) -> MinuteAggregate:
     return MinuteAggregate(whole_minute(point.ts), 1, point.key, point.key, point.key)
 
 
-def _step_number(point: Point) -> int:
-    return to_microseconds(point.ts) // STEP_US
-
-
-def _step(number: int, points: list[Point]) -> Step:
-    vertices = [Vertex(p.key, p.seq, to_microseconds(p.ts)) for p in points]
-    last_seq = max(p.seq for p in points)
-    return Step(number, len(points), last_seq, min(vertices), max(vertices))
+def _bucket(point: Point, run_number: int) -> Bucket:
+    extreme = Extreme(point.key, point.seq, to_microseconds(point.ts))
+    return Bucket(extreme.ts // BUCKET_US, run_number, 1, extreme, extreme)

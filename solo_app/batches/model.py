@@ -132,12 +132,15 @@ class StoredMinutes:
     minutes: dict[int, list[MinuteAggregate]]
 
 
-STEP_US = 250_000
-"""Duration of a step in microseconds."""
+BUCKET_US = 250_000
+"""Duration of a bucket in microseconds."""
 
 
-class Vertex(NamedTuple):
-    """A point of a chart; ``ts`` is in microseconds since 1970."""
+class Extreme(NamedTuple):
+    """A point with the lowest or highest ``key`` of a bucket. ``ts`` is in microseconds since 1970.
+
+    Of two with equal keys, the one with the lower ``seq`` is smaller.
+    """
 
     key: float
     seq: int
@@ -145,34 +148,34 @@ class Vertex(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The points of one step of a chart: their number, the lowest and the highest.
+class Bucket:
+    """The points of one run in one bucket of time: their number, the lowest and the highest.
 
-    ``number`` counts steps since 1970. If a step has two points, they are ``low`` and ``high``.
+    ``number`` counts buckets since 1970. If there are two points, they are ``min`` and ``max``.
     """
 
     number: int
+    run_number: int
     count: int
-    last_seq: int
-    low: Vertex
-    high: Vertex
+    min: Extreme
+    max: Extreme
 
     @property
-    def vertices(self) -> tuple[Vertex, ...]:
-        """The one or two points to draw, in order of ``seq``."""
-        low, high = self.low, self.high
+    def points(self) -> tuple[Extreme, ...]:
+        """The one or two points to draw, in order of time."""
+        low, high = self.min, self.max
         if low.seq == high.seq:
             return (low,)
-        return (low, high) if low.seq < high.seq else (high, low)
+        return (low, high) if (low.ts, low.seq) < (high.ts, high.seq) else (high, low)
 
-    def merged_with(self, other: Step) -> Step:
-        """Return the step with both sets of points; both must have the same number."""
-        return Step(
+    def merged_with(self, other: Bucket) -> Bucket:
+        """Return the bucket with both sets of points; both must have the same number and run."""
+        return Bucket(
             self.number,
+            self.run_number,
             self.count + other.count,
-            max(self.last_seq, other.last_seq),
-            min(self.low, other.low),
-            max(self.high, other.high),
+            min(self.min, other.min),
+            max(self.max, other.max),
         )
 
 

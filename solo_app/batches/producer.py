@@ -5,17 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.model import Batch, BatchStatus, Block, Clock, Point, to_microseconds
+from solo_app.batches.model import (
+    Batch,
+    BatchStatus,
+    Block,
+    Bucket,
+    Clock,
+    Point,
+    to_microseconds,
+)
+from solo_app.batches.series import Series
 from solo_app.batches.sources import Source, as_array, checked
 
 TAIL_POINTS = 1_024
 """Latest points kept in memory for viewers: four minutes at the default interval."""
+
+RECENT_POINTS = 40
+"""Latest points of a batch that pages show."""
 
 _RATE_SECONDS = 5
 # A source that never waits is paused for _PAUSE after _TURNS values and _TIME_SLICE seconds.
@@ -26,11 +38,14 @@ _LONGEST_REASON = 500
 
 
 class Tail:
-    """The latest committed points of a batch, at least ``TAIL_POINTS`` of them if they exist."""
+    """The latest committed points of a run, at least ``TAIL_POINTS`` of them if they exist, and
+    the latest points of the runs before it, once they are added.
+    """
 
     def __init__(self) -> None:
         self._blocks: deque[Block] = deque()
         self._length = 0
+        self._earlier: list[Point] = []
         self._asked: tuple[int, list[Point]] | None = None
 
     def add(self, block: Block) -> None:
@@ -50,9 +65,13 @@ class Tail:
         while self._length - len(self._blocks[0].ts) >= TAIL_POINTS:
             self._length -= len(self._blocks.popleft().ts)
 
+    def add_earlier(self, points: Sequence[Point]) -> None:
+        """Add the latest points of the runs before, in order of ``seq``. Call it once."""
+        self._earlier = [*points]
+
     @property
     def latest(self) -> Point | None:
-        """The latest point."""
+        """The latest point of the run."""
         if not self._blocks:
             return None
         block = self._blocks[-1]
@@ -68,11 +87,19 @@ class Tail:
             return self._asked[1]
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
-        # Search from the end: most readers need few points.
-        blocks = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
-        points = [point for block in reversed(blocks) for point in block.points(after)]
+        points = self._points(after)
         self._asked = after, points
         return points
+
+    def recent(self) -> list[Point]:
+        """Return up to ``RECENT_POINTS`` latest points, including those of the runs before."""
+        own = self._points(self._blocks[-1].last_seq - RECENT_POINTS) if self._blocks else []
+        return [*self._earlier, *own][-RECENT_POINTS:]
+
+    def _points(self, after: int) -> list[Point]:
+        # Search from the end: most readers need few points.
+        blocks = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
+        return [point for block in reversed(blocks) for point in block.points(after)]
 
 
 class RateMeter:
@@ -108,18 +135,20 @@ class RateMeter:
         return sum(n for second, n in self._counts if start <= second < end) / (end - start)
 
     @property
-    def history(self) -> tuple[int, list[int]]:
-        """The current second and the points of each of the ``kept`` seconds before it, in order."""
+    def history(self) -> list[int]:
+        """The number of points in each of the last ``kept`` whole seconds, latest last."""
         counts = dict(self._counts)
         end = int(self._now())
-        return end, [counts.get(second, 0) for second in range(end - self._kept, end)]
+        return [counts.get(second, 0) for second in range(end - self._kept, end)]
 
 
 class Producer:
     """The task that executes a run, and the current data of the run.
 
     ``slot`` is the slot of the batch, counted from 0. ``ending`` is the task that ends the run,
-    None until the run is being stopped; then ``batch`` contains the outcome.
+    None until the run is being stopped; then ``batch`` contains the outcome. ``has_earlier`` is
+    whether ``tail`` and ``series`` contain what earlier runs contribute; ``loading`` is held while
+    that is read.
     """
 
     def __init__(
@@ -129,7 +158,10 @@ class Producer:
         self.slot = slot
         self.buffer = buffer
         self.tail = Tail()
+        self.series = Series(batch.run.number)
         self.rate = RateMeter()
+        self.has_earlier = batch.run.first_seq == 1
+        self.loading = asyncio.Lock()
         self.ending: asyncio.Task[None] | None = None
         self.over = False
         self._source = source
@@ -148,8 +180,15 @@ class Producer:
     def commit(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
         self.tail.add(block)
+        self.series.add(block)
         self.rate.add(len(block.ts))
         self.wake()
+
+    def add_earlier(self, points: Sequence[Point], buckets: Sequence[Bucket]) -> None:
+        """Add what the runs before contribute to ``tail`` and ``series``. Call it once."""
+        self.tail.add_earlier(points)
+        self.series.add_earlier(buckets)
+        self.has_earlier = True
 
     def end(self, batch: Batch) -> None:
         """Set the outcome and notify waiting readers."""

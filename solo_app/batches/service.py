@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from solo_app.batches.backoff import ReadBackoff
@@ -21,6 +20,7 @@ from solo_app.batches.model import (
     BatchCounter,
     BatchStatus,
     Block,
+    Bucket,
     Clock,
     Download,
     FileFormat,
@@ -33,12 +33,12 @@ from solo_app.batches.model import (
     to_microseconds,
     utc_now,
 )
-from solo_app.batches.producer import Producer, RateMeter
+from solo_app.batches.producer import RECENT_POINTS, Producer, RateMeter
 from solo_app.batches.retention import Retention
 from solo_app.batches.runner import Runner
+from solo_app.batches.series import RecentData, Series, read_buckets
 from solo_app.batches.sources import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.trail import Trail, Trails
 from solo_app.batches.writes import RETRY_AFTER, Writes
 
 logger = logging.getLogger(__name__)
@@ -66,10 +66,10 @@ class BatchService:
         self._ingest = Ingest(store, self._writes, clock, self._committed, self._ingest_failed)
         self._recent = RecentMinutes(store, clock)
         self._backoff = backoff or ReadBackoff()
-        self._trails = Trails(store, self._backoff)
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
+        self._loads = 0
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
 
@@ -166,10 +166,10 @@ class BatchService:
         )
 
     @property
-    def throughput(self) -> tuple[int, list[int]]:
-        """The current second and the points committed in each of the 60 seconds before it.
+    def throughput(self) -> list[int]:
+        """The number of points committed in each of the last 60 whole seconds, latest last.
 
-        Seconds are those of the monotonic clock, latest last.
+        Seconds are those of the monotonic clock.
         """
         return self._throughput.history
 
@@ -190,8 +190,8 @@ class BatchService:
 
     @property
     def revision(self) -> int:
-        """A number that changes whenever a batch starts or ends."""
-        return self._catalog.revision
+        """A number that changes when a batch starts or ends, or ``load_earlier`` adds points."""
+        return self._catalog.revision + self._loads
 
     def running(self) -> list[Batch]:
         """Return the running batches in start order."""
@@ -233,12 +233,9 @@ class BatchService:
         batch = self.batch(batch_id)
         return await self._store.runs(batch.no, offset, limit)
 
-    async def points(
-        self, batch_id: str, after: int, limit: int, with_backoff: bool = False
-    ) -> list[Point]:
+    async def points(self, batch_id: str, after: int, limit: int) -> list[Point]:
         """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``.
 
-        With ``with_backoff`` (for pages), failing reads are retried only after a backoff.
         Raises BatchNotFoundError, StoreUnavailableError.
         """
         batch = self.batch(batch_id)
@@ -248,12 +245,60 @@ class BatchService:
         recent = producer.tail.since(after) if producer else None
         if recent is not None:
             return recent[:limit]
-        query = partial(self._store.points, batch.no, after, limit)
-        return await (self._backoff.read(("points", batch.no), query) if with_backoff else query())
+        return await self._store.points(batch.no, after, limit)
 
-    async def trail(self, batch: Batch, until: datetime) -> Trail:
-        """Return the chart data of a batch for the minute before ``until`` (now or its end)."""
-        return await self._trails.of(batch, self.last_seq(batch), to_microseconds(until))
+    async def load_earlier(self, batch: Batch) -> None:
+        """Load what earlier runs contribute to ``recent``, if it is not loaded.
+
+        No effect if the batch is not running. Failing reads are retried only after a backoff.
+        Raises StoreUnavailableError.
+        """
+        producer = self._runner.of(batch.no)
+        if producer is None or producer.has_earlier:
+            return
+        async with producer.loading:
+            if not producer.has_earlier:
+                until, before_seq = self.clock(), producer.batch.run.first_seq
+                loaded = await self._read_recent(batch, until, before_seq)
+                producer.add_earlier(*loaded)
+                self._loads += 1
+
+    def recent(self, batch: Batch, until: datetime) -> RecentData:
+        """Return the latest points of a running batch and the chart of the minute before ``until``.
+
+        Points of earlier runs are included once they are loaded (``load_earlier``).
+        """
+        producer = self._runner.of(batch.no)
+        assert producer, f"{batch.batch_id} is not running"
+        series, until_us = producer.series, to_microseconds(until)
+        return RecentData(producer.tail.recent(), series.chart(until_us), series.count(until_us))
+
+    async def recent_of_ended(self, batch: Batch) -> RecentData:
+        """Return the latest points of an ended batch and the chart of the minute before its end.
+
+        Failing reads are retried only after a backoff. Raises StoreUnavailableError.
+        """
+        run = batch.run
+        assert run.ended_at is not None, f"{batch.batch_id} is running"
+        assert run.last_seq is not None, f"{batch.batch_id} is running"
+        points, buckets = await self._read_recent(batch, run.ended_at, run.last_seq + 1)
+        series, until_us = Series(run.number), to_microseconds(run.ended_at)
+        series.add_earlier(buckets)
+        return RecentData(points, series.chart(until_us), series.count(until_us))
+
+    async def _read_recent(
+        self, batch: Batch, until: datetime, before_seq: int
+    ) -> tuple[list[Point], list[Bucket]]:
+        """Read the latest points before ``before_seq``, and the buckets of a minute of them."""
+
+        async def read() -> tuple[list[Point], list[Bucket]]:
+            after = max(0, before_seq - 1 - RECENT_POINTS)
+            points = await self._store.points(batch.no, after, RECENT_POINTS)
+            buckets = await read_buckets(self._store, batch.no, before_seq, to_microseconds(until))
+            # Points are missing from ``seq`` in a database that an earlier release repaired.
+            return [point for point in points if point.seq < before_seq], buckets
+
+        return await self._backoff.read(("recent", batch.no), read)
 
     async def download(
         self,
@@ -336,7 +381,6 @@ class BatchService:
         if producer := self._runner.of(block.batch_no):
             producer.commit(block)
         self._recent.add(block.batch_no, parts)
-        self._trails.add(block)
         self._throughput.add(len(block.ts))
 
     def _ingest_failed(self, batch_no: int, reason: str) -> None:

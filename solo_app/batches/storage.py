@@ -9,6 +9,7 @@ from typing import Protocol
 from solo_app.batches.model import (
     Batch,
     Block,
+    Bucket,
     Download,
     FileFormat,
     MinuteAggregate,
@@ -16,7 +17,6 @@ from solo_app.batches.model import (
     Run,
     Selection,
     Span,
-    Step,
     StoredMinutes,
     Window,
 )
@@ -64,8 +64,12 @@ class Storage(Protocol):
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
 
-    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
-        """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+    async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
+        """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``.
+
+        They are in order of time, then run. Runs that ended before ``since`` are not included,
+        even if a clock that was set back assigned later times to their points.
+        """
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the stored aggregates of a window, oldest first."""

@@ -92,9 +92,7 @@ DOWNLOAD_TIMES = {
     -1: "Between two times",
 }
 DOWNLOAD_BETWEEN = {"from": "From", "to": "To, not included"}
-DOWNLOAD_SAVED = "Saved"
-DOWNLOAD_BROKEN = "The server does not answer, or broke off. Nothing was saved; try again."
-CANCEL = "Cancel"
+DOWNLOAD_EMPTY_RANGE = "The end must be after the start."
 NEWEST_POINTS = "Newest points"
 RUNS = "Runs"
 EARLIER_RUNS = " earlier"

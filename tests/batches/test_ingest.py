@@ -160,9 +160,11 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
                     lambda ts, key: broken_fold() if 1000.0 in key else fold(ts, key),
                 )
             else:
-                add = service._trails.add
+                producer = service.producer(bad)
+                assert producer
+                add = producer.series.add
                 patched.setattr(
-                    service._trails,
+                    producer.series,
                     "add",
                     lambda block: broken_fold() if 1000.0 in block.key else add(block),
                 )

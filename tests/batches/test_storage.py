@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from solo_app.batches.model import (
+    BUCKET_US,
     MINUTE,
-    STEP_US,
     Batch,
     BatchCounter,
     BatchStatus,
     Block,
+    Bucket,
+    Extreme,
     MinuteAggregate,
     Run,
-    Vertex,
     Window,
     to_microseconds,
 )
@@ -124,15 +125,43 @@ async def test_stored_minutes_include_counters_of_their_points(
     assert not (await store.stored_minutes(NOW + MINUTE)).minutes.get(batch.no)
 
 
-async def test_steps_keep_lowest_and_highest_points(store: Storage, batch: Batch) -> None:
-    points = [(0, 2.0), (1, 9.0), (2, -1.0), (STEP_US, 4.0), (STEP_US + 1, 4.0)]
+async def test_buckets_keep_lowest_and_highest_points(store: Storage, batch: Batch) -> None:
+    points = [(0, 2.0), (1, 9.0), (2, -1.0), (BUCKET_US, 4.0), (BUCKET_US + 1, 4.0)]
     await store.write([block(batch, 1, *points)], {})
-    first, second = await store.steps(batch.no, NOW - MINUTE, 6)
-    assert (first.number, first.count, first.last_seq) == (NOW_US // STEP_US, 3, 3)
-    assert (first.low, first.high) == (Vertex(-1.0, 3, NOW_US + 2), Vertex(9.0, 2, NOW_US + 1))
-    assert [vertex.seq for vertex in second.vertices] == [4, 5]
-    (cut,) = await store.steps(batch.no, NOW, 4)
-    assert (cut.count, cut.last_seq) == (2, 3)
+    first, second = await store.buckets(batch.no, NOW, 6)
+    low, high = Extreme(-1.0, 3, NOW_US + 2), Extreme(9.0, 2, NOW_US + 1)
+    assert first == Bucket(NOW_US // BUCKET_US, 1, 3, low, high)
+    assert [point.seq for point in second.points] == [4, 5]
+    (cut,) = await store.buckets(batch.no, NOW + timedelta(microseconds=1), 3)
+    assert (cut.count, cut.min, cut.max) == (1, high, high)
+
+
+async def test_points_of_two_runs_are_never_in_one_bucket(store: Storage, batch: Batch) -> None:
+    await store.write([block(batch, 1, (0, 1.0), (1, 3.0))], {})
+    await store.end_run(replace(batch, run=ended(FIRST_RUN, last_seq=2)))
+    without_points = replace(FIRST_RUN, number=2, first_seq=3)
+    second = await store.open_run("b", without_points)
+    await store.end_run(replace(second, run=ended(without_points, last_seq=2)))
+    await store.open_run("b", replace(FIRST_RUN, number=3, first_seq=3))
+    await store.write([block(batch, 3, (2, 9.0), (3, 5.0), (4, 7.0))], {})
+    assert [
+        (b.number, b.run_number, b.count, b.min.key, b.max.key)
+        for b in await store.buckets(batch.no, NOW, 6)
+    ] == [(NOW_US // BUCKET_US, 1, 2, 1.0, 3.0), (NOW_US // BUCKET_US, 3, 3, 5.0, 9.0)]
+
+
+async def test_runs_that_ended_before_the_buckets_are_not_included(
+    store: Storage, batch: Batch
+) -> None:
+    await store.write([block(batch, 1, (0, 1.0))], {})
+    await store.end_run(replace(batch, run=ended(FIRST_RUN, last_seq=1)))
+    await store.write([block(batch, 1, (BUCKET_US, 2.0))], {})  # Later than the end of its run.
+    assert len(await store.buckets(batch.no, NOW, 9)) == 2
+    assert await store.buckets(batch.no, NOW + timedelta(microseconds=1), 9) == []
+
+
+def ended(run: Run, last_seq: int) -> Run:
+    return replace(run, status=BatchStatus.STOPPED, ended_at=NOW, last_seq=last_seq)
 
 
 async def test_next_open_adds_remaining_points_to_the_minutes(make: Callable[[], Storage]) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 
-from bench.page_clients import Seen, Watched, _Page
 from solo_app.batches.live import TICK, Ticker, next_moment, phase_of
+
+from bench.page_clients import Seen, Watched, _Page
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.store import DuckDBStore
 

@@ -1,10 +1,9 @@
-"""The download on the page of a batch: the saved file holds what the API tells."""
+"""The download form on the page of a batch: the saved file has the points of the API."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 import time
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -13,10 +12,11 @@ import duckdb
 import pytest
 
 from tests.e2e.modes import in_both_modes
+from tests.e2e.walk import open_page
 from tests.running_app import RunningApp, http
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Download, Locator, Page
+    from playwright.sync_api import Download, Locator, Page, WebSocket
 
 Row = tuple[int, str, float]
 
@@ -34,18 +34,18 @@ def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
     return found
 
 
-def told(app: RunningApp) -> list[Row]:
+def stored(app: RunningApp) -> list[Row]:
     points = http.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
     return [(p["seq"], p["ts"], p["data"]["key"]) for p in points]
 
 
 def read(download: Download) -> list[Row]:
     path = download.path()
-    kind = download.suggested_filename.rpartition(".")[2]
-    if kind == "csv":
+    file_format = download.suggested_filename.rpartition(".")[2]
+    if file_format == "csv":
         rows = csv.DictReader(path.read_text().splitlines())
         return [(int(row["seq"]), row["ts"], float(row["key"])) for row in rows]
-    if kind == "json":
+    if file_format == "json":
         return [(p["seq"], p["ts"], p["data"]["key"]) for p in json.loads(path.read_text())]
     with duckdb.connect() as connection:
         found = connection.from_parquet(str(path)).fetchall()
@@ -55,178 +55,145 @@ def read(download: Download) -> list[Row]:
     ]
 
 
-def live_at(page: Page, address: str) -> None:
-    """Open a page and wait until it answers; a click on one that does not yet is lost."""
-    page.goto(address)
-    page.locator(".live.now").wait_for()
+def open_form(page: Page, app: RunningApp) -> Locator:
+    open_page(page, app, "/batch/b")
+    page.get_by_role("button", name="Download").click()
+    form = page.get_by_role("form", name="Download")
+    form.wait_for()
+    return form
 
 
-def menu_on(page: Page, address: str) -> Locator:
-    live_at(page, address)
-    page.locator("summary", has_text="Download").click()
-    return page.locator("details.download")
+def saved(page: Page, form: Locator) -> Download:
+    with page.expect_download() as download:
+        form.get_by_role("link", name="Download").click()
+    return download.value
 
 
-def saved(page: Page, menu: Locator) -> Download:
-    with page.expect_download() as caught:
-        menu.get_by_role("button", name="Download").click()
-    return caught.value
+def follows_link(page: Page, form: Locator) -> bool:
+    """Click on the link and return whether the browser follows it."""
+    page.evaluate("addEventListener('click', e => { window.follows = !e.defaultPrevented })")
+    form.get_by_role("link", name="Download").click()
+    return bool(page.evaluate("window.follows"))
+
+
+def local_time(page: Page, utc: str) -> str:
+    """A time in the browser's zone, as its fields need it."""
+    return str(
+        page.evaluate(
+            "utc => { const t = new Date(utc + 'Z'); t.setMinutes(t.getMinutes() -"
+            " t.getTimezoneOffset()); return t.toISOString().slice(0, 19); }",
+            utc,
+        )
+    )
 
 
 @in_both_modes
-def test_each_format_is_saved_whole(app: RunningApp, page: Page) -> None:
-    for host in ("localhost", "127.0.0.1"):
-        menu = menu_on(page, f"{app.url.replace('localhost', host)}/batch/b")
-        for word in ("CSV", "Parquet", "JSON"):
-            menu.get_by_label(word, exact=True).check()
-            download = saved(page, menu)
-            assert download.suggested_filename.startswith("b-2")
-            assert read(download) == told(app)
-            menu.get_by_text(f"Saved {download.suggested_filename}").wait_for()
+def test_each_format_is_saved_completely(app: RunningApp, page: Page) -> None:
+    form = open_form(page, app)
+    for label in ("CSV", "Parquet", "JSON"):
+        form.get_by_label(label, exact=True).check()
+        download = saved(page, form)
+        assert download.suggested_filename.startswith("b-2")
+        assert read(download) == stored(app)
 
 
-def test_the_last_minutes_of_an_ended_batch_are_those_before_its_end(
-    app: RunningApp, own_page: Page
-) -> None:
+@in_both_modes
+def test_page_stays_live_during_a_download(app: RunningApp, own_page: Page) -> None:
+    sockets: list[WebSocket] = []
+    own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
+    form = open_form(own_page, app)
+    saved(own_page, form)
+    with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
+        pass
+    assert len(sockets) == 1
+    assert own_page.locator(".live.now").is_visible()
+    assert form.is_visible()
+
+
+@in_both_modes
+def test_download_works_under_the_other_host_name(app: RunningApp, page: Page) -> None:
+    page.goto(f"{app.url.replace('localhost', '127.0.0.1')}/batch/b")
+    page.locator(".live.now").wait_for()
+    page.get_by_role("button", name="Download").click()
+    assert read(saved(page, page.get_by_role("form", name="Download"))) == stored(app)
+
+
+def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, own_page: Page) -> None:
     own_page.clock.install()
     own_page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
-    menu = menu_on(own_page, f"{app.url}/batch/b")
-    menu.get_by_label("Time").select_option("Last 15 min")
-    assert read(saved(own_page, menu)) == told(app)
+    form = open_form(own_page, app)
+    form.get_by_label("Time").select_option("Last 15 min")
+    assert read(saved(own_page, form)) == stored(app)
 
 
-def test_the_points_between_two_times_are_those_the_person_names(
-    app: RunningApp, page: Page
-) -> None:
+def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -> None:
     http.post(f"{app.api}/stream/b")
-    while len(told(app)) < 20 or told(app)[-1][1][:19] == told(app)[-8][1][:19]:
+    while len(stored(app)) < 20 or stored(app)[-1][1][:19] == stored(app)[-8][1][:19]:
         time.sleep(0.05)
     http.delete(f"{app.api}/stream/b")
-    last_second = told(app)[-1][1][:19]
-    shown = page.evaluate(
-        "utc => { const t = new Date(utc + 'Z'); t.setMinutes(t.getMinutes() -"
-        " t.getTimezoneOffset()); return t.toISOString().slice(0, 19); }",
-        last_second,
-    )
-    menu = menu_on(page, f"{app.url}/batch/b")
-    menu.get_by_label("To, not included").wait_for(state="hidden")
-    menu.get_by_label("Time").select_option("Between two times")
-    menu.get_by_label("To, not included").fill(shown)
-    before = [row for row in told(app) if row[1] < last_second]
+    last_second = stored(app)[-1][1][:19]
+    form = open_form(page, app)
+    form.get_by_label("To, not included").wait_for(state="hidden")
+    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("To, not included").fill(local_time(page, last_second))
+    before = [row for row in stored(app) if row[1] < last_second]
     assert before
-    assert read(saved(page, menu)) == before
-    menu.get_by_label("To, not included").fill("")
-    menu.get_by_label("From").fill(shown)
-    assert read(saved(page, menu)) == [row for row in told(app) if row[1] >= last_second]
+    assert read(saved(page, form)) == before
+    form.get_by_label("To, not included").fill("")
+    form.get_by_label("From").fill(local_time(page, last_second))
+    assert read(saved(page, form)) == [row for row in stored(app) if row[1] >= last_second]
 
 
-def test_half_a_time_is_told_and_nothing_is_downloaded(app: RunningApp, page: Page) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    menu.get_by_label("Time").select_option("Between two times")
-    menu.get_by_label("From").press_sequentially("0102")
-    downloads: list[str] = []
-    page.on("request", lambda request: downloads.append(request.url))
-    menu.get_by_role("button", name="Download").click()
-    menu.get_by_role("alert").filter(has_text=re.compile("enter a valid value", re.I)).wait_for()
-    assert not [url for url in downloads if "/download" in url]
+def test_incomplete_time_is_reported_instead_of_downloading(app: RunningApp, page: Page) -> None:
+    form = open_form(page, app)
+    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("From").press_sequentially("0102")
+    assert not follows_link(page, form)
+    assert form.get_by_label("From").evaluate("it => it === document.activeElement")
+    form.get_by_label("Time").select_option("Everything")
+    assert follows_link(page, form)
 
 
-_NOTHING_AFTER = """
-menu => {
-  const after = Node.DOCUMENT_POSITION_FOLLOWING;
-  for (const other of document.querySelectorAll("a, button, input, select, summary, [tabindex]"))
-    if (menu.compareDocumentPosition(other) === after) other.tabIndex = -1;
-}
-"""
+def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Page) -> None:
+    form = open_form(page, app)
+    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("From").fill("2026-01-02T03:04:05")
+    end = form.get_by_label("To, not included")
+    end.fill("2026-01-02T03:04:05")
+    assert not follows_link(page, form)
+    assert end.evaluate("it => it.validationMessage") == "The end must be after the start."
+    end.fill("2126-01-02T03:04:05")
+    assert follows_link(page, form)
 
 
-def test_the_menu_closes_when_the_focus_goes_on(app: RunningApp, page: Page) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    panel = menu.locator(".panel")
-    menu.locator("summary").focus()
-    page.keyboard.press("Shift+Tab")
-    panel.wait_for(state="hidden")
-    menu.locator("summary").click()
-    panel.wait_for()
-    menu.evaluate(_NOTHING_AFTER)
-    menu.get_by_role("button", name="Download").focus()
-    page.keyboard.press("Tab")
-    panel.wait_for(state="hidden")
-    assert page.evaluate("document.activeElement === document.body")  # Out of the page.
-
-
-def test_the_menu_keeps_the_keys_when_its_words_are_pressed(app: RunningApp, page: Page) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    panel = menu.locator(".panel")
-    menu.locator("legend").click()
-    panel.wait_for()
-    page.keyboard.press("Escape")
-    panel.wait_for(state="hidden")
-
-
-def test_the_menu_is_worked_with_the_keyboard(app: RunningApp, page: Page) -> None:
-    live_at(page, f"{app.url}/batch/b")
-    summary = page.locator("summary", has_text="Download")
-    panel = page.locator("details.download .panel")
-    summary.focus()
+def test_form_works_with_the_keyboard(app: RunningApp, page: Page) -> None:
+    open_page(page, app, "/batch/b")
+    button = page.get_by_role("button", name="Download")
+    form = page.get_by_role("form", name="Download")
+    button.focus()
     page.keyboard.press("Enter")
-    panel.wait_for()
+    form.wait_for()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
-    assert page.locator("input[name=download-format]:checked").get_attribute("value") == "parquet"
+    assert form.get_by_label("Parquet").is_checked()
     page.keyboard.press("Escape")
-    panel.wait_for(state="hidden")
-    assert summary.evaluate("it => it === document.activeElement")
-    summary.click()
-    panel.wait_for()
+    form.wait_for(state="hidden")
+    assert button.evaluate("it => it === document.activeElement")
+
+
+def test_click_elsewhere_closes_the_form(app: RunningApp, page: Page) -> None:
+    form = open_form(page, app)
     page.locator("h1").click()
-    panel.wait_for(state="hidden")
+    form.wait_for(state="hidden")
 
 
-def test_a_server_that_is_away_is_told_beside_the_button(app: RunningApp, page: Page) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    page.route("**/download?*", lambda route: route.abort())
-    menu.get_by_role("button", name="Download").click()
-    menu.get_by_role("alert").filter(has_text="Nothing was saved").wait_for()
-    page.unroute("**/download?*")
-    assert read(saved(page, menu)) == told(app)
-    assert menu.get_by_role("alert").inner_text() == ""
-
-
-def test_a_refusal_is_told_in_the_servers_words(app: RunningApp, page: Page) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    problem = {"detail": "The file was not made: no space."}
-    page.route("**/download?*", lambda route: route.fulfill(status=503, json=problem))
-    menu.get_by_role("button", name="Download").click()
-    menu.get_by_text("The file was not made: no space.").wait_for()
-
-
-SLOW_ANSWER = """
-() => { window.fetch = async (_, { signal }) => new Response(
-  new ReadableStream({
-    start: (out) => signal.addEventListener("abort", () => out.error(signal.reason)),
-    async pull(out) {
-      await new Promise((go) => setTimeout(go, 100));
-      if (!signal.aborted) out.enqueue(new Uint8Array(1e6));
-    },
-  }), { headers: { "Content-Disposition": 'attachment; filename="b.csv"' } }); }
-"""
-
-
-def test_a_slow_download_tells_how_far_it_is_and_can_be_cancelled(
-    app: RunningApp, page: Page
-) -> None:
-    menu = menu_on(page, f"{app.url}/batch/b")
-    page.evaluate(SLOW_ANSWER)
-    menu.get_by_role("button", name="Download").click()
-    progress = menu.get_by_role("status")
-    progress.get_by_text("MB").wait_for()
-    first = progress.inner_text()
-    page.wait_for_function(
-        "first => document.querySelector('.download [role=status]').textContent !== first",
-        arg=first,
-    )
-    assert float(progress.inner_text().split()[0]) > float(first.split()[0])
-    menu.get_by_role("button", name="Cancel").click()
-    menu.get_by_role("button", name="Download").wait_for()
-    assert (progress.inner_text(), menu.get_by_role("alert").inner_text()) == ("", "")
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_form_is_within_the_window(app: RunningApp, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    form = open_form(page, app)
+    form.get_by_label("Time").select_option("Between two times")
+    form.scroll_into_view_if_needed()
+    box = form.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width

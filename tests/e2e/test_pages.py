@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-
 from solo_app.ui.states.acting import AT_ONCE
+
 from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import open_page, overall, start, stop, tasks
 from tests.running_app import RunningApp

@@ -1,4 +1,4 @@
-"""An open page while the server hangs, is away, and comes back."""
+"""An open page while the server hangs, restarts, or is unreachable, and at navigations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browsers import QUIET, find_browser
 from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
 from tests.e2e.walk import expect_to_go_on, open_page, start, stop
@@ -16,13 +17,11 @@ pytest.importorskip("playwright", reason="browser tests need requirements-dev.tx
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, WebSocket
 
 
 @in_both_modes
-def test_an_open_page_outlives_a_restart_of_the_server(
-    page: Page, app: RunningApp, mode: str
-) -> None:
+def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: str) -> None:
     start(app, "survivor")
     open_page(page, app, "/batch/survivor")
     expect(page.locator("td.seq").first).to_be_visible()
@@ -36,14 +35,12 @@ def test_an_open_page_outlives_a_restart_of_the_server(
     assert page.evaluate("window.same") or mode == "dev"
 
 
-def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
-    page: Page, app: RunningApp
-) -> None:
+def test_lost_connection_grays_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
     start(app, "toasted")
     open_page(page, app, "/")
     page.get_by_role("button", name="Stop: toasted", exact=True).click()
     toast = page.locator("[data-sonner-toast]")
-    toast.hover()  # So that it stays.
+    toast.hover()  # Keeps it open.
     label = "getComputedStyle(document.querySelector('.button.main')).color"
     legible = page.evaluate(label)
     app.stop()
@@ -65,7 +62,7 @@ def test_a_restart_takes_the_colours_and_leaves_room_for_a_toast(
     expect(main).to_have_css("filter", "none")
 
 
-def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> None:
+def test_links_work_while_the_server_is_unreachable(app: RunningApp, page: Page) -> None:
     start(app, "live")
     open_page(page, app, "/")
     expect(page.get_by_text("1 of 5")).to_be_visible()
@@ -80,7 +77,7 @@ def test_links_lead_on_while_the_server_is_away(app: RunningApp, page: Page) -> 
     expect(page.locator(".standing .pill")).to_have_text("Interrupted")
 
 
-def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, page: Page) -> None:
+def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
     for name in ("kept-1", "kept-2"):
         start(app, name)
     stop(app, "kept-1")
@@ -104,10 +101,10 @@ def test_what_one_looked_at_outlives_a_restart_of_the_server(app: RunningApp, pa
     expect(page.get_by_text("No batch matches.")).to_be_visible()
 
 
-def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, page: Page) -> None:
+def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, page: Page) -> None:
     start(app, "live")
     open_page(page, app, "/batch/live")
-    # In development the page's own code is still on its way when the sign is there already.
+    # In development the sign is rendered before the code of the page is loaded.
     expect(page.locator("td.seq").first).to_be_visible()
     expect(page.locator(".live.now")).to_be_visible()
     expect(page.locator(".ends time:visible")).to_have_count(1)
@@ -122,3 +119,53 @@ def test_a_silent_server_is_told_with_the_age_of_what_one_sees(app: RunningApp, 
         app.thaw()
     expect(page.locator(".live.now")).to_be_visible()
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
+
+
+_COUNT_UPDATES = """
+window.updates = 0;
+window.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    const count = ({ data }) => { window.updates += String(data).includes("server_time"); };
+    this.addEventListener("message", count);
+  }
+};
+"""
+_NOTE_UNLOADING = "addEventListener('beforeunload', () => { window.isUnloading = true }, true)"
+
+
+@in_both_modes
+@pytest.mark.parametrize("address", ["{api}/backup", "/nothing", "mailto:a@example.org"])
+def test_page_stays_connected_when_a_navigation_does_not_leave_it(
+    app: RunningApp, own_page: Page, address: str
+) -> None:
+    sockets: list[WebSocket] = []
+    own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
+    own_page.route("**/nothing", lambda route: route.fulfill(status=204))
+    own_page.add_init_script(_NOTE_UNLOADING)
+    open_page(own_page, app, "/")
+    own_page.evaluate("url => { location.href = url }", address.format(api=app.api))
+    own_page.wait_for_function("window.isUnloading")
+    with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
+        pass
+    assert len(sockets) == 1
+    expect(own_page.locator(".live.now")).to_be_visible()
+
+
+def test_page_is_live_again_when_it_comes_out_of_the_back_forward_cache(
+    app: RunningApp, browser: Browser
+) -> None:
+    with browser.browser_type.launch(
+        executable_path=find_browser(),
+        args=QUIET,
+        ignore_default_args=["--disable-back-forward-cache"],
+    ) as cached:
+        page = cached.new_page()
+        page.add_init_script(_COUNT_UPDATES)
+        open_page(page, app, "/")
+        page.evaluate("window.same = true")
+        page.goto(f"{app.url}/docs")
+        page.go_back(wait_until="commit")
+        assert page.evaluate("window.same")
+        page.wait_for_function("before => updates > before", arg=page.evaluate("updates"))
+        expect(page.locator(".live.now")).to_be_visible()

@@ -15,16 +15,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from solo_app.batches.live import Ticker
 from solo_app.batches.minutes import KEPT, whole_minute
-from solo_app.batches.model import Window, utc_now
+from solo_app.batches.model import BUCKET_US, MINUTE, Window, utc_now
+from solo_app.batches.producer import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.store import DuckDBStore
-from solo_app.ui.states.watch import NEWEST_POINTS, Watch
 from tests.past import write_long_past
 from tests.running_app import RunningApp, copy_of_project
-from tests.ui.shown import KEYS
 from tests.workbench import open_service, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
@@ -37,6 +34,8 @@ POINTS = timedelta(days=DAYS) // PACE
 """Of each batch; five of them make 5.2 million points and 432 000 minutes."""
 
 BATCHES = [f"sensor-{n}" for n in range(BATCH_LIMIT)]
+
+BUCKETS = MINUTE // timedelta(microseconds=BUCKET_US) + 1
 
 PYTHON_MEMORY = 8_000_000
 """Bytes that Python may hold for the service: an hour of minutes of each batch is 60 kB of it."""
@@ -109,15 +108,10 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
             points = await within_reason(service.points(batch.batch_id, after, 100))
             assert [p.seq for p in points] == list(range(after + 1, after + 101))
         rows_read.clear()
-        await within_reason(page_of(service, batch.batch_id))
-        assert sum(rows_read) <= NEWEST_POINTS + 60
-
-
-async def page_of(service: BatchService, batch_id: str) -> None:
-    watch = Watch(service, batch_id)
-    view = await watch.view(Ticker(service).snapshot())
-    assert len(view["tick"][KEYS]) == NEWEST_POINTS
-    assert len(watch.news_of_minutes()["minutes"]) > 0
+        recent = await within_reason(service.recent_of_ended(batch))
+        assert len(recent.points) == RECENT_POINTS
+        assert recent.count >= MINUTE // PACE
+        assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
 def memory_of(app: RunningApp) -> int:

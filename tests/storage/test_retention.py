@@ -19,8 +19,9 @@ import pytest
 from solo_app.batches import retention
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.follow import follow
-from solo_app.batches.model import BatchStatus, FileFormat, Window, utc_now
+from solo_app.batches.model import BatchStatus, FileFormat, Window, to_microseconds, utc_now
 from solo_app.batches.retention import Retention
+from solo_app.batches.series import read_buckets
 from solo_app.batches.service import BatchService
 from tests.past import write_long_past
 from tests.workbench import (
@@ -378,6 +379,18 @@ async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
             assert await service.points("b", 0, 10_000) == before
 
 
+async def test_archived_points_are_in_the_recent_data(
+    service: BatchService, script: Script
+) -> None:
+    await with_past(service, script)
+    batch = await service.stop("b")
+    before = await service.recent_of_ended(batch)
+    assert (len(before.points), len(before.chart.keys), before.count) == (40, 2, 1)
+    service.clock.advance(days=9)  # type: ignore[attr-defined]
+    assert await keeping(service, 3).archive_old_points() == DAYS * 24
+    assert await service.recent_of_ended(batch) == before
+
+
 async def test_missing_file_fails_only_queries_for_its_points(
     service: BatchService,
     script: Script,
@@ -394,8 +407,8 @@ async def test_missing_file_fails_only_queries_for_its_points(
     before = [await download(service, form, *span) for span in spans for form in FileFormat]
     (archive / "000001-000000000051-000000000100.parquet").rename(tmp_path / "aside")
     assert [await download(service, form, *span) for span in spans for form in FileFormat] == before
-    trail = await service.trail(batch, service.clock())
-    assert (trail.is_filled, trail.read_error) == (True, "")
+    until = to_microseconds(service.clock())
+    assert await read_buckets(duckdb_store(service), batch.no, 5 * 24 + 1, until)
     for form in FileFormat:
         for span in ((BEGAN, BEGAN + 50.5 * HOUR), (BEGAN + 99 * HOUR, datetime.max)):
             with pytest.raises(StoreUnavailableError, match="000000000100"):

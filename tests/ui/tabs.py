@@ -1,4 +1,4 @@
-"""Browser tabs without a browser: Reflex's own event processor, and a sink for what it sends."""
+"""Tabs without a browser: Reflex's event processor, and a record of what it sends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import reflex as rx
 from reflex.event import Event
@@ -20,73 +19,80 @@ from reflex.utils.format import format_event_handler
 from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
-from solo_app.batches.live import Ticker
 from solo_app.batches.model import Clock, utc_now
 from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import Ticker
 from solo_app.batches.sources import Source
 from solo_app.batches.storage import Storage
-from solo_app.ui.console import Console, connect
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.console import connect, disconnect
+from solo_app.ui.state.batch import BatchState
 from tests.workbench import open_service
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
 
 
 class Tabs:
-    """All open tabs. A tab is known by a name; what was sent to it is kept."""
+    """Open tabs, by name, and what was sent to each."""
 
     def __init__(self, service: BatchService, ticker: Ticker) -> None:
         self.service = service
         self.ticker = ticker
         self.deltas: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.ticks_of: defaultdict[str, list[list[Any]]] = defaultdict(list)
-        """The ticks that a tab was sent, in order."""
         self.events: defaultdict[str, list[Event]] = defaultdict(list)
         self.errors: list[Exception] = []
         self.manager = StateManagerMemory()  # type: ignore[abstract]
         self.processor = BaseStateEventProcessor(backend_exception_handler=self.errors.append)
 
     async def emit_update(self, update: Any, token: str) -> None:
-        """What a socket would do."""
+        """Record an update instead of sending it."""
         if update.delta:
             self.deltas[token].append(update.delta)
-            ticks = [changed.get("tick_rx_state_") for changed in update.delta.values()]
-            self.ticks_of[token] += [tick for tick in ticks if tick and tick[0]]
         self.events[token].extend(update.events or [])
 
+    def deltas_of(self, tab: str, state: type[rx.State]) -> list[dict[str, Any]]:
+        """Return the values of one state in each update, by the name of the var."""
+        changes = [delta.get(state.get_full_name(), {}) for delta in self.deltas[tab]]
+        return [
+            {name.removesuffix("_rx_state_"): value for name, value in change.items()}
+            for change in changes
+        ]
+
     async def open(self, tab: str, batch_id: str | None = None) -> None:
-        """Let a tab show ``/`` or the page of a batch, without keeping it up to date."""
+        """Open ``/`` or the page of a batch in a tab, without live updates."""
         await (await self._send(tab, State, "hydrate", {}, _router_data(batch_id)))
 
     async def enqueue(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> Any:
-        """Send an event; gives a future of its end."""
+        """Send an event. Returns a future that is done when it was processed."""
         return await self._send(tab, state, handler, payload, {})
 
     async def send(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> None:
-        """Send an event, and wait until it was dealt with."""
+        """Send an event, and wait until it was processed."""
         await (await self.enqueue(tab, state, handler, **payload))
 
-    async def look(self, tab: str, state: type[rx.State]) -> Any:
-        """Begin to keep a tab up to date, as Reflex does when it opens; gives a future."""
-        event = Event(name=format_event_handler(state.event_handlers["live"]))
+    async def start_updates(self, tab: str, state: type[rx.State]) -> Any:
+        """Start the live updates of a tab, as Reflex does when it loads a page.
+
+        Returns a future that is done when they end.
+        """
+        event = Event(name=format_event_handler(state.event_handlers["stream_updates"]))
         opening = EventContext.get().fork(token=tab)
         return await self.processor.enqueue(
             tab, event, dataclasses.replace(opening, parent_txid="opening")
         )
 
     async def state(self, tab: str, state: type[rx.State]) -> Any:
-        """The state of a tab as it stands."""
+        """Return the current state of a tab."""
         root = await self.manager.get_state(BaseStateToken(ident=tab, cls=state))
         return await root.get_state(state)
 
     async def ticks(self, count: int = 1) -> None:
-        """Wait until every tab has had so many ticks."""
-        async with aclosing(self.ticker.ticks()) as ticks:
+        """Wait until every tab has had this number of ticks."""
+        async with aclosing(self.ticker.subscribe()) as ticks:
             for _ in range(count + 2):
                 await anext(ticks)
 
     def scripts(self, tab: str) -> str:
-        """What the tab was told to do, as text."""
+        """Return the events that were sent to a tab, as text."""
         return "\n".join(f"{event.name} {event.payload}" for event in self.events[tab])
 
     async def _send(
@@ -111,23 +117,22 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 async def open_tabs(
     storage: Path | Storage, clock: Clock = utc_now, **sources: Source
 ) -> AsyncIterator[Tabs]:
-    """Tabs on a real service of their own."""
+    """Open tabs on a real service of their own."""
     async with open_service(storage, clock, False, **sources) as service, tabs_on(service) as tabs:
         yield tabs
 
 
 @asynccontextmanager
 async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
-    """Tabs on a service, with a ticker that ticks faster than people need."""
-    with patch.multiple("solo_app.batches.live", TICK=0.01, STEP=0.01):
-        ticker = Ticker(service)
-        tabs = Tabs(service, ticker)
-        connect(Console(service, ticker))
-        try:
-            async with tabs.processor.configure(
-                state_manager=tabs.manager,
-                event_namespace=tabs,  # type: ignore[arg-type]
-            ):
-                yield tabs
-        finally:
-            connect(None)
+    """Tabs on a service, with a fast ticker."""
+    ticker = Ticker(service, tick=0.01)
+    tabs = Tabs(service, ticker)
+    connect(service, ticker)
+    try:
+        async with tabs.processor.configure(
+            state_manager=tabs.manager,
+            event_namespace=tabs,  # type: ignore[arg-type]
+        ):
+            yield tabs
+    finally:
+        disconnect()

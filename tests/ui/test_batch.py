@@ -1,187 +1,140 @@
-"""The state of a batch's page, its handlers run as a browser would have them run."""
+"""The state of the page of a batch, its handlers called as a browser calls them."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from solo_app.batches.model import to_microseconds
+from solo_app.batches.model import MINUTE, MinuteAggregate, Window, to_microseconds
 from solo_app.batches.sources import Numbers, Source
-from solo_app.ui.states.batch import BatchState
-from solo_app.ui.states.watch import NEWEST_POINTS
-from tests.ui.shown import KEYS, LAST_SEQ, WHOLE, shown, ticks_of
+from solo_app.ui.state.batch import BatchState, MinutesState
+from solo_app.ui.state.batch_view import LATEST_POINTS, minute_values
 from tests.ui.tabs import Tabs
 from tests.workbench import until
 
 pytestmark = pytest.mark.anyio
 
 
-async def look(tabs: Tabs, batch_id: str) -> Any:
-    """Open the page of a batch in a tab of its own, and wait for what it shows first."""
+async def open_page(tabs: Tabs, batch_id: str) -> Any:
+    """Open the page of a batch in a tab of the same name, and wait for its first values."""
     await tabs.open(batch_id, batch_id)
-    await tabs.look(batch_id, BatchState)
+    await tabs.start_updates(batch_id, BatchState)
     state = await tabs.state(batch_id, BatchState)
-    await until(lambda: state.shown == batch_id)
+    await until(lambda: state.batch_id == batch_id)
     return state
 
 
-async def committed(tabs: Tabs, batch_id: str, first_seq: int) -> list[tuple[int, int, float]]:
-    """The points of a batch from ``first_seq`` up to what its tab shows."""
-    last_seq = shown(tabs, batch_id).last_seq
-    points = await tabs.service.points(batch_id, first_seq - 1, last_seq - first_seq + 1)
-    return [(point.seq, to_microseconds(point.ts), point.key) for point in points]
-
-
-async def flat_out() -> AsyncIterator[Numbers]:
-    """A source that never waits."""
+async def as_fast_as_possible() -> AsyncIterator[Numbers]:
     while True:
         yield np.arange(1_000.0)
         await asyncio.sleep(0)
 
 
-class Feed:
-    """A source that gives numbers when a test says so: never more than a tick can tell."""
-
-    def __init__(self) -> None:
-        self._numbers: asyncio.Queue[Numbers] = asyncio.Queue()
-
-    async def __call__(self) -> AsyncIterator[Numbers]:
-        while True:
-            yield await self._numbers.get()
-
-    async def give(self, tabs: Tabs, batch_id: str, count: int) -> None:
-        """Have the batch produce so many points, and wait until its tab shows them."""
-        up_to = tabs.service.row_count(tabs.service.batch(batch_id)) + count
-        for number in range(count):
-            self._numbers.put_nowait(float(number))
-        await until(lambda: shown(tabs, batch_id).last_seq == up_to)
-
-
-async def look_at_feed(tabs: Tabs, batch_id: str, feed: Feed) -> None:
-    """Watch a batch that was given twelve points, three at a time."""
-    await tabs.service.start(batch_id, "feed")
-    await look(tabs, batch_id)
-    for _ in range(4):
-        await feed.give(tabs, batch_id, 3)
-
-
 @pytest.fixture(scope="module")
-def feed() -> Feed:
-    return Feed()
+def sources() -> dict[str, Source]:
+    return {"fast": as_fast_as_possible}
 
 
-@pytest.fixture(scope="module")
-def sources(feed: Feed) -> dict[str, Source]:
-    return {"flat_out": flat_out, "feed": feed}
-
-
-async def test_a_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
+async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await look(tabs, batch_id)
+    state = await open_page(tabs, batch_id)
     assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
     assert state.title == f"{batch_id} · Running · SOLO"
-    await until(lambda: shown(tabs, batch_id).last_seq > NEWEST_POINTS + 10)
-    seen = shown(tabs, batch_id)
-    assert len(seen.points) == NEWEST_POINTS
-    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
-    assert state.started <= seen.points[0][1] <= seen.at
-
-
-async def test_the_points_shown_are_without_gap_whatever_was_missed(
-    tabs: Tabs, batch_id: str
-) -> None:
-    await tabs.service.start(batch_id)
-    await look(tabs, batch_id)
-    await until(lambda: shown(tabs, batch_id).points)
     for _ in range(3):
-        await tabs.ticks()
-        seen = shown(tabs, batch_id)
-        assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+        row_count = state.row_count
+        await until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
 
 
-async def test_a_tick_brings_each_new_point_once_and_no_old_one(
-    tabs: Tabs, batch_id: str, feed: Feed
-) -> None:
-    await look_at_feed(tabs, batch_id, feed)
-    await tabs.open("late", batch_id)
-    await tabs.look("late", BatchState)
-    await until(lambda: ticks_of(tabs, "late"))
-    for _ in range(20):
-        await feed.give(tabs, batch_id, 3)
-        await until(lambda: shown(tabs, "late").last_seq == shown(tabs, batch_id).last_seq)
-    for tab, at_first in ((batch_id, 0), ("late", 12)):
-        first, *others = ticks_of(tabs, tab)
-        assert (first[WHOLE], first[LAST_SEQ]) == (1, at_first)
-        assert others[-1][LAST_SEQ] == 72
-        assert not any(tick[WHOLE] for tick in others)
-        assert sum(len(tick[KEYS]) for tick in others) == others[-1][LAST_SEQ] - at_first
+@pytest.mark.parametrize("source", ["random", "fast"])
+async def test_values_of_one_update_belong_together(tabs: Tabs, batch_id: str, source: str) -> None:
+    await tabs.service.start(batch_id, source)
+    state = await open_page(tabs, batch_id)
+    for _ in range(5):
+        row_count = state.row_count
+        await until(lambda row_count=row_count: state.row_count > row_count + LATEST_POINTS)  # type: ignore[misc]
+    shown: dict[str, Any] = {}
+    updates = 0
+    for delta in tabs.deltas_of(batch_id, BatchState):
+        shown |= delta
+        if not shown["row_count"]:
+            continue
+        updates += 1
+        newest, *_, oldest = shown["points"]
+        assert newest["key"] == shown["latest"]
+        assert newest["seq"] == shown["row_count"]
+        assert oldest["seq"] == max(1, newest["seq"] - LATEST_POINTS + 1)
+        assert shown["points_in_minute"] == shown["row_count"]
+        last_t = shown["chart_end"] + max(shown["chart_offsets"]) * 1000
+        assert newest["t"] - last_t < 251_000
+        assert newest["t"] <= shown["chart_end"]
+    assert updates >= 5
 
 
-async def test_a_page_that_comes_back_is_told_all_it_shows(tabs: Tabs, batch_id: str) -> None:
+async def test_points_are_those_of_the_store(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await look(tabs, batch_id)
-    await until(lambda: shown(tabs, batch_id).last_seq > 10)
-    sent = len(ticks_of(tabs, batch_id))
-    await tabs.look(batch_id, BatchState)
-    await until(lambda: len(ticks_of(tabs, batch_id)) > sent + 1)
-    again = [tick for tick in ticks_of(tabs, batch_id)[sent:] if tick[WHOLE]]
-    assert len(again[0][KEYS]) == NEWEST_POINTS < again[0][LAST_SEQ]
-    seen = shown(tabs, batch_id)
-    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+    state = await open_page(tabs, batch_id)
+    await until(lambda: state.row_count > LATEST_POINTS)
+    points = [dict(point) for point in reversed(state.points)]
+    stored = await tabs.service.points(batch_id, points[0]["seq"] - 1, LATEST_POINTS)
+    expected = [{"seq": p.seq, "t": to_microseconds(p.ts), "key": p.key} for p in stored]
+    assert points == expected
 
 
-async def test_a_tab_that_missed_something_is_told_all_again(
-    tabs: Tabs, batch_id: str, feed: Feed
-) -> None:
-    await look_at_feed(tabs, batch_id, feed)
-    sent = len(ticks_of(tabs, batch_id))
-    await tabs.send(batch_id, BatchState, "catch_up")
-    await until(lambda: any(tick[WHOLE] for tick in ticks_of(tabs, batch_id)[sent:]))
-    for _ in range(3):
-        await feed.give(tabs, batch_id, 3)
-    whole = [tick for tick in ticks_of(tabs, batch_id)[sent:] if tick[WHOLE]]
-    assert [len(tick[KEYS]) for tick in whole] == [NEWEST_POINTS]
-
-
-async def test_a_source_at_full_speed_sends_no_more_than_is_shown(
-    tabs: Tabs, batch_id: str
-) -> None:
-    await tabs.service.start(batch_id, "flat_out")
-    await look(tabs, batch_id)
-    await until(lambda: len(ticks_of(tabs, batch_id)) > 10)
-    ticks = ticks_of(tabs, batch_id)
-    assert max(len(tick[KEYS]) for tick in ticks) == NEWEST_POINTS
-    assert max(len(json.dumps(tick)) for tick in ticks) < 500
-    seen = shown(tabs, batch_id)
-    assert seen.last_seq > 10 * NEWEST_POINTS
-    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
-
-
-async def test_a_page_follows_its_batch_through_end_and_start(tabs: Tabs, batch_id: str) -> None:
+async def test_only_changed_vars_are_sent(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await look(tabs, batch_id)
+    await tabs.service.stop(batch_id)
+    await open_page(tabs, batch_id)
+    sent = len(tabs.deltas[batch_id])
+    await until(lambda: len(tabs.deltas[batch_id]) >= sent + 2)
+    for delta in tabs.deltas_of(batch_id, BatchState)[sent:]:
+        assert set(delta) <= {"server_time", "minute"}
+
+
+async def test_server_time_changes_every_second(tabs: Tabs) -> None:
+    state = await open_page(tabs, "unknown")
+    for _ in range(2):
+        before = state.server_time
+        await until(lambda before=before: state.server_time > before)  # type: ignore[misc]
+
+
+async def test_paused_table_keeps_its_points(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    state = await open_page(tabs, batch_id)
+    await until(lambda: state.row_count > LATEST_POINTS)
+    await tabs.send(batch_id, BatchState, "pause", paused=True)
+    points, row_count = [dict(p) for p in state.points], state.row_count
+    await until(lambda: state.row_count > row_count + LATEST_POINTS)
+    assert [dict(p) for p in state.points] == points
+    await tabs.send(batch_id, BatchState, "pause", paused=False)
+    await until(lambda: state.points[0]["seq"] == state.row_count)
+
+
+async def test_page_follows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    state = await open_page(tabs, batch_id)
+    await until(lambda: state.row_count > 0)
     await tabs.service.stop(batch_id)
     await until(lambda: state.status == "stopped")
-    assert state.ended is not None
+    assert state.chart_end == state.ended
     assert [run.status for run in state.runs] == ["stopped"]
+    row_count = tabs.service.row_count(tabs.service.batch(batch_id))
+    assert state.row_count == row_count
     await tabs.send(batch_id, BatchState, "start")
-    await until(lambda: state.status == "running")
+    await until(lambda: state.status == "running" and state.row_count > row_count)
     assert [run.status for run in state.runs] == ["running", "stopped"]
     assert state.run_number == 2
-    ended_with = tabs.service.row_count(tabs.service.batch(batch_id))
-    await until(lambda: shown(tabs, batch_id).last_seq > ended_with)
-    seen = shown(tabs, batch_id)
-    assert seen.points == await committed(tabs, batch_id, seen.points[0][0])
+    # The chart has the points of both runs, with a break between them.
+    await until(lambda: None in state.chart_keys)
 
 
-async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tabs: Tabs) -> None:
+async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
     before = tabs.service.batches()
-    state = await look(tabs, "never")
+    state = await open_page(tabs, "never")
     assert state.kind == "unknown"
     await tabs.ticks()
     assert tabs.service.batches() == before
@@ -189,55 +142,100 @@ async def test_an_unknown_batch_is_said_to_be_unknown_and_nothing_starts(tabs: T
     await until(lambda: state.kind == "batch")
 
 
-@pytest.mark.parametrize("odd", ["a b", "<script>", "é", "'", "x" * 65, ".a", "a/b"])
-async def test_what_can_be_no_batch_is_told_the_rule(tabs: Tabs, odd: str) -> None:
+@pytest.mark.parametrize("invalid", ["a b", "<script>", "é", "'", "x" * 65, ".a", "a/b"])
+async def test_invalid_id_is_explained(tabs: Tabs, invalid: str) -> None:
     before = tabs.service.batches()
-    state = await look(tabs, odd)
+    state = await open_page(tabs, invalid)
     assert state.kind == "invalid"
     assert "beginning with a letter or digit" in state.why
-    await tabs.send(odd, BatchState, "start")
-    await tabs.send(odd, BatchState, "stop")
+    await tabs.send(invalid, BatchState, "start")
+    await tabs.send(invalid, BatchState, "stop")
     assert tabs.service.batches() == before
     assert not tabs.errors
 
 
-async def test_stop_goes_back_and_offers_to_start_again(tabs: Tabs, batch_id: str) -> None:
+async def test_stop_returns_to_first_page(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await look(tabs, batch_id)
+    await open_page(tabs, batch_id)
     await tabs.send(batch_id, BatchState, "stop")
     assert tabs.service.running() == []
-    said = tabs.scripts(batch_id)
-    assert "_redirect {'path': '/'" in said
-    assert f"Stopped {batch_id}" in said
-    assert "start_again" in said
+    scripts = tabs.scripts(batch_id)
+    assert "_redirect {'path': '/'" in scripts
+    assert f"Stopped {batch_id}" in scripts
+    assert "start_again" in scripts
 
 
-async def test_stopping_what_another_tab_stopped_is_the_same(tabs: Tabs, batch_id: str) -> None:
+async def test_ten_tabs_can_stop_one_batch(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    tabs_of_b = [f"tab{i}" for i in range(10)]
-    for tab in tabs_of_b:
+    names = [f"tab{i}" for i in range(10)]
+    for tab in names:
         await tabs.open(tab, batch_id)
-    await asyncio.gather(*(tabs.send(tab, BatchState, "stop") for tab in tabs_of_b))
+    await asyncio.gather(*(tabs.send(tab, BatchState, "stop") for tab in names))
     assert [run.status for run in await tabs.service.runs(batch_id)] == ["stopped"]
-    assert all(f"Stopped {batch_id}" in tabs.scripts(tab) for tab in tabs_of_b)
+    assert all(f"Stopped {batch_id}" in tabs.scripts(tab) for tab in names)
     assert not tabs.errors
 
 
-async def test_a_start_that_is_refused_says_why(tabs: Tabs, batch_id: str) -> None:
+async def test_refused_start_is_explained_until_batches_change(tabs: Tabs, batch_id: str) -> None:
     for i in range(5):
         await tabs.service.start(f"{batch_id}-{i}")
-    state = await look(tabs, "sixth")
+    state = await open_page(tabs, "sixth")
     await tabs.send("sixth", BatchState, "start")
     assert state.error == "5 batches are already running. Stop one to start another."
+    await tabs.ticks(3)
     assert state.kind == "unknown"
+    assert state.error
+    await tabs.service.stop(f"{batch_id}-0")
+    await until(lambda: not state.error)
 
 
-async def test_a_page_at_rest_sends_nothing(tabs: Tabs, batch_id: str) -> None:
+async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await open_page(tabs, batch_id)
+    minutes = await tabs.state(batch_id, MinutesState)
+    for span in (60, 15, 1440):
+        await tabs.send(batch_id, BatchState, "show_span", minutes=span)
+        await until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
+
+
+def test_minutes_have_breaks_and_labels_of_gaps() -> None:
+    start = datetime(2026, 3, 1, 12)
+    window = Window(start, start + 60 * MINUTE)
+    found = [MinuteAggregate(start + n * MINUTE, 2, 3.0, 1.0, 2.0) for n in (0, 1, 3, 20)]
+    values = minute_values(window, found)
+    first = to_microseconds(start)
+    line = [((v["t"] - first) / 60e6, v["average"], v["range"]) for v in values["minutes"]]
+    whole = (1.5, [1.0, 2.0])
+    end = 1 - 1 / 60e6
+    assert line == [
+        *[(n, *whole) for n in (0, 1, 1 + end)],
+        (2, None, None),
+        *[(n, *whole) for n in (3, 3 + end)],
+        (4, None, None),
+        *[(n, *whole) for n in (20, 20 + end)],
+        (21, None, None),
+    ]
+    gaps = [((g["start"] - first) / 60e6, (g["end"] - first) / 60e6) for g in values["gaps"]]
+    assert gaps == [(4, 20), (21, 60)]
+    assert [(row["t"] - first) / 60e6 for row in values["table"]] == [20, 3, 1, 0]
+    assert values["minute_count"] == 4
+
+
+def test_table_has_the_latest_minutes() -> None:
+    start = datetime(2026, 3, 1)
+    found = [MinuteAggregate(start + n * MINUTE, 1, 1.0, 1.0, 1.0) for n in range(100)]
+    values = minute_values(Window(start, start + timedelta(hours=6)), found)
+    assert [row["t"] for row in values["table"]] == [
+        to_microseconds(start + n * MINUTE) for n in range(99, 39, -1)
+    ]
+    assert values["minute_count"] == 100
+
+
+async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
+    """Reflex evicts a state that was not accessed for ``token_expiration`` seconds."""
+    tabs.manager.token_expiration = 2
     await tabs.service.start(batch_id)
     await tabs.service.stop(batch_id)
-    await look(tabs, batch_id)
-    await tabs.ticks()
-    sent, minute = len(tabs.deltas[batch_id]), tabs.service.clock().minute
-    await tabs.ticks(3)
-    if tabs.service.clock().minute == minute:
-        assert len(tabs.deltas[batch_id]) == sent
+    state = await open_page(tabs, batch_id)
+    await until(lambda: len(tabs.deltas_of(batch_id, BatchState)) > 5, within=10)
+    assert state is await tabs.state(batch_id, BatchState)

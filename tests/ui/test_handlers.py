@@ -1,4 +1,4 @@
-"""What a client may call: exactly the handlers meant for it, with whatever arguments it likes."""
+"""A client can call only the intended handlers, with arguments of any type."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ from typing import Any
 import pytest
 import reflex as rx
 
-from solo_app.ui.states.batch import BatchState, MinutesState
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.state.batch import BatchState, MinutesState
+from solo_app.ui.state.home import HomeState
 from tests.ui.tabs import Tabs
 
 pytestmark = pytest.mark.anyio
 
 ALLOWED: dict[Any, set[str]] = {
     HomeState: {
-        "live",
+        "stream_updates",
         "start",
         "start_again",
         "stop",
         "search_for",
-        "show_only",
+        "filter_by",
         "turn_to",
-        "catch_up",
-        "forget_error",
+        "clear_error",
     },
     BatchState: {
-        "live",
+        "stream_updates",
         "start",
         "stop",
         "show_span",
         "show_earlier_runs",
         "pause",
-        "catch_up",
     },
     MinutesState: set(),
 }
@@ -42,7 +40,7 @@ ARGUMENT = {
     "start_again": "batch_id",
     "stop": "batch_id",
     "search_for": "text",
-    "show_only": "which",
+    "filter_by": "status_filter",
     "turn_to": "page",
 }
 
@@ -51,23 +49,23 @@ def own_states() -> list[Any]:
     return [state for state in rx.State.get_substates() if state.__module__.startswith("solo_app")]
 
 
-def test_a_client_may_call_what_is_listed_and_nothing_else() -> None:
+def test_only_listed_handlers_can_be_called() -> None:
     assert set(own_states()) == set(ALLOWED)
     for state, allowed in ALLOWED.items():
         assert set(state.event_handlers) - set(rx.State.event_handlers) == allowed
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-async def test_a_client_cannot_begin_to_look_without_opening_a_page(
+async def test_only_loading_a_page_starts_its_updates(
     tabs: Tabs, batch_id: str, state: type[rx.State]
 ) -> None:
     await tabs.open("tab", batch_id)
-    await tabs.send("tab", state, "live")
+    await tabs.send("tab", state, "stream_updates")
     assert tabs.ticker.viewers == 0
 
 
 @pytest.mark.parametrize("handler", sorted(ARGUMENT))
-async def test_arguments_of_any_kind_change_nothing(
+async def test_arguments_of_any_type_change_nothing(
     tabs: Tabs, batch_id: str, handler: str
 ) -> None:
     others = [batch.batch_id for batch in tabs.service.batches()]
@@ -83,10 +81,10 @@ async def test_arguments_of_any_kind_change_nothing(
     state = await tabs.state("tab", HomeState)
     assert isinstance(state.search, str)
     assert len(state.search) <= 64
-    assert state.which == "all"
+    assert state.status_filter == "all"
 
 
-async def test_arguments_that_no_handler_takes_change_nothing(tabs: Tabs, batch_id: str) -> None:
+async def test_unknown_arguments_change_nothing(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab", batch_id)
     await _send_quietly(tabs, BatchState, "stop", batch_id=batch_id)
@@ -99,7 +97,7 @@ async def _send_quietly(tabs: Tabs, state: type[rx.State], handler: str, **paylo
         await tabs.send("tab", state, handler, **payload)
 
 
-async def test_junk_for_the_page_of_a_batch_changes_nothing(tabs: Tabs, batch_id: str) -> None:
+async def test_invalid_arguments_on_batch_page_change_nothing(tabs: Tabs, batch_id: str) -> None:
     before = tabs.service.batches()
     await tabs.open("tab", batch_id)
     for junk in JUNK:

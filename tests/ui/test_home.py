@@ -1,24 +1,21 @@
-"""The state of the first page, its handlers run as a browser would have them run."""
+"""The state of the first page, its handlers called as a browser calls them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source, random
-from solo_app.ui.states.home import HomeState
-from tests.ui.shown import ticks_of
+from solo_app.ui.state.home import HomeState
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
 from tests.workbench import open_service, silent, stop_all, until
 
 pytestmark = pytest.mark.anyio
-
-ROWS, SECOND, COUNTS, TRENDS = 1, 3, 4, 5
-"""Where a tick of the first page tells them."""
 
 
 async def raising() -> AsyncIterator[Numbers]:
@@ -47,7 +44,7 @@ async def start(tabs: Tabs, tab: str, batch_id: str) -> None:
     await tabs.send(tab, HomeState, "start", form={"batch_id": batch_id})
 
 
-async def test_fifty_tabs_that_start_fifty_batches_start_five(tabs: Tabs, batch_id: str) -> None:
+async def test_fifty_concurrent_starts_start_five_batches(tabs: Tabs, batch_id: str) -> None:
     names = [f"{batch_id}-{i}" for i in range(50)]
     await asyncio.gather(*(tabs.open(name) for name in names))
     await asyncio.gather(*(start(tabs, name, name) for name in names))
@@ -59,7 +56,7 @@ async def test_fifty_tabs_that_start_fifty_batches_start_five(tabs: Tabs, batch_
     assert not tabs.errors
 
 
-async def test_fifty_tabs_that_start_one_batch_start_one(tabs: Tabs) -> None:
+async def test_fifty_concurrent_starts_of_one_batch_start_one(tabs: Tabs) -> None:
     names = [f"tab{i}" for i in range(50)]
     await asyncio.gather(*(tabs.open(name) for name in names))
     await asyncio.gather(*(start(tabs, name, "one") for name in names))
@@ -69,7 +66,7 @@ async def test_fifty_tabs_that_start_one_batch_start_one(tabs: Tabs) -> None:
     assert sum(state.running_already == "one" for state in states) == 49
 
 
-async def test_a_refusal_says_why_and_leaves_the_field_alone(tabs: Tabs) -> None:
+async def test_error_leaves_the_field_unchanged(tabs: Tabs) -> None:
     before = tabs.service.batches()
     await tabs.open("tab")
     await start(tabs, "tab", "not one")
@@ -80,7 +77,7 @@ async def test_a_refusal_says_why_and_leaves_the_field_alone(tabs: Tabs) -> None
     assert tabs.service.batches() == before
 
 
-async def test_a_start_clears_the_field_and_the_error_before(tabs: Tabs) -> None:
+async def test_start_clears_field_and_error(tabs: Tabs) -> None:
     await tabs.open("tab")
     await start(tabs, "tab", "")
     assert (await tabs.state("tab", HomeState)).error
@@ -90,7 +87,7 @@ async def test_a_start_clears_the_field_and_the_error_before(tabs: Tabs) -> None
     assert "Started sensor-a" in tabs.scripts("tab")
 
 
-async def test_stopping_what_was_stopped_before_is_no_error(tabs: Tabs, batch_id: str) -> None:
+async def test_stopping_an_ended_batch_is_no_error(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
     for _ in range(2):
@@ -100,138 +97,98 @@ async def test_stopping_what_was_stopped_before_is_no_error(tabs: Tabs, batch_id
     assert not tabs.errors
 
 
-async def test_the_page_shows_what_runs_and_goes_on_showing(tmp_path: Path) -> None:
+async def test_running_batch_is_shown_live(tmp_path: Path) -> None:
     async with open_tabs(tmp_path / "solo.duckdb") as tabs:
         await tabs.service.start("b")
         await tabs.open("tab")
-        looking = await tabs.look("tab", HomeState)
+        updates = await tabs.start_updates("tab", HomeState)
         state = await tabs.state("tab", HomeState)
-        await until(lambda: state.loaded and ticks_of(tabs, "tab")[-1][ROWS] > 0)
-        seen = ticks_of(tabs, "tab")[-1][ROWS]
-        await until(lambda: ticks_of(tabs, "tab")[-1][ROWS] > seen)
-        assert [slot.batch_id for slot in state.slots] == ["b", "", "", "", ""]
-        assert [row.status for row in state.rows] == ["running"]
-        looking.cancel()
+        for _ in range(3):
+            row_count = state.row_count
+            await until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
+        assert [slot["batch_id"] for slot in state.slots] == ["b", "", "", "", ""]
+        assert [row["status"] for row in state.rows] == ["running"]
+        updates.cancel()
 
 
-async def test_a_tick_sends_only_what_changed(tabs: Tabs, batch_id: str) -> None:
+async def test_only_changed_vars_are_sent(tabs: Tabs) -> None:
     await tabs.service.start("ended")
     await tabs.service.stop("ended")
     await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
+    await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
     await until(lambda: state.loaded)
     sent = len(tabs.deltas["tab"])
-    await tabs.ticks(3)
-    for delta in tabs.deltas["tab"][sent:]:
-        (changed,) = delta.values()
-        assert {name.split("_rx_state_")[0] for name in changed} == {"tick"}
-    sent = len(tabs.deltas["tab"])
-    await tabs.service.start(batch_id)
-    await until(lambda: state.running == 1)
-    for delta in tabs.deltas["tab"][sent:]:
-        (changed,) = delta.values()
-        assert not any(name.startswith("search") for name in changed)
-    looking.cancel()
+    await until(lambda: len(tabs.deltas["tab"]) >= sent + 3)
+    for delta in tabs.deltas_of("tab", HomeState)[sent:]:
+        assert set(delta) <= {"server_time", "throughput"}
 
 
-async def test_ticks_tell_each_second_and_each_point_once(tabs: Tabs, batch_id: str) -> None:
+async def test_slot_and_totals_belong_together(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
-    await until(lambda: ticks_of(tabs, "tab"))
-    first = ticks_of(tabs, "tab")[0]
-    await until(
-        lambda: (
-            len(ticks_of(tabs, "tab")) > 60 and ticks_of(tabs, "tab")[-1][SECOND] > first[SECOND]
-        )
-    )
-    first, *others = ticks_of(tabs, "tab")
-    assert len(first[COUNTS]) == 60
-    assert sum(len(tick[COUNTS]) for tick in others) == others[-1][SECOND] - first[SECOND] > 0
-    keys: list[float] = []
-    for (trend,) in (tick[TRENDS] for tick in [first, *others]):
-        last_seq, news, averages, whole = [*trend, [], 0][:4]
-        keys = news if whole else keys + news
-        assert len(keys) == last_seq
-        assert len(averages) in (0, 1, 60)
-    points = await tabs.service.points(batch_id, 0, len(keys))
-    assert [point.key for point in points] == keys
-    looking.cancel()
+    await tabs.start_updates("tab", HomeState)
+    before = tabs.service.totals().row_count
+    state = await tabs.state("tab", HomeState)
+    await until(lambda: state.row_count > before + 50)
+    shown: dict[str, Any] = {}
+    for delta in tabs.deltas_of("tab", HomeState):
+        shown |= delta
+        if not shown["loaded"]:
+            continue
+        slot = next(slot for slot in shown["slots"] if slot["batch_id"] == batch_id)
+        (row,) = (row for row in shown["rows"] if row["batch_id"] == batch_id)
+        assert shown["slots"][row["slot"]] == slot
+        ended = sum(row["row_count"] for row in shown["rows"] if row["slot"] < 0)
+        assert shown["row_count"] == slot["row_count"] + ended
+        if slot["row_count"]:
+            assert slot["recent"][-1] == slot["latest"]
+            assert len(slot["recent"]) == min(40, slot["row_count"])
 
 
-async def test_a_tab_that_missed_something_is_told_all_again(tabs: Tabs, batch_id: str) -> None:
+async def test_throughput_adds_up(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
-    await until(lambda: len(ticks_of(tabs, "tab")) > 5)
-    sent = len(ticks_of(tabs, "tab"))
-    await tabs.send("tab", HomeState, "catch_up")
-    await until(lambda: any(len(t[COUNTS]) == 60 for t in ticks_of(tabs, "tab")[sent:]))
-    (whole,) = (t for t in ticks_of(tabs, "tab")[sent:] if len(t[COUNTS]) == 60)
-    ((last_seq, keys, averages, told_whole),) = whole[TRENDS]
-    assert told_whole
-    assert len(keys) == min(last_seq, 40)
-    assert len(averages) == 60
-    looking.cancel()
+    await tabs.start_updates("tab", HomeState)
+    state = await tabs.state("tab", HomeState)
+    await until(lambda: sum(state.throughput) > 0)
+    assert len(state.throughput) == 60
 
 
-async def test_looking_again_ends_the_look_before_and_leaving_ends_the_last(tabs: Tabs) -> None:
+async def test_page_load_ends_the_updates_of_the_previous_one(tabs: Tabs) -> None:
     await tabs.open("tab")
-    looks = [await tabs.look("tab", HomeState) for _ in range(5)]
+    updates = [await tabs.start_updates("tab", HomeState) for _ in range(5)]
     await until(lambda: tabs.ticker.viewers == 1)
     await tabs.ticks()
-    await until(lambda: all(look.done() for look in looks[:-1]))
-    assert not looks[-1].done()
-    looks[-1].cancel()
+    await until(lambda: all(update.done() for update in updates[:-1]))
+    assert not updates[-1].done()
+    updates[-1].cancel()
     await until(lambda: tabs.ticker.viewers == 0)
 
 
-async def test_one_tick_that_fails_does_not_end_the_look(
-    tabs: Tabs, batch_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
-    await until(lambda: state.loaded)
-    with monkeypatch.context() as broken:
-        broken.setattr(tabs.service, "points", None)
-        await tabs.service.start(batch_id)
-        await tabs.ticks()
-    await until(lambda: state.running == 1)
-    assert not looking.done()
-    looking.cancel()
-
-
-async def test_a_batch_keeps_its_slot_whoever_comes_and_goes(tabs: Tabs) -> None:
+async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     for name in ("a", "b", "c"):
         await tabs.service.start(name)
     await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
+    updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
 
     def held() -> list[str]:
-        return [slot.batch_id for slot in state.slots]
+        return [slot["batch_id"] for slot in state.slots]
 
     await until(lambda: held() == ["a", "b", "c", "", ""])
     await tabs.service.stop("a")
     await until(lambda: held() == ["", "b", "c", "", ""])
     await tabs.service.start("d")
     await until(lambda: held() == ["d", "b", "c", "", ""])
-    await until(lambda: len(ticks_of(tabs, "tab")[-1][TRENDS]) == 3)
-    points = {n: tabs.service.row_count(tabs.service.batch(n)) for n in "dbc"}
-    trends = ticks_of(tabs, "tab")[-1][TRENDS]
-    told = {n: trend[0] for n, trend in zip("dbc", trends, strict=True)}
-    assert told["d"] < min(told["b"], told["c"])
-    assert all(told[n] <= points[n] for n in "dbc")
-    looking.cancel()
+    updates.cancel()
 
 
-async def test_a_refusal_goes_when_its_cause_does(tabs: Tabs) -> None:
+async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     for i in range(5):
         await tabs.service.start(f"b{i}")
     await tabs.open("tab")
-    looking = await tabs.look("tab", HomeState)
+    updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
     await until(lambda: state.loaded)
     await start(tabs, "tab", "sixth")
@@ -246,61 +203,61 @@ async def test_a_refusal_goes_when_its_cause_does(tabs: Tabs) -> None:
     await until(lambda: state.running_already == state.error == "")
     await start(tabs, "tab", "no such name")
     await tabs.service.stop("b2")
-    await until(lambda: state.running == 2)
+    await until(lambda: state.running_count == 2)
     assert state.error  # A name that cannot be stays one.
-    await tabs.send("tab", HomeState, "forget_error")
+    await tabs.send("tab", HomeState, "clear_error")
     assert state.error == ""
-    looking.cancel()
+    updates.cancel()
 
 
-async def test_the_same_refused_name_is_answered_however_soon_it_comes_again(tabs: Tabs) -> None:
+async def test_rejected_name_can_be_submitted_again_at_once(tabs: Tabs) -> None:
     await tabs.open("tab")
     state = await tabs.state("tab", HomeState)
     for _ in range(2):
         await start(tabs, "tab", "no such name")
         assert state.error
-        await tabs.send("tab", HomeState, "forget_error")
+        await tabs.send("tab", HomeState, "clear_error")
         assert state.error == ""
 
 
-async def test_what_the_tab_kept_is_shown_again(with_25: BatchService) -> None:
+async def test_saved_query_is_restored(with_25: BatchService) -> None:
     async with tabs_on(with_25) as tabs:
         await tabs.open("before")
         await tabs.send("before", HomeState, "search_for", text="OLD & +")
         await tabs.send("before", HomeState, "search_for", text="old")
-        await tabs.send("before", HomeState, "show_only", which="ended")
+        await tabs.send("before", HomeState, "filter_by", status_filter="ended")
         await tabs.send("before", HomeState, "turn_to", page=1)
-        kept = (await tabs.state("before", HomeState)).kept
+        kept = (await tabs.state("before", HomeState)).saved_query
         for tab, told in {
             "after": kept,
-            "odd": "page=9e9&which=%00&search",
+            "odd": "page=9e9&status=%00&search",
             "long": "&" * 99,
         }.items():
             await tabs.open(tab)
             state = await tabs.state(tab, HomeState)
-            state.kept = told
-            looking = await tabs.look(tab, HomeState)
+            state.saved_query = told
+            updates = await tabs.start_updates(tab, HomeState)
             await until(lambda state=state: state.loaded)  # type: ignore[misc]
-            shown = (state.search, state.which, state.page_no, len(state.rows))
+            shown = (state.search, state.status_filter, state.page_no, len(state.rows))
             assert shown == (("old", "ended", 1, 5) if tab == "after" else ("", "all", 0, 20))
-            looking.cancel()
+            updates.cancel()
         assert not tabs.errors
 
 
-async def test_the_failed_are_found_with_their_reasons(tabs: Tabs) -> None:
+async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:
     await tabs.service.start("good")
     await tabs.service.stop("good")
     await tabs.service.start("bad", "broken")
     await until(lambda: not tabs.service.running())
     await tabs.open("tab")
-    await tabs.send("tab", HomeState, "show_only", which="failed")
+    await tabs.send("tab", HomeState, "filter_by", status_filter="failed")
     (row,) = (await tabs.state("tab", HomeState)).rows
-    assert (row.batch_id, row.reason) == ("bad", "OSError: the cable is out")
-    await tabs.send("tab", HomeState, "show_only", which="interrupted")
+    assert (row["batch_id"], row["reason"]) == ("bad", "OSError: the cable is out")
+    await tabs.send("tab", HomeState, "filter_by", status_filter="interrupted")
     assert (await tabs.state("tab", HomeState)).rows == []
 
 
-async def test_the_table_is_searched_filtered_and_turned(with_25: BatchService) -> None:
+async def test_table_can_be_searched_filtered_and_paged(with_25: BatchService) -> None:
     async with tabs_on(with_25) as tabs:
         await tabs.service.start("new")
         await tabs.open("tab")
@@ -308,10 +265,10 @@ async def test_the_table_is_searched_filtered_and_turned(with_25: BatchService) 
 
         async def shown(handler: str, **payload: object) -> list[str]:
             await tabs.send("tab", HomeState, handler, **payload)
-            return [row.batch_id for row in state.rows]
+            return [row["batch_id"] for row in state.rows]
 
         newest_first = [f"old-{i}" for i in reversed(range(25))]
-        assert await shown("show_only", which="all") == ["new", *newest_first[:19]]
+        assert await shown("filter_by", status_filter="all") == ["new", *newest_first[:19]]
         assert (state.match_count, state.page_count) == (26, 2)
         assert await shown("turn_to", page=1) == newest_first[19:]
         assert await shown("turn_to", page=99) == newest_first[19:]
@@ -319,7 +276,7 @@ async def test_the_table_is_searched_filtered_and_turned(with_25: BatchService) 
             *(f"old-{i}" for i in reversed(range(10, 20))),
             "old-1",
         ]
-        assert await shown("show_only", which="running") == []
+        assert await shown("filter_by", status_filter="running") == []
         assert await shown("search_for", text="") == ["new"]
-        assert await shown("show_only", which="ended") == newest_first[:20]
+        assert await shown("filter_by", status_filter="ended") == newest_first[:20]
     await stop_all(with_25)

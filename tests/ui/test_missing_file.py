@@ -1,4 +1,4 @@
-"""A file of the archive that is taken away: pages show the rest, and all of it when it is back."""
+"""A missing archive file: pages show the other points, and all points when it is back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.ui.components.frame import banners
-from solo_app.ui.states.batch import BatchState
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.home import HomeState
 from tests.memory_storage import MemoryStorage
-from tests.ui.shown import shown
 from tests.ui.tabs import open_tabs, tabs_on
 from tests.workbench import HandClock, Script, counting, open_service, until
 
@@ -25,7 +24,7 @@ BEGAN = datetime(2026, 3, 1)
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-async def test_pages_show_what_there_is_without_it(tmp_path: Path, goes_on: bool) -> None:
+async def test_pages_show_the_other_points(tmp_path: Path, goes_on: bool) -> None:
     clock = HandClock(BEGAN.isoformat())
     script = Script(clock)
     database = tmp_path / "solo.duckdb"
@@ -47,26 +46,22 @@ async def test_pages_show_what_there_is_without_it(tmp_path: Path, goes_on: bool
             await until(lambda: tabs.service.row_count(batch) == 6)
         for tab, state in (("b", BatchState), ("home", HomeState)):
             await tabs.open(tab, "b")
-            await tabs.look(tab, state)
+            await tabs.start_updates(tab, state)
         page = await tabs.state("b", BatchState)
         home = await tabs.state("home", HomeState)
-        await until(lambda: page.lacks and home.loaded)
-        assert file.name in page.lacks
+        await until(lambda: page.read_error and home.loaded)
+        assert file.name in page.read_error
         assert page.status == ("running" if goes_on else "stopped")
-        assert [row.batch_id for row in home.rows] == ["b"]
-        assert [seq for seq, *_ in shown(tabs, "b").points] == ([6] if goes_on else [])
+        assert [row["batch_id"] for row in home.rows] == ["b"]
+        assert [point["seq"] for point in page.points] == ([6] if goes_on else [])
         if goes_on:
-            assert file.name in home.lacks
+            assert file.name in home.read_error
             script.say(clock.now, 7)
-            await until(lambda: shown(tabs, "b").last_seq == 7)
-            assert shown(tabs, "b").count == 2
-        sent = len(tabs.ticks_of["b"])
-        await tabs.ticks(3)
-        # No points are sent again; a tick may still be sent when the rate changes.
-        assert not any(keys for *_, keys, _ in tabs.ticks_of["b"][sent:])
+            await until(lambda: page.row_count == 7)
+            assert page.points_in_minute == 2
         aside.rename(file)
-        await until(lambda: len(shown(tabs, "b").points) == (7 if goes_on else 5))
-        await until(lambda: not page.lacks and not home.lacks)
+        await until(lambda: len(page.points) == (7 if goes_on else 5))
+        await until(lambda: not page.read_error and not home.read_error)
 
 
 async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> None:
@@ -82,20 +77,20 @@ async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> Non
         storage.reads.fail("1.parquet is missing")
         for tab in ("one", "two"):
             await tabs.open(tab, "b")
-            await tabs.look(tab, BatchState)
+            await tabs.start_updates(tab, BatchState)
         pages = [await tabs.state(tab, BatchState) for tab in ("one", "two")]
-        await until(lambda: all(page.lacks for page in pages))
+        await until(lambda: all(page.read_error for page in pages))
         queries = storage.reads.calls
         await tabs.ticks(20)
-        assert storage.reads.calls == queries <= 4  # The points and the line, by either tab.
+        assert storage.reads.calls == queries <= 2  # One by each tab.
         now = 5.0
-        await until(lambda: storage.reads.calls >= queries + 2)
+        await until(lambda: storage.reads.calls > queries)
         storage.reads.open()
         await tabs.ticks(20)
-        assert all("1.parquet" in page.lacks for page in pages)
+        assert all("1.parquet" in page.read_error for page in pages)
         now = 15.0
-        await until(lambda: len(shown(tabs, "one").points) == len(shown(tabs, "two").points) == 5)
-        await until(lambda: not any(page.lacks for page in pages))
+        await until(lambda: all(len(page.points) == 5 for page in pages))
+        await until(lambda: not any(page.read_error for page in pages))
     await service.close()
 
 
@@ -125,5 +120,5 @@ async def _points() -> str:
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-def test_the_line_is_on_the_page(state: type) -> None:
-    assert "lacks" in str(banners(state))
+def test_read_error_is_on_the_page(state: type) -> None:
+    assert "read_error" in str(banners(state))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from solo_app.batches.live import Ticker
 from solo_app.batches.model import Run
-from solo_app.ui.states.watch import FIRST_RUNS, Watch
+from solo_app.batches.snapshots import Ticker
+from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
 from tests.workbench import open_service, silent
 
 pytestmark = pytest.mark.anyio
@@ -32,12 +33,12 @@ async def test_only_the_shown_runs_are_loaded(
             return found
 
         monkeypatch.setattr(service._store, "runs", counted)
-        watch = Watch(service, "b")
-        view = await watch.view(Ticker(service).snapshot())
-        assert [run.number for run in view["runs"]] == list(range(RUNS, 3, -1))
-        assert view["earlier_runs"] == 3
+        view, ticker, hour = BatchView(service, "b"), Ticker(service), timedelta(hours=1)
+        for _ in range(2):
+            values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS)).batch
+        assert [run.number for run in values["runs"]] == list(range(RUNS, 3, -1))
+        assert values["earlier_runs"] == 3
         assert loaded == [FIRST_RUNS]
-        watch.shown_runs += 100
-        view = await watch.view(Ticker(service).snapshot())
-        assert [run.number for run in view["runs"]] == list(range(RUNS, 0, -1))
-        assert view["earlier_runs"] == 0
+        values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS + 100)).batch
+        assert [run.number for run in values["runs"]] == list(range(RUNS, 0, -1))
+        assert values["earlier_runs"] == 0

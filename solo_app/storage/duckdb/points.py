@@ -8,18 +8,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solo_app.batches.model import LAST_SEQ, STEP_US, Block, Point, Step, Vertex, from_microseconds
+from solo_app.batches.model import (
+    BUCKET_US,
+    LAST_SEQ,
+    Block,
+    Bucket,
+    Extreme,
+    Point,
+    from_microseconds,
+)
 from solo_app.storage.duckdb.aggregates import Columns
 from solo_app.storage.duckdb.archive import Archive
 
 if TYPE_CHECKING:
     import duckdb
 
-_STEPS = f"""
-SELECT epoch_us(ts) // {STEP_US} AS step, count(*), max(seq), epoch_us(max(ts)), min(key), max(key),
+_BUCKETS = f"""
+SELECT epoch_us(ts) // {BUCKET_US} AS bucket, number, count(*),
+    min(key), min(seq), epoch_us(min(ts)), max(key), max(seq), epoch_us(max(ts)),
     arg_min((seq, epoch_us(ts)), key), arg_max((seq, epoch_us(ts)), key)
-FROM {{points}} WHERE batch_no = ? AND ts > ? AND seq < ?
-GROUP BY step ORDER BY step
+FROM {{points}} JOIN runs USING (batch_no)
+WHERE batch_no = $batch_no AND ts >= $since AND seq < $before_seq
+    AND seq >= first_seq AND seq <= coalesce(last_seq, seq) AND coalesce(ended_at, ts) >= $since
+GROUP BY bucket, number ORDER BY bucket, number
 """  # noqa: S608 (a constant)
 
 
@@ -62,32 +73,35 @@ def _points(
     return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
 
 
-def steps(
+def buckets(
     cursor: duckdb.DuckDBPyConnection,
     archive: Archive,
     batch_no: int,
     since: datetime,
     before_seq: int,
-) -> list[Step]:
-    """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+) -> list[Bucket]:
+    """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``."""
+    values = {"batch_no": batch_no, "since": since, "before_seq": before_seq}
     times = since, datetime.max
     with archive.points(cursor, batch_no, 0, before_seq - 1, times) as source:
-        query = _STEPS.format(points=source)
-        rows = cursor.execute(query, [batch_no, since, before_seq]).fetchall()
-    return [_step(*row) for row in rows]
+        rows = cursor.execute(_BUCKETS.format(points=source), values).fetchall()
+    return [_bucket(*row) for row in rows]
 
 
-def _step(
+def _bucket(
     number: int,
+    run_number: int,
     count: int,
+    lowest: float,
+    first_seq: int,
+    first_ts: int,
+    highest: float,
     last_seq: int,
     last_ts: int,
-    lowest: float,
-    highest: float,
     low: tuple[int, int],
     high: tuple[int, int],
-) -> Step:
-    """Convert a row of ``_STEPS``. If all values are equal, the last point is the highest."""
-    if lowest == highest:
-        high = last_seq, last_ts
-    return Step(number, count, last_seq, Vertex(lowest, *low), Vertex(highest, *high))
+) -> Bucket:
+    """Convert a row of ``_BUCKETS``. Of several equal extremes, DuckDB selects any."""
+    if lowest == highest:  # Then two points must both be in the bucket.
+        low, high = (first_seq, first_ts), (last_seq, last_ts)
+    return Bucket(number, run_number, count, Extreme(lowest, *low), Extreme(highest, *high))

@@ -20,6 +20,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import (
     Batch,
     Block,
+    Bucket,
     Download,
     FileFormat,
     MinuteAggregate,
@@ -27,7 +28,6 @@ from solo_app.batches.model import (
     Run,
     Selection,
     Span,
-    Step,
     StoredMinutes,
     Window,
 )
@@ -120,10 +120,10 @@ class DuckDBStore:
             lambda cursor: points.points(cursor, self._archive, batch_no, after, limit)
         )
 
-    async def steps(self, batch_no: int, since: datetime, before_seq: int) -> list[Step]:
-        """Return the steps of points with ``ts > since`` and ``seq < before_seq``, oldest first."""
+    async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
+        """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``."""
         return await self._read(
-            lambda cursor: points.steps(cursor, self._archive, batch_no, since, before_seq)
+            lambda cursor: points.buckets(cursor, self._archive, batch_no, since, before_seq)
         )
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:

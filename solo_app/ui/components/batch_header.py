@@ -1,43 +1,43 @@
-"""The head of a batch's page: its name, how it stands, and the one thing to do with it."""
+"""The head of the page of a batch: its name, its status, and Stop or Start again."""
 
 from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.components.ticks import of_batch
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
 
 
 def batch_header() -> rx.Component:
-    """Name and status at the left, Stop or Start again always in the same place at the right."""
+    """Name and status at the left, the button always in the same place at the right."""
     return rx.el.div(
         rx.el.div(
-            rx.el.h1(BatchState.shown, class_name="id"),
-            rx.el.p(status_pill(BatchState.status), _standing(), class_name="standing"),
+            rx.el.h1(BatchState.batch_id, class_name="id"),
+            rx.el.p(status_pill(BatchState.status), _facts(), class_name="standing"),
             rx.cond(
                 (BatchState.reason != "") & (BatchState.status == "failed"),
                 rx.el.p(BatchState.reason, class_name="reason"),
             ),
-            _told_status(),
+            _announced_status(),
             class_name="name",
         ),
-        rx.el.div(_button(), start_error(), class_name="deed"),
+        rx.el.div(_button(), action_error(), class_name="deed"),
         class_name="head",
     )
 
 
-def start_error() -> rx.Component:
-    """Why the button did not do what it says."""
+def action_error() -> rx.Component:
+    """Why the batch was not started or stopped."""
     return rx.cond(
         BatchState.error != "", rx.el.p(BatchState.error, role="alert", class_name="error")
     )
 
 
 def _button() -> rx.Component:
-    """One button for both, so that whoever pressed it by key has not lost it then."""
+    """One button for both actions, so that it keeps the keyboard focus."""
     is_running = BatchState.status == "running"
     return rx.el.button(
         rx.cond(is_running, strings.STOP, strings.START_AGAIN),
@@ -47,8 +47,8 @@ def _button() -> rx.Component:
     )
 
 
-def _told_status() -> rx.Component:
-    """How the batch stands, said aloud when that changes; by itself, for facts change often."""
+def _announced_status() -> rx.Component:
+    """The status for screen readers, without the facts, which change all the time."""
     return rx.el.p(
         rx.match(BatchState.status, *strings.STATUS.items(), ""),
         rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),
@@ -57,23 +57,27 @@ def _told_status() -> rx.Component:
     )
 
 
-def _standing() -> rx.Component:
-    rows = of_batch("rowsOf")
-    span = browser.span(of_batch("ranFor", BatchState.started))
+def _facts() -> rx.Component:
+    rows = BatchState.row_count
+    duration = fmt.span((BatchState.chart_end - BatchState.started) / 1_000_000)
+    is_running = BatchState.status == "running"
     return rx.el.span(
         rx.cond(
-            BatchState.status == "running",
-            rx.el.span("for ", span),
+            is_running,
+            rx.el.span("for ", duration),
             rx.el.span(
-                "ran ", span, ", until ", moment(BatchState.ended, browser.when(BatchState.ended))
+                "ran ",
+                duration,
+                ", until ",
+                moment(BatchState.ended, fmt.when(BatchState.ended)),
             ),
         ),
-        rx.el.span("run ", browser.number(BatchState.run_number)),
+        rx.el.span("run ", fmt.number(BatchState.run_number)),
         rx.el.span(BatchState.source),
-        rx.el.span(browser.number(rows), rx.cond(rows == 1, " row", " rows")),
+        rx.el.span(fmt.number(rows), rx.cond(rows == 1, " row", " rows")),
         rx.cond(
-            BatchState.status == "running",
-            rx.el.span(browser.rate(of_batch("rateOf")), " per second"),
+            is_running,
+            rx.el.span(fmt.rate(BatchState.rows_per_second), " per second"),
         ),
         class_name="facts",
     )

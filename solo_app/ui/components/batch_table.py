@@ -1,4 +1,4 @@
-"""The table of batches: running first, then those that ended, a page at a time."""
+"""The table of batches: running ones first, then ended ones, in pages."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link
 
-from solo_app.ui import browser, strings
-from solo_app.ui.components.batch_choice import batch_choice, pager
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.components.ticks import of_all
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.components.table_filters import pager, table_filters
+from solo_app.ui.state.home import HomeState
 
 _CLASSES = ("name", "state", "n last", "n average", "trend", "n rows", "since", "n act")
-_BONES = 6
+_SKELETON_ROWS = 6
 
 
 def batch_table() -> rx.Component:
-    """The table with its search, its filter and its pages."""
+    """The table with its search, filters and pages."""
     return rx.el.section(
-        batch_choice(),
+        table_filters(),
         rx.cond(
             HomeState.match_count > 0,
             _table([rx.foreach(HomeState.rows, _row)]),
-            rx.cond(HomeState.loaded, _nothing(), _table([_bone_row() for _ in range(_BONES)])),
+            rx.cond(
+                HomeState.loaded,
+                _nothing(),
+                _skeleton(),
+            ),
         ),
         pager(),
         aria_label=strings.ALL_BATCHES,
@@ -35,7 +39,7 @@ def batch_table() -> rx.Component:
 
 
 def _table(rows: list[rx.Component]) -> rx.Component:
-    """On a phone its rows are cards; the roles keep it a table for whoever hears it."""
+    """On a phone its rows are cards; the roles keep it a table for screen readers."""
     body = rx.el.tbody(*rows, role="rowgroup")
     return rx.el.table(_head(), body, role="table", class_name="batches")
 
@@ -56,30 +60,45 @@ def _head() -> rx.Component:
     )
 
 
-def _bone_row() -> rx.Component:
-    bone = rx.el.span(class_name="bone line")
-    return _cells(*[bone for _ in _CLASSES], class_name="going")
+def _skeleton() -> rx.Component:
+    placeholder = rx.el.span(class_name="bone line")
+    row = _cells(*[placeholder for _ in _CLASSES], class_name="going")
+    return _table([row for _ in range(_SKELETON_ROWS)])
 
 
 def _row(row: Any) -> rx.Component:
+    batch_id, reason, row_count = row["batch_id"], row["reason"], _row_count(row)
     return _cells(
-        link(row.batch_id, to=f"/batch/{row.batch_id}", title=row.batch_id, class_name="id"),
+        link(batch_id, to=f"/batch/{batch_id}", title=batch_id, class_name="id"),
         rx.fragment(
-            status_pill(row.status),
-            rx.cond(row.reason != "", rx.el.p(row.reason, title=row.reason, class_name="why")),
+            status_pill(row["status"]),
+            rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="why")),
         ),
-        of_all("latestIn", row.batch_id).to(str),
-        rx.fragment(_label(strings.AVERAGE_OF), browser.number(row.average, 2)),
-        line(of_all("hourIn", row.batch_id)),
+        fmt.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
+        rx.fragment(_label(strings.AVERAGE_OF), fmt.number(row["average"], 2)),
+        line(fmt.spark(row["hour"])),
         rx.fragment(
-            of_all("rowsIn", row.batch_id, row.row_count).to(str),
-            _label(rx.cond(row.row_count == 1, strings.ROW_OF, strings.ROWS_OF)),
+            fmt.number(row_count),
+            _label(rx.cond(row_count == 1, strings.ROW_OF, strings.ROWS_OF)),
         ),
-        rx.fragment(_label(strings.SINCE), moment(row.started, browser.when(row.started))),
+        rx.fragment(_label(strings.SINCE), moment(row["started"], fmt.when(row["started"]))),
         _button(row),
-        class_name=rx.cond(row.status == "running", "going", "ended"),
-        key=row.batch_id,
+        class_name=rx.cond(_is_running(row), "going", "ended"),
+        key=batch_id,
     )
+
+
+def _is_running(row: Any) -> Any:
+    return row["status"] == "running"
+
+
+def _slot(row: Any) -> Any:
+    """The slot of a running batch, which has its live data."""
+    return HomeState.slots[row["slot"]]
+
+
+def _row_count(row: Any) -> Any:
+    return rx.cond(_is_running(row), _slot(row)["row_count"], row["row_count"])
 
 
 def _cells(*cells: Any, **row: Any) -> rx.Component:
@@ -94,30 +113,30 @@ def _cells(*cells: Any, **row: Any) -> rx.Component:
 
 
 def _label(text: Any) -> rx.Component:
-    """What a figure is, where no column's head says it."""
+    """What a figure is, where the table has no visible head."""
     return rx.el.span(text, class_name="label")
 
 
 def _button(row: Any) -> rx.Component:
-    """One button for both, so that whoever pressed it by key has not lost it then."""
-    is_running = row.status == "running"
+    """One button for both actions, so that it keeps the keyboard focus."""
+    batch_id, is_running = row["batch_id"], _is_running(row)
     word = rx.cond(is_running, strings.STOP, strings.START_AGAIN)
     return rx.el.button(
         word,
         type="button",
         on_click=rx.cond(
             is_running,
-            HomeState.stop(row.batch_id),  # type: ignore[misc]
-            HomeState.start_again(row.batch_id),  # type: ignore[misc]
+            HomeState.stop(batch_id),  # type: ignore[misc]
+            HomeState.start_again(batch_id),  # type: ignore[misc]
         ),
-        aria_label=f"{word}: {row.batch_id}",
+        aria_label=f"{word}: {batch_id}",
         class_name="button small",
     )
 
 
 def _nothing() -> rx.Component:
     text = rx.cond(
-        (HomeState.search == "") & (HomeState.which == "all"),
+        (HomeState.search == "") & (HomeState.status_filter == "all"),
         strings.NO_BATCHES,
         strings.NO_MATCHES,
     )

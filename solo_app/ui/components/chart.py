@@ -1,4 +1,4 @@
-"""What all charts have in common: quiet axes, and a tooltip that speaks as the page does."""
+"""Axes and tooltips that the charts share."""
 
 from __future__ import annotations
 
@@ -6,48 +6,38 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser
-
-
-class _Later(rx.Component):
-    library = "$/public/solo.js"
-    tag = "Later"
-
-
-def later(*children: rx.Component) -> rx.Component:
-    """What is drawn once the rest of the page stands: two charts at once would hold it up."""
-    return _Later.create(*children)
+from solo_app.ui import format as fmt
 
 
 def x_axis(data_key: str, **more: Any) -> rx.Component:
-    """Time, without ticks unless some are given: its two ends are told beside the chart."""
+    """Return a time axis, hidden by default."""
     options = {"type_": "number", "domain": ["dataMin", "dataMax"], "hide": True, **more}
     return rx.recharts.x_axis(data_key=data_key, **options)
 
 
 def y_axis(**more: Any) -> rx.Component:
-    """Values, always as wide, so that nothing jumps."""
+    """Return a value axis of constant width, so that the chart does not shift."""
     return rx.recharts.y_axis(
         width=40,
         tick_count=5,
         interval=0,
         axis_line=False,
         tick_line=False,
-        tick_formatter=browser.function("tick"),
+        tick_formatter=fmt.function("valueTick"),
         domain=["auto", "auto"],
         **more,
     )
 
 
 def tooltip(label: str) -> rx.Component:
-    """What is under the pointer; ``label`` names the function that words the time."""
+    """Return a tooltip; ``label`` names the function of ``format.js`` that formats its time."""
     return rx.recharts.graphing_tooltip(
         is_animation_active=False,
         separator=": ",
         cursor={"stroke": "var(--line)", "fill": "transparent"},
         custom_attrs={
-            "labelFormatter": browser.function(label),
-            "formatter": browser.function("told"),
+            "labelFormatter": fmt.function(label),
+            "formatter": fmt.function("tooltipValue"),
         },
         content_style={},
         item_style={},

@@ -1,37 +1,43 @@
-"""Downloading a batch's points: which format, which time; then the browser fetches and saves.
+"""The form that downloads the points of a batch: format and range, then a link to the API.
 
-The page's server has no part in it: ``assets/solo/download.js`` asks the API and tells how it goes.
+The browser shows the progress and offers to cancel. ``assets/input.js`` sets the query of the link
+when it is followed, because the last minutes end then and the viewer's zone is known there only.
 """
 
 from __future__ import annotations
 
 import reflex as rx
+from reflex.config import get_config
 
 from solo_app.batches.model import FileFormat
-from solo_app.ui import browser, strings
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
+from solo_app.ui.state.batch import BatchState
 
-_TIME = "download-time"
+_PANEL = "download"
+_RANGE = "download-range"
 
 
 def download() -> rx.Component:
-    """A button that opens the choice."""
-    return rx.el.details(
-        rx.el.summary(strings.DOWNLOAD, class_name="button small"),
-        rx.el.div(
-            *(_formats(), _times(), _between(), _deed(), _outcome()),
-            tab_index=-1,  # A press on its words leaves the focus in it, and so the keys too.
+    """Return the button and the form that it opens; Escape and a click elsewhere close it."""
+    return rx.fragment(
+        rx.el.button(
+            strings.DOWNLOAD,
+            type="button",
+            custom_attrs={"popoverTarget": _PANEL},
+            class_name="button small",
+        ),
+        rx.el.form(
+            *(_formats(), _range(), _between(), _link()),
+            id=_PANEL,
+            aria_label=strings.DOWNLOAD,
+            custom_attrs={
+                "popover": "auto",
+                "data-ended": BatchState.ended,
+                "data-error": strings.DOWNLOAD_EMPTY_RANGE,
+            },
             class_name="card panel",
         ),
-        custom_attrs={
-            "data-batch": BatchState.shown,
-            "data-ended": BatchState.ended,
-            "data-broken": strings.DOWNLOAD_BROKEN,
-            "data-saved": strings.DOWNLOAD_SAVED,
-            "onKeyDown": browser.function("closeByKey"),
-            "onBlur": browser.function("closeOnLeaving"),
-        },
-        class_name="download",
     )
 
 
@@ -42,7 +48,7 @@ def _formats() -> rx.Component:
             rx.el.label(
                 rx.el.input(
                     type="radio",
-                    name="download-format",
+                    name="format",
                     value=str(file_format),
                     default_checked=file_format is FileFormat.CSV,
                 ),
@@ -54,22 +60,23 @@ def _formats() -> rx.Component:
     )
 
 
-def _times() -> rx.Component:
+def _range() -> rx.Component:
     return rx.el.div(
-        rx.el.label(strings.DOWNLOAD_TIME, html_for=_TIME),
+        rx.el.label(strings.DOWNLOAD_TIME, html_for=_RANGE),
         rx.el.select(
             *[
                 rx.el.option(word, value=str(minutes))
                 for minutes, word in strings.DOWNLOAD_TIMES.items()
             ],
-            id=_TIME,
+            id=_RANGE,
+            name="minutes",
             class_name="field",
         ),
     )
 
 
 def _between() -> rx.Component:
-    """Two times of somebody's own; the stylesheet shows them when they are asked for."""
+    """Return the fields of two times; the stylesheet hides them unless they are needed."""
     return rx.el.div(
         *[
             rx.el.label(
@@ -84,27 +91,15 @@ def _between() -> rx.Component:
     )
 
 
-def _deed() -> rx.Component:
-    return rx.el.div(
-        rx.el.button(
-            strings.DOWNLOAD,
-            type="button",
-            custom_attrs={"onClick": browser.function("download")},
-            class_name="button main",
-        ),
-        rx.el.button(
-            strings.CANCEL,
-            type="button",
-            custom_attrs={"onClick": browser.function("cancelDownload")},
-            class_name="button cancel",
-        ),
-        class_name="line",
-    )
-
-
-def _outcome() -> rx.Component:
-    """Filled by ``assets/solo/download.js``: how far it is, and why it did not work."""
-    return rx.fragment(
-        rx.el.p(role="status", aria_live="polite", class_name="hint"),
-        rx.el.p(role="alert", class_name="error"),
+def _link() -> rx.Component:
+    config = get_config()
+    # In production the API has the origin of the pages, under any name of the host.
+    api = "" if config.api_url == config.deploy_url else config.api_url
+    return rx.el.a(
+        strings.DOWNLOAD,
+        href=f"{api}/batches/{BatchState.batch_id}/download",
+        download=True,
+        reload_document=True,  # Else it is a link to a page.
+        custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
+        class_name="button main",
     )

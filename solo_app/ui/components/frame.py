@@ -1,4 +1,4 @@
-"""The frame around every page: the bar above, the banners, the main part."""
+"""The layout of every page: bar, banners, main part."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 from reflex_components_core.react_router import link
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.theme_choice import theme_choice
 
+ICON = "icon.svg"
 
-def page(
-    *children: Any,
-    where: Any = None,
-    state: Any = None,
-    status: Any = "",
-    is_ticking: Any = False,
-) -> rx.Component:
-    """A page: the bar, then what ``state`` has to tell about the app, then the children.
+_CONNECTION = "$/public/connection.js"
 
-    ``status`` is that of what the page is about; the icon in the tab shows it. ``is_ticking``
-    says whether the page is told something every second.
+
+def page(*children: Any, where: Any = None, state: Any = None, status: Any = "") -> rx.Component:
+    """Return a page. ``state`` has the vars of the banners, or is None without live data.
+
+    ``status`` is the status of the subject of the page, shown by the icon in the tab.
     """
+    sign = liveness(state.server_time, state.update_interval) if state is not None else liveness()
     return rx.el.div(
-        browser.function("showIcon").call(status).to(str),
+        tab_icon(status),
         link("Skip to the content", to="#main", reload_document=True, class_name="skip"),
-        bar(where, liveness(is_ticking, state.slowed_to) if state is not None else liveness()),
+        bar(where, sign),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
             *children,
             id="main",
             class_name="main",
         ),
-        # Fetched while the server is there: without it a link must still lead somewhere.
+        _AwayBanner.create(
+            away=has_connection_errors, before=strings.AWAY_SINCE, after=strings.AWAY_GOES_ON
+        ),
+        # Loaded early, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="wrap",
     )
@@ -46,8 +48,16 @@ class _Preload(rx.Component):
     page: rx.Var[str]
 
 
+def tab_icon(status: Any = "") -> rx.Component:
+    """Return the icon in the tab: with a dot if a batch is running, or if it has failed."""
+    href = rx.match(
+        status, ("running", "/icon-running.svg"), ("failed", "/icon-failed.svg"), f"/{ICON}"
+    )
+    return rx.el.link(rel="icon", href=href, type="image/svg+xml")
+
+
 def bar(where: Any = None, sign: Any = None) -> rx.Component:
-    """The wordmark, where one is, whether the page is live, the theme."""
+    """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
         link(strings.PRODUCT, to="/", class_name="word", aria_label="SOLO, all batches"),
         rx.el.span("/ ", where, class_name="where") if where is not None else rx.fragment(),
@@ -59,68 +69,52 @@ def bar(where: Any = None, sign: Any = None) -> rx.Component:
 
 
 def liveness(
-    is_ticking: Any = False, interval: Any = 0, is_there: Any = rx.State.is_hydrated
+    server_time: Any = None, interval: Any = 0, is_ready: Any = rx.State.is_hydrated
 ) -> rx.Component:
-    """Whether what the page shows is of now.
+    """Return the sign that says whether the page is current.
 
-    ``is_ticking`` says whether ticks must come, ``interval`` how slow they may be (seconds),
-    ``is_there`` whether the page knows anything yet.
+    ``server_time`` (seconds) changes every second while the connection works; None on pages
+    without live data. ``interval`` is the time between updates in seconds.
     """
     return _Liveness.create(
         away=has_connection_errors,
-        ready=is_there,
-        ticking=is_ticking,
+        ready=is_ready,
+        server_time=server_time,
         interval=interval,
         words=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
     )
 
 
 def banners(state: Any) -> rx.Component:
-    """Slow ticks, points that wait for the disk, that are not archived, that cannot be read."""
+    """Return the notices about slow updates and about errors of the storage."""
+    interval = fmt.span(state.update_interval)
     return rx.fragment(
         rx.cond(
-            state.slowed_to > 0,
-            rx.el.p(
-                strings.SLOWED, browser.span(state.slowed_to), ".", class_name="note", role="status"
-            ),
+            state.update_interval >= 1,
+            rx.el.p(strings.SLOWED, interval, ".", class_name="note", role="status"),
         ),
-        rx.cond(
-            state.trouble != "",
-            rx.el.p(strings.WAITING_FOR_DISK, state.trouble, class_name="note bad", role="status"),
-        ),
-        rx.cond(
-            state.unarchived != "",
-            rx.el.p(strings.NOT_ARCHIVED, state.unarchived, class_name="note bad", role="status"),
-        ),
-        rx.cond(
-            state.lacks != "",
-            rx.el.p(strings.NOT_READ, state.lacks, class_name="note bad", role="status"),
-        ),
+        _error(strings.WAITING_FOR_DISK, state.write_error),
+        _error(strings.NOT_ARCHIVED, state.archive_error),
+        _error(strings.NOT_READ, state.read_error),
     )
 
 
-def away_banner() -> rx.Component:
-    """What stands above every page while the server is away."""
-    # Reflex puts the rest of the app into what it is given here: a fragment has room for it.
-    return rx.fragment(
-        _AwayBanner.create(
-            away=has_connection_errors, before=strings.AWAY_SINCE, after=strings.AWAY_GOES_ON
-        )
-    )
+def _error(text: str, reason: Any) -> rx.Component:
+    return rx.cond(reason != "", rx.el.p(text, reason, class_name="note bad", role="status"))
 
 
 class _Liveness(rx.Component):
-    library = "$/public/solo.js"
+    library = _CONNECTION
     tag = "Liveness"
     away: rx.Var[bool]
     ready: rx.Var[bool]
-    ticking: rx.Var[bool]
+    server_time: rx.Var[int | None]
     interval: rx.Var[float]
     words: rx.Var[list[str]]
 
 
 class _AwayBanner(rx.Component):
-    library = "$/public/solo.js"
+    library = _CONNECTION
     tag = "AwayBanner"
     away: rx.Var[bool]
     before: rx.Var[str]

@@ -1,4 +1,4 @@
-"""A small line, to be seen at a glance; the figures beside it tell the same in words."""
+"""A sparkline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import reflex as rx
 
 
 def line(path: Any) -> rx.Component:
-    """The line of a path that ``spark`` in ``assets/solo/words.js`` made."""
+    """Return the sparkline of a path from ``format.spark``; screen readers skip it."""
     return rx.el.svg(
         rx.el.path(d=path),
         view_box="0 0 100 32",

@@ -1,46 +1,50 @@
-"""The latest value, large, and the line of the last minute that leads to it."""
+"""The latest value and the chart of the last minute."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.moment import moment
-from solo_app.ui.components.ticks import catch_up, of_batch
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
+
+_MINUTE_US = 60_000_000
 
 
 def live_chart() -> rx.Component:
-    """The card with both; it says how many points the minute holds."""
+    """The card with both, and the number of points in the minute."""
+    has_points = BatchState.row_count > 0
     return rx.el.section(
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.LATEST),
-                rx.el.p(of_batch("latestOf").to(str), class_name="latest"),
+                rx.el.p(fmt.key(BatchState.latest), class_name="latest"),
             ),
-            rx.cond(
-                of_batch("rowsOf").to(int) > 0,
-                rx.el.p(of_batch("covered", _is_running()).to(str), class_name="covered"),
-            ),
+            rx.cond(has_points, rx.el.p(_points_in_minute(), class_name="covered")),
             class_name="top",
         ),
-        rx.cond(
-            of_batch("rowsOf").to(int) > 0,
-            _line(),
-            rx.el.p(strings.NO_POINTS_YET, class_name="nothing"),
-        ),
-        catch_up(of_batch("missedOf"), BatchState.catch_up),
+        rx.cond(has_points, _chart(), rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
         aria_label=strings.LATEST,
         class_name="card live-chart",
     )
 
 
-def _line() -> rx.Component:
-    """It ends now, or when the batch ended, and begins a minute before."""
-    start, end = of_batch("minuteStart").to(int), of_batch("minuteEnd").to(int)
+def _points_in_minute() -> rx.Component:
+    count = BatchState.points_in_minute
+    return rx.fragment(
+        fmt.number(count),
+        rx.cond(count == 1, " point in ", " points in "),
+        rx.cond(BatchState.status == "running", "the", "its"),
+        " last 60\u202fs",
+    )
+
+
+def _chart() -> rx.Component:
+    """The minute that ends now, or when the batch ended."""
+    end = BatchState.chart_end
+    start = end - _MINUTE_US
     return rx.fragment(
         rx.recharts.line_chart(
             rx.recharts.cartesian_grid(vertical=False),
@@ -58,20 +62,16 @@ def _line() -> rx.Component:
                 is_animation_active=False,
                 connect_nulls=False,
             ),
-            data=of_batch("series").to(list[dict[str, float]]),
+            data=fmt.chart_points(end, BatchState.chart_offsets, BatchState.chart_keys),
             height=200,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
             custom_attrs={"aria-label": strings.POINTS_DRAWN},
         ),
         rx.el.div(
-            moment(start, browser.clock(start)),
-            # While the server is not heard, what was now is a time of the past.
-            rx.cond(_is_running(), rx.el.span(strings.NOW, class_name="end now")),
-            rx.el.span(moment(end, browser.clock(end)), class_name="end"),
+            moment(start, fmt.clock(start)),
+            # While the connection is lost, the stylesheet shows the time instead of "now".
+            rx.cond(BatchState.status == "running", rx.el.span(strings.NOW, class_name="end now")),
+            rx.el.span(moment(end, fmt.clock(end)), class_name="end"),
             class_name="ends",
         ),
     )
-
-
-def _is_running() -> Any:
-    return BatchState.status == "running"

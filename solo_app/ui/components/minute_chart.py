@@ -6,19 +6,16 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
-from solo_app.ui.components.chart import later, tooltip, x_axis, y_axis
-from solo_app.ui.components.disclosure import disclosure
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
+from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.download import download
 from solo_app.ui.components.moment import moment
-from solo_app.ui.states.batch import BatchState, MinutesState
-
-ROWS = 60
-"""How many minutes the table tells of: the latest."""
+from solo_app.ui.state.batch import BatchState, MinutesState
 
 
 def minute_chart() -> rx.Component:
-    """The card."""
+    """Return the card with the chart, its table, and the download."""
     return rx.el.section(
         rx.el.div(
             rx.el.div(
@@ -40,8 +37,8 @@ def minute_chart() -> rx.Component:
         ),
         rx.el.div(
             rx.cond(
-                MinutesState.minutes.length() > 0,
-                later(_chart(), _table()),
+                MinutesState.minute_count > 0,
+                rx.fragment(_chart(), _table()),
                 rx.el.p(strings.NO_MINUTES, class_name="nothing"),
             ),
             class_name="minutes",
@@ -61,7 +58,7 @@ def _span(minutes: int, word: str) -> rx.Component:
 
 
 def _end(at: Any) -> rx.Component:
-    return moment(at, browser.when(at))
+    return moment(at, fmt.when(at))
 
 
 def _chart() -> rx.Component:
@@ -92,8 +89,8 @@ def _chart() -> rx.Component:
             is_animation_active=False,
             connect_nulls=False,
         ),
-        rx.foreach(_of_minutes("wideGaps").to(list[list[int]]), _gap),
-        data=_of_minutes("byMinute").to(list[dict[str, float]]),
+        rx.foreach(MinutesState.gaps, _gap),
+        data=MinutesState.minutes,
         height=200,
         margin={"top": 6, "right": 4, "bottom": 0, "left": 0},
         custom_attrs={"aria-label": strings.MINUTES_DRAWN},
@@ -101,43 +98,41 @@ def _chart() -> rx.Component:
 
 
 def _time_axis() -> rx.Component:
-    ticks = browser.function("timeTicks").call(MinutesState.start, MinutesState.end)
+    ticks = fmt.function("timeTicks").call(MinutesState.start, MinutesState.end)
     return x_axis(
         "t",
         hide=False,
         height=20,
         domain=[MinutesState.start, MinutesState.end],
         ticks=ticks.to(list[int]),
-        interval="preserveEnd",
+        interval="equidistantPreserveStart",
         axis_line=False,
         tick_line=False,
-        tick_formatter=browser.function("timeTick"),
+        tick_formatter=fmt.function("timeTick"),
     )
 
 
 def _gap(gap: Any) -> rx.Component:
+    share = (gap["end"] - gap["start"]) / (MinutesState.end - MinutesState.start)
     return rx.recharts.reference_area(
-        x1=gap[0],
-        x2=gap[1],
+        x1=gap["start"],
+        x2=gap["end"],
         fill="none",
         custom_attrs={"label": strings.NO_POINTS},
+        # On a phone, only a third of the chart has room for the label.
+        class_name=rx.cond(share < 1 / 3, "gap narrow", "gap"),
     )
 
 
-def _of_minutes(name: str) -> rx.Var[Any]:
-    """What a function of the browser makes of the minutes and the window that they are in."""
-    return browser.function(name).call(MinutesState.minutes, MinutesState.start, MinutesState.end)
-
-
 def _table() -> rx.Component:
-    count = MinutesState.minutes.length()
     the_latest, of, minutes = strings.LATEST_MINUTES
-    return disclosure(
-        strings.AS_TABLE,
+    shown, count = MinutesState.table.length(), MinutesState.minute_count
+    return rx.el.details(
+        rx.el.summary(strings.AS_TABLE),
         rx.el.table(
             rx.cond(
-                count > ROWS,
-                rx.el.caption(the_latest, str(ROWS), of, browser.number(count), minutes),
+                count > shown,
+                rx.el.caption(the_latest, shown, of, fmt.number(count), minutes),
             ),
             rx.el.thead(
                 rx.el.tr(
@@ -147,7 +142,7 @@ def _table() -> rx.Component:
                     rx.el.th(strings.COUNT, scope="col", class_name="n"),
                 )
             ),
-            rx.el.tbody(rx.foreach(MinutesState.minutes[-ROWS:].reverse(), _row)),
+            rx.el.tbody(rx.foreach(MinutesState.table, _row)),
         ),
         class_name="as-table",
     )
@@ -155,8 +150,8 @@ def _table() -> rx.Component:
 
 def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
-        rx.el.td(moment(minute[0], browser.when(minute[0]))),
-        rx.el.td(browser.number(minute[1], 2), class_name="n"),
-        rx.el.td(browser.key(minute[2]), " to ", browser.key(minute[3]), class_name="n"),
-        rx.el.td(browser.number(minute[4]), class_name="n"),
+        rx.el.td(moment(minute["t"], fmt.when(minute["t"]))),
+        rx.el.td(fmt.number(minute["average"], 2), class_name="n"),
+        rx.el.td(fmt.key(minute["min"]), " to ", fmt.key(minute["max"]), class_name="n"),
+        rx.el.td(fmt.number(minute["count"]), class_name="n"),
     )

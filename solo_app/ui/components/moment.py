@@ -1,4 +1,4 @@
-"""A moment: shown in the viewer's zone, and in UTC to whoever points at it."""
+"""A time in the viewer's zone, with its UTC time as tooltip."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser
+from solo_app.ui import format as fmt
 
 
 def moment(at: Any, text: Any) -> rx.Component:
-    """A time in microseconds, shown as ``text``."""
-    return rx.el.time(text, date_time=browser.iso(at), title=browser.utc(at))
+    """Return a time in microseconds, shown as ``text``."""
+    return rx.el.time(text, date_time=fmt.iso(at), title=fmt.utc(at))

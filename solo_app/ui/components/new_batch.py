@@ -1,4 +1,4 @@
-"""The form that starts a batch; what is wrong stands beside its field."""
+"""The form that starts a batch, with its errors next to the field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from reflex_components_core.react_router import link
 
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import strings
-from solo_app.ui.states.home import FIELD, HomeState
+from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 _ERROR = "batch-id-error"
 
@@ -15,10 +15,10 @@ _ERROR = "batch-id-error"
 def new_batch() -> rx.Component:
     """Label, field, button, and the error when there is one."""
     return rx.el.form(
-        rx.el.label(strings.NEW_BATCH, html_for=FIELD),
+        rx.el.label(strings.NEW_BATCH, html_for=NAME_FIELD),
         rx.el.div(
             rx.el.input(
-                id=FIELD,
+                id=NAME_FIELD,
                 name="batch_id",
                 type="text",
                 placeholder=strings.NEW_BATCH_EXAMPLE,
@@ -28,7 +28,7 @@ def new_batch() -> rx.Component:
                 enter_key_hint="go",
                 max_length=200,
                 custom_attrs={"aria-keyshortcuts": "/ n"},
-                on_change=rx.cond(HomeState.error != "", HomeState.forget_error, rx.noop()),
+                on_change=rx.cond(HomeState.error != "", HomeState.clear_error, rx.noop()),
                 aria_invalid=HomeState.error != "",
                 aria_describedby=_ERROR,
                 class_name="field",
@@ -48,12 +48,12 @@ def new_batch() -> rx.Component:
 
 
 class _KeysChoice(rx.Component):
-    library = "$/public/solo.js"
+    library = "$/public/input.js"
     tag = "KeysChoice"
 
 
 def _keys() -> rx.Component:
-    """The switch of the single keys, which also says that there are any."""
+    """Return the switch of the keyboard shortcuts, which also describes them."""
     before, slash, between, letter, after = strings.KEYS
     return _KeysChoice.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
 
@@ -68,7 +68,7 @@ def _hint() -> rx.Component:
     )
     return rx.fragment(
         strings.NEW_BATCH_HINT,
-        rx.cond(HomeState.running < BATCH_LIMIT, rx.fragment(strings.OR_AT_ONCE, at_once)),
+        rx.cond(HomeState.running_count < BATCH_LIMIT, rx.fragment(strings.OR_AT_ONCE, at_once)),
     )
 
 

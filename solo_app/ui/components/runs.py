@@ -1,4 +1,4 @@
-"""The runs of a batch, the latest first, each with how it ended and why."""
+"""The runs of a batch, latest first, each with its outcome."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.moment import moment
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.state.batch import BatchState
 
 
 def runs() -> rx.Component:
@@ -25,7 +26,7 @@ def runs() -> rx.Component:
 
 def _earlier() -> rx.Component:
     return rx.el.button(
-        browser.number(BatchState.earlier_runs),
+        fmt.number(BatchState.earlier_runs),
         strings.EARLIER_RUNS,
         type="button",
         on_click=BatchState.show_earlier_runs,
@@ -37,16 +38,16 @@ def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
             status_pill(run.status),
-            rx.el.span("run ", browser.number(run.number), class_name="no"),
+            rx.el.span("run ", fmt.number(run.number), class_name="no"),
             class_name="what",
         ),
         rx.el.div(
-            moment(run.started, browser.when(run.started)),
+            moment(run.started, fmt.when(run.started)),
             " to ",
             rx.cond(
                 run.status == "running",
                 strings.NOW,
-                moment(run.ended, browser.when(run.ended)),
+                moment(run.ended, fmt.when(run.ended)),
             ),
             class_name="from-to",
         ),

@@ -1,4 +1,4 @@
-"""The five slots: who runs in them, and where another may start."""
+"""The slots: running batches, and where another one can start."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import reflex as rx
 from reflex_components_core.react_router import link
 
 from solo_app.batches.runner import BATCH_LIMIT
+from solo_app.ui import format as fmt
 from solo_app.ui import strings
 from solo_app.ui.components.line import line
-from solo_app.ui.components.ticks import of_all
-from solo_app.ui.states.home import FIELD, HomeState
+from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 
 def slots() -> rx.Component:
-    """Each batch keeps its slot as long as it runs, whoever comes and goes beside it."""
+    """All slots. A batch keeps its slot while it runs."""
     return rx.el.section(
         rx.cond(
             HomeState.loaded,
             rx.foreach(
                 HomeState.slots,
-                lambda slot: rx.cond(slot.batch_id != "", _taken(slot), _free()),
+                lambda slot: rx.cond(slot["batch_id"] != "", _taken(slot), _free()),
             ),
             rx.fragment(*[rx.el.div(class_name="card slot bone") for _ in range(BATCH_LIMIT)]),
         ),
@@ -32,12 +32,12 @@ def slots() -> rx.Component:
 
 def _taken(slot: Any) -> rx.Component:
     return link(
-        rx.el.span(slot.batch_id, class_name="id"),
-        rx.el.span(of_all("latestIn", slot.batch_id).to(str), class_name="value"),
-        line(of_all("newestIn", slot.batch_id)),
-        to=f"/batch/{slot.batch_id}",
-        key=slot.batch_id,
-        title=slot.batch_id,
+        rx.el.span(slot["batch_id"], class_name="id"),
+        rx.el.span(fmt.key(slot["latest"]), class_name="value"),
+        line(fmt.spark(slot["recent"])),
+        to=f"/batch/{slot['batch_id']}",
+        key=slot["batch_id"],
+        title=slot["batch_id"],
         class_name="card slot",
     )
 
@@ -47,6 +47,6 @@ def _free() -> rx.Component:
         rx.el.span("+", class_name="plus", aria_hidden="true"),
         strings.START_A_BATCH,
         type="button",
-        on_click=rx.set_focus(FIELD),
+        on_click=rx.set_focus(NAME_FIELD),
         class_name="card slot free",
     )

@@ -1,4 +1,4 @@
-"""The choice of light and dark: as the system has it, light, dark, and round again."""
+"""The button that switches between the themes system, light and dark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATHS = {
 
 
 def theme_choice() -> rx.Component:
-    """A button that says which theme is chosen and chooses the next."""
+    """Return the button; its label names the current theme."""
     after = rx.match(color_mode, ("system", "light"), ("light", "dark"), "system")
     name = rx.match(color_mode, *strings.THEMES.items(), strings.THEMES["system"])
     icon = rx.match(

@@ -7,27 +7,26 @@ from typing import Any
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import browser, strings
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
 from solo_app.ui.components.line import line
-from solo_app.ui.components.ticks import catch_up, of_all
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.state.home import HomeState
 
 
 def totals() -> rx.Component:
-    """Rows, rows per second, slots taken."""
+    """Rows, rows per second, running batches."""
     return rx.el.div(
         rx.el.h1(strings.BATCHES),
         rx.el.dl(
-            _stat(strings.ROWS, browser.number(of_all("allRows"))),
+            _stat(strings.ROWS, fmt.number(HomeState.row_count)),
             _stat(
                 strings.ROWS_PER_SECOND,
-                browser.rate(of_all("allRates")),
-                line(of_all("throughput")),
+                fmt.rate(HomeState.rows_per_second),
+                line(fmt.spark(HomeState.throughput, floor=0)),
             ),
-            _stat(strings.RUNNING, f"{HomeState.running} of {BATCH_LIMIT}"),
+            _stat(strings.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
             class_name="stats",
         ),
-        catch_up(of_all("missedIn"), HomeState.catch_up),
         class_name="head",
     )
 

@@ -1,4 +1,4 @@
-"""The pages, each a short sentence of components, and what surrounds them all."""
+"""The pages, and what they have in common."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.ui import strings
-from solo_app.ui.components.frame import away_banner, bar, liveness
+from solo_app.ui.components.frame import ICON, bar, liveness, tab_icon
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
-from solo_app.ui.pages.lost import lost_page
-from solo_app.ui.states.batch import BatchState
-from solo_app.ui.states.home import HomeState
-
-ICON = "icon.svg"
+from solo_app.ui.pages.not_found import not_found_page
+from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.home import HomeState
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ def add_pages(app: rx.App) -> None:
         title=HomeState.title,
         image=ICON,
         description=strings.DESCRIPTION,
-        on_load=HomeState.live,
+        on_load=HomeState.stream_updates,
     )
     app.add_page(
         batch_page,
@@ -37,17 +35,16 @@ def add_pages(app: rx.App) -> None:
         title=BatchState.title,
         image=ICON,
         description=strings.DESCRIPTION,
-        on_load=BatchState.live,
+        on_load=BatchState.stream_updates,
     )
     app.add_page(
-        lost_page, route="404", title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}", image=ICON
+        not_found_page,
+        route="404",
+        title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}",
+        image=ICON,
     )
-    app.head_components = [
-        *app.head_components,
-        rx.el.link(rel="icon", href=f"/{ICON}", type="image/svg+xml"),
-    ]
-    # One calm banner instead of Reflex's red toast and pulsing sign.
-    app.app_wraps[5, "Overlay"] = lambda stateful: away_banner() if stateful else None
+    # Reflex's signs of a lost connection; every page has a banner instead.
+    del app.app_wraps[5, "Overlay"]
     app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
     app.hydrate_fallback = before_all()
     app.backend_exception_handler = say_that_it_failed
@@ -60,7 +57,8 @@ def before_all() -> rx.Component:
     """
     return rx.el.div(
         rx.el.title(strings.PRODUCT),
-        bar(sign=liveness(is_there=False)),
+        tab_icon(),
+        bar(sign=liveness(is_ready=False)),
         rx.el.main(rx.el.h1(strings.PRODUCT, class_name="unseen"), id="main", class_name="main"),
         class_name="wrap",
     )

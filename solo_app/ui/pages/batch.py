@@ -1,41 +1,39 @@
-"""The page of one batch: live data and aggregated data, or why there is none."""
+"""The page of one batch: live and aggregated data, or a notice that it does not exist."""
 
 from __future__ import annotations
 
 import reflex as rx
 
 from solo_app.ui import strings
-from solo_app.ui.browser import route_id
-from solo_app.ui.components.absent import cannot_be, never_was
 from solo_app.ui.components.batch_header import batch_header
 from solo_app.ui.components.frame import page
 from solo_app.ui.components.last_minute import last_minute
+from solo_app.ui.components.latest_points import latest_points
 from solo_app.ui.components.live_chart import live_chart
 from solo_app.ui.components.minute_chart import minute_chart
-from solo_app.ui.components.newest_points import newest_points
+from solo_app.ui.components.not_found import invalid_id, unknown_batch
 from solo_app.ui.components.runs import runs
-from solo_app.ui.states.batch import BatchState
+from solo_app.ui.format import route_id
+from solo_app.ui.state.batch import BatchState
 
 
 def batch_page() -> rx.Component:
-    """What the state knows, once it is about the batch that the address names."""
+    """A skeleton until the state has the data of the batch in the URL."""
     return page(
         rx.cond(
-            BatchState.shown == route_id(),
+            BatchState.batch_id == route_id(),
             rx.match(
                 BatchState.kind,
                 ("batch", _batch()),
-                ("unknown", never_was()),
-                ("invalid", cannot_be()),
-                _not_yet(),
+                ("unknown", unknown_batch()),
+                ("invalid", invalid_id()),
+                _skeleton(),
             ),
-            _not_yet(),
+            _skeleton(),
         ),
         where=route_id(),
         state=BatchState,
         status=BatchState.status,
-        # Before it knows the batch it waits for the first tick.
-        is_ticking=(BatchState.shown != route_id()) | (BatchState.status == "running"),
     )
 
 
@@ -44,12 +42,12 @@ def _batch() -> rx.Component:
         batch_header(),
         rx.el.div(live_chart(), last_minute(), class_name="two"),
         minute_chart(),
-        rx.el.div(newest_points(), runs(), class_name="two"),
+        rx.el.div(latest_points(), runs(), class_name="two"),
     )
 
 
-def _not_yet() -> rx.Component:
-    """The bones of the page, as large as what comes, until the first data are there."""
+def _skeleton() -> rx.Component:
+    """Placeholders of the same size as the content, so that nothing moves when it arrives."""
     return rx.fragment(
         rx.el.div(
             rx.el.div(
@@ -61,20 +59,20 @@ def _not_yet() -> rx.Component:
             class_name="head",
         ),
         rx.el.div(
-            _bones(strings.LATEST, "live-chart"),
-            _bones(strings.LAST_WHOLE_MINUTE, "minute"),
+            _placeholder(strings.LATEST, "live-chart"),
+            _placeholder(strings.LAST_WHOLE_MINUTE, "minute"),
             class_name="two",
         ),
-        _bones(strings.BY_MINUTE, "by-minute"),
+        _placeholder(strings.BY_MINUTE, "by-minute"),
         rx.el.div(
-            _bones(strings.NEWEST_POINTS, "newest"),
-            _bones(strings.RUNS, "all-runs"),
+            _placeholder(strings.NEWEST_POINTS, "newest"),
+            _placeholder(strings.RUNS, "all-runs"),
             class_name="two",
         ),
     )
 
 
-def _bones(title: str, kind: str) -> rx.Component:
+def _placeholder(title: str, kind: str) -> rx.Component:
     return rx.el.section(
         rx.el.h2(title), rx.el.div(class_name="bone fill"), class_name=f"card bones {kind}"
     )

@@ -1,4 +1,4 @@
-"""The first page: overall data, the five slots, the form, all batches."""
+"""The first page: overall data, the slots, the form, all batches."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from solo_app.ui.components.frame import page
 from solo_app.ui.components.new_batch import new_batch
 from solo_app.ui.components.slots import slots
 from solo_app.ui.components.totals import totals
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.state.home import HomeState
 
 
 def home_page() -> rx.Component:
-    """Everything at a glance."""
+    """An overview of all batches."""
     return page(
         totals(),
         slots(),
         new_batch(),
         batch_table(),
         state=HomeState,
-        is_ticking=True,
-        status=rx.cond(HomeState.running > 0, "running", ""),
+        status=rx.cond(HomeState.running_count > 0, "running", ""),
     )

@@ -1,4 +1,4 @@
-"""What of the table is shown: the search, the filter, the page."""
+"""The search, the status filter and the pages of the table of batches."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import browser, strings
-from solo_app.ui.states.home import HomeState
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
+from solo_app.ui.state.home import HomeState
 
-_MANY = 5
-"""From more pages than these one may go to the first and the last at once."""
+_MANY_PAGES = 5
+"""With more pages, buttons lead to the first and the last one."""
 
 
-def batch_choice() -> rx.Component:
+def table_filters() -> rx.Component:
     """The head of the table."""
     return rx.el.div(
         rx.el.h2(
             strings.ALL_BATCHES,
             rx.cond(
                 HomeState.match_count > 0,
-                rx.el.span(" ", browser.number(HomeState.match_count), class_name="count"),
+                rx.el.span(" ", fmt.number(HomeState.match_count), class_name="count"),
             ),
         ),
-        # For those who hear what a search found: the table itself says nothing by changing.
+        # Announces the result of a search to screen readers.
         rx.el.p(
             rx.cond(HomeState.loaded, f"{HomeState.match_count} {strings.FOUND}", ""),
             role="status",
@@ -43,7 +44,7 @@ def batch_choice() -> rx.Component:
             debounce_timeout=200,
         ),
         rx.el.div(
-            *[_filter(which, word) for which, word in strings.FILTERS.items()],
+            *[_filter(name, label) for name, label in strings.FILTERS.items()],
             role="group",
             aria_label=strings.FILTER,
             class_name="seg",
@@ -53,50 +54,50 @@ def batch_choice() -> rx.Component:
 
 
 def pager() -> rx.Component:
-    """Forth and back, and to the ends where they are far; nothing when all fits on one page."""
+    """Buttons to the other pages; nothing if there is only one page."""
     last = HomeState.page_count - 1
     return rx.cond(
         HomeState.page_count > 1,
         rx.el.nav(
-            _turn_far(strings.NEWEST, 0, HomeState.page_no == 0),
-            _turn(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
+            _end_button(strings.NEWEST, 0, HomeState.page_no == 0),
+            _page_button(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
                 "Page ",
-                browser.number(HomeState.page_no + 1),
+                fmt.number(HomeState.page_no + 1),
                 " of ",
-                browser.number(HomeState.page_count),
+                fmt.number(HomeState.page_count),
                 aria_live="polite",
             ),
-            _turn(
+            _page_button(
                 strings.OLDER,
                 HomeState.page_no + 1,
                 HomeState.page_no >= last,
             ),
-            _turn_far(strings.OLDEST, last, HomeState.page_no >= last),
+            _end_button(strings.OLDEST, last, HomeState.page_no >= last),
             aria_label="Pages of batches",
             class_name="pager",
         ),
     )
 
 
-def _filter(which: str, word: str) -> rx.Component:
+def _filter(name: str, label: str) -> rx.Component:
     return rx.el.button(
-        word,
+        label,
         type="button",
-        on_click=HomeState.show_only(which),  # type: ignore[operator]
-        aria_pressed=HomeState.which == which,
+        on_click=HomeState.filter_by(name),  # type: ignore[operator]
+        aria_pressed=HomeState.status_filter == name,
     )
 
 
-def _turn_far(word: str, page: Any, never: Any) -> rx.Component:
-    return rx.cond(HomeState.page_count > _MANY, _turn(word, page, never))
+def _end_button(label: str, page: Any, disabled: Any) -> rx.Component:
+    return rx.cond(HomeState.page_count > _MANY_PAGES, _page_button(label, page, disabled))
 
 
-def _turn(word: str, page: Any, never: Any) -> rx.Component:
+def _page_button(label: str, page: Any, disabled: Any) -> rx.Component:
     return rx.el.button(
-        word,
+        label,
         type="button",
         on_click=HomeState.turn_to(page),  # type: ignore[operator]
-        disabled=never,
+        disabled=disabled,
         class_name="button small again",
     )

@@ -14,10 +14,9 @@ from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import random
 from solo_app.ui.components.frame import banners
-from solo_app.ui.states.batch import BatchState, MinutesState
-from solo_app.ui.states.home import HomeState
+from solo_app.ui.state.batch import BatchState, MinutesState
+from solo_app.ui.state.home import HomeState
 from tests.memory_storage import MemoryStorage
-from tests.ui.shown import shown
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
 from tests.workbench import HandClock, Script, silent, until
 
@@ -34,7 +33,7 @@ async def test_both_pages_show_write_errors_and_archive_errors() -> None:
         pages: list[tuple[str, Any]] = [("home", HomeState), ("batch", BatchState)]
         for tab, state in pages:
             await tabs.open(tab, "b")
-            await tabs.look(tab, state)
+            await tabs.start_updates(tab, state)
         for failing in (True, False):
             retention.archive_error = "no folder" if failing else None
             if failing:
@@ -44,21 +43,21 @@ async def test_both_pages_show_write_errors_and_archive_errors() -> None:
             expected = ("no room", "no folder") if failing else ("", "")
             for tab, state in pages:
                 async with asyncio.timeout(5):
-                    while (await _troubles(tabs, tab, state)) != expected:
+                    while (await _errors(tabs, tab, state)) != expected:
                         await tabs.ticks()
     await service.close()
 
 
-async def _troubles(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
+async def _errors(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
     shown = await tabs.state(tab, state)
-    return shown.trouble, shown.unarchived
+    return shown.write_error, shown.archive_error
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-def test_the_line_is_on_the_page(state: type) -> None:
+def test_errors_are_on_the_page(state: type) -> None:
     line = str(banners(state))
-    assert "trouble" in line
-    assert "unarchived" in line
+    assert "write_error" in line
+    assert "archive_error" in line
 
 
 async def test_pages_show_committed_data_while_writes_fail() -> None:
@@ -76,16 +75,16 @@ async def test_pages_show_committed_data_while_writes_fail() -> None:
         page = await _page(tabs, "b")
         storage.writes.fail("no room")
         script.say(clock.now + timedelta(seconds=30), 2.0)
-        await until(lambda: page.trouble)
+        await until(lambda: page.write_error)
         clock.set("2012-11-11 10:01:05")
         await until(lambda: page.minute.count == 1)
-        await until(lambda: shown(tabs, "b").at == to_microseconds(clock.now))
+        await until(lambda: page.chart_end == to_microseconds(clock.now))
         other = await _page(tabs, "ended")
-        assert "no room" in other.trouble
+        assert "no room" in other.write_error
         minutes = await tabs.state("ended", MinutesState)
-        assert [count for *_, count in minutes.minutes] == [1]
+        assert [row["count"] for row in minutes.table] == [1]
         storage.writes.open()
-        await until(lambda: page.minute.count == 2 and not page.trouble)
+        await until(lambda: page.minute.count == 2 and not page.write_error)
 
 
 async def test_a_page_that_cannot_be_filled_shows_the_write_error() -> None:
@@ -95,9 +94,9 @@ async def test_a_page_that_cannot_be_filled_shows_the_write_error() -> None:
         storage.writes.fail("no room")
         storage.run_reads.fail("no room")
         await tabs.open("b", "b")
-        await tabs.look("b", BatchState)
+        await tabs.start_updates("b", BatchState)
         page = await tabs.state("b", BatchState)
-        await until(lambda: page.trouble == "no room")
+        await until(lambda: page.write_error == "no room")
         storage.writes.open()
 
 
@@ -121,7 +120,7 @@ async def test_pages_show_why_a_batch_does_not_stop(monkeypatch: pytest.MonkeyPa
 async def _page(tabs: Tabs, batch_id: str) -> Any:
     """Open the page of a batch in a tab of its own, and wait for what it shows first."""
     await tabs.open(batch_id, batch_id)
-    await tabs.look(batch_id, BatchState)
+    await tabs.start_updates(batch_id, BatchState)
     page = await tabs.state(batch_id, BatchState)
-    await until(lambda: page.shown == batch_id)
+    await until(lambda: page.batch_id == batch_id)
     return page

@@ -1,14 +1,14 @@
-"""The page for an address that leads nowhere."""
+"""The page for a URL that does not exist."""
 
 from __future__ import annotations
 
 import reflex as rx
 
 from solo_app.ui import strings
-from solo_app.ui.components.absent import notice
 from solo_app.ui.components.frame import page
+from solo_app.ui.components.not_found import notice
 
 
-def lost_page() -> rx.Component:
-    """What is wrong, and the way back."""
+def not_found_page() -> rx.Component:
+    """The notice, with a link to all batches."""
     return page(notice(strings.NO_SUCH_PAGE, strings.NO_SUCH_PAGE_ADVICE, None))

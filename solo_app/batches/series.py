@@ -1,0 +1,198 @@
+"""The last minute of a batch as chart data, decimated without losing its extremes.
+
+Time is divided into buckets of ``BUCKET_US``. The chart contains the lowest and the highest point
+of each bucket (min-max decimation), so its size does not depend on the rate of the source, and
+every point of a slow source is in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.model import (
+    BUCKET_US,
+    Block,
+    Bucket,
+    Extreme,
+    Point,
+    from_microseconds,
+    to_microseconds,
+)
+from solo_app.batches.storage import Storage
+
+_MINUTE_US = 60_000_000
+_BUCKETS = _MINUTE_US // BUCKET_US
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The vertices of the line of a minute, as columns of equal length.
+
+    ``end`` is the end of the minute in microseconds since 1970 UTC, ``offsets`` are the times of
+    the vertices as whole milliseconds from the millisecond of ``end``. A key of None breaks the
+    line. In this form, a page receives a third of the bytes at every update.
+    """
+
+    end: int
+    offsets: list[int]
+    keys: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecentData:
+    """The latest points of a batch in order of ``seq``, and the chart and the number of points of
+    its last minute."""
+
+    points: list[Point]
+    chart: Chart
+    count: int
+
+
+class Series:
+    """The buckets of the last minute of one run and of the runs before it, and the last bucket
+    before that minute."""
+
+    def __init__(self, run_number: int) -> None:
+        self._run_number = run_number
+        self._buckets: list[Bucket] = []  # In order of time, then run.
+
+    def add(self, block: Block) -> None:
+        """Add committed points of the run."""
+        buckets = list(buckets_of(block, self._run_number))
+        for bucket in buckets:
+            self._insert(bucket)
+        self._evict(buckets[-1].number)
+
+    def add_earlier(self, buckets: Iterable[Bucket]) -> None:
+        """Add the points that are not added as blocks. Call it once."""
+        for bucket in buckets:
+            self._insert(bucket)
+
+    def chart(self, until_us: int) -> Chart:
+        """Return the line of the minute before ``until_us``, with a break between two runs.
+
+        It begins with the last vertex before the minute, so that the line enters from the left.
+        """
+        start, last = until_us - _MINUTE_US, until_us // BUCKET_US
+        end_ms = until_us // 1000
+        offsets: list[int] = []
+        keys: list[float | None] = []
+        run_number = 0
+        for bucket in self._buckets:
+            if bucket.number > last:  # The clock was set back.
+                break
+            points = bucket.points
+            if keys and bucket.run_number != run_number:
+                offsets.append(points[0].ts // 1000 - end_ms)
+                keys.append(None)
+            run_number = bucket.run_number
+            for key, _, ts in points:
+                if ts <= start:
+                    offsets.clear()
+                    keys.clear()
+                offsets.append(ts // 1000 - end_ms)
+                keys.append(key)
+        return Chart(until_us, offsets, keys)
+
+    def count(self, until_us: int) -> int:
+        """Return the number of points in the minute before ``until_us``.
+
+        It is exact unless the first bucket of the minute has more than two points: of those it
+        counts the share of the bucket that is in the minute.
+        """
+        start, last = until_us - _MINUTE_US, until_us // BUCKET_US
+        border = start // BUCKET_US
+        return sum(
+            bucket.count if bucket.number > border else _count_after(start, bucket)
+            for bucket in self._buckets
+            if border <= bucket.number <= last
+        )
+
+    def _insert(self, bucket: Bucket) -> None:
+        i = bisect_left(self._buckets, _position(bucket), key=_position)
+        known = self._buckets[i] if i < len(self._buckets) else None
+        if known and _position(known) == _position(bucket):
+            self._buckets[i] = known.merged_with(bucket)
+        else:
+            self._buckets.insert(i, bucket)
+
+    def _evict(self, latest: int) -> None:
+        """Remove buckets more than a minute before ``latest``, except the last of them.
+
+        Also remove those more than a minute after it, which exist if the clock was set back.
+        """
+        buckets = self._buckets
+        while len(buckets) > 1 and buckets[1].number < latest - _BUCKETS:
+            del buckets[0]
+        while buckets[-1].number > latest + _BUCKETS:
+            del buckets[-1]
+
+
+def _position(bucket: Bucket) -> tuple[int, int]:
+    return bucket.number, bucket.run_number
+
+
+def _count_after(start: int, bucket: Bucket) -> int:
+    if bucket.count <= 2:
+        return sum(point.ts > start for point in bucket.points)
+    return round(bucket.count * (1 - start % BUCKET_US / BUCKET_US))
+
+
+def buckets_of(block: Block, run_number: int) -> Iterator[Bucket]:
+    """Yield the buckets of the points of one run, in order of ``seq``.
+
+    If the clock was set back, the same bucket can be yielded more than once.
+    """
+    for start, end in pairwise([0, *_borders(block.ts), len(block.ts)]):
+        key = block.key[start:end]
+        # The first of equal minima and the last of equal maxima: then two points are both kept.
+        low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
+        number = int(block.ts[start]) // BUCKET_US
+        extremes = _extreme(block, low), _extreme(block, high)
+        yield Bucket(number, run_number, end - start, *extremes)
+
+
+def _borders(ts: NDArray[np.int64]) -> list[int]:
+    """Return the indices at which another bucket begins."""
+    # A large block is usually in one bucket, and this check is ten times faster.
+    if int(ts.min()) // BUCKET_US == int(ts.max()) // BUCKET_US:
+        return []
+    borders: list[int] = (np.flatnonzero(np.diff(ts // BUCKET_US)) + 1).tolist()
+    return borders
+
+
+def _extreme(block: Block, i: int) -> Extreme:
+    return Extreme(float(block.key[i]), block.first_seq + i, int(block.ts[i]))
+
+
+async def read_buckets(
+    store: Storage, batch_no: int, before_seq: int, until_us: int
+) -> list[Bucket]:
+    """Read what a ``Series`` contains of the points with ``seq < before_seq`` at ``until_us``.
+
+    Raises StoreUnavailableError, unless only points before the minute cannot be read: then the
+    line begins in the minute.
+    """
+    since = _bucket_start(until_us - _MINUTE_US)
+    buckets = await store.buckets(batch_no, from_microseconds(since), before_seq)
+    # The last point before the minute, by its ``seq``: a search by time would read all points.
+    seq = before_seq - 1 - sum(bucket.count for bucket in buckets)
+    if seq > 0:
+        with suppress(StoreUnavailableError):
+            for point in await store.points(batch_no, seq - 1, 1):
+                start = _bucket_start(to_microseconds(point.ts))
+                earlier = await store.buckets(batch_no, from_microseconds(start), point.seq + 1)
+                buckets = [b for b in earlier if b.number * BUCKET_US < since] + buckets
+    return buckets
+
+
+def _bucket_start(us: int) -> int:
+    return us - us % BUCKET_US

@@ -1,0 +1,154 @@
+"""Snapshots of all live data, one per tick, shared by all viewers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from solo_app.batches.minutes import whole_minute
+from solo_app.batches.model import MINUTE, Batch, MinuteAggregate, Totals, Window
+from solo_app.batches.series import RecentData
+from solo_app.batches.service import BatchService
+
+TICK = 0.25
+"""Seconds between two snapshots for up to ``MANY_VIEWERS``."""
+
+SLOW_TICK = 1.0
+"""Seconds between two snapshots for more viewers."""
+
+MANY_VIEWERS = 100
+
+_HOUR = 60
+_EARLY = 0.001
+"""Fraction of a tick by which a timer may fire before its tick, due to rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBatch:
+    """A running batch at the time of a snapshot.
+
+    ``minute`` is its last whole minute, None without points. ``hour`` has the averages of the last
+    60 whole minutes, latest last, rounded to 2 digits; None for a minute without points.
+    """
+
+    batch: Batch
+    slot: int
+    row_count: int
+    rows_per_second: float
+    minute: MinuteAggregate | None
+    recent: RecentData
+    hour: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All live data at one time.
+
+    ``at`` is naive UTC; ``interval`` is the time between two snapshots in seconds; ``throughput``
+    has the points committed in each of the last 60 s, latest last; ``running`` is in start order.
+    ``revision`` and ``free_name`` are those of the service. Viewers share the lists: copy them to
+    change them. ``derived`` has what a viewer computed from the snapshot, for the other viewers.
+    """
+
+    at: datetime
+    interval: float
+    totals: Totals
+    throughput: list[int]
+    running: tuple[RunningBatch, ...]
+    revision: int
+    free_name: str
+    derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
+
+    def of(self, batch_id: str) -> RunningBatch | None:
+        """Return a running batch."""
+        return next((r for r in self.running if r.batch.batch_id == batch_id), None)
+
+
+class Ticker:
+    """Creates one snapshot per tick. Ticks are the multiples of the interval on the loop's clock.
+
+    ``viewers`` is the number of current subscribers. Times are in seconds.
+    """
+
+    def __init__(
+        self,
+        service: BatchService,
+        tick: float = TICK,
+        slow_tick: float = SLOW_TICK,
+        many_viewers: int = MANY_VIEWERS,
+    ) -> None:
+        self.viewers = 0
+        self._service = service
+        self._tick = tick
+        self._slow_tick = slow_tick
+        self._many_viewers = many_viewers
+        self._latest: Snapshot | None = None
+        self._latest_tick = 0
+
+    @property
+    def interval(self) -> float:
+        """The time between two ticks."""
+        return self._tick if self.viewers <= self._many_viewers else self._slow_tick
+
+    async def subscribe(self) -> AsyncGenerator[Snapshot]:
+        """Yield a snapshot at once and at each tick, until the service is closing.
+
+        Slow subscribers skip ticks.
+        """
+        loop = asyncio.get_running_loop()
+        self.viewers += 1
+        try:
+            while not self._service.closing:
+                yield self.snapshot()
+                next_tick = (self._current_tick() + 1) * self.interval
+                await asyncio.sleep(next_tick - loop.time())
+        finally:
+            self.viewers -= 1
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot of the current tick, or a new one if the revision has changed."""
+        tick, revision = self._current_tick(), self._service.revision
+        if self._latest is None or self._latest_tick != tick or self._latest.revision != revision:
+            self._latest = _create_snapshot(self._service, self.interval)
+            self._latest_tick = tick
+        return self._latest
+
+    def _current_tick(self) -> int:
+        return int(asyncio.get_running_loop().time() / self.interval + _EARLY)
+
+
+def _create_snapshot(service: BatchService, interval: float) -> Snapshot:
+    at = service.clock()
+    return Snapshot(
+        at=at,
+        interval=interval,
+        totals=service.totals(),
+        throughput=service.throughput,
+        running=tuple(_running_batch(service, batch, at) for batch in service.running()),
+        revision=service.revision,
+        free_name=service.free_name(),
+    )
+
+
+def _running_batch(service: BatchService, batch: Batch, at: datetime) -> RunningBatch:
+    return RunningBatch(
+        batch=batch,
+        slot=service.slot(batch),
+        row_count=service.row_count(batch),
+        rows_per_second=service.rows_per_second(batch),
+        minute=service.last_minute(batch),
+        recent=service.recent(batch, at),
+        hour=_hour(service, batch, at),
+    )
+
+
+def _hour(service: BatchService, batch: Batch, at: datetime) -> list[float | None]:
+    end = whole_minute(at)
+    start = end - _HOUR * MINUTE
+    averages: list[float | None] = [None] * _HOUR
+    for minute in service.recent_minutes(batch, Window(start, end)):
+        averages[(minute.minute - start) // MINUTE] = round(minute.average, 2)
+    return averages

@@ -1,0 +1,52 @@
+"""The table of the latest points, latest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from solo_app.ui import format as fmt
+from solo_app.ui import strings
+from solo_app.ui.components.moment import moment
+from solo_app.ui.state.batch import BatchState
+
+
+def latest_points() -> rx.Component:
+    """The card with the table."""
+    return rx.el.section(
+        rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause_button(), class_name="top"),
+        rx.el.table(
+            rx.el.thead(
+                rx.el.tr(
+                    rx.el.th("seq", scope="col", class_name="n"),
+                    rx.el.th("Time", scope="col"),
+                    rx.el.th("data.key", scope="col", class_name="n"),
+                )
+            ),
+            rx.el.tbody(rx.foreach(BatchState.points, _row)),
+            class_name="points",
+        ),
+        rx.cond(BatchState.row_count == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
+        aria_label=strings.NEWEST_POINTS,
+        class_name="card list newest",
+    )
+
+
+def _pause_button() -> rx.Component:
+    """The button, while points can come or while the table is paused."""
+    button = rx.el.button(
+        rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
+        type="button",
+        on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
+        class_name="button small again",
+    )
+    return rx.cond((BatchState.status == "running") | BatchState.paused, button)
+
+
+def _row(point: Any) -> rx.Component:
+    return rx.el.tr(
+        rx.el.td(fmt.number(point["seq"]), class_name="n seq"),
+        rx.el.td(moment(point["t"], fmt.clock_ms(point["t"]))),
+        rx.el.td(fmt.key(point["key"]), class_name="n key"),
+    )

@@ -1,0 +1,45 @@
+"""The notices for a batch or a page that does not exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.react_router import link
+
+from solo_app.ui import strings
+from solo_app.ui.components.batch_header import action_error
+from solo_app.ui.state.batch import BatchState
+
+
+def unknown_batch() -> rx.Component:
+    """The notice for an id that no batch has yet. It offers to start one."""
+    return notice(
+        strings.NEVER_WAS,
+        rx.el.code(BatchState.batch_id),
+        strings.NEVER_WAS_ADVICE,
+        rx.el.button(
+            strings.START_IT, type="button", on_click=BatchState.start, class_name="button main"
+        ),
+        action_error(),
+    )
+
+
+def invalid_id() -> rx.Component:
+    """The notice for a text that is not a valid id, with the rule."""
+    return notice(strings.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.why)
+
+
+def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.Component:
+    """A card with a title, its subject, advice, and actions; the last one leads to ``/``."""
+    return rx.el.section(
+        rx.el.h1(title),
+        rx.el.p(subject, class_name="about"),
+        rx.el.p(advice) if advice is not None else rx.fragment(),
+        rx.el.div(
+            *actions,
+            link(strings.TO_ALL_BATCHES, to="/", class_name="button plain"),
+            class_name="line",
+        ),
+        class_name="card notice",
+    )

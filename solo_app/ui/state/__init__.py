@@ -1,0 +1,1 @@
+"""The state of one browser tab. States contain no business logic."""

@@ -1,0 +1,62 @@
+"""Starting and stopping batches, and the toasts that confirm it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.batches.catalog import check_batch_id
+from solo_app.batches.errors import SoloError
+from solo_app.ui.console import console
+
+DOUBLE_CLICK = 600
+"""Milliseconds within which the same action again is part of a double click."""
+
+_TOAST_DURATION = 10_000
+
+ToastButton = tuple[str, Any]
+"""The label of a button in a toast, and its event."""
+
+
+async def start(batch_id: object) -> SoloError | None:
+    """Start a batch. Returns the error if that fails."""
+    try:
+        await console().service.start(_checked(batch_id))
+    except SoloError as error:
+        return error
+    return None
+
+
+async def stop(batch_id: object) -> SoloError | None:
+    """Stop a batch; no effect if it has ended. Returns the error if that fails."""
+    try:
+        await console().service.stop(_checked(batch_id))
+    except SoloError as error:
+        return error
+    return None
+
+
+def success_toast(text: str, undo: ToastButton, action: ToastButton | None = None) -> EventSpec:
+    """Return a toast that offers to undo what was done, and another action."""
+    chosen = {"cancel": undo, "action": action} if action else {"action": undo}
+    buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in chosen.items()}
+    return rx.toast.success(text, duration=_TOAST_DURATION, **buttons)
+
+
+def error_toast(error: SoloError) -> EventSpec:
+    """Return a toast that shows an error."""
+    return rx.toast.error(str(error))
+
+
+def current_revision() -> int:
+    """Return a number that changes whenever a batch starts or ends."""
+    return console().service.revision
+
+
+def _checked(batch_id: object) -> str:
+    """Return a valid batch id. A client can send a value of any type."""
+    text = batch_id if isinstance(batch_id, str) else ""
+    check_batch_id(text)
+    return text

@@ -1,0 +1,154 @@
+"""The state of the page of one batch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.batches.errors import SoloError, StoreUnavailableError
+from solo_app.batches.snapshots import Snapshot
+from solo_app.ui import strings
+from solo_app.ui.console import console, subscribe
+from solo_app.ui.state import actions
+from solo_app.ui.state.batch_view import (
+    FIRST_RUNS,
+    MORE_RUNS,
+    BatchValues,
+    BatchView,
+    ChartMinute,
+    Gap,
+    Minute,
+    MinuteRow,
+    PointRow,
+    RunRow,
+)
+from solo_app.ui.state.home import started_toast, stopped_toast
+from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, changed
+
+_SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
+_FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
+
+
+class MinutesState(rx.State):
+    """The chart and the table of the minutes.
+
+    A state of its own, so that the browser draws them only when a minute is complete.
+    """
+
+    minutes: rx.Field[list[ChartMinute]] = rx.field(default_factory=list)
+    table: rx.Field[list[MinuteRow]] = rx.field(default_factory=list)
+    minute_count: int = 0
+    gaps: rx.Field[list[Gap]] = rx.field(default_factory=list)
+    start: int = 0
+    end: int = 0
+
+
+class BatchState(LiveState, rx.State):
+    """What a tab shows at ``/batch/{id}``; all values are of the batch ``batch_id``.
+
+    ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
+    it). The chart and ``points_in_minute`` are of the minute before ``chart_end``, see ``Chart``.
+    All times are in microseconds since 1970.
+    """
+
+    batch_id: str = ""
+    kind: str = ""
+    why: str = ""
+    title: str = strings.PRODUCT
+    status: str = ""
+    source: str = ""
+    run_number: int = 0
+    started: int = 0
+    ended: int | None = None
+    reason: str = ""
+    latest: float | None = None
+    row_count: int = 0
+    rows_per_second: float = 0.0
+    chart_offsets: rx.Field[list[int]] = rx.field(default_factory=list)
+    chart_keys: rx.Field[list[float | None]] = rx.field(default_factory=list)
+    points_in_minute: int = 0
+    chart_end: int = 0
+    points: rx.Field[list[PointRow]] = rx.field(default_factory=list)
+    paused: bool = False
+    minute: Minute = Minute(0, 0)
+    span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
+    runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
+    earlier_runs: int = 0
+    error: str = ""
+    _shown_runs: int = FIRST_RUNS
+    _error_revision: int = -1
+
+    @rx.event(background=True, supersedes=True)
+    async def stream_updates(self) -> None:
+        """Update the page until the tab leaves it."""
+        view = BatchView(console().service, self._route_id())
+        async with self:
+            self.paused, self._shown_runs = False, FIRST_RUNS
+            self._show_error(None)
+        shown: Values = {}
+        async for snapshot in subscribe():
+            span = _SPANS.get(str(self.span), _FIRST_SPAN)
+            try:
+                found = await view.values(snapshot, span, self._shown_runs)
+            except StoreUnavailableError as error:
+                found = BatchValues({**app_status(snapshot), "read_error": str(error)})
+            async with self:
+                values = self._without_paused(found.batch)
+                assign(self, changed(shown, values))
+                self._expire_error(snapshot)
+                if found.minutes:
+                    assign(await self.get_state(MinutesState), found.minutes)
+            shown = values
+
+    @rx.event(background=True, temporal=True)
+    async def stop(self) -> list[EventSpec]:
+        """Stop the batch and return to the first page, also if it has already ended."""
+        batch_id = self._route_id()
+        error = await actions.stop(batch_id)
+        async with self:
+            self._show_error(error)
+        return [] if error else [rx.redirect("/"), stopped_toast(batch_id)]
+
+    @rx.event(background=True, temporal=True, throttle=actions.DOUBLE_CLICK)
+    async def start(self) -> EventSpec | None:
+        """Start the batch, for the first time or again."""
+        batch_id = self._route_id()
+        error = await actions.start(batch_id)
+        async with self:
+            self._show_error(error)
+        return None if error else started_toast(batch_id)
+
+    @rx.event
+    def show_span(self, minutes: int) -> None:
+        """Show this number of the last whole minutes."""
+        if isinstance(minutes, int) and minutes in strings.SPANS:
+            self.span = str(minutes)
+
+    @rx.event
+    def show_earlier_runs(self) -> None:
+        """Show up to a hundred more runs."""
+        self._shown_runs += MORE_RUNS
+
+    @rx.event
+    def pause(self, paused: bool) -> None:
+        """Stop or resume the updates of the table of the latest points."""
+        self.paused = paused is True
+
+    def _without_paused(self, values: Values) -> Values:
+        return {n: v for n, v in values.items() if n != "points"} if self.paused else values
+
+    def _expire_error(self, snapshot: Snapshot) -> None:
+        if snapshot.revision > self._error_revision >= 0:
+            self._show_error(None)
+
+    def _show_error(self, error: SoloError | None) -> None:
+        """Show why an action failed, until a batch starts or ends."""
+        self.error = str(error or "")
+        self._error_revision = actions.current_revision() if error else -1
+
+    def _route_id(self) -> str:
+        """Return the id in the URL. Reflex adds this var for the dynamic part of the route."""
+        route_id = getattr(self, "id", "")
+        return route_id if isinstance(route_id, str) else ""

@@ -1,0 +1,330 @@
+"""The values that the page of a batch shows, from a snapshot and the store.
+
+All times are in microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from solo_app.batches.catalog import check_batch_id
+from solo_app.batches.errors import (
+    BatchNotFoundError,
+    InvalidBatchIdError,
+    StoreUnavailableError,
+)
+from solo_app.batches.minutes import last_whole_minute, whole_minute
+from solo_app.batches.model import (
+    MINUTE,
+    Batch,
+    MinuteAggregate,
+    Point,
+    Run,
+    Window,
+    to_microseconds,
+)
+from solo_app.batches.series import Chart, RecentData
+from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import RunningBatch, Snapshot
+from solo_app.ui import strings
+from solo_app.ui.state.live_updates import Values, app_status
+
+LATEST_POINTS = 10
+TABLE_MINUTES = 60
+FIRST_RUNS = 10
+MORE_RUNS = 100
+
+_MINUTE_US = 60_000_000
+_LABEL_SHARE = 0.1
+"""The share of the chart that a gap needs to have room for its label."""
+
+
+class PointRow(TypedDict):
+    """A point in the table of the latest points."""
+
+    seq: int
+    t: int
+    key: float
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The last whole minute; without points, average, minimum and maximum are None."""
+
+    start: int
+    end: int
+    average: float | None = None
+    sum: float = 0.0
+    count: int = 0
+    min: float | None = None
+    max: float | None = None
+
+
+class ChartMinute(TypedDict):
+    """A vertex of the chart of the minutes; None breaks line and band."""
+
+    t: int
+    average: float | None
+    range: list[float] | None
+
+
+class MinuteRow(TypedDict):
+    """A minute in the table."""
+
+    t: int
+    average: float
+    min: float
+    max: float
+    count: int
+
+
+class Gap(TypedDict):
+    """A time without points that is long enough for a label in the chart."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run; ``ended`` is None while it is active."""
+
+    number: int
+    status: str
+    started: int
+    ended: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchValues:
+    """The values of ``BatchState``, and those of ``MinutesState`` if they changed."""
+
+    batch: Values
+    minutes: Values | None = None
+
+
+class BatchView:
+    """Collects what one page shows. Queries the store only when a result can have changed."""
+
+    def __init__(self, service: BatchService, batch_id: str) -> None:
+        self._service = service
+        self._batch_id = batch_id
+        self._recent: tuple[Batch, RecentData] | None = None
+        self._minute: tuple[object, Minute] | None = None
+        self._runs: tuple[object, list[RunRow]] | None = None
+        self._minutes: object = None
+
+    async def values(self, snapshot: Snapshot, span: timedelta, shown_runs: int) -> BatchValues:
+        """Return what the page shows at the time of a snapshot.
+
+        ``span`` is the duration of the chart of the minutes, ``shown_runs`` the number of runs.
+        Raises StoreUnavailableError.
+        """
+        running = snapshot.of(self._batch_id)
+        try:
+            batch = running.batch if running else self._service.batch(self._batch_id)
+        except BatchNotFoundError as error:
+            return BatchValues({**app_status(snapshot), **self._not_found(error)})
+        live, read_error = await self._live_values(batch, running, snapshot)
+        values = {
+            **app_status(snapshot),
+            **live,
+            "minute": await self._last_minute(batch, snapshot),
+            "runs": await self._run_rows(batch, shown_runs),
+            "earlier_runs": max(0, batch.run.number - shown_runs),
+            "read_error": read_error,
+        }
+        return BatchValues(values, await self._minutes_if_changed(batch, snapshot, span))
+
+    def _not_found(self, error: BatchNotFoundError) -> Values:
+        kind, title, why = "unknown", strings.NEVER_WAS, str(error)
+        try:
+            check_batch_id(self._batch_id)
+        except InvalidBatchIdError as invalid:
+            kind, title, why = "invalid", strings.NO_SUCH_ID, str(invalid)
+        title = f"{title} · {strings.PRODUCT}"
+        return {"batch_id": self._batch_id, "kind": kind, "why": why, "title": title, "status": ""}
+
+    async def _live_values(
+        self, batch: Batch, running: RunningBatch | None, snapshot: Snapshot
+    ) -> tuple[Values, str]:
+        """Return the values of the last minute, and why older points are missing, if so."""
+        read_error = ""
+        try:
+            if running:
+                await self._service.load_earlier(batch)
+            elif self._recent is None or self._recent[0] != batch:
+                self._recent = batch, await self._service.recent_of_ended(batch)
+        except StoreUnavailableError as error:
+            read_error = str(error)
+        if running:
+            return _running_values(snapshot, running), read_error
+        recent = self._recent[1] if self._recent and not read_error else _no_data(batch)
+        return _ended_values(batch, self._service.row_count(batch), recent), read_error
+
+    async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
+        window = last_whole_minute(snapshot.at)
+        version = (batch, window, snapshot.totals.write_error is None)
+        if self._minute is None or self._minute[0] != version:
+            found = await self._query_minutes(batch, window, snapshot)
+            self._minute = version, _minute(window, found[0] if found else None)
+        return self._minute[1]
+
+    async def _minutes_if_changed(
+        self, batch: Batch, snapshot: Snapshot, span: timedelta
+    ) -> Values | None:
+        window = _chart_window(span, batch.run, snapshot.at)
+        version = (batch, window, snapshot.totals.write_error is None)
+        if version == self._minutes:
+            return None
+        found = await self._query_minutes(batch, window, snapshot)
+        self._minutes = version
+        return minute_values(window, found)
+
+    async def _query_minutes(
+        self, batch: Batch, window: Window, snapshot: Snapshot
+    ) -> list[MinuteAggregate]:
+        """Return the minutes with all points, or with the committed ones while writes fail."""
+        if snapshot.totals.write_error is None:
+            return await self._service.minutes(self._batch_id, window)
+        return await self._service.minutes_so_far(batch, window)
+
+    async def _run_rows(self, batch: Batch, count: int) -> list[RunRow]:
+        version = (batch, count)
+        if self._runs is None or self._runs[0] != version:
+            runs = await self._service.runs(self._batch_id, limit=count)
+            self._runs = version, [_run_row(run) for run in runs]
+        return self._runs[1]
+
+
+def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
+    """Return the values of ``MinutesState`` for the minutes with points of a window."""
+    start, end = to_microseconds(window.start), to_microseconds(window.end)
+    return {
+        "start": start,
+        "end": end,
+        "minutes": list(_chart_minutes(minutes)),
+        "table": [_minute_row(minute) for minute in reversed(minutes[-TABLE_MINUTES:])],
+        "minute_count": len(minutes),
+        "gaps": _wide_gaps(start, end, minutes),
+    }
+
+
+def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
+    """Return the values of a running batch that are the same for all its viewers."""
+    batch, derived = running.batch, snapshot.derived
+    values: Values | None = derived.get(batch.no)
+    if values is None:
+        values = derived[batch.no] = {
+            **_run_values(batch),
+            **_recent_values(running.recent),
+            "row_count": running.row_count,
+            "rows_per_second": round(running.rows_per_second, 1),
+        }
+    return values
+
+
+def _ended_values(batch: Batch, row_count: int, recent: RecentData) -> Values:
+    return {
+        **_run_values(batch),
+        **_recent_values(recent),
+        "row_count": row_count,
+        "rows_per_second": 0.0,
+    }
+
+
+def _no_data(batch: Batch) -> RecentData:
+    end = to_microseconds(batch.run.ended_at or batch.run.started_at)
+    return RecentData([], Chart(end, [], []), 0)
+
+
+def _run_values(batch: Batch) -> Values:
+    run = batch.run
+    return {
+        "batch_id": batch.batch_id,
+        "kind": "batch",
+        "title": strings.title(batch.batch_id, batch.status),
+        "status": str(batch.status),
+        "source": run.source,
+        "run_number": run.number,
+        "started": to_microseconds(run.started_at),
+        "ended": to_microseconds(run.ended_at) if run.ended_at else None,
+        "reason": run.reason or "",
+    }
+
+
+def _recent_values(recent: RecentData) -> Values:
+    points = recent.points[-LATEST_POINTS:]
+    return {
+        "latest": points[-1].key if points else None,
+        "points": [_point_row(point) for point in reversed(points)],
+        "chart_end": recent.chart.end,
+        "chart_offsets": recent.chart.offsets,
+        "chart_keys": recent.chart.keys,
+        "points_in_minute": recent.count,
+    }
+
+
+def _point_row(point: Point) -> PointRow:
+    return {"seq": point.seq, "t": to_microseconds(point.ts), "key": point.key}
+
+
+def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
+    start, end = to_microseconds(window.start), to_microseconds(window.end)
+    if minute is None:
+        return Minute(start, end)
+    return Minute(start, end, minute.average, minute.sum, minute.count, minute.min, minute.max)
+
+
+def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
+    """Return the last whole minutes; of an ended batch, up to the last minute in which it ran."""
+    end = whole_minute(at)
+    if run.ended_at is not None:
+        end = min(end, whole_minute(run.ended_at) + MINUTE)
+    return Window(end - span, end)
+
+
+def _chart_minutes(minutes: list[MinuteAggregate]) -> Iterator[ChartMinute]:
+    """Yield the vertices: each minute at its start, and a break after each sequence of minutes."""
+    for i, minute in enumerate(minutes):
+        vertex = _vertex(minute)
+        yield vertex
+        if i + 1 == len(minutes) or minutes[i + 1].minute != minute.minute + MINUTE:
+            end = vertex["t"] + _MINUTE_US
+            yield {**vertex, "t": end - 1}  # The last minute is as wide as the others.
+            yield {"t": end, "average": None, "range": None}
+
+
+def _vertex(minute: MinuteAggregate) -> ChartMinute:
+    return {
+        "t": to_microseconds(minute.minute),
+        "average": minute.average,
+        "range": [minute.min, minute.max],
+    }
+
+
+def _minute_row(minute: MinuteAggregate) -> MinuteRow:
+    return {
+        "t": to_microseconds(minute.minute),
+        "average": minute.average,
+        "min": minute.min,
+        "max": minute.max,
+        "count": minute.count,
+    }
+
+
+def _wide_gaps(start: int, end: int, minutes: list[MinuteAggregate]) -> list[Gap]:
+    starts = [to_microseconds(minute.minute) for minute in minutes]
+    edges = zip([start, *(t + _MINUTE_US for t in starts)], [*starts, end], strict=True)
+    least = (end - start) * _LABEL_SHARE
+    return [{"start": first, "end": last} for first, last in edges if last - first >= least]
+
+
+def _run_row(run: Run) -> RunRow:
+    started = to_microseconds(run.started_at)
+    ended = to_microseconds(run.ended_at) if run.ended_at else None
+    return RunRow(run.number, run.status, started, ended, run.reason or "")

@@ -1,0 +1,194 @@
+"""The state of the first page: overall data, the form, the table of batches."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from solo_app.batches.errors import (
+    BatchLimitReachedError,
+    BatchRunningError,
+    SoloError,
+    StoreUnavailableError,
+)
+from solo_app.batches.snapshots import Snapshot
+from solo_app.ui import strings
+from solo_app.ui.console import console, subscribe
+from solo_app.ui.state import actions
+from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TableQuery, home_values
+from solo_app.ui.state.live_updates import LiveState, Values, assign, changed
+
+NAME_FIELD = "batch-id"
+"""The id of the field for the name of a new batch."""
+
+
+class HomeState(LiveState, rx.State):
+    """What a tab shows at ``/``.
+
+    Handlers that change data are temporal: a click while the server is away has no effect later.
+    ``throughput`` contains the points committed in each of the last 60 seconds, latest last.
+    ``saved_query`` keeps the table's search and filter in the tab, across restarts of the server.
+    """
+
+    loaded: bool = False
+    title: str = f"{strings.BATCHES} · {strings.PRODUCT}"
+    row_count: int = 0
+    rows_per_second: float = 0.0
+    running_count: int = 0
+    throughput: rx.Field[list[int]] = rx.field(default_factory=list)
+    slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
+    free_name: str = ""
+    rows: rx.Field[list[Row]] = rx.field(default_factory=list)
+    match_count: int = 0
+    page_count: int = 1
+    page_no: int = 0
+    search: str = ""
+    status_filter: str = "all"
+    saved_query: str = rx.SessionStorage("", name="solo-table")
+    error: str = ""
+    running_already: str = ""
+    _error_revision: int = -1
+    _submitted: tuple[str, float] = ("", 0.0)
+
+    @rx.event(background=True, supersedes=True)
+    async def stream_updates(self) -> None:
+        """Update the page until the tab leaves it."""
+        async with self:
+            query = TableQuery.parse(self.saved_query)
+            self.search, self.status_filter = query.search, query.status_filter
+            self.page_no = query.page
+            self._show_error(None)
+        shown: Values = {}
+        async for snapshot in subscribe():
+            read_error = await _load_earlier(snapshot)
+            async with self:
+                values = {**home_values(snapshot), **self._table_values(snapshot)}
+                values["read_error"] = read_error
+                assign(self, changed(shown, values))
+                self._expire_error(snapshot)
+            shown = values
+
+    @rx.event(background=True, temporal=True)
+    async def start(self, form: dict[str, Any]) -> list[EventSpec]:
+        """Start the batch named in the form. An error leaves the form as it is."""
+        name = form.get("batch_id") if isinstance(form, dict) else None
+        batch_id = name.strip() if isinstance(name, str) else ""
+        async with self:
+            if self._is_repeated(batch_id):
+                return []
+        error = await actions.start(batch_id)
+        async with self:
+            self._show_error(error, batch_id)
+        if error:
+            return [rx.set_focus(NAME_FIELD)]
+        return [_clear_field(batch_id), started_toast(batch_id, _open_button(batch_id))]
+
+    @rx.event(background=True, temporal=True)
+    async def start_again(self, batch_id: str) -> EventSpec:
+        """Start a batch that has ended."""
+        error = await actions.start(batch_id)
+        if error:
+            return actions.error_toast(error)
+        return started_toast(batch_id, _open_button(batch_id))
+
+    @rx.event(background=True, temporal=True)
+    async def stop(self, batch_id: str) -> EventSpec:
+        """Stop a batch."""
+        error = await actions.stop(batch_id)
+        return actions.error_toast(error) if error else stopped_toast(batch_id)
+
+    @rx.event
+    def clear_error(self) -> None:
+        """Remove the error, because the name is being changed."""
+        self._show_error(None)
+
+    @rx.event
+    def search_for(self, text: str) -> None:
+        """Show the batches whose name contains a text."""
+        if isinstance(text, str):
+            self._show_table(TableQuery(text.strip()[:LONGEST_SEARCH], self.status_filter))
+
+    @rx.event
+    def filter_by(self, status_filter: str) -> None:
+        """Show all batches, the running or the ended ones, or those with a status."""
+        if isinstance(status_filter, str) and status_filter in strings.FILTERS:
+            self._show_table(TableQuery(self.search, status_filter))
+
+    @rx.event
+    def turn_to(self, page: int) -> None:
+        """Show another page of the table."""
+        if isinstance(page, int) and page >= 0:
+            self._show_table(TableQuery(self.search, self.status_filter, page))
+
+    def _show_table(self, query: TableQuery) -> None:
+        """Show another part of the table at once, without waiting for the next tick."""
+        self.search, self.status_filter, self.page_no = (
+            query.search,
+            query.status_filter,
+            query.page,
+        )
+        self.saved_query = str(query)
+        assign(self, self._table_values(console().ticker.snapshot()))
+
+    def _table_values(self, snapshot: Snapshot) -> Values:
+        query = TableQuery(self.search, self.status_filter, self.page_no)
+        return console().table.values(snapshot, query)
+
+    def _expire_error(self, snapshot: Snapshot) -> None:
+        if snapshot.revision > self._error_revision >= 0:
+            self._show_error(None)
+
+    def _show_error(self, error: SoloError | None, batch_id: str = "") -> None:
+        """Show why a batch was not started, until the reason can have changed."""
+        is_running = isinstance(error, BatchRunningError)
+        self.error = str(error or "")
+        self.running_already = batch_id if is_running else ""
+        depends_on_batches = is_running or isinstance(error, BatchLimitReachedError)
+        self._error_revision = actions.current_revision() if depends_on_batches else -1
+        if error:  # The same name can be submitted again immediately.
+            self._submitted = ("", 0.0)
+
+    def _is_repeated(self, batch_id: str) -> bool:
+        """Return whether a submission is the second of a double click."""
+        now = time.monotonic()
+        last_id, last_at = self._submitted
+        self._submitted = (batch_id, now)
+        return batch_id == last_id and now - last_at < actions.DOUBLE_CLICK / 1000
+
+
+async def _load_earlier(snapshot: Snapshot) -> str:
+    """Load the points of earlier runs of the running batches. Returns an error, if any."""
+    read_error = ""
+    for running in snapshot.running:
+        try:
+            await console().service.load_earlier(running.batch)
+        except StoreUnavailableError as error:
+            read_error = str(error)
+    return read_error
+
+
+def started_toast(batch_id: str, action: actions.ToastButton | None = None) -> EventSpec:
+    """Return a toast that confirms a start and offers to stop the batch."""
+    undo = (strings.STOP, HomeState.stop(batch_id))  # type: ignore[misc]
+    return actions.success_toast(strings.started(batch_id), undo, action)
+
+
+def stopped_toast(batch_id: str) -> EventSpec:
+    """Return a toast that confirms a stop and offers to start the batch again."""
+    undo = (strings.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
+    return actions.success_toast(strings.stopped(batch_id), undo)
+
+
+def _open_button(batch_id: str) -> actions.ToastButton:
+    return strings.OPEN, rx.redirect(f"/batch/{batch_id}")
+
+
+def _clear_field(batch_id: str) -> EventSpec:
+    """Clear the field unless another name was typed meanwhile. The id contains no quotes."""
+    return rx.call_script(
+        f"for (const field of document.querySelectorAll('#{NAME_FIELD}'))"
+        f" if (field.value.trim() === '{batch_id}') field.value = ''"
+    )

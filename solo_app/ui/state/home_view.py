@@ -1,0 +1,194 @@
+"""The values that the first page shows, from a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+from urllib.parse import parse_qs, urlencode
+
+from solo_app.batches.minutes import whole_minute
+from solo_app.batches.model import Batch, MinuteAggregate, to_microseconds
+from solo_app.batches.runner import BATCH_LIMIT
+from solo_app.batches.service import BatchService
+from solo_app.batches.snapshots import RunningBatch, Snapshot
+from solo_app.ui import strings
+from solo_app.ui.state.live_updates import Values, app_status
+
+ROWS_PER_PAGE = 20
+LONGEST_SEARCH = 64
+_PAGE_DIGITS = 9
+_CACHED_PAGES = 100
+
+
+class Slot(TypedDict):
+    """A slot and the batch that runs in it; ``batch_id`` is empty if the slot is free.
+
+    ``latest`` is the latest value of the current run, ``recent`` the latest values of all runs.
+    """
+
+    batch_id: str
+    latest: float | None
+    row_count: int
+    recent: list[float]
+
+
+_FREE_SLOT: Slot = {"batch_id": "", "latest": None, "row_count": 0, "recent": []}
+
+
+class Row(TypedDict):
+    """A batch in the table; ``started`` is in microseconds since 1970.
+
+    The latest value and the row count of a running batch are those of its slot. ``slot`` is -1
+    for an ended batch. ``hour`` contains the averages of the last 60 minutes of a running batch.
+    """
+
+    batch_id: str
+    status: str
+    slot: int
+    average: float | None
+    hour: list[float | None]
+    row_count: int
+    started: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class TableQuery:
+    """What the table shows; pages count from 0."""
+
+    search: str = ""
+    status_filter: str = "all"
+    page: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> TableQuery:
+        """Return the query that ``str`` formatted, with defaults for invalid parts."""
+        values = {name: values[0] for name, values in parse_qs(text).items()}
+        status_filter, page = values.get("status", ""), values.get("page", "")
+        return cls(
+            values.get("search", "")[:LONGEST_SEARCH],
+            status_filter if status_filter in strings.FILTERS else "all",
+            int(page) if page.isdecimal() and len(page) < _PAGE_DIGITS else 0,
+        )
+
+    def __str__(self) -> str:
+        values = {"search": self.search, "status": self.status_filter, "page": self.page}
+        return urlencode(values)
+
+
+class BatchTable:
+    """The table of batches: running ones first, then ended ones, both newest first.
+
+    Results are cached for all viewers until a batch starts or ends or a minute is complete.
+    """
+
+    def __init__(self, service: BatchService) -> None:
+        self._service = service
+        self._version: object = None
+        self._pages: dict[TableQuery, Values] = {}
+        self._searched: tuple[int, str] | None = None
+        self._ended: list[Batch] = []
+
+    def values(self, snapshot: Snapshot, query: TableQuery) -> Values:
+        """Return the values of one page: the requested one, or the last if there are fewer."""
+        version = _version(snapshot)
+        if version != self._version or len(self._pages) >= _CACHED_PAGES:
+            self._version = version
+            self._pages.clear()
+        values = self._pages.get(query)
+        if values is None:
+            values = self._pages[query] = self._query(snapshot, query)
+        return values
+
+    def _query(self, snapshot: Snapshot, query: TableQuery) -> Values:
+        search = query.search.casefold()
+        running = [r for r in snapshot.running if search in r.batch.batch_id.casefold()]
+        ended = self._search_ended(query.search)
+        if query.status_filter == "running":
+            ended = []
+        elif query.status_filter != "all":
+            running = []
+        if query.status_filter not in ("all", "running", "ended"):
+            ended = [batch for batch in ended if batch.status == query.status_filter]
+        count = len(running) + len(ended)
+        page_count = max(1, -(-count // ROWS_PER_PAGE))
+        page_no = min(query.page, page_count - 1)
+        first, end = page_no * ROWS_PER_PAGE, (page_no + 1) * ROWS_PER_PAGE
+        ended = ended[max(0, first - len(running)) : max(0, end - len(running))]
+        rows = [_running_row(batch) for batch in running[first:end]]
+        rows += [self._ended_row(batch) for batch in ended]
+        return {"rows": rows, "match_count": count, "page_count": page_count, "page_no": page_no}
+
+    def _search_ended(self, search: str) -> list[Batch]:
+        # Turning pages must not search all batches again.
+        searched = (self._service.revision, search)
+        if searched != self._searched:
+            self._ended = [b for b in self._service.batches(search=search) if not b.is_running]
+            self._searched = searched
+        return self._ended
+
+    def _ended_row(self, batch: Batch) -> Row:
+        run = batch.run
+        return {
+            "batch_id": batch.batch_id,
+            "status": str(run.status),
+            "slot": -1,
+            "average": None,
+            "hour": [],
+            "row_count": self._service.row_count(batch),
+            "started": to_microseconds(run.started_at),
+            "reason": run.reason or "",
+        }
+
+
+def home_values(snapshot: Snapshot) -> Values:
+    """Return the values of ``HomeState`` that are the same for all viewers."""
+    values: Values | None = snapshot.derived.get("home")
+    if values is None:
+        totals = snapshot.totals
+        values = snapshot.derived["home"] = {
+            **app_status(snapshot),
+            "loaded": True,
+            "title": strings.home_title(totals.running),
+            "row_count": totals.row_count,
+            "rows_per_second": round(totals.rows_per_second, 1),
+            "running_count": totals.running,
+            "throughput": snapshot.throughput,
+            "slots": _slots(snapshot),
+            "free_name": snapshot.free_name,
+        }
+    return values
+
+
+def _slots(snapshot: Snapshot) -> list[Slot]:
+    slots = [_FREE_SLOT] * BATCH_LIMIT
+    for running in snapshot.running:
+        points = running.recent.points
+        is_of_run = points and points[-1].seq >= running.batch.run.first_seq
+        slots[running.slot] = {
+            "batch_id": running.batch.batch_id,
+            "latest": points[-1].key if is_of_run else None,
+            "row_count": running.row_count,
+            "recent": [point.key for point in points],
+        }
+    return slots
+
+
+def _version(snapshot: Snapshot) -> tuple[int, datetime, tuple[MinuteAggregate | None, ...]]:
+    # A point can be committed shortly after its minute has ended.
+    minutes = tuple(running.minute for running in snapshot.running)
+    return snapshot.revision, whole_minute(snapshot.at), minutes
+
+
+def _running_row(running: RunningBatch) -> Row:
+    return {
+        "batch_id": running.batch.batch_id,
+        "status": str(running.batch.status),
+        "slot": running.slot,
+        "average": running.minute.average if running.minute else None,
+        "hour": list(running.hour),
+        "row_count": running.row_count,
+        "started": to_microseconds(running.batch.run.started_at),
+        "reason": "",
+    }

@@ -1,0 +1,50 @@
+"""Live updates: at every tick, each open page assigns the vars that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import reflex as rx
+
+from solo_app.batches.model import to_microseconds
+from solo_app.batches.snapshots import TICK, Snapshot
+
+Values = Mapping[str, Any]
+"""Values of the vars of a state, by name."""
+
+
+class LiveState(rx.State, mixin=True):
+    """What every live page shows about the app.
+
+    ``server_time`` is in whole seconds since 1970. It changes every second while the page is
+    connected: by it the browser detects a lost connection, and Reflex never evicts the state.
+    ``update_interval`` is in seconds.
+    """
+
+    server_time: int = 0
+    update_interval: float = TICK
+    write_error: str = ""
+    archive_error: str = ""
+    read_error: str = ""
+
+
+def assign(state: rx.State, values: Values) -> None:
+    """Assign vars of a state by name."""
+    for name, value in values.items():
+        setattr(state, name, value)
+
+
+def changed(shown: Values, values: Values) -> Values:
+    """Return the values that differ. Reflex sends every assigned var, even an equal one."""
+    return {n: v for n, v in values.items() if n not in shown or shown[n] != v}
+
+
+def app_status(snapshot: Snapshot) -> Values:
+    """Return the values of the vars of ``LiveState``, except ``read_error``."""
+    return {
+        "server_time": to_microseconds(snapshot.at) // 1_000_000,
+        "update_interval": snapshot.interval,
+        "write_error": snapshot.totals.write_error or "",
+        "archive_error": snapshot.totals.archive_error or "",
+    }

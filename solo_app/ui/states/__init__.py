@@ -1,1 +1,0 @@
-"""What one browser tab sees of the service. A state decides nothing."""

@@ -1,0 +1,75 @@
+"""The rate and the latest points of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from solo_app.batches.model import Block, Point, to_microseconds
+from solo_app.batches.producer import RECENT_POINTS, RateMeter, Tail
+
+NOW = datetime(2012, 11, 11, 10, 10)
+
+
+def block(first_seq: int, count: int) -> Block:
+    ts = np.full(count, to_microseconds(NOW))
+    return Block(1, first_seq, ts, np.arange(first_seq, first_seq + count, dtype=float))
+
+
+def points(*seqs: int) -> list[Point]:
+    return [Point(seq, NOW, float(seq)) for seq in seqs]
+
+
+def test_rate_is_the_mean_of_the_last_whole_seconds() -> None:
+    now = 100.0
+    meter = RateMeter(lambda: now)
+    for step in range(40):
+        now = 100 + step * 0.25
+        meter.add(1)
+    assert meter.per_second == 4
+    now = 130
+    assert meter.per_second == 0
+
+
+def test_history_has_the_points_of_each_whole_second() -> None:
+    now = 100.5
+    meter = RateMeter(lambda: now, kept=4)
+    for second, count in ((100.5, 1), (101.0, 2), (101.9, 3), (103.1, 4), (104.0, 5)):
+        now = second
+        meter.add(count)
+    assert meter.history == [1, 5, 0, 4]
+    now = 106.9
+    assert meter.history == [0, 4, 5, 0]
+
+
+@pytest.mark.parametrize("lengths", [[1], [1] * 60, [7] * 20, [5_000], [30, 5_000, 3]])
+def test_tail_has_the_latest_points_of_the_run(lengths: list[int]) -> None:
+    tail, last_seq = Tail(), 0
+    for length in lengths:
+        tail.add(block(last_seq + 1, length))
+        last_seq += length
+    assert tail.recent() == points(*range(max(1, last_seq - RECENT_POINTS + 1), last_seq + 1))
+
+
+def test_tail_continues_with_earlier_runs() -> None:
+    tail = Tail()
+    earlier = points(*range(3, 20), *range(40, 63))  # With a loss.
+    tail.add_earlier(earlier)
+    assert tail.recent() == earlier
+    assert tail.latest is None
+    tail.add(block(63, 1))
+    tail.add(block(64, 2))
+    assert tail.recent() == [*earlier[3:], *points(63, 64, 65)]
+    tail.add(block(66, 100))
+    assert tail.recent() == points(*range(126, 166))
+
+
+def test_earlier_points_do_not_change_what_streams_read() -> None:
+    tail = Tail()
+    tail.add(block(63, 2))
+    tail.add_earlier(points(60, 62))
+    assert tail.since(62) == points(63, 64)
+    assert tail.since(63) == points(64)
+    assert tail.since(61) is None
