@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 from wsproto import ConnectionType, WSConnection
@@ -113,7 +114,7 @@ class Measured:
 
     def _missing(self, updates: Iterable[Update]) -> int:
         times = [self.began, *(self._times[update.tick] for update in updates), self.ended]
-        waits = [late - early for early, late in zip(times, times[1:], strict=False)]
+        waits = [late - early for early, late in pairwise(times)]
         return sum(max(0, round(wait / self.interval) - 1) for wait in waits)
 
 

@@ -58,23 +58,26 @@ def measure(scale: Scale) -> list[Figure]:
         raise NotMeasuredError("needs a Chromium or Chrome; none was found")
     rounds: list[list[float]] = []
     shares: list[float] = []
-    with folder() as place, running_app(place, place / "app.duckdb", pages=True) as app:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            for number in range(1, scale.pick(1, 6) + 1):
-                say(f"point to screen, round {number}")
-                httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
-                page.goto(f"{app.url}/batch/{_BATCH}")
-                page.wait_for_selector("table.points time")
-                page.wait_for_selector(".recharts-line path")
-                page.evaluate(_WATCH)
-                time.sleep(scale.pick(2, 5))
-                drawn: dict[str, float] = page.evaluate("() => window.drawn")
-                rounds.append(list(drawn.values()))
-                shares.append(_share(app.api, drawn))
-                httpx.delete(f"{app.api}/stream/{_BATCH}").raise_for_status()
-            browser.close()
+    with (
+        folder() as place,
+        running_app(place, place / "app.duckdb", pages=True) as app,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        for number in range(1, scale.pick(1, 6) + 1):
+            say(f"point to screen, round {number}")
+            httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
+            page.goto(f"{app.url}/batch/{_BATCH}")
+            page.wait_for_selector("table.points time")
+            page.wait_for_selector(".recharts-line path")
+            page.evaluate(_WATCH)
+            time.sleep(scale.pick(2, 5))
+            drawn: dict[str, float] = page.evaluate("() => window.drawn")
+            rounds.append(list(drawn.values()))
+            shares.append(_share(app.api, drawn))
+            httpx.delete(f"{app.api}/stream/{_BATCH}").raise_for_status()
+        browser.close()
     return _figures(rounds, shares)
 
 
