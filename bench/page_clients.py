@@ -100,15 +100,10 @@ class Measured:
         a point that another page with the same path received for the same tick.
         """
         newest: dict[tuple[str, tuple[int, ...]], int] = {}
-        for page, updates in zip(self.pages, self._counted, strict=True):
-            for update in updates:
-                key = page.path, update.tick
-                newest[key] = max(newest.get(key, 0), update.newest)
-        stale = sum(
-            update.newest < newest[page.path, update.tick]
-            for page, updates in zip(self.pages, self._counted, strict=True)
-            for update in updates
-        )
+        shown = [(p.path, u) for p, us in zip(self.pages, self._counted, strict=True) for u in us]
+        for path, update in shown:
+            newest[path, update.tick] = max(newest.get((path, update.tick), 0), update.newest)
+        stale = sum(update.newest < newest[path, update.tick] for path, update in shown)
         missing = sum(map(self._missing, self._counted))
         return 100 * (self.update_count - stale) / (self.update_count + missing)
 
