@@ -96,21 +96,23 @@ class Measured:
     def delivered(self) -> float:
         """Percent of the updates that were due.
 
-        A page lacks an update for each whole interval without a tick, and for each update without
-        a point that another page with the same path received for the same tick.
+        Missing is one for each interval (on the home page at least a second) without a tick, and
+        each without a point that another page with the same path received for the same tick.
         """
         newest: dict[tuple[str, tuple[int, ...]], int] = {}
         shown = [(p.path, u) for p, us in zip(self.pages, self._counted, strict=True) for u in us]
         for path, update in shown:
             newest[path, update.tick] = max(newest.get((path, update.tick), 0), update.newest)
         stale = sum(update.newest < newest[path, update.tick] for path, update in shown)
-        missing = sum(map(self._missing, self._counted))
+        missing = sum(map(self._missing, self.pages, self._counted))
         return 100 * (self.update_count - stale) / (self.update_count + missing)
 
-    def _missing(self, updates: Iterable[Update]) -> int:
+    def _missing(self, page: Received, updates: Iterable[Update]) -> int:
+        # Without new rows, only the second changes on the home page.
+        interval = max(self.interval, 1) if page.path == "/" else self.interval
         times = [self.began, *(self._times[update.tick] for update in updates), self.ended]
         waits = [late - early for early, late in pairwise(times)]
-        return sum(max(0, round(wait / self.interval) - 1) for wait in waits)
+        return sum(max(0, round(wait / interval) - 1) for wait in waits)
 
 
 def _times_of_ticks(pages: Iterable[Received]) -> dict[tuple[int, ...], float]:

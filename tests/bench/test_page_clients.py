@@ -74,6 +74,14 @@ def test_the_delay_of_a_home_page_counts_from_the_first_receipt() -> None:
     assert Measured(1, 2, pages).delays == pytest.approx([0, 200])
 
 
+def test_a_home_page_needs_an_update_each_second_only() -> None:
+    def home(*times: float) -> Received:
+        return Received("/", [Update(at, (int(at), 7), 7) for at in times])
+
+    assert delivered(home(0.5, 1.5, 2.5, 3.5, 4.5)) == 100
+    assert delivered(home(0.5, 1.5, 3.5, 4.5)) == 80
+
+
 def message(state: type[BatchState] | type[HomeState], **values: object) -> str:
     changed = {f"{name}_rx_state_": value for name, value in values.items()}
     delta = {"another_state": {"row_count_rx_state_": 99}, state.get_full_name(): changed}
