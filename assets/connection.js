@@ -1,6 +1,6 @@
 // Whether the page is current: the sign in the bar and the banner.
 
-import { createElement, useEffect, useState } from "react";
+import { createElement, useEffect, useRef, useState } from "react";
 import { clock, span } from "./format.js";
 
 // Seconds without a new server time after which the page counts as stale, and as disconnected.
@@ -8,30 +8,29 @@ const STALE_AFTER = 3;
 const DISCONNECTED_AFTER = 10;
 
 let currentAt = Date.now();
-let lastServerTime;
-
 const age = () => (Date.now() - currentAt) / 1000;
 
 // The value of a function, evaluated at each render and twice a second.
 function usePolled(read) {
   const [value, setValue] = useState(null);
   useEffect(() => {
-    const update = () => setValue(read());
-    update();
-    const timer = setInterval(update, 500);
+    setValue(read());
+    const timer = setInterval(() => setValue(read()), 500);
     return () => clearInterval(timer);
   });
   return value;
 }
 
-// `serverTime` changes every second while the connection works. It is null on pages without live
-// data, which are current as long as they are connected.
+// `serverTime` changes every second while the connection works. Pages without live data have none;
+// they are current as long as they are connected.
 export function Liveness({ away, ready, serverTime, interval, words }) {
   const [live, connecting, none, old] = words;
+  const received = `${ready} ${serverTime}`;
+  const last = useRef(received);
   const seconds = usePolled(() => {
-    const isConnected = serverTime === null && ready && !away;
-    if (isConnected || serverTime !== lastServerTime) currentAt = Date.now();
-    lastServerTime = serverTime;
+    const isConnected = serverTime === undefined && ready && !away;
+    if (isConnected || received !== last.current) currentAt = Date.now();
+    last.current = received;
     return Math.floor(age());
   });
   const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
@@ -45,8 +44,8 @@ export function Liveness({ away, ready, serverTime, interval, words }) {
 export function AwayBanner({ away, before, after }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
   if (!away && !isSilent) return null;
-  const text = `${before}${clock(currentAt * 1000)}${after}`;
-  return createElement("p", { className: "note away", role: "status" }, text);
+  const props = { className: "note away", role: "status" };
+  return createElement("p", props, before, clock(currentAt * 1000), after);
 }
 
 // Reflex closes the socket of the page when a navigation begins, and does not open it again when

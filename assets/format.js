@@ -36,12 +36,8 @@ export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 // A duration in its two largest units.
 export function span(seconds) {
   const s = Math.floor(seconds);
-  const parts = [
-    [Math.floor(s / 86400), "d"],
-    [Math.floor(s / 3600) % 24, "h"],
-    [Math.floor(s / 60) % 60, "min"],
-    [s % 60, "s"],
-  ];
+  const sizes = [[s / 86400, "d"], [(s / 3600) % 24, "h"], [(s / 60) % 60, "min"], [s % 60, "s"]];
+  const parts = sizes.map(([count, unit]) => [Math.floor(count), unit]);
   const first = parts.findIndex(([count]) => count > 0);
   const isShort = first < 0 || (s < 10 && s !== seconds);
   if (isShort) return `${Number(Number(seconds).toPrecision(2))}${THIN}s`;
@@ -125,8 +121,7 @@ export function pointTime(_, items) {
 
 export function minuteTime(us, items) {
   const minute = Math.floor(us / MINUTE) * MINUTE;
-  const nothing = items?.length ? "" : ": no points";
-  return `${when(minute)}${nothing}\n${utc(minute).slice(0, 16)} UTC`;
+  return `${when(minute)}${items?.length ? "" : ": no points"}\n${utc(minute).slice(0, 16)} UTC`;
 }
 
 export function tooltipValue(value, name) {

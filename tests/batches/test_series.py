@@ -116,7 +116,7 @@ def test_all_points_of_a_slow_source_are_in_the_chart() -> None:
     series = Series(1)
     for i, point in enumerate(points):
         series.add(block(i + 1, point))
-        recent = [p for p in points[: i + 1] if p[0] > point[0] - 60]
+        recent = [p for p in points[: i + 1] if us(p[0]) > us(point[0] - 60)]
         before = points[: i + 1 - len(recent)][-1:]
         assert line(series.chart(us(point[0]))) == before + recent
         assert series.count(us(point[0])) == len(recent)
