@@ -1,7 +1,7 @@
-"""Live pages: what reaches open pages of five batches at 4 Hz, how late, and what it costs.
+"""Live pages: updates of open pages of five batches at 4 Hz, their delay and their cost.
 
-A delay runs from the moment at which a tick of a page was due to when a client in another process
-has it.
+A delay is the time from a tick, at which the server creates the snapshot that all pages show, to
+the receipt of a page's update by a client in another process.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ PAGES = (1, 100, 500, 1_000)
 _MANY = 1_000
 _BATCHES = tuple(f"/batch/{name}" for name in rows.NAMES)
 _NOTE = (
-    "Clients speak Reflex's protocol over its socket to the worker of `reflex run --env prod "
-    "--backend-only`; its processor time is that of all its processes, with what five batches cost "
-    "without pages. Up to 250 pages tick at 4 Hz, 1 000 at 1 Hz. Granian does not compress "
-    "websockets (its issue 850). The template has no live pages: there is nothing to compare with."
+    "Clients receive Reflex's deltas over its websocket from `reflex run --env prod "
+    "--backend-only`. Processor time is that of all its processes, including the five batches. Up "
+    "to 100 pages are updated at 4 Hz, more at 1 Hz, all at the same ticks: the delay p99 is the "
+    "time that one tick takes for all pages. Granian does not compress websockets (its issue 850). "
+    "The template has no live pages to compare with."
 )
 
 Found = dict[tuple[str, int, str], list[float]]
@@ -38,15 +39,15 @@ def measure(scale: Scale) -> list[Figure]:
     found: Found = defaultdict(list)
     kinds = [("batch", pages) for pages in scale.pick((_MANY,), PAGES)]
     for number in range(1, scale.pick(1, 3) + 1):
-        for kind, pages in (*kinds, ("first", _MANY)):
-            say(f"live pages, round {number}: {_who(kind, pages)}")
+        for kind, pages in (*kinds, ("home", _MANY)):
+            say(f"live pages, round {number}: {_title(kind, pages)}")
             with folder() as place, running_app(place, place / "app.duckdb") as app:
                 _round(app, kind, pages, scale, found)
     return _figures(found)
 
 
-def _who(kind: str, pages: int) -> str:
-    return f"{told(pages)} {'first ' if kind == 'first' else ''}page{'s' * (pages > 1)}"
+def _title(kind: str, pages: int) -> str:
+    return f"{told(pages)} {'home ' if kind == 'home' else ''}page{'s' * (pages > 1)}"
 
 
 def _round(app: RunningApp, kind: str, pages: int, scale: Scale, found: Found) -> None:
@@ -58,20 +59,19 @@ def _round(app: RunningApp, kind: str, pages: int, scale: Scale, found: Found) -
     paths = _BATCHES if kind == "batch" else ("/",)
     settle, seconds = scale.pick((1.0, 3.0), (2.0, 6.0))
     before = usage.memory
-    with own_process() as process:
-        process.submit(int).result()  # Its start is not to fall into the time that counts.
-        watching = process.submit(
-            page_clients.watch, app.backend_port, paths, pages, settle, seconds
+    with own_process(page_clients.__name__) as process:
+        measuring = process.submit(
+            page_clients.measure_pages, app.backend_port, paths, pages, settle, seconds
         )
-        samples = usage.while_going_on(watching.done)
-        watched = watching.result()
+        samples = usage.while_going_on(measuring.done)
+        measured = measuring.result()
     for what, value in (
-        ("delivered", watched.delivered),
-        ("p50", percentile(watched.delays, 50)),
-        ("p99", percentile(watched.delays, 99)),
-        ("rate", watched.ticks_per_second),
-        ("bytes", watched.bytes_per_tick),
-        ("share", samples.share_of_core(watched.began, watched.ended)),
+        ("delivered", measured.delivered),
+        ("p50", percentile(measured.delays, 50)),
+        ("p99", percentile(measured.delays, 99)),
+        ("rate", measured.updates_per_second),
+        ("bytes", measured.bytes_per_update),
+        ("share", samples.share_of_core(measured.began, measured.ended)),
         ("memory", (max(samples.memory) - before) / pages / 1024),
     ):
         found[kind, pages, what].append(value)
@@ -80,18 +80,15 @@ def _round(app: RunningApp, kind: str, pages: int, scale: Scale, found: Found) -
 def _figures(found: Found) -> list[Figure]:
     figures = [Figure("no pages, processor", "% of a core", found["", 0, "share"], note=_NOTE)]
     for kind, pages in dict.fromkeys((kind, pages) for kind, pages, _ in found if kind):
-        who = _who(kind, pages)
-        aimed = pages == _MANY
         for what, name, unit, targets in (
-            ("ticks delivered", "delivered", "%", (all_of_them(),)),
-            ("ticks per page", "rate", "a second", ()),
+            ("updates delivered", "delivered", "%", (all_of_them(),)),
+            ("updates per page", "rate", "a second", ()),
             ("delay p50", "p50", "ms", ()),
-            ("delay p99", "p99", "ms", (under(100, "ms"),)),
-            ("processor", "share", "% of a core", (under(30, "%"),)),
-            ("on the wire per page and tick", "bytes", "bytes", (under(300, "bytes"),)),
+            ("delay p99", "p99", "ms", (under(1_000, "ms"),)),
+            ("processor", "share", "% of a core", (under(40, "%"),)),
+            ("on the wire per page and update", "bytes", "bytes", ()),
             ("memory per page", "memory", "KiB", ()),
         ):
-            assert isinstance(targets, tuple)
-            wanted = targets if aimed or what == "ticks delivered" else ()
-            figures.append(Figure(f"{who}, {what}", unit, found[kind, pages, name], targets=wanted))
+            title = f"{_title(kind, pages)}, {what}"
+            figures.append(Figure(title, unit, found[kind, pages, name], targets=targets))
     return figures

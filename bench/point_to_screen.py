@@ -1,8 +1,8 @@
-"""Point to screen: from when a point is produced to when a real browser has drawn it.
+"""Point to screen: the time from the production of a point to its frame in a real browser.
 
-The points of the default source, four in a second, on the page of their batch. How late a point is
-depends on where it falls between two ticks of the page, and that stays the same for as long as
-the page is open: every round opens it anew.
+The points of the default source, 4 per second, on the page of their batch. The delay of a point
+depends on its phase relative to the ticks, which is fixed while a run lasts: each round starts
+another run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.browsers import QUIET, find_browser
 
 _BATCH = "point-to-screen"
 _NOTE = (
-    "Headless Chromium on the pages of `reflex run --env prod`. A point is drawn when the frame is "
-    "over in which its row appears in the table of newest points; the line is drawn in the same."
+    "Headless Chromium on the pages of `reflex run --env prod`. A point is drawn at the end of the "
+    "frame in which its row appears in the table of the latest points and its line in the chart."
 )
 
 _WATCH = """
@@ -34,21 +34,21 @@ _WATCH = """
   const before = new Set(times());
   const drawn = {};
   const channel = new MessageChannel();
-  // What comes after the callbacks of a frame comes after the frame.
+  // A message posted in a callback of a frame is handled after the frame.
   channel.port1.onmessage = () => {
     const now = performance.timeOrigin + performance.now();
     for (const time of times()) if (!before.has(time)) drawn[time] ??= now - Date.parse(time);
   };
-  const look = () => requestAnimationFrame(() => channel.port2.postMessage(null));
+  const onChange = () => requestAnimationFrame(() => channel.port2.postMessage(null));
   const changes = { subtree: true, childList: true, characterData: true, attributes: true };
-  new MutationObserver(look).observe(table, changes);
+  new MutationObserver(onChange).observe(table, changes);
   window.drawn = drawn;
 }
 """
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Rounds of one page, opened anew for each."""
+    """Several rounds, each with another run and a reloaded page."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -58,32 +58,36 @@ def measure(scale: Scale) -> list[Figure]:
         raise NotMeasuredError("needs a Chromium or Chrome; none was found")
     rounds: list[list[float]] = []
     shares: list[float] = []
-    with folder() as place, running_app(place, place / "app.duckdb", pages=True) as app:
-        httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            for number in range(1, scale.pick(1, 6) + 1):
-                say(f"point to screen, round {number}")
-                page.goto(f"{app.url}/batch/{_BATCH}")
-                page.wait_for_selector("table.points time")
-                page.wait_for_selector(".recharts-line path")
-                page.evaluate(_WATCH)
-                time.sleep(scale.pick(2, 5))
-                drawn: dict[str, float] = page.evaluate("() => window.drawn")
-                rounds.append(list(drawn.values()))
-                shares.append(_share(app.api, drawn))
-            browser.close()
+    with (
+        folder() as place,
+        running_app(place, place / "app.duckdb", pages=True) as app,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        for number in range(1, scale.pick(1, 6) + 1):
+            say(f"point to screen, round {number}")
+            httpx.post(f"{app.api}/stream/{_BATCH}").raise_for_status()
+            page.goto(f"{app.url}/batch/{_BATCH}")
+            page.wait_for_selector("table.points time")
+            page.wait_for_selector(".recharts-line path")
+            page.evaluate(_WATCH)
+            time.sleep(scale.pick(2, 5))
+            drawn: dict[str, float] = page.evaluate("() => window.drawn")
+            rounds.append(list(drawn.values()))
+            shares.append(_share(app.api, drawn))
+            httpx.delete(f"{app.api}/stream/{_BATCH}").raise_for_status()
+        browser.close()
     return _figures(rounds, shares)
 
 
 def _share(api: str, drawn: dict[str, float]) -> float:
-    """Percent of the points drawn, of those from the first such on until a second ago."""
+    """Percent drawn of the points between the first drawn one and a second ago."""
     until = utc_now() - timedelta(seconds=1)
     count = httpx.get(f"{api}/batches/{_BATCH}").json()["row_count"]
-    asked = httpx.get(f"{api}/batches/{_BATCH}/points?after={max(0, count - 100)}")
-    stored = [point["ts"] for point in asked.raise_for_status().json()["points"]]
-    # The page tells times in whole milliseconds.
+    response = httpx.get(f"{api}/batches/{_BATCH}/points?after={max(0, count - 100)}")
+    stored = [point["ts"] for point in response.raise_for_status().json()["points"]]
+    # The page shows times in whole milliseconds.
     due = [f"{ts[:23]}Z" for ts in stored if ts < until.isoformat()]
     due = [ts for ts in due if ts >= min(drawn)]
     return 100 * sum(ts in drawn for ts in due) / len(due)

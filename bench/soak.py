@@ -18,7 +18,7 @@ from bench import lags, page_clients, pauses, rows, stream_readers
 from bench.app import Usage, files_of, running_app
 from bench.figures import Figure, NotMeasuredError, all_of_them, always_under, at_least, told, under
 from bench.lags import Beats
-from bench.page_clients import Watched
+from bench.page_clients import Measured
 from bench.pauses import Pause
 from bench.places import folder, own_process
 from bench.progress import say
@@ -84,13 +84,15 @@ def measure(minutes: float) -> list[Figure]:
                 httpx.post(f"{app.api}/stream/{name}").raise_for_status()
             port, calm = app.backend_port, rows.NAMES[:1]
             read = reading.submit(stream_readers.read, port, calm, STREAMS, _SETTLE, seconds)
-            seen = watching.submit(page_clients.watch, port, _PATHS, PAGES, _SETTLE, seconds)
+            measured = watching.submit(
+                page_clients.measure_pages, port, _PATHS, PAGES, _SETTLE, seconds
+            )
             looks = _watch(app, database, seconds)
             beats = lags.noted(lag_file)
             assert beats[-1].ended - beats[0].began > seconds - 2 * lags.EVERY, "the beat broke off"
             going_on.unlink()
             paused = {on: each.result() for on, each in overslept.items()}
-            return _figures(looks, beats, paused, read.result(), seen.result())
+            return _figures(looks, beats, paused, read.result(), measured.result())
 
 
 def _watch(app: RunningApp, database: Path, seconds: float) -> list[Look]:
@@ -120,7 +122,7 @@ def _figures(
     beats: list[Beats],
     paused: dict[int, list[Pause]],
     read: Read,
-    watched: Watched,
+    pages: Measured,
 ) -> list[Figure]:
     began = beats[0].began
     return [
@@ -128,7 +130,7 @@ def _figures(
         *_figures_of_lag(beats),
         *(_figures_of_pauses(beats, paused) if paused else []),
         *_figures_of(f"{STREAMS} streams, ", "points", read.delivered, read.delays),
-        *_figures_of(f"{PAGES} pages, ", "ticks", watched.delivered, watched.delays),
+        *_figures_of(f"{PAGES} pages, ", "updates", pages.delivered, pages.delays),
     ]
 
 

@@ -1,115 +1,117 @@
-"""Which ticks of open pages count as missing."""
+"""Which updates of open pages count as delivered, and their delays."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import aclosing
-from pathlib import Path
+import json
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 
-from solo_app.batches.live import TICK, Ticker, next_moment, phase_of
-
-from bench.page_clients import Seen, Watched, _Page
-from solo_app.batches.service import BatchService
-from solo_app.storage.duckdb.store import DuckDBStore
+from bench.page_clients import Measured, Page, Received, Update
+from solo_app.batches.snapshots import SLOW_TICK, TICK
+from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.home import HomeState
 
 pytestmark = pytest.mark.anyio
 
 BATCH = "/batch/b"
 
 
-def seen(*ticks: tuple[float, int]) -> Seen:
-    """A page that was told at these milliseconds of so many points."""
-    moments, newest = [at for at, _ in ticks], [number for _, number in ticks]
-    return Seen(BATCH, 1, moments, newest, received=[at / 1000 for at in moments[1:]])
+def page(
+    times: Iterable[float], late: float = 0, stale: int = 0, interval: float = TICK
+) -> Received:
+    """A page that received the ticks at these seconds, without its ``stale`` latest points."""
+    updates = [Update(t + late, (round(t * 1e6),), round(t / TICK) - stale) for t in times]
+    return Received(BATCH, updates, interval=interval)
 
 
-def delivered(*pages: Seen, ended: float = 5) -> float:
-    return Watched(0, ended, list(pages), interval=TICK).delivered
+def ticks(interval: float = TICK, until: float = 5, phase: float = 0.1) -> list[float]:
+    return [phase + n * interval for n in range(int(until / interval))]
 
 
-@pytest.mark.parametrize("number", [1, 2, 1_000])
-def test_delays_count_from_when_ticks_were_due(number: int) -> None:
-    due = next_moment(70_000, phase_of(number), 1)
-    received = [due + n + late for n, late in enumerate((0.004, 0.003, 0.85, 0.010))]
-    page = Seen(BATCH, number, received=received, ages=[1, 1, 1, 20])
-    assert Watched(0, 4, [page], interval=1).delays == pytest.approx([4, 3, 850, 20])
+def delivered(*pages: Received) -> float:
+    return Measured(0, 5, pages).delivered
 
 
-async def test_a_page_that_is_always_late_is_always_late() -> None:
-    service = BatchService(DuckDBStore(Path("unused.duckdb")), {})
-    page = Seen(BATCH)
-    async with aclosing(Ticker(service).ticks()) as ticks:
-        await anext(ticks)
-        for _ in range(3):
-            await anext(ticks)
-            await asyncio.sleep(0.1)
-            page.received.append(asyncio.get_running_loop().time())
-            page.ages.append(0)
-    assert min(Watched(0, 1, [page], interval=TICK).delays) >= 100
+@pytest.mark.parametrize("interval", [TICK, SLOW_TICK])
+def test_late_updates_of_each_tick_are_delivered(interval: float) -> None:
+    measured = Measured(0, 5, [page(ticks(interval), late, interval=interval) for late in (0, 0.9)])
+    assert measured.delivered == 100
+    assert measured.updates_per_second == pytest.approx(1 / interval)
+    assert sorted(measured.delays) == pytest.approx(sorted([0, 900] * int(5 / interval)))
 
 
-def test_a_page_that_falls_silent_or_says_nothing_at_all_lacks_ticks() -> None:
-    lively = seen(*((at, at) for at in range(0, 5_001, 250)))
-    silent = seen(*((at, at) for at in range(0, 3_001, 250)))
-    mute = seen((0, 0))
-    assert delivered(lively) == 100
-    assert delivered(lively, silent) < 95
-    assert delivered(lively, mute) < 75
+def test_ticks_outside_the_period_do_not_count() -> None:
+    measured = Measured(1, 2, [page(ticks())])
+    assert measured.update_count == 4
+    assert measured.delivered == 100
 
 
-def test_a_page_that_was_not_told_what_another_knew_lacks_ticks() -> None:
-    others = [seen(*((at, at) for at in range(phase, 5_000, 250))) for phase in (0, 100)]
-    assert delivered(*others) == 100
-    left_out = seen(*((at, at) for at in range(50, 5_000, 250) if not 1_000 < at < 2_000))
-    assert delivered(*others, left_out) == pytest.approx(100 * 53 / 54)
+def test_a_skipped_tick_is_not_delivered() -> None:
+    skipping = [t for n, t in enumerate(ticks()) if n != 7]
+    assert delivered(page(ticks()), page(skipping)) == pytest.approx(100 * 39 / 40)
 
 
-def test_a_page_lacks_nothing_while_there_is_nothing_to_tell() -> None:
-    def committed(at: int) -> int:
-        return 1_000 if 1_000 <= at < 2_200 else at
-
-    pages = [
-        seen(*((at, committed(at)) for at in moments if committed(at) > committed(at - 250)))
-        for moments in (range(0, 5_000, 250), range(100, 5_000, 250))
-    ]
-    assert [len(page.moments) for page in pages] == [16, 16]
-    assert delivered(*pages) == 100
+def test_a_tick_that_all_pages_skip_is_not_delivered() -> None:
+    skipping = [t for n, t in enumerate(ticks()) if n != 7]
+    assert delivered(page(skipping)) == pytest.approx(95)
 
 
-def test_the_time_is_told_also_while_there_is_nothing_else() -> None:
-    assert delivered(seen((0, 7), (1_000, 7), (2_000, 7)), ended=3) == 100
-    assert delivered(seen((0, 7), (1_000, 7), (4_000, 7))) == pytest.approx(100 * 2 / 3)
+def test_a_page_without_updates_at_the_end_lacks_them() -> None:
+    assert delivered(page(ticks(until=4))) == pytest.approx(80)
+    assert delivered(page(ticks()), page([])) == pytest.approx(100 * 20 / 39)
 
 
-def told(path: str, *ticks: Sequence[object]) -> int:
-    """The gaps in what a page is told."""
-    page = _Page(8000, path)
-    for tick in ticks:
-        page._note(list(tick), 0.0)
-    return page.seen.gaps
+def test_an_update_without_the_latest_point_is_not_delivered() -> None:
+    assert delivered(page(ticks()), page(ticks(), stale=1)) == 50
 
 
-async def test_a_lost_tick_of_a_slow_batch_is_seen_by_its_points() -> None:
-    ticks = [(n, 4, n, 0, [0], [5], n) for n in range(1, 6)]
-    assert told(BATCH, *ticks) == 0
-    assert told(BATCH, *ticks[:2], *ticks[3:]) == 1
+def test_the_delay_of_a_home_page_counts_from_the_first_receipt() -> None:
+    pages = [Received("/", [Update(at, (1, 7), 7)]) for at in (1.5, 1.7)]
+    assert Measured(1, 2, pages).delays == pytest.approx([0, 200])
 
 
-async def test_a_lost_tick_of_a_fast_batch_is_seen_by_its_line() -> None:
-    ticks = [
-        (n, 9_000, n * 1_000, 1, [0] * 10, [5] * 10, 60, (n - 1) * 1_000, [0, 1], [0, 100])
-        for n in range(1, 6)
-    ]
-    assert told(BATCH, *ticks) == 0
-    assert told(BATCH, *ticks[:2], *ticks[3:]) == 1
+def test_a_home_page_needs_an_update_each_second_only() -> None:
+    def home(*times: float) -> Received:
+        return Received("/", [Update(at, (int(at), 7), 7) for at in times])
+
+    assert delivered(home(0.5, 1.5, 2.5, 3.5, 4.5)) == 100
+    assert delivered(home(0.5, 1.5, 3.5, 4.5)) == 80
 
 
-async def test_a_lost_tick_of_the_first_page_is_seen_by_its_seconds_and_trends() -> None:
-    ticks = [(n, n, 4, n, [4], [[n, [5]]]) for n in range(1, 6)]
-    assert told("/", *ticks) == 0
-    assert told("/", *ticks[:2], *ticks[3:]) == 1
+def message(state: type[BatchState] | type[HomeState], **values: object) -> str:
+    changed = {f"{name}_rx_state_": value for name, value in values.items()}
+    delta = {"another_state": {"row_count_rx_state_": 99}, state.get_full_name(): changed}
+    return "42/_event," + json.dumps(["event", {"delta": delta, "events": []}])
+
+
+async def received(path: str, *messages: str) -> list[Update]:
+    client = Page(8000, path)
+    for at, text in enumerate(messages):
+        client.handle_message(text, at)
+    return client.received.updates
+
+
+async def test_the_page_of_a_batch_keeps_values_that_do_not_change() -> None:
+    first: dict[str, Any] = {"update_interval": 1, "chart_end": 10, "points": [{"seq": 4}]}
+    updates = await received(
+        BATCH,
+        message(BatchState, **first),
+        message(BatchState, rows_per_second=4.0),
+        message(BatchState, chart_end=20),
+        message(BatchState, chart_end=30, points=[{"seq": 5}]),
+    )
+    assert updates == [Update(0, (10,), 4), Update(2, (20,), 4), Update(3, (30,), 5)]
+
+
+async def test_a_home_page_counts_seconds_and_rows() -> None:
+    updates = await received(
+        "/",
+        message(HomeState, update_interval=1, server_time=8, row_count=4),
+        message(HomeState, row_count=5),
+        message(HomeState, server_time=9),
+    )
+    assert updates == [Update(0, (8, 4), 4), Update(1, (8, 5), 5), Update(2, (9, 5), 5)]
