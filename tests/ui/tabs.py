@@ -85,6 +85,11 @@ class Tabs:
         root = await self.manager.get_state(BaseStateToken(ident=tab, cls=state))
         return await root.get_state(state)
 
+    async def evict(self, tab: str, state: type[rx.State]) -> Any:
+        """Drop all states, as Reflex does with expired ones. Returns the new state of a tab."""
+        self.manager.states.clear()
+        return await self.state(tab, state)
+
     async def ticks(self, count: int = 1) -> None:
         """Wait until every tab has had this number of ticks."""
         async with aclosing(self.ticker.subscribe()) as ticks:

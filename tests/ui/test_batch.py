@@ -239,3 +239,14 @@ async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
     state = await open_page(tabs, batch_id)
     await until(lambda: len(tabs.deltas_of(batch_id, BatchState)) > 5, within=10)
     assert state is await tabs.state(batch_id, BatchState)
+
+
+async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await open_page(tabs, batch_id)
+    minutes = await tabs.state(batch_id, MinutesState)
+    await until(lambda: minutes.end > 0)
+    state = await tabs.evict(batch_id, BatchState)
+    minutes = await tabs.state(batch_id, MinutesState)
+    await until(lambda: state.kind == "batch" and state.runs and state.points)
+    await until(lambda: minutes.end > 0)

@@ -100,6 +100,21 @@ async def test_a_page_that_cannot_be_filled_shows_the_write_error() -> None:
         storage.writes.open()
 
 
+async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> None:
+    storage = MemoryStorage()
+    async with open_tabs(storage, silent=silent) as tabs:
+        for batch_id in ("a", "b"):
+            await tabs.service.start(batch_id, "silent")
+        page = await _page(tabs, "a")
+        storage.run_reads.fail("disk error")
+        await tabs.open("a", "b")
+        await tabs.start_updates("a", BatchState)
+        await until(lambda: page.read_error)
+        assert (page.title, page.status) == ("SOLO", "")
+        storage.run_reads.open()
+        await until(lambda: page.title == "b · Running · SOLO" and not page.read_error)
+
+
 async def test_pages_show_why_a_batch_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "STOP_PATIENCE", 0)
     storage = MemoryStorage()

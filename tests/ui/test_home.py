@@ -200,7 +200,7 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     await start(tabs, "tab", "b1")
     assert state.running_already == "b1"
     await tabs.service.stop("b1")
-    await until(lambda: state.running_already == state.error == "")
+    await until(lambda: state.error == "")
     await start(tabs, "tab", "no such name")
     await tabs.service.stop("b2")
     await until(lambda: state.running_count == 2)
@@ -242,6 +242,32 @@ async def test_saved_query_is_restored(with_25: BatchService) -> None:
             assert shown == (("old", "ended", 1, 5) if tab == "after" else ("", "all", 0, 20))
             updates.cancel()
         assert not tabs.errors
+
+
+async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path) -> None:
+    async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
+        for name in ("a-1", "a-2", "b-1"):
+            await tabs.service.start(name, "silent")
+        await tabs.open("tab")
+        await tabs.start_updates("tab", HomeState)
+        state = await tabs.state("tab", HomeState)
+        await until(lambda: state.match_count == 3)
+        tabs.ticker._tick = 0.5
+        await tabs.ticks(0)
+        await tabs.send("tab", HomeState, "search_for", text="a")
+        assert state.match_count == 2
+        await tabs.service.start("a-3", "silent")
+        await until(lambda: state.match_count == 3)
+
+
+async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await tabs.open("tab")
+    updates = await tabs.start_updates("tab", HomeState)
+    state = await tabs.evict("tab", HomeState)
+    await until(lambda: state.loaded and state.rows and len(state.slots) == 5)
+    assert state.running_count == 1
+    updates.cancel()
 
 
 async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:

@@ -94,6 +94,23 @@ async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> Non
     await service.close()
 
 
+async def test_read_error_is_not_shown_on_the_page_of_another_batch() -> None:
+    storage = MemoryStorage()
+    async with open_service(storage, few=counting(5)) as service, tabs_on(service) as tabs:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+        storage.reads.fail("1.parquet is missing")
+        await tabs.open("tab", "b")
+        await tabs.start_updates("tab", BatchState)
+        page = await tabs.state("tab", BatchState)
+        await until(lambda: page.read_error)
+        await tabs.open("tab", "unknown")
+        await tabs.start_updates("tab", BatchState)
+        await until(lambda: page.batch_id == "unknown")
+        assert page.read_error == ""
+        storage.reads.open()
+
+
 async def test_waits_between_failing_reads_double_up_to_a_limit() -> None:
     now, queried = 0.0, list[float]()
     backoff = ReadBackoff(first=5, longest=60, now=lambda: now)

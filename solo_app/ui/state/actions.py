@@ -1,14 +1,16 @@
-"""Starting and stopping batches, and the toasts that confirm it."""
+"""Starting and stopping batches, and what tells a tab whether it succeeded."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.batches.catalog import check_batch_id
-from solo_app.batches.errors import SoloError
+from solo_app.batches.errors import InvalidBatchIdError, SoloError
+from solo_app.batches.snapshots import Snapshot
 from solo_app.ui.console import console
 
 DOUBLE_CLICK = 600
@@ -18,6 +20,23 @@ _TOAST_DURATION = 10_000
 
 ToastButton = tuple[str, Any]
 """The label of a button in a toast, and its event."""
+
+
+class ActionState(rx.State, mixin=True):
+    """Why the latest action of a tab failed; empty if it succeeded."""
+
+    error: str = ""
+    _error_revision: float = math.inf
+
+    def _show_error(self, error: SoloError | None) -> None:
+        """Show an error until a batch starts or ends, or an invalid id is changed."""
+        self.error = str(error or "")
+        expires = error and not isinstance(error, InvalidBatchIdError)
+        self._error_revision = console().service.revision if expires else math.inf
+
+    def _expire_error(self, snapshot: Snapshot) -> None:
+        if snapshot.revision > self._error_revision:
+            self._show_error(None)
 
 
 async def start(batch_id: object) -> SoloError | None:
@@ -48,11 +67,6 @@ def success_toast(text: str, undo: ToastButton, action: ToastButton | None = Non
 def error_toast(error: SoloError) -> EventSpec:
     """Return a toast that shows an error."""
     return rx.toast.error(str(error))
-
-
-def current_revision() -> int:
-    """Return a number that changes whenever a batch starts or ends."""
-    return console().service.revision
 
 
 def _checked(batch_id: object) -> str:

@@ -7,8 +7,7 @@ from datetime import timedelta
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.batches.errors import SoloError, StoreUnavailableError
-from solo_app.batches.snapshots import Snapshot
+from solo_app.batches.errors import StoreUnavailableError
 from solo_app.ui import strings
 from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
@@ -45,7 +44,7 @@ class MinutesState(rx.State):
     end: int = 0
 
 
-class BatchState(LiveState, rx.State):
+class BatchState(LiveState, actions.ActionState, rx.State):
     """What a tab shows at ``/batch/{id}``; all values are of the batch ``batch_id``.
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
@@ -76,18 +75,19 @@ class BatchState(LiveState, rx.State):
     span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0
-    error: str = ""
     _shown_runs: int = FIRST_RUNS
-    _error_revision: int = -1
 
     @rx.event(background=True, supersedes=True)
     async def stream_updates(self) -> None:
         """Update the page until the tab leaves it."""
-        view = BatchView(console().service, self._route_id())
+        batch_id = self._route_id()
+        view = BatchView(console().service, batch_id)
         async with self:
             self.paused, self._shown_runs = False, FIRST_RUNS
             self._show_error(None)
-        shown: Values = {}
+            if self.batch_id != batch_id:
+                self.title, self.status = strings.PRODUCT, ""
+        shown = BatchValues({})
         async for snapshot in subscribe():
             span = _SPANS.get(str(self.span), _FIRST_SPAN)
             try:
@@ -95,12 +95,14 @@ class BatchState(LiveState, rx.State):
             except StoreUnavailableError as error:
                 found = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
+                if not self.server_time:  # Reflex has evicted the state of the page.
+                    shown = BatchValues({})
                 values = self._without_paused(found.batch)
-                assign_changed(self, values, shown)
-                self._expire_error(snapshot)
-                if found.minutes:
+                assign_changed(self, values, shown.batch)
+                if found.minutes != shown.minutes:
                     assign(await self.get_state(MinutesState), found.minutes)
-            shown = values
+                self._expire_error(snapshot)
+            shown = BatchValues(values, found.minutes)
 
     @rx.event(background=True, temporal=True)
     async def stop(self) -> list[EventSpec]:
@@ -138,15 +140,6 @@ class BatchState(LiveState, rx.State):
 
     def _without_paused(self, values: Values) -> Values:
         return {n: v for n, v in values.items() if n != "points"} if self.paused else values
-
-    def _expire_error(self, snapshot: Snapshot) -> None:
-        if snapshot.revision > self._error_revision >= 0:
-            self._show_error(None)
-
-    def _show_error(self, error: SoloError | None) -> None:
-        """Show why an action failed, until a batch starts or ends."""
-        self.error = str(error or "")
-        self._error_revision = actions.current_revision() if error else -1
 
     def _route_id(self) -> str:
         """Return the id in the URL. Reflex adds this var for the dynamic part of the route."""

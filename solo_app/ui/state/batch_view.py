@@ -5,10 +5,11 @@ All times are in microseconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypedDict
+from functools import partial
+from typing import Any, TypedDict, TypeVar
 
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import (
@@ -31,6 +32,8 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import strings
 from solo_app.ui.state.live_updates import Values, app_status
+
+T = TypeVar("T")
 
 LATEST_POINTS = 10
 TABLE_MINUTES = 60
@@ -101,10 +104,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchValues:
-    """The values of ``BatchState``, and those of ``MinutesState`` if they changed."""
+    """The values of ``BatchState`` and of ``MinutesState``."""
 
     batch: Values
-    minutes: Values | None = None
+    minutes: Values = field(default_factory=dict)
 
 
 class BatchView:
@@ -113,10 +116,7 @@ class BatchView:
     def __init__(self, service: BatchService, batch_id: str) -> None:
         self._service = service
         self._batch_id = batch_id
-        self._recent: tuple[Batch, RecentData] | None = None
-        self._minute: tuple[object, Minute] | None = None
-        self._runs: tuple[object, list[RunRow]] | None = None
-        self._minutes: object = None
+        self._results: dict[str, tuple[object, Any]] = {}
 
     async def values(self, snapshot: Snapshot, span: timedelta, shown_runs: int) -> BatchValues:
         """Return what the page shows at the time of a snapshot.
@@ -129,16 +129,14 @@ class BatchView:
             batch = running.batch if running else self._service.batch(self._batch_id)
         except BatchNotFoundError as error:
             return BatchValues({**app_status(snapshot), **self._not_found(error)})
-        live, read_error = await self._live_values(batch, running, snapshot)
         values = {
             **app_status(snapshot),
-            **live,
+            **await self._live_values(batch, running, snapshot),
             "minute": await self._last_minute(batch, snapshot),
             "runs": await self._run_rows(batch, shown_runs),
             "earlier_runs": max(0, batch.run.number - shown_runs),
-            "read_error": read_error,
         }
-        return BatchValues(values, await self._minutes_if_changed(batch, snapshot, span))
+        return BatchValues(values, await self._minutes(batch, snapshot, span))
 
     def _not_found(self, error: BatchNotFoundError) -> Values:
         kind, title, why = "unknown", strings.NEVER_WAS, str(error)
@@ -146,44 +144,49 @@ class BatchView:
             check_batch_id(self._batch_id)
         except InvalidBatchIdError as invalid:
             kind, title, why = "invalid", strings.NO_SUCH_ID, str(invalid)
-        title = f"{title} · {strings.PRODUCT}"
-        return {"batch_id": self._batch_id, "kind": kind, "why": why, "title": title, "status": ""}
+        return {
+            "batch_id": self._batch_id,
+            "kind": kind,
+            "why": why,
+            "title": f"{title} · {strings.PRODUCT}",
+            "status": "",
+            "read_error": "",
+        }
 
     async def _live_values(
         self, batch: Batch, running: RunningBatch | None, snapshot: Snapshot
-    ) -> tuple[Values, str]:
-        """Return the values of the last minute, and why older points are missing, if so."""
-        read_error = ""
+    ) -> Values:
+        """Return the values of the last minute; ``read_error`` is why older points are missing."""
+        recent, read_error = _no_data(batch), ""
         try:
             if running:
                 await self._service.load_earlier(batch)
-            elif self._recent is None or self._recent[0] != batch:
-                self._recent = batch, await self._service.recent_of_ended(batch)
+            else:
+                query = partial(self._service.recent_of_ended, batch)
+                recent = await self._once("recent", batch, query)
         except StoreUnavailableError as error:
             read_error = str(error)
         if running:
-            return _running_values(snapshot, running), read_error
-        recent = self._recent[1] if self._recent and not read_error else _no_data(batch)
-        return _ended_values(batch, self._service.row_count(batch), recent), read_error
+            return {**_running_values(snapshot, running), "read_error": read_error}
+        row_count = self._service.row_count(batch)
+        return {**_batch_values(batch, row_count, 0.0, recent), "read_error": read_error}
 
     async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
         window = last_whole_minute(snapshot.at)
-        version = (batch, window, snapshot.totals.write_error is None)
-        if self._minute is None or self._minute[0] != version:
-            found = await self._query_minutes(batch, window, snapshot)
-            self._minute = version, _minute(window, found[0] if found else None)
-        return self._minute[1]
 
-    async def _minutes_if_changed(
-        self, batch: Batch, snapshot: Snapshot, span: timedelta
-    ) -> Values | None:
+        async def query() -> Minute:
+            found = await self._query_minutes(batch, window, snapshot)
+            return _minute(window, found[0] if found else None)
+
+        return await self._once("minute", _version(batch, window, snapshot), query)
+
+    async def _minutes(self, batch: Batch, snapshot: Snapshot, span: timedelta) -> Values:
         window = _chart_window(span, batch.run, snapshot.at)
-        version = (batch, window, snapshot.totals.write_error is None)
-        if version == self._minutes:
-            return None
-        found = await self._query_minutes(batch, window, snapshot)
-        self._minutes = version
-        return minute_values(window, found)
+
+        async def query() -> Values:
+            return minute_values(window, await self._query_minutes(batch, window, snapshot))
+
+        return await self._once("minutes", _version(batch, window, snapshot), query)
 
     async def _query_minutes(
         self, batch: Batch, window: Window, snapshot: Snapshot
@@ -194,11 +197,21 @@ class BatchView:
         return await self._service.minutes_so_far(batch, window)
 
     async def _run_rows(self, batch: Batch, count: int) -> list[RunRow]:
-        version = (batch, count)
-        if self._runs is None or self._runs[0] != version:
-            runs = await self._service.runs(self._batch_id, limit=count)
-            self._runs = version, [_run_row(run) for run in runs]
-        return self._runs[1]
+        async def query() -> list[RunRow]:
+            return [_run_row(run) for run in await self._service.runs(self._batch_id, limit=count)]
+
+        return await self._once("runs", (batch, count), query)
+
+    async def _once(self, name: str, version: object, query: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of a query, from the cache if it has the same version."""
+        if name not in self._results or self._results[name][0] != version:
+            self._results[name] = version, await query()
+        result: T = self._results[name][1]
+        return result
+
+
+def _version(batch: Batch, window: Window, snapshot: Snapshot) -> object:
+    return batch, window, snapshot.totals.write_error is None
 
 
 def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
@@ -217,24 +230,11 @@ def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
 def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
     """Return the values of a running batch that are the same for all its viewers."""
     batch, derived = running.batch, snapshot.derived
-    values: Values | None = derived.get(batch.no)
-    if values is None:
-        values = derived[batch.no] = {
-            **_run_values(batch),
-            **_recent_values(running.recent),
-            "row_count": running.row_count,
-            "rows_per_second": round(running.rows_per_second, 1),
-        }
+    if batch.no not in derived:
+        rate = round(running.rows_per_second, 1)
+        derived[batch.no] = _batch_values(batch, running.row_count, rate, running.recent)
+    values: Values = derived[batch.no]
     return values
-
-
-def _ended_values(batch: Batch, row_count: int, recent: RecentData) -> Values:
-    return {
-        **_run_values(batch),
-        **_recent_values(recent),
-        "row_count": row_count,
-        "rows_per_second": 0.0,
-    }
 
 
 def _no_data(batch: Batch) -> RecentData:
@@ -242,8 +242,8 @@ def _no_data(batch: Batch) -> RecentData:
     return RecentData([], Chart(end, [], []), 0)
 
 
-def _run_values(batch: Batch) -> Values:
-    run = batch.run
+def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData) -> Values:
+    run, points = batch.run, recent.points[-LATEST_POINTS:]
     return {
         "batch_id": batch.batch_id,
         "kind": "batch",
@@ -254,12 +254,8 @@ def _run_values(batch: Batch) -> Values:
         "started": to_microseconds(run.started_at),
         "ended": to_microseconds(run.ended_at) if run.ended_at else None,
         "reason": run.reason or "",
-    }
-
-
-def _recent_values(recent: RecentData) -> Values:
-    points = recent.points[-LATEST_POINTS:]
-    return {
+        "row_count": row_count,
+        "rows_per_second": rate,
         "latest": points[-1].key if points else None,
         "points": [_point_row(point) for point in reversed(points)],
         "chart_end": recent.chart.end,

@@ -8,12 +8,7 @@ from typing import Any
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.batches.errors import (
-    BatchLimitReachedError,
-    BatchRunningError,
-    SoloError,
-    StoreUnavailableError,
-)
+from solo_app.batches.errors import BatchRunningError, StoreUnavailableError
 from solo_app.batches.snapshots import Snapshot
 from solo_app.ui import strings
 from solo_app.ui.console import console, subscribe
@@ -25,7 +20,7 @@ NAME_FIELD = "batch-id"
 """The id of the field for the name of a new batch."""
 
 
-class HomeState(LiveState, rx.State):
+class HomeState(LiveState, actions.ActionState, rx.State):
     """What a tab shows at ``/``.
 
     Handlers that change data are temporal: a click while the server is away has no effect later.
@@ -48,9 +43,7 @@ class HomeState(LiveState, rx.State):
     search: str = ""
     status_filter: str = "all"
     saved_query: str = rx.SessionStorage("", name="solo-table")
-    error: str = ""
     running_already: str = ""
-    _error_revision: int = -1
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -65,6 +58,8 @@ class HomeState(LiveState, rx.State):
         async for snapshot in subscribe():
             read_error = await _load_earlier(snapshot)
             async with self:
+                if not self.server_time or self._query() != query:  # Evicted, or other rows.
+                    shown, query = {}, self._query()
                 values = {**home_values(snapshot), **self._table_values(snapshot)}
                 values["read_error"] = read_error
                 assign_changed(self, values, shown)
@@ -81,7 +76,10 @@ class HomeState(LiveState, rx.State):
                 return []
         error = await actions.start(batch_id)
         async with self:
-            self._show_error(error, batch_id)
+            self._show_error(error)
+            self.running_already = batch_id if isinstance(error, BatchRunningError) else ""
+            if error:  # The same name can be submitted again immediately.
+                self._submitted = ("", 0.0)
         if error:
             return [rx.set_focus(NAME_FIELD)]
         return [_clear_field(batch_id), started_toast(batch_id, _open_button(batch_id))]
@@ -134,22 +132,10 @@ class HomeState(LiveState, rx.State):
         assign(self, self._table_values(console().ticker.snapshot()))
 
     def _table_values(self, snapshot: Snapshot) -> Values:
-        query = TableQuery(self.search, self.status_filter, self.page_no)
-        return console().table.values(snapshot, query)
+        return console().table.values(snapshot, self._query())
 
-    def _expire_error(self, snapshot: Snapshot) -> None:
-        if snapshot.revision > self._error_revision >= 0:
-            self._show_error(None)
-
-    def _show_error(self, error: SoloError | None, batch_id: str = "") -> None:
-        """Show why a batch was not started, until the reason can have changed."""
-        is_running = isinstance(error, BatchRunningError)
-        self.error = str(error or "")
-        self.running_already = batch_id if is_running else ""
-        depends_on_batches = is_running or isinstance(error, BatchLimitReachedError)
-        self._error_revision = actions.current_revision() if depends_on_batches else -1
-        if error:  # The same name can be submitted again immediately.
-            self._submitted = ("", 0.0)
+    def _query(self) -> TableQuery:
+        return TableQuery(self.search, self.status_filter, self.page_no)
 
     def _is_repeated(self, batch_id: str) -> bool:
         """Return whether a submission is the second of a double click."""

@@ -35,10 +35,8 @@ def assign(state: rx.State, values: Values) -> None:
         setattr(state, name, value)
 
 
-def assign_changed(state: LiveState, values: Values, shown: Values) -> None:
+def assign_changed(state: rx.State, values: Values, shown: Values) -> None:
     """Assign the vars whose values are not shown yet. Reflex sends every assigned var."""
-    if not state.server_time:  # Reflex has evicted the state of the page and created another one.
-        shown = {}
     assign(state, {n: v for n, v in values.items() if n not in shown or shown[n] != v})
 
 
