@@ -69,7 +69,6 @@ class BatchService:
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(kept=60)
-        self._loads = 0
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
 
@@ -190,8 +189,8 @@ class BatchService:
 
     @property
     def revision(self) -> int:
-        """A number that changes when a batch starts or ends, or ``load_earlier`` adds points."""
-        return self._catalog.revision + self._loads
+        """A number that increases when a batch starts or ends."""
+        return self._catalog.revision
 
     def running(self) -> list[Batch]:
         """Return the running batches in start order."""
@@ -259,9 +258,7 @@ class BatchService:
         async with producer.loading:
             if not producer.has_earlier:
                 until, before_seq = self.clock(), producer.batch.run.first_seq
-                loaded = await self._read_recent(batch, until, before_seq)
-                producer.add_earlier(*loaded)
-                self._loads += 1
+                producer.add_earlier(*await self._read_recent(batch, until, before_seq))
 
     def recent(self, batch: Batch, until: datetime) -> RecentData:
         """Return the latest points of a running batch and the chart of the minute before ``until``.

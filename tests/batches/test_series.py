@@ -323,6 +323,7 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5), silent=silent) as service:
         batch = await restarted(service)
+        revision = service.revision
         storage.reads.hold()
         loads = [asyncio.create_task(service.load_earlier(batch)) for _ in range(3)]
         await until(lambda: storage.reads.waiting)
@@ -333,6 +334,7 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
         recent = now(service, batch)
         assert (recent.count, seqs(recent.points)) == (5, [1, 2, 3, 4, 5])
         assert storage.reads.calls == 3  # One was cancelled, two are needed.
+        assert service.revision == revision
 
 
 @pytest.mark.anyio

@@ -131,17 +131,6 @@ async def test_start_of_a_batch_is_in_the_snapshot_of_the_same_tick(service: Bat
     assert ticker.snapshot() is ticker.snapshot()
 
 
-async def test_earlier_points_are_in_the_snapshot_of_the_same_tick(service: BatchService) -> None:
-    batch = await service.start("b")
-    await until(lambda: service.totals().row_count >= 1)
-    await service.stop("b")
-    await service.start("b", "silent")
-    ticker = Ticker(service, NEVER)
-    assert ticker.snapshot().running[0].recent.count == 0
-    await service.load_earlier(batch)
-    assert ticker.snapshot().running[0].recent.count == service.row_count(batch)
-
-
 async def test_slow_subscriber_skips_ticks(service: BatchService) -> None:
     ticker = Ticker(service, tick=0.005)
     async with subscribers(ticker, 1) as received, aclosing(ticker.subscribe()) as slow:

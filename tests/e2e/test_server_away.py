@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browsers import QUIET, find_browser
 from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
 from tests.e2e.walk import expect_to_go_on, open_page, start, stop
@@ -17,7 +16,7 @@ pytest.importorskip("playwright", reason="browser tests need requirements-dev.tx
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, WebSocket
+    from playwright.sync_api import Page, WebSocket
 
 
 @in_both_modes
@@ -121,16 +120,6 @@ def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, 
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
 
 
-_COUNT_UPDATES = """
-window.updates = 0;
-window.WebSocket = class extends WebSocket {
-  constructor(...args) {
-    super(...args);
-    const count = ({ data }) => { window.updates += String(data).includes("server_time"); };
-    this.addEventListener("message", count);
-  }
-};
-"""
 _NOTE_UNLOADING = "addEventListener('beforeunload', () => { window.isUnloading = true }, true)"
 
 
@@ -150,22 +139,3 @@ def test_page_stays_connected_when_a_navigation_does_not_leave_it(
         pass
     assert len(sockets) == 1
     expect(own_page.locator(".live.now")).to_be_visible()
-
-
-def test_page_is_live_again_when_it_comes_out_of_the_back_forward_cache(
-    app: RunningApp, browser: Browser
-) -> None:
-    with browser.browser_type.launch(
-        executable_path=find_browser(),
-        args=QUIET,
-        ignore_default_args=["--disable-back-forward-cache"],
-    ) as cached:
-        page = cached.new_page()
-        page.add_init_script(_COUNT_UPDATES)
-        open_page(page, app, "/")
-        page.evaluate("window.same = true")
-        page.goto(f"{app.url}/docs")
-        page.go_back(wait_until="commit")
-        assert page.evaluate("window.same")
-        page.wait_for_function("before => updates > before", arg=page.evaluate("updates"))
-        expect(page.locator(".live.now")).to_be_visible()
