@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import reflex as rx
-from reflex_components_core.react_router import link
 
 from solo_app.ui import format as fmt
 from solo_app.ui import strings
@@ -69,7 +68,7 @@ def _skeleton() -> rx.Component:
 def _row(row: Any) -> rx.Component:
     batch_id, reason, row_count = row["batch_id"], row["reason"], _row_count(row)
     return _cells(
-        link(batch_id, to=f"/batch/{batch_id}", title=batch_id, class_name="id"),
+        rx.el.a(batch_id, href=f"/batch/{batch_id}", title=batch_id, class_name="id"),
         rx.fragment(
             status_pill(row["status"]),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="why")),

@@ -99,7 +99,7 @@ def _link() -> rx.Component:
         strings.DOWNLOAD,
         href=f"{api}/batches/{BatchState.batch_id}/download",
         download=True,
-        reload_document=True,  # Else it is a link to a page.
+        reload_document=True,  # Otherwise Reflex navigates to a page of its own.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
         class_name="button main",
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
-from reflex_components_core.react_router import link
 
 from solo_app.ui import format as fmt
 from solo_app.ui import strings
@@ -25,7 +24,7 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
     sign = liveness(state.server_time, state.update_interval) if state is not None else liveness()
     return rx.el.div(
         tab_icon(status),
-        link("Skip to the content", to="#main", reload_document=True, class_name="skip"),
+        rx.el.a("Skip to the content", href="#main", reload_document=True, class_name="skip"),
         bar(where, sign),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
@@ -59,7 +58,7 @@ def tab_icon(status: Any = "") -> rx.Component:
 def bar(where: Any = None, sign: Any = None) -> rx.Component:
     """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
-        link(strings.PRODUCT, to="/", class_name="word", aria_label="SOLO, all batches"),
+        rx.el.a(strings.PRODUCT, href="/", class_name="word", aria_label="SOLO, all batches"),
         rx.el.span("/ ", where, class_name="where") if where is not None else rx.fragment(),
         rx.el.span(class_name="grow"),
         sign if sign is not None else liveness(),

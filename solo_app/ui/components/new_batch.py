@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reflex as rx
-from reflex_components_core.react_router import link
 
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import strings
@@ -77,7 +76,7 @@ def _error() -> rx.Component:
         HomeState.error,
         rx.cond(
             HomeState.running_already != "",
-            rx.fragment(" ", link(strings.OPEN_IT, to=f"/batch/{HomeState.running_already}")),
+            rx.fragment(" ", rx.el.a(strings.OPEN_IT, href=f"/batch/{HomeState.running_already}")),
         ),
         role="alert",
         class_name="error",

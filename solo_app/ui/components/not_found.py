@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import reflex as rx
-from reflex_components_core.react_router import link
 
 from solo_app.ui import strings
 from solo_app.ui.components.batch_header import action_error
@@ -38,7 +37,7 @@ def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.
         rx.el.p(advice) if advice is not None else rx.fragment(),
         rx.el.div(
             *actions,
-            link(strings.TO_ALL_BATCHES, to="/", class_name="button plain"),
+            rx.el.a(strings.TO_ALL_BATCHES, href="/", class_name="button plain"),
             class_name="line",
         ),
         class_name="card notice",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import reflex as rx
-from reflex_components_core.react_router import link
 
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import format as fmt
@@ -31,11 +30,11 @@ def slots() -> rx.Component:
 
 
 def _taken(slot: Any) -> rx.Component:
-    return link(
+    return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
         rx.el.span(fmt.key(slot["latest"]), class_name="value"),
         line(fmt.spark(slot["recent"])),
-        to=f"/batch/{slot['batch_id']}",
+        href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],
         title=slot["batch_id"],
         class_name="card slot",

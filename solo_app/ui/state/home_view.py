@@ -187,7 +187,7 @@ def _running_row(running: RunningBatch) -> Row:
         "status": str(running.batch.status),
         "slot": running.slot,
         "average": running.minute.average if running.minute else None,
-        "hour": list(running.hour),
+        "hour": running.hour,
         "row_count": running.row_count,
         "started": to_microseconds(running.batch.run.started_at),
         "reason": "",
