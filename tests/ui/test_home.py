@@ -12,6 +12,7 @@ import pytest
 from solo_app.batches.service import BatchService
 from solo_app.batches.sources import Numbers, Source, random
 from solo_app.ui.state.home import HomeState
+from solo_app.ui.state.home_view import BatchTable, TableQuery
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
 from tests.workbench import open_service, silent, stop_all, until
 
@@ -268,6 +269,16 @@ async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None
     await until(lambda: state.loaded and state.rows and len(state.slots) == 5)
     assert state.running_count == 1
     updates.cancel()
+
+
+async def test_batch_that_ends_during_an_update_has_one_row(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    snapshot = tabs.ticker.snapshot()
+    await tabs.service.stop(batch_id)
+    table = BatchTable(tabs.service)
+    for at, status in ((snapshot, "running"), (tabs.ticker.snapshot(), "stopped")):
+        rows = table.values(at, TableQuery(batch_id))["rows"]
+        assert [(row["batch_id"], row["status"]) for row in rows] == [(batch_id, status)]
 
 
 async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:

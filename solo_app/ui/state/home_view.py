@@ -87,8 +87,6 @@ class BatchTable:
         self._service = service
         self._version: object = None
         self._pages: dict[TableQuery, Values] = {}
-        self._searched: tuple[int, str] | None = None
-        self._ended: list[Batch] = []
 
     def values(self, snapshot: Snapshot, query: TableQuery) -> Values:
         """Return the values of one page: the requested one, or the last if there are fewer."""
@@ -104,7 +102,7 @@ class BatchTable:
     def _query(self, snapshot: Snapshot, query: TableQuery) -> Values:
         search = query.search.casefold()
         running = [r for r in snapshot.running if search in r.batch.batch_id.casefold()]
-        ended = self._search_ended(query.search)
+        ended = self._search_ended(snapshot, query.search)
         if query.status_filter == "running":
             ended = []
         elif query.status_filter != "all":
@@ -120,13 +118,11 @@ class BatchTable:
         rows += [self._ended_row(batch) for batch in ended]
         return {"rows": rows, "match_count": count, "page_count": page_count, "page_no": page_no}
 
-    def _search_ended(self, search: str) -> list[Batch]:
-        # Turning pages must not search all batches again.
-        searched = (self._service.revision, search)
-        if searched != self._searched:
-            self._ended = [b for b in self._service.batches(search=search) if not b.is_running]
-            self._searched = searched
-        return self._ended
+    def _search_ended(self, snapshot: Snapshot, search: str) -> list[Batch]:
+        # A batch can have started or ended since the snapshot.
+        running = {running.batch.no for running in snapshot.running}
+        found = self._service.batches(search=search)
+        return [batch for batch in found if not batch.is_running and batch.no not in running]
 
     def _ended_row(self, batch: Batch) -> Row:
         run = batch.run
