@@ -261,6 +261,19 @@ async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path
         await until(lambda: state.match_count == 3)
 
 
+async def test_rows_of_a_search_refer_to_the_slots(tabs: Tabs, batch_id: str) -> None:
+    await tabs.open("tab")
+    await tabs.start_updates("tab", HomeState)
+    state = await tabs.state("tab", HomeState)
+    await until(lambda: state.loaded)
+    tabs.ticker._tick = 1e9
+    await asyncio.sleep(0.05)  # The updates wait for a tick that does not come.
+    await tabs.service.start(batch_id)
+    await tabs.send("tab", HomeState, "search_for", text=batch_id)
+    (row,) = state.rows
+    assert state.slots[row["slot"]]["batch_id"] == batch_id
+
+
 async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")

@@ -60,8 +60,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
             async with self:
                 if not self.server_time or self._query() != query:  # Evicted, or other rows.
                     shown, query = {}, self._query()
-                values = {**home_values(snapshot), **self._table_values(snapshot)}
-                values["read_error"] = read_error
+                values = {**self._values(snapshot), "read_error": read_error}
                 assign_changed(self, values, shown)
                 self._expire_error(snapshot)
             shown = values
@@ -123,16 +122,14 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
     def _show_table(self, query: TableQuery) -> None:
         """Show another part of the table at once, without waiting for the next tick."""
-        self.search, self.status_filter, self.page_no = (
-            query.search,
-            query.status_filter,
-            query.page,
-        )
+        self.search, self.status_filter = query.search, query.status_filter
+        self.page_no = query.page
         self.saved_query = str(query)
-        assign(self, self._table_values(console().ticker.snapshot()))
+        assign(self, self._values(console().ticker.snapshot()))
 
-    def _table_values(self, snapshot: Snapshot) -> Values:
-        return console().table.values(snapshot, self._query())
+    def _values(self, snapshot: Snapshot) -> Values:
+        """Return the values of the table, and all others: its rows refer to the slots."""
+        return {**home_values(snapshot), **console().table.values(snapshot, self._query())}
 
     def _query(self) -> TableQuery:
         return TableQuery(self.search, self.status_filter, self.page_no)
