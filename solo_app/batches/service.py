@@ -68,7 +68,7 @@ class BatchService:
         self._backoff = backoff or ReadBackoff()
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
-        self._throughput = RateMeter(kept=60)
+        self._throughput = RateMeter(history_seconds=60)
         self._loads = 0
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
@@ -223,7 +223,7 @@ class BatchService:
     def latest_point(self, batch: Batch) -> Point | None:
         """Return the latest committed point of the current run."""
         producer = self._runner.of(batch.no)
-        return producer.tail.latest if producer else None
+        return producer.points.latest if producer else None
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
         """Return runs of a batch, latest first; it has ``batch.run.number`` of them.
@@ -242,7 +242,7 @@ class BatchService:
         if after >= self.last_seq(batch):
             return []
         producer = self._runner.of(batch.no)
-        recent = producer.tail.since(after) if producer else None
+        recent = producer.points.since(after) if producer else None
         if recent is not None:
             return recent[:limit]
         return await self._store.points(batch.no, after, limit)
@@ -271,7 +271,7 @@ class BatchService:
         producer = self._runner.of(batch.no)
         assert producer, f"{batch.batch_id} is not running"
         series, until_us = producer.series, to_microseconds(until)
-        return RecentData(producer.tail.recent(), series.chart(until_us), series.count(until_us))
+        return RecentData(producer.points.recent(), series.chart(until_us), series.count(until_us))
 
     async def recent_of_ended(self, batch: Batch) -> RecentData:
         """Return the latest points of an ended batch and the chart of the minute before its end.

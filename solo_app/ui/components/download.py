@@ -1,7 +1,7 @@
 """The form that downloads the points of a batch: format and range, then a link to the API.
 
-The browser shows the progress and offers to cancel. ``assets/input.js`` sets the query of the link
-when it is followed, because the last minutes end then and the viewer's zone is known there only.
+The browser shows the progress and can cancel. ``assets/input.js`` sets the query of the link on
+click, when the last minutes end, because only the browser can convert times of the viewer's zone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGE = "download-range"
 
 
 def download() -> rx.Component:
-    """Return the button and the form that it opens; Escape and a click elsewhere close it."""
+    """Return the button and the form that it opens. Escape or a click elsewhere closes it."""
     return rx.fragment(
         rx.el.button(
             strings.DOWNLOAD,
@@ -76,7 +76,7 @@ def _range() -> rx.Component:
 
 
 def _between() -> rx.Component:
-    """Return the fields of two times; the stylesheet hides them unless they are needed."""
+    """Return the fields for two times. The stylesheet hides them for other ranges."""
     return rx.el.div(
         *[
             rx.el.label(
@@ -93,13 +93,13 @@ def _between() -> rx.Component:
 
 def _link() -> rx.Component:
     config = get_config()
-    # In production the API has the origin of the pages, under any name of the host.
+    # In production, the API has the origin of the pages, whatever the host name.
     api = "" if config.api_url == config.deploy_url else config.api_url
     return rx.el.a(
         strings.DOWNLOAD,
         href=f"{api}/batches/{BatchState.batch_id}/download",
         download=True,
-        reload_document=True,  # Else it is a link to a page.
+        reload_document=True,  # Otherwise React Router handles the link.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
         class_name="button main",
     )

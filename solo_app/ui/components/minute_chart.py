@@ -1,4 +1,4 @@
-"""The last minutes, as a chart and as a table; a minute without points is a gap."""
+"""The minutes of a batch, as a chart and as a table. Minutes without points are gaps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from solo_app.ui.state.batch import BatchState, MinutesState
 
 
 def minute_chart() -> rx.Component:
-    """Return the card with the chart, its table, and the download."""
+    """Return the card with the chart, the table and the download form."""
     return rx.el.section(
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.BY_MINUTE),
                 rx.el.p(
-                    _end(MinutesState.start), " to ", _end(MinutesState.end), class_name="window"
+                    _time(MinutesState.start), " to ", _time(MinutesState.end), class_name="window"
                 ),
                 rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
                 class_name="about",
@@ -57,7 +57,7 @@ def _span(minutes: int, word: str) -> rx.Component:
     )
 
 
-def _end(at: Any) -> rx.Component:
+def _time(at: Any) -> rx.Component:
     return moment(at, fmt.when(at))
 
 

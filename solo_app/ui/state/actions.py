@@ -1,4 +1,4 @@
-"""Starting and stopping batches, and the toasts that confirm it."""
+"""Actions to start and stop batches, and the toasts with their results."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from solo_app.batches.errors import SoloError
 from solo_app.ui.console import console
 
 DOUBLE_CLICK = 600
-"""Milliseconds within which the same action again is part of a double click."""
+"""Milliseconds within which a repeated action is part of a double click."""
 
 _TOAST_DURATION = 10_000
 
 ToastButton = tuple[str, Any]
-"""The label of a button in a toast, and its event."""
+"""The label and the event of a button in a toast."""
 
 
 async def start(batch_id: object) -> SoloError | None:
-    """Start a batch. Returns the error if that fails."""
+    """Start a batch. Returns the error if this fails."""
     try:
         await console().service.start(_checked(batch_id))
     except SoloError as error:
@@ -30,7 +30,7 @@ async def start(batch_id: object) -> SoloError | None:
 
 
 async def stop(batch_id: object) -> SoloError | None:
-    """Stop a batch; no effect if it has ended. Returns the error if that fails."""
+    """Stop a batch; no effect if it has ended. Returns the error if this fails."""
     try:
         await console().service.stop(_checked(batch_id))
     except SoloError as error:
@@ -39,9 +39,9 @@ async def stop(batch_id: object) -> SoloError | None:
 
 
 def success_toast(text: str, undo: ToastButton, action: ToastButton | None = None) -> EventSpec:
-    """Return a toast that offers to undo what was done, and another action."""
-    chosen = {"cancel": undo, "action": action} if action else {"action": undo}
-    buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in chosen.items()}
+    """Return a toast with a button to undo the action, and an optional second button."""
+    events = {"cancel": undo, "action": action} if action else {"action": undo}
+    buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in events.items()}
     return rx.toast.success(text, duration=_TOAST_DURATION, **buttons)
 
 
@@ -51,12 +51,12 @@ def error_toast(error: SoloError) -> EventSpec:
 
 
 def current_revision() -> int:
-    """Return a number that changes whenever a batch starts or ends."""
+    """Return the revision of the service, which changes when a batch starts or ends."""
     return console().service.revision
 
 
 def _checked(batch_id: object) -> str:
-    """Return a valid batch id. A client can send a value of any type."""
+    """Return a valid batch id. Clients can send values of any type."""
     text = batch_id if isinstance(batch_id, str) else ""
     check_batch_id(text)
     return text

@@ -1,4 +1,4 @@
-"""The values that the first page shows, from a snapshot."""
+"""The values of the home page, from a snapshot."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Row(TypedDict):
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What the table shows; pages count from 0."""
+    """The query of the table. Pages are numbered from 0."""
 
     search: str = ""
     status_filter: str = "all"
@@ -91,7 +91,7 @@ class BatchTable:
         self._ended: list[Batch] = []
 
     def values(self, snapshot: Snapshot, query: TableQuery) -> Values:
-        """Return the values of one page: the requested one, or the last if there are fewer."""
+        """Return the values of the requested page, or of the last one if there are fewer."""
         version = _version(snapshot)
         if version != self._version or len(self._pages) >= _CACHED_PAGES:
             self._version = version
@@ -121,7 +121,7 @@ class BatchTable:
         return {"rows": rows, "match_count": count, "page_count": page_count, "page_no": page_no}
 
     def _search_ended(self, search: str) -> list[Batch]:
-        # Turning pages must not search all batches again.
+        # Another page of the same search must not search all batches again.
         searched = (self._service.revision, search)
         if searched != self._searched:
             self._ended = [b for b in self._service.batches(search=search) if not b.is_running]
@@ -143,7 +143,7 @@ class BatchTable:
 
 
 def home_values(snapshot: Snapshot) -> Values:
-    """Return the values of ``HomeState`` that are the same for all viewers."""
+    """Return the values of ``HomeState`` that all viewers share."""
     values: Values | None = snapshot.derived.get("home")
     if values is None:
         totals = snapshot.totals
@@ -176,7 +176,7 @@ def _slots(snapshot: Snapshot) -> list[Slot]:
 
 
 def _version(snapshot: Snapshot) -> tuple[int, datetime, tuple[MinuteAggregate | None, ...]]:
-    # A point can be committed shortly after its minute has ended.
+    # A point may be committed shortly after the end of its minute.
     minutes = tuple(running.minute for running in snapshot.running)
     return snapshot.revision, whole_minute(snapshot.at), minutes
 
