@@ -37,13 +37,13 @@ class Update:
     """One delta of a page. Times are seconds since 1970.
 
     ``tick`` identifies the snapshot in the delta: its time (in microseconds) on the page of a
-    running batch; second and row count on the home page, which has no exact time. ``newest`` is
+    running batch; second and row count on the home page, which has no exact time. ``latest`` is
     the sequence number of the latest point, or the row count.
     """
 
     received: float
     tick: tuple[int, ...]
-    newest: int
+    latest: int
 
 
 @dataclass(slots=True)
@@ -100,11 +100,11 @@ class Measured:
         An update counts as missing if it lacks a point that another page with the same path
         received for the same tick.
         """
-        newest: dict[tuple[str, tuple[int, ...]], int] = {}
+        latest: dict[tuple[str, tuple[int, ...]], int] = {}
         shown = [(p.path, u) for p, us in zip(self.pages, self._counted, strict=True) for u in us]
         for path, update in shown:
-            newest[path, update.tick] = max(newest.get((path, update.tick), 0), update.newest)
-        stale = sum(update.newest < newest[path, update.tick] for path, update in shown)
+            latest[path, update.tick] = max(latest.get((path, update.tick), 0), update.latest)
+        stale = sum(update.latest < latest[path, update.tick] for path, update in shown)
         missing = sum(map(self._missing, self.pages, self._counted))
         return 100 * (self.update_count - stale) / (self.update_count + missing)
 
@@ -185,11 +185,11 @@ class Page(asyncio.Protocol):
             return
         tick = tuple(self._vars[name + _SUFFIX] for name in ticking)
         points = self._vars.get("points" + _SUFFIX)
-        newest = tick[-1] if is_home else points[0]["seq"] if points else 0
+        latest = tick[-1] if is_home else points[0]["seq"] if points else 0
         self.received.interval = self._vars["update_interval" + _SUFFIX]
-        self.received.updates.append(Update(now, tick, newest))
+        self.received.updates.append(Update(now, tick, latest))
         # The first delta contains only defaults.
-        if newest and not self.first_update.done():
+        if latest and not self.first_update.done():
             self.first_update.set_result(None)
 
     def discard_updates(self) -> None:
@@ -201,7 +201,7 @@ class Page(asyncio.Protocol):
 
 
 def _hydrate(path: str) -> dict[str, Any]:
-    """Return the event with which a browser loads the state of a page."""
+    """Return the event by which a browser loads the state of a page."""
     query = {} if path == "/" else {"id": path.removeprefix("/batch/")}
     return {
         "name": "reflex___state____state.hydrate_and_load",

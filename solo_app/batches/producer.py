@@ -136,7 +136,7 @@ class RateMeter:
 
     @property
     def history(self) -> list[int]:
-        """The number of points in each of the last ``history_seconds``, latest last."""
+        """The number of points in each of the last whole seconds, latest last."""
         counts = dict(self._counts)
         end = int(self._now())
         return [counts.get(second, 0) for second in range(end - self._history_seconds, end)]

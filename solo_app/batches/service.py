@@ -248,7 +248,7 @@ class BatchService:
         return await self._store.points(batch.no, after, limit)
 
     async def load_earlier(self, batch: Batch) -> None:
-        """Load what earlier runs contribute to ``recent``, if it is not loaded.
+        """Load the points of earlier runs for ``recent``, unless they are loaded.
 
         No effect if the batch is not running. Failing reads are retried only after a backoff.
         Raises StoreUnavailableError.
@@ -289,13 +289,13 @@ class BatchService:
     async def _read_recent(
         self, batch: Batch, until: datetime, before_seq: int
     ) -> tuple[list[Point], list[Bucket]]:
-        """Read the latest points before ``before_seq``, and the buckets of a minute of them."""
+        """Read the latest points before ``before_seq`` and the buckets of a minute to ``until``."""
 
         async def read() -> tuple[list[Point], list[Bucket]]:
             after = max(0, before_seq - 1 - RECENT_POINTS)
             points = await self._store.points(batch.no, after, RECENT_POINTS)
             buckets = await read_buckets(self._store, batch.no, before_seq, to_microseconds(until))
-            # Points are missing from ``seq`` in a database that an earlier release repaired.
+            # A database that an earlier release repaired can have gaps in ``seq``.
             return [point for point in points if point.seq < before_seq], buckets
 
         return await self._backoff.read(("recent", batch.no), read)

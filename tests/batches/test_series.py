@@ -269,8 +269,8 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
         await produce(service, script, "b", *points)
     async with open_service(database, clock) as service:
         ended = await service.recent_of_ended(service.batch("b"))
-        kept = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
-        assert (line(ended.chart), ended.count) == (kept, 5)
+        expected = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
+        assert (line(ended.chart), ended.count) == (expected, 5)
     script = Script(clock)
     async with open_service(database, clock, resume=True, random=script) as service:
         batch = service.batch("b")
@@ -278,7 +278,7 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
         assert recent_data(service, batch) == ended
         await produce(service, script, "b", (73, 7))
         recent = recent_data(service, batch)
-        assert line(recent.chart) == [*kept, (73, None), (73, 7)]
+        assert line(recent.chart) == [*expected, (73, None), (73, 7)]
         assert (recent.count, seqs(recent.points)) == (6, [*range(1, 9)])
 
 

@@ -65,8 +65,8 @@ def _range() -> rx.Component:
         rx.el.label(strings.DOWNLOAD_TIME, html_for=_RANGE),
         rx.el.select(
             *[
-                rx.el.option(word, value=str(minutes))
-                for minutes, word in strings.DOWNLOAD_TIMES.items()
+                rx.el.option(label, value=str(minutes))
+                for minutes, label in strings.DOWNLOAD_TIMES.items()
             ],
             id=_RANGE,
             name="minutes",
@@ -80,12 +80,12 @@ def _between() -> rx.Component:
     return rx.el.div(
         *[
             rx.el.label(
-                word,
+                label,
                 rx.el.input(
                     type="datetime-local", name=name, custom_attrs={"step": 1}, class_name="field"
                 ),
             )
-            for name, word in strings.DOWNLOAD_BETWEEN.items()
+            for name, label in strings.DOWNLOAD_BETWEEN.items()
         ],
         class_name="between",
     )

@@ -27,7 +27,7 @@ def minute_chart() -> rx.Component:
                 class_name="about",
             ),
             rx.el.div(
-                *[_span(minutes, word) for minutes, word in strings.SPANS.items()],
+                *[_span(minutes, label) for minutes, label in strings.SPANS.items()],
                 role="group",
                 aria_label=strings.SPAN,
                 class_name="seg",
@@ -48,9 +48,9 @@ def minute_chart() -> rx.Component:
     )
 
 
-def _span(minutes: int, word: str) -> rx.Component:
+def _span(minutes: int, label: str) -> rx.Component:
     return rx.el.button(
-        word,
+        label,
         type="button",
         on_click=BatchState.show_span(minutes),  # type: ignore[operator]
         aria_pressed=BatchState.span == str(minutes),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -63,5 +62,5 @@ def loading_screen() -> rx.Component:
 
 def report_unexpected_error(error: Exception) -> EventSpec:
     """Log an unexpected error of an event handler, and show a toast."""
-    logger.error("".join(traceback.format_exception(error)))
+    logger.error("Event handler failed", exc_info=error)
     return rx.toast.error(strings.BROKEN, description=strings.BROKEN_ADVICE, id="broken")
