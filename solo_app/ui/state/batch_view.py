@@ -181,9 +181,12 @@ class BatchView:
         version = (batch, window, snapshot.totals.write_error is None)
         if version == self._minutes:
             return None
-        found = await self._query_minutes(batch, window, snapshot)
+        values: Values | None = snapshot.derived.get(version)
+        if values is None:
+            found = await self._query_minutes(batch, window, snapshot)
+            values = snapshot.derived.setdefault(version, minute_values(window, found))
         self._minutes = version
-        return minute_values(window, found)
+        return values
 
     async def _query_minutes(
         self, batch: Batch, window: Window, snapshot: Snapshot
