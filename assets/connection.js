@@ -1,16 +1,16 @@
-// Whether the page is current: the sign in the bar and the banner.
+// Shows whether the page is current: the indicator in the bar, and the banner.
 
 import { createElement, useEffect, useRef, useState } from "react";
 import { clock, span } from "./format.js";
 
-// Seconds without a new server time after which the page counts as stale, and as disconnected.
+// Seconds without a new server time until the page counts as stale, and as disconnected.
 const STALE_AFTER = 3;
 const DISCONNECTED_AFTER = 10;
 
 let currentAt = Date.now();
 const age = () => (Date.now() - currentAt) / 1000;
 
-// The value of a function, evaluated at each render and twice a second.
+// Returns the value of a function that is evaluated at each render and twice a second.
 function usePolled(read) {
   const [value, setValue] = useState(null);
   useEffect(() => {
@@ -21,10 +21,10 @@ function usePolled(read) {
   return value;
 }
 
-// `serverTime` changes every second while the connection works. Pages without live data have none;
-// they are current as long as they are connected.
-export function Liveness({ away, ready, serverTime, interval, words }) {
-  const [live, connecting, none, old] = words;
+// `serverTime` changes every second while the page is connected. Pages without live data have none:
+// they are current while connected.
+export function Liveness({ away, ready, serverTime, interval, labels }) {
+  const [live, connecting, offline, old] = labels;
   const received = `${ready} ${serverTime}`;
   const last = useRef(received);
   const seconds = usePolled(() => {
@@ -35,12 +35,12 @@ export function Liveness({ away, ready, serverTime, interval, words }) {
   });
   const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
   const kind = away || isStale ? "away" : ready ? "now" : "soon";
-  const word = away ? none : isStale ? `${span(seconds)} ${old}` : ready ? live : connecting;
+  const label = away ? offline : isStale ? `${span(seconds)} ${old}` : ready ? live : connecting;
   const dot = createElement("i", { className: "dot" });
-  return createElement("span", { className: `live ${kind}` }, dot, word);
+  return createElement("span", { className: `live ${kind}` }, dot, label);
 }
 
-// `before` and `after` enclose the time at which the page was current last.
+// `before` and `after` enclose the time at which the page was last current.
 export function AwayBanner({ away, before, after }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
   if (!away && !isSilent) return null;
@@ -48,9 +48,9 @@ export function AwayBanner({ away, before, after }) {
   return createElement("p", props, before, clock(currentAt * 1000), after);
 }
 
-// Reflex closes the socket of the page when a navigation begins, and does not open it again when
-// the page stays: after a download, an empty response, a mailto link. When the page goes, Reflex
-// and the browser close the socket anyway.
+// Reflex closes the socket of the page when a navigation begins, and does not reopen it if the page
+// stays: after a download, an empty response or a mailto link. This skips that handler. When the
+// page is unloaded, Reflex and the browser close the socket anyway.
 if (typeof window !== "undefined") {
   window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
 }

@@ -1,5 +1,5 @@
-// Formatting of numbers and times, and geometry of charts: pure functions, used through
-// solo_app/ui/format.py. Times are microseconds since 1970-01-01 UTC, shown in the viewer's zone.
+// Formatting of numbers, times and charts: pure functions, called through solo_app/ui/format.py.
+// Times are microseconds since 1970-01-01 UTC, shown in the viewer's time zone.
 
 const DASH = "–";
 const THIN = "\u202f";
@@ -24,7 +24,7 @@ const isNone = (value) => value === null || value === undefined;
 export const number = (value, digits = 0) =>
   isNone(value) ? DASH : NUMBERS[digits].format(value).replaceAll(",", THIN);
 
-// Integers in full, other numbers with six significant digits.
+// Formats integers in full, other numbers with six significant digits.
 export function key(value) {
   if (isNone(value)) return DASH;
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return number(value);
@@ -33,7 +33,7 @@ export function key(value) {
 
 export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 
-// A duration in its two largest units.
+// Formats a duration in its two largest units.
 export function span(seconds) {
   const s = Math.floor(seconds);
   const sizes = [[s / 86400, "d"], [(s / 3600) % 24, "h"], [(s / 60) % 60, "min"], [s % 60, "s"]];
@@ -50,7 +50,7 @@ export const clock = (us) => (isNone(us) ? DASH : CLOCK.format(date(us)));
 export const clockMs = (us) =>
   isNone(us) ? DASH : `${clock(us)}.${String(Math.floor(us / 1000) % 1000).padStart(3, "0")}`;
 
-// Hours and minutes, with the day unless it is today.
+// Formats a time as hours and minutes, with the day unless it is today.
 export function when(us) {
   if (isNone(us)) return DASH;
   const then = date(us);
@@ -65,8 +65,8 @@ export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
-// The SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or `floor`) to
-// the highest. None interrupts the line; a value between two Nones is a short dash.
+// Returns the SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or
+// `floor`) to the highest. Null breaks the line; a value between two nulls is a short dash.
 export function spark(values, floor = null) {
   const known = values?.filter((value) => !isNone(value)) ?? [];
   if (known.length < 1 || values.length < 2) return "";
@@ -95,7 +95,7 @@ export const valueTick = (value) =>
     ? value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 })
     : key(value);
 
-// Up to 12 round times of the viewer's day. The chart omits overlapping labels.
+// Returns up to 12 round times in the viewer's time zone. The chart omits overlapping labels.
 export function timeTicks(start, end) {
   const step = TICK_MINUTES.find((minutes) => (end - start) / minutes <= 12 * MINUTE) ?? 1440;
   const tick = date(start);
@@ -112,7 +112,7 @@ export function timeTick(us) {
   return time === "00:00" ? DAY.format(date(us)) : time;
 }
 
-// Tooltips: labels from the time under the pointer and the items drawn there, then values.
+// Tooltips: labels, from the time at the pointer and the items drawn there, and values.
 
 export function pointTime(_, items) {
   const us = items?.[0]?.payload.t;
@@ -129,8 +129,8 @@ export function tooltipValue(value, name) {
   return name === "average" ? number(value, 2) : key(value);
 }
 
-// The query of a download, from the fields of its form. `end` is where the last minutes end; the
-// times entered are in the viewer's zone, and an empty one means no limit.
+// Returns the query of a download from the fields of its form. `end` is the end of the last
+// minutes. Times in the fields are in the viewer's time zone; an empty field means no limit.
 export function downloadQuery({ format, minutes, from, to }, end) {
   const query = new URLSearchParams({ format });
   if (minutes > 0) query.set("from", iso(end - minutes * MINUTE));

@@ -3,12 +3,12 @@
 import { createElement, useEffect, useState } from "react";
 import { downloadQuery } from "./format.js";
 
-// "/" and "n" focus the field that names a new batch. They can be switched off, since speech input
-// may trigger single keys (WCAG 2.1.4).
+// "/" and "n" focus the field for the name of a new batch. They can be switched off, because speech
+// input may trigger shortcuts of a single key (WCAG 2.1.4).
 const SETTING = "solo-keys";
 const isOff = () => localStorage.getItem(SETTING) === "off";
 
-export function KeysChoice({ children }) {
+export function ShortcutsSwitch({ children }) {
   const [checked, setChecked] = useState(true);
   useEffect(() => setChecked(!isOff()), []);
   const onChange = ({ target }) => {
@@ -28,7 +28,7 @@ function focusNameField(event) {
   field.focus();
 }
 
-// The first click may have moved another button under the pointer.
+// Ignores the second click of a double click: after the first, another button may be in its place.
 function ignoreSecondClick(event) {
   if (event.detail > 1 && event.target.closest?.("button:not(.again), a[download]")) {
     event.stopPropagation();
@@ -36,7 +36,7 @@ function ignoreSecondClick(event) {
   }
 }
 
-// Sets the query of the link, or shows why the range is invalid.
+// Sets the query of the download link, or reports that the range is invalid.
 export function prepareDownload(event) {
   const form = event.currentTarget.closest("form");
   const fields = Object.fromEntries(new FormData(form));

@@ -35,7 +35,7 @@ Found = dict[tuple[str, int, str], list[float]]
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Rounds of each number of pages, each on a fresh app: it forgets the pages before."""
+    """Measure each number of pages in several rounds, each on a new app."""
     found: Found = defaultdict(list)
     kinds = [("batch", pages) for pages in scale.pick((_MANY,), PAGES)]
     for number in range(1, scale.pick(1, 3) + 1):

@@ -1,6 +1,6 @@
-"""Many open pages without a browser: clients that receive Reflex's deltas over its websocket.
+"""Open pages without a browser: clients that receive Reflex's deltas over its websocket.
 
-Run them in a process of their own, so that their cost is not counted as the server's.
+Run them in a separate process, so that their cost is not attributed to the server.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bench.app import SEEN_FOR, raise_file_limit
 from solo_app.config import HOST
 
 LATEST_ARRIVAL = 2.0
-"""Seconds for which updates of the measured period may still arrive after its end."""
+"""Seconds after the measured period in which updates of the period may still arrive."""
 
 _SUFFIX = "_rx_state_"
 """Reflex appends it to the name of each var in a delta."""
 
-_OPENED_AT_ONCE = 50
+_CONCURRENT_OPENS = 50
 
 Vars = dict[str, Any]
 
@@ -36,19 +36,19 @@ Vars = dict[str, Any]
 class Update:
     """One delta of a page. Times are seconds since 1970.
 
-    ``tick`` identifies the snapshot that it shows: its time (in microseconds) on the page of a
-    running batch; second and row count on the home page, which has no exact time. ``newest`` is
+    ``tick`` identifies the snapshot in the delta: its time (in microseconds) on the page of a
+    running batch; second and row count on the home page, which has no exact time. ``latest`` is
     the sequence number of the latest point, or the row count.
     """
 
     received: float
     tick: tuple[int, ...]
-    newest: int
+    latest: int
 
 
 @dataclass(slots=True)
 class Received:
-    """What one page received: its updates in order, and bytes including all other messages."""
+    """The updates that one page received, in order, and the bytes of all messages."""
 
     path: str
     updates: list[Update] = field(default_factory=list)
@@ -70,22 +70,22 @@ class Measured:
 
     @property
     def update_count(self) -> int:
-        """Updates received by all pages."""
+        """The number of updates received by all pages."""
         return sum(map(len, self._counted))
 
     @property
     def updates_per_second(self) -> float:
-        """Of one page."""
+        """The mean rate of updates per page."""
         return self.update_count / len(self.pages) / (self.ended - self.began)
 
     @property
     def bytes_per_update(self) -> float:
-        """On the wire, including all other messages."""
+        """The bytes on the wire per update, including all other messages."""
         return sum(page.size for page in self.pages) / self.update_count
 
     @property
     def delays(self) -> list[float]:
-        """Milliseconds from each tick to the receipt of each page's update."""
+        """The milliseconds from each tick to the receipt of each page's update."""
         return [
             1000 * (update.received - self._times[update.tick])
             for updates in self._counted
@@ -94,16 +94,17 @@ class Measured:
 
     @property
     def delivered(self) -> float:
-        """Percent of the updates that were due.
+        """The percentage of due updates that were received.
 
-        Missing is one for each interval (on the home page at least a second) without a tick, and
-        each without a point that another page with the same path received for the same tick.
+        An update is missing for each interval (on the home page at least a second) without a tick.
+        An update counts as missing if it lacks a point that another page with the same path
+        received for the same tick.
         """
-        newest: dict[tuple[str, tuple[int, ...]], int] = {}
+        latest: dict[tuple[str, tuple[int, ...]], int] = {}
         shown = [(p.path, u) for p, us in zip(self.pages, self._counted, strict=True) for u in us]
         for path, update in shown:
-            newest[path, update.tick] = max(newest.get((path, update.tick), 0), update.newest)
-        stale = sum(update.newest < newest[path, update.tick] for path, update in shown)
+            latest[path, update.tick] = max(latest.get((path, update.tick), 0), update.latest)
+        stale = sum(update.latest < latest[path, update.tick] for path, update in shown)
         missing = sum(map(self._missing, self.pages, self._counted))
         return 100 * (self.update_count - stale) / (self.update_count + missing)
 
@@ -116,7 +117,7 @@ class Measured:
 
 
 def _times_of_ticks(pages: Iterable[Received]) -> dict[tuple[int, ...], float]:
-    """The time of each tick; of one without an exact time, its first receipt by any page."""
+    """Return the time of each tick, or its first receipt by any page if it has no exact time."""
     times: dict[tuple[int, ...], float] = {}
     for update in (update for page in pages for update in page.updates):
         exact = update.tick[0] / 1e6 if len(update.tick) == 1 else update.received
@@ -162,7 +163,7 @@ class Page(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
         if not self.first_update.done():
-            self.first_update.set_exception(error or ConnectionError("the server closed a page"))
+            self.first_update.set_exception(error or ConnectionError("The server closed a page."))
 
     def handle_message(self, text: str, now: float) -> None:
         """Handle a message of Engine.IO (open 0, ping 2) or an event of Socket.IO (42)."""
@@ -184,15 +185,15 @@ class Page(asyncio.Protocol):
             return
         tick = tuple(self._vars[name + _SUFFIX] for name in ticking)
         points = self._vars.get("points" + _SUFFIX)
-        newest = tick[-1] if is_home else points[0]["seq"] if points else 0
+        latest = tick[-1] if is_home else points[0]["seq"] if points else 0
         self.received.interval = self._vars["update_interval" + _SUFFIX]
-        self.received.updates.append(Update(now, tick, newest))
-        # The first delta has the defaults.
-        if newest and not self.first_update.done():
+        self.received.updates.append(Update(now, tick, latest))
+        # The first delta contains only defaults.
+        if latest and not self.first_update.done():
             self.first_update.set_result(None)
 
-    def restart(self) -> None:
-        """Forget what was received so far, except the state."""
+    def discard_updates(self) -> None:
+        """Discard all received updates, but not the state."""
         self.received = Received(self.received.path, interval=self.received.interval)
 
     def _send(self, text: str) -> None:
@@ -200,7 +201,7 @@ class Page(asyncio.Protocol):
 
 
 def _hydrate(path: str) -> dict[str, Any]:
-    """The event by which a browser loads the state of a page."""
+    """Return the event by which a browser loads the state of a page."""
     query = {} if path == "/" else {"id": path.removeprefix("/batch/")}
     return {
         "name": "reflex___state____state.hydrate_and_load",
@@ -211,9 +212,9 @@ def _hydrate(path: str) -> dict[str, Any]:
 def measure_pages(
     port: int, paths: Sequence[str], pages: int, settle: float, seconds: float
 ) -> Measured:
-    """Open so many pages, evenly over the paths, let them settle, then measure; blocks.
+    """Open pages, distributed evenly over the paths, wait for ``settle`` seconds, and measure.
 
-    Raises ConnectionError when the server closes one of them.
+    Blocks. Raises ConnectionError if the server closes a page.
     """
     raise_file_limit()
     return asyncio.run(_measure_pages(port, paths, pages, settle, seconds))
@@ -230,12 +231,12 @@ async def _measure_pages(
     port: int, paths: Sequence[str], pages: int, settle: float, seconds: float
 ) -> Measured:
     opened: list[Page] = []
-    for first in range(0, pages, _OPENED_AT_ONCE):
-        numbers = range(first, min(pages, first + _OPENED_AT_ONCE))
+    for first in range(0, pages, _CONCURRENT_OPENS):
+        numbers = range(first, min(pages, first + _CONCURRENT_OPENS))
         opened += await asyncio.gather(*(_open(port, paths[n % len(paths)]) for n in numbers))
     await asyncio.sleep(max(settle, SEEN_FOR))
     for page in opened:
-        page.restart()
+        page.discard_updates()
     began = time.time()
     await asyncio.sleep(seconds)
     ended = time.time()
@@ -243,7 +244,7 @@ async def _measure_pages(
     await asyncio.sleep(LATEST_ARRIVAL)
     closed = sum(not page.is_open for page in opened)
     if closed:
-        raise ConnectionError(f"the server closed {closed} of {pages} pages")
+        raise ConnectionError(f"The server closed {closed} of {pages} pages.")
     for page, size in zip(opened, sizes, strict=True):
         page.received.size = size
         page.transport.close()

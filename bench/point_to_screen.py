@@ -1,8 +1,8 @@
 """Point to screen: the time from the production of a point to its frame in a real browser.
 
 The points of the default source, 4 per second, on the page of their batch. The delay of a point
-depends on its phase relative to the ticks, which is fixed while a run lasts: each round starts
-another run.
+depends on its phase relative to the ticks, which is constant during a run, so each round starts a
+new run.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _WATCH = """
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Several rounds, each with another run and a reloaded page."""
+    """Measure in several rounds, each with a new run and a reloaded page."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         raise NotMeasuredError("needs requirements-dev.txt") from None
     browser_path = find_browser()
     if browser_path is None:
-        raise NotMeasuredError("needs a Chromium or Chrome; none was found")
+        raise NotMeasuredError("needs Chromium or Chrome, but none was found")
     rounds: list[list[float]] = []
     shares: list[float] = []
     with (
@@ -82,7 +82,7 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _share(api: str, drawn: dict[str, float]) -> float:
-    """Percent drawn of the points between the first drawn one and a second ago."""
+    """Return the percentage drawn of the points from the first drawn one to a second ago."""
     until = utc_now() - timedelta(seconds=1)
     count = httpx.get(f"{api}/batches/{_BATCH}").json()["row_count"]
     response = httpx.get(f"{api}/batches/{_BATCH}/points?after={max(0, count - 100)}")

@@ -1,4 +1,4 @@
-"""Opens the service when the server starts, and closes it within a time limit on shutdown."""
+"""Opens the service on startup, and closes it within a time limit on shutdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from solo_app.watchdog import watched_loop
 logger = logging.getLogger(__name__)
 
 _RESPONSES_END_WITHIN = 0.5
-"""Seconds that clients have to read the rest of their responses after a signal."""
+"""Seconds after a signal for clients to read the rest of their responses."""
 
 _PARENT_CHECK_INTERVAL = 0.5
 
@@ -39,15 +39,15 @@ _OPEN_FILES = 65_536
 """Requested limit of open files. Each socket is an open file, and the default limit is 1024."""
 
 _GC_THRESHOLDS = (50_000, 20, 100)
-"""Thresholds of the garbage collector. With Python's defaults, a server of 1 000 open pages spends
-a third of its processor time on collections."""
+"""Thresholds of the garbage collector. With Python's defaults, a server with 1 000 open pages
+spends a third of its CPU time on collections."""
 
 Use = Callable[[BatchService | None], None]
 
 
 @asynccontextmanager
 async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
-    """Open the service, pass it to the API (``use``) and the pages, and close it at the end."""
+    """Open the service, pass it to the API (``use``) and the pages, and close it on exit."""
     _raise_file_limit()
     gc.set_threshold(*_GC_THRESHOLDS)
     store = DuckDBStore(settings.database)
@@ -85,10 +85,10 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
 def _raise_file_limit() -> None:
     """Raise the limit of open files, so that a thousand idle sockets do not block new clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if resource.RLIM_INFINITY != soft < wanted:
+    limit = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if resource.RLIM_INFINITY != soft < limit:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError) as error:
             logger.warning("Limit of open files stays at %d: %s", soft, error)
 

@@ -1,9 +1,9 @@
-"""Screenshots of every page in every state, in light, in dark and at the width of a phone.
+"""Screenshots of every page in every state: light, dark, and at the width of a phone.
 
 ``python -m tests.screenshots`` updates those in ``docs/screenshots``, the most important ones.
 ``python -m tests.screenshots FOLDER [SET ...]`` takes all, or those of some ``SETS``. The app runs
-in production on new databases. It requires Chromium or Chrome, and the right to mount for a full
-disk.
+in production on new databases. Chromium or Chrome is required, and for the full disk the right to
+mount file systems.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tests.running_app import PROJECT, RunningApp, copy_of_project
 DOCS = PROJECT / "docs" / "screenshots"
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
 DESK, PHONE = ViewportSize(width=1280, height=860), ViewportSize(width=360, height=780)
-LOOKS = {"light": DESK, "dark": DESK, "phone": PHONE}
+VARIANTS = {"light": DESK, "dark": DESK, "phone": PHONE}
 LIVE = f"/batch/{RUNNING[0]}"
 COLD = "cold-store"
-"""A batch whose points are all in the archive."""
+"""The id of a batch whose points are all archived."""
 
 MANY_BATCHES = 120
 """Enough ended batches for a table of more than five pages."""
@@ -42,7 +42,7 @@ MANY_VIEWERS = 120
 
 
 class Studio:
-    """A tab for each look, and the project that the apps run in."""
+    """A tab for each variant, and the project that the apps run in."""
 
     def __init__(self, folder: Path, browser: Browser) -> None:
         self.folder = folder
@@ -51,17 +51,17 @@ class Studio:
         self.pages: dict[str, Page] = {}
 
     def open_tabs(self) -> None:
-        """Open new tabs instead of those used so far."""
+        """Replace all tabs by new ones."""
         for page in self.pages.values():
             page.close()
         self.pages = {
-            look: self.browser.new_page(
+            variant: self.browser.new_page(
                 viewport=size,
-                color_scheme="dark" if look == "dark" else "light",
+                color_scheme="dark" if variant == "dark" else "light",
                 timezone_id="UTC",
                 locale="en-GB",
             )
-            for look, size in LOOKS.items()
+            for variant, size in VARIANTS.items()
         }
 
     def past(self) -> Path:
@@ -80,22 +80,22 @@ class Studio:
             app.kill()
 
     def open(self, app: RunningApp, path: str) -> None:
-        """Open a page in each look."""
+        """Open a page in each variant."""
         for page in self.pages.values():
             visit(page, app, path)
 
     def show(self, app: RunningApp, path: str, name: str, whole: bool = False) -> None:
-        """Take a screenshot of a page in each look."""
+        """Take a screenshot of a page in each variant."""
         self.take(name, lambda page: visit(page, app, path), whole)
 
     def take(
         self, name: str, prepare: Callable[[Page], None] | None = None, whole: bool = False
     ) -> None:
-        """Take a screenshot in each look: of the window, or of the whole page."""
-        for look, page in self.pages.items():
+        """Take a screenshot in each variant: of the window, or of the whole page."""
+        for variant, page in self.pages.items():
             if prepare:
                 prepare(page)
-            path = FOLDER / f"{name}-{look}.png"
+            path = FOLDER / f"{name}-{variant}.png"
             if FOLDER != DOCS or path.exists():
                 page.screenshot(path=path, animations="disabled", full_page=whole)
         print(f"{time.strftime('%X')} {name}")
@@ -118,27 +118,27 @@ def visit(page: Page, app: RunningApp, path: str) -> None:
 
 
 def take_empty(studio: Studio) -> None:
-    """No batch yet; a first batch; pages that no data has reached."""
+    """No batch, a first batch, and pages that have not received data."""
     with studio.app(studio.folder / "new.duckdb") as app:
         studio.show(app, "/", "home-empty")
         start(app, "first")
         studio.show(app, "/batch/first", "batch-new", whole=True)
         studio.show(app, "/", "home-first")
         for page in studio.pages.values():
-            page.route_web_socket(re.compile("_event"), lambda _: None)  # Never answers.
+            page.route_web_socket(re.compile("_event"), lambda _: None)  # No response.
         for path, name in (("/", "home-loading"), ("/batch/first", "batch-loading")):
             studio.take(name, lambda page, path=path: load(page, app, path), True)  # type: ignore[misc]
 
 
 def load(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page whose data does not come."""
+    """Open a page that receives no data."""
     page.goto(app.url + path)
     page.locator("main .bone").first.wait_for()
     page.wait_for_timeout(500)
 
 
 def take_past(studio: Studio) -> None:
-    """Batches that ended in every way, unknown and invalid ids, an unknown path."""
+    """Batches with every status of an ended run, unknown and invalid ids, an unknown path."""
     with studio.app(studio.past()) as app:
         studio.show(app, "/", "home-ended", whole=True)
         studio.take("home-filter", lambda page: choose(page, "Failed"))
@@ -156,7 +156,7 @@ def take_past(studio: Studio) -> None:
 
 
 def choose(page: Page, name: str) -> None:
-    """Choose which batches the table shows."""
+    """Filter the table."""
     page.get_by_role("button", name=name, exact=True).click()
     page.wait_for_timeout(700)
 
@@ -168,7 +168,7 @@ def search(page: Page, text: str) -> None:
 
 
 def take_running(studio: Studio) -> None:
-    """Three and five running batches, with all that the page of a batch can show."""
+    """Three and five running batches, with all features of the batch page."""
     with studio.app(studio.past()) as app:
         start_all(app, RUNNING[:3])
         time.sleep(6)
@@ -184,7 +184,7 @@ def take_running(studio: Studio) -> None:
             studio.take(f"batch-{name}", lambda page, span=span: click(page, span), True)  # type: ignore[misc]
         studio.take("batch-table", open_table, True)
         for page in studio.pages.values():
-            click(page, "1 h")  # The tab keeps it.
+            click(page, "1 h")  # The tab stores the range.
         studio.open(app, LIVE)
         studio.take("batch-download", open_download, True)
         start_all(app, RUNNING[3:])
@@ -193,28 +193,28 @@ def take_running(studio: Studio) -> None:
         studio.show(app, "/", "home-five")
         studio.take("home-full", lambda page: start_by_form(page, "sixth"))
         studio.open(app, f"/batch/{FINISHED}")
-        studio.take("batch-full", lambda page: refuse(page, "Start again"))
+        studio.take("batch-full", lambda page: click_rejected(page, "Start again"))
         studio.open(app, "/batch/sixth")
-        studio.take("batch-unknown-full", lambda page: refuse(page, "Start it"))
+        studio.take("batch-unknown-full", lambda page: click_rejected(page, "Start it"))
 
 
 def start_by_form(page: Page, batch_id: str) -> None:
-    """Start a batch that cannot be started."""
+    """Submit the form with a name that is rejected."""
     page.get_by_label("New batch").fill(batch_id)
-    page.wait_for_timeout(700)  # Two at once would be a double click.
+    page.wait_for_timeout(700)  # An earlier submission would be part of a double click.
     page.keyboard.press("Enter")
     page.locator("form [role=alert]").wait_for()
     page.wait_for_timeout(300)
 
 
-def refuse(page: Page, name: str) -> None:
-    """Press a button of a batch's page whose action is refused."""
+def click_rejected(page: Page, name: str) -> None:
+    """Click a button on the batch page whose action fails."""
     page.locator("main").get_by_role("button", name=name).click()
     page.locator("main [role=alert]").first.wait_for()
 
 
 def click(page: Page, name: str) -> None:
-    """Press a button of a batch's page."""
+    """Click a button."""
     page.get_by_role("button", name=name, exact=True).click()
     page.mouse.move(0, 0)
     page.wait_for_timeout(700)
@@ -237,13 +237,13 @@ def open_table(page: Page) -> None:
 
 
 def open_download(page: Page) -> None:
-    """Open the form of a download, within the window."""
+    """Open the download form, scrolled into view."""
     page.locator(".by-minute").scroll_into_view_if_needed()
     page.get_by_text("Download", exact=True).first.click()
 
 
 def take_actions(studio: Studio) -> None:
-    """Toasts, more runs than are shown at first, a table of several pages."""
+    """Toasts, a batch with many runs, a table of several pages."""
     with studio.app(studio.past()) as app:
         start_all(app, RUNNING[:2])
         studio.open(app, "/")
@@ -268,26 +268,26 @@ def stop_in_row(page: Page, app: RunningApp) -> None:
     """Stop a batch in its row."""
     start(app, RUNNING[2])
     page.get_by_role("button", name=f"Stop: {RUNNING[2]}").click()
-    show_toast(page)
+    wait_for_toast(page)
 
 
 def start_new(page: Page, app: RunningApp) -> None:
-    """Start a batch by the form."""
+    """Start a batch with the form."""
     page.get_by_label("New batch").fill("sensor-new")
     page.keyboard.press("Enter")
-    show_toast(page)
+    wait_for_toast(page)
     stop(app, "sensor-new")
 
 
 def start_again(page: Page, app: RunningApp) -> None:
     """Start a batch on its page."""
     page.locator("main").get_by_role("button", name="Start again").click()
-    show_toast(page)
+    wait_for_toast(page)
     stop(app, FINISHED)
 
 
-def show_toast(page: Page) -> None:
-    """Wait until a toast stands still."""
+def wait_for_toast(page: Page) -> None:
+    """Wait until a toast has stopped moving."""
     page.locator("[data-sonner-toast][data-mounted=true]").first.wait_for()
     page.wait_for_timeout(700)
 
@@ -298,29 +298,29 @@ def show_earlier_runs(page: Page) -> None:
     page.get_by_text("run 1", exact=True).wait_for()
 
 
-def take_away(studio: Studio) -> None:
-    """A server that does not answer, with the page still connected, and one that is gone."""
+def take_disconnected(studio: Studio) -> None:
+    """A server that does not respond while the page stays connected, and a stopped server."""
     for path, name in (("/", "home"), (LIVE, "batch")):
         with studio.app(studio.past()) as app:
             start_all(app, RUNNING)
             studio.open(app, path)
             app.freeze()
             studio.take(f"{name}-stale", lambda page: page.locator(".live.away").wait_for())
-            studio.take(f"{name}-silent", see_banner)
+            studio.take(f"{name}-silent", wait_for_banner)
             app.thaw()
             studio.open(app, path)
             app.stop()
-            studio.take(f"{name}-away", see_banner)
+            studio.take(f"{name}-away", wait_for_banner)
 
 
-def see_banner(page: Page) -> None:
-    """Wait for the banner, and for the page to lose its colors."""
+def wait_for_banner(page: Page) -> None:
+    """Wait for the banner and the end of its transition."""
     page.locator("p.note.away").wait_for()
     page.wait_for_timeout(1500)
 
 
 def take_load(studio: Studio) -> None:
-    """So many viewers that updates come every second."""
+    """Enough viewers for an update interval of 1 s."""
     with studio.app(studio.past()) as app:
         start_all(app, RUNNING)
         page = studio.browser.new_page()
@@ -331,13 +331,13 @@ def take_load(studio: Studio) -> None:
 
 
 def visit_slowed(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait for the note that updates come seldom."""
+    """Open a page and wait for the note about slow updates."""
     visit(page, app, path)
     page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for()
 
 
 def take_faults(studio: Studio) -> None:
-    """An archive that is gone, and a full disk."""
+    """A missing archive, and a full disk."""
     disk = SmallDisk(studio.folder / "disk", 64)
     try:
         database = disk.path / "solo.duckdb"
@@ -347,10 +347,10 @@ def take_faults(studio: Studio) -> None:
         with studio.app(database, SOLO_RETENTION_DAYS="1"):
             deadline = time.monotonic() + 30
             while not list(archive.glob("[0-9]*.parquet")):
-                assert time.monotonic() < deadline, "nothing is archived"
+                assert time.monotonic() < deadline, "no points are archived"
                 time.sleep(0.1)
         archive.rename(disk.path / "elsewhere")
-        archive.touch()  # No folder can be made there.
+        archive.touch()  # The app cannot create a folder of this name.
         write_past(database, [PastRun("not-archived", timedelta(days=4), minute)])
         with studio.app(database, SOLO_RETENTION_DAYS="1") as app:
             studio.show(app, f"/batch/{COLD}", "batch-unreadable", whole=True)
@@ -364,24 +364,24 @@ def take_faults(studio: Studio) -> None:
 
 
 def take_full_disk(studio: Studio, app: RunningApp) -> None:
-    """Pages while nothing can be written, and what stopping a batch shows then."""
+    """Pages while writes fail, and the error of a stop."""
     for path, name in (("/", "home-disk-full"), (LIVE, "batch-disk-full")):
         studio.take(name, lambda page, path=path: visit_failing(page, app, path))  # type: ignore[misc]
-    studio.take("batch-disk-full-stop", lambda page: press_stop(page, "Stop"))
+    studio.take("batch-disk-full-stop", lambda page: click_failing_stop(page, "Stop"))
     studio.open(app, "/")
-    studio.take("home-disk-full-stop", lambda page: press_stop(page, f"Stop: {RUNNING[1]}"))
+    studio.take("home-disk-full-stop", lambda page: click_failing_stop(page, f"Stop: {RUNNING[1]}"))
 
 
 def visit_failing(
     page: Page, app: RunningApp, path: str, text: str = "No space left on the disk"
 ) -> None:
-    """Open a page and wait for the note that something fails."""
+    """Open a page and wait for the note about an error."""
     visit(page, app, path)
     page.locator(".note.bad").filter(has_text=text).first.wait_for()
 
 
-def press_stop(page: Page, name: str) -> None:
-    """Stop a batch whose points cannot be written, and wait for the reason."""
+def click_failing_stop(page: Page, name: str) -> None:
+    """Stop a batch whose points cannot be written, and wait for the error."""
     page.locator("main").get_by_role("button", name=name, exact=True).click()
     page.locator("main [role=alert], [data-sonner-toast][data-mounted=true]").first.wait_for()
     page.wait_for_timeout(700)
@@ -392,7 +392,7 @@ SETS = {
     "past": take_past,
     "running": take_running,
     "actions": take_actions,
-    "away": take_away,
+    "disconnected": take_disconnected,
     "load": take_load,
     "faults": take_faults,
 }

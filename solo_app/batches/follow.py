@@ -22,7 +22,7 @@ async def follow(
     batch = service.batch(batch_id)
     producer = service.producer(batch)
     while not service.closing:
-        over = producer is None or producer.over
+        over = producer is None or producer.has_ended
         run = producer.batch.run if producer else batch.run
         committed = producer.committed_seq if producer else after
         points = await service.points(batch_id, after, _AT_ONCE)
@@ -39,5 +39,5 @@ async def follow(
             assert producer is not None
             # Skip numbers without a point, which exist in a database that was once repaired.
             after = max(after, committed)
-            if not await producer.news(after, quiet) and not service.closing:
+            if not await producer.wait_for_points(after, quiet) and not service.closing:
                 yield []

@@ -23,11 +23,11 @@ from solo_app.batches.model import (
 from solo_app.batches.series import Series
 from solo_app.batches.sources import Source, as_array, checked
 
-TAIL_POINTS = 1_024
-"""Latest points kept in memory for viewers: four minutes at the default interval."""
+CACHED_POINTS = 1_024
+"""Minimum of latest points kept in memory for readers: four minutes at the default interval."""
 
 RECENT_POINTS = 40
-"""Latest points of a batch that pages show."""
+"""Latest points of a batch in a snapshot."""
 
 _RATE_SECONDS = 5
 # A source that never waits is paused for _PAUSE after _TURNS values and _TIME_SLICE seconds.
@@ -37,20 +37,20 @@ _PAUSE = 0.001
 _LONGEST_REASON = 500
 
 
-class Tail:
-    """The latest committed points of a run, at least ``TAIL_POINTS`` of them if they exist, and
-    the latest points of the runs before it, once they are added.
+class RecentPoints:
+    """The latest committed points of a run, at least ``CACHED_POINTS`` if they exist, and those of
+    earlier runs, once added.
     """
 
     def __init__(self) -> None:
         self._blocks: deque[Block] = deque()
         self._length = 0
         self._earlier: list[Point] = []
-        self._asked: tuple[int, list[Point]] | None = None
+        self._last_read: tuple[int, list[Point]] | None = None
 
     def add(self, block: Block) -> None:
         """Add the next committed block."""
-        surplus = max(0, len(block.ts) - TAIL_POINTS)
+        surplus = max(0, len(block.ts) - CACHED_POINTS)
         if surplus:
             # Copy, because a view would keep the whole block in memory.
             block = Block(
@@ -59,14 +59,14 @@ class Tail:
                 block.ts[surplus:].copy(),
                 block.key[surplus:].copy(),
             )
-        self._asked = None
+        self._last_read = None
         self._blocks.append(block)
         self._length += len(block.ts)
-        while self._length - len(self._blocks[0].ts) >= TAIL_POINTS:
+        while self._length - len(self._blocks[0].ts) >= CACHED_POINTS:
             self._length -= len(self._blocks.popleft().ts)
 
     def add_earlier(self, points: Sequence[Point]) -> None:
-        """Add the latest points of the runs before, in order of ``seq``. Call it once."""
+        """Add the latest points of earlier runs, in order of ``seq``. Call this once."""
         self._earlier = [*points]
 
     @property
@@ -78,21 +78,21 @@ class Tail:
         return next(block.points(after=block.last_seq - 1))
 
     def since(self, after: int) -> list[Point] | None:
-        """Return the points with ``seq > after``, in order; None if the tail starts later.
+        """Return the points with ``seq > after``, in order; None if some are not in memory.
 
         The list is shared; callers must not change it.
         """
-        # After a commit, all readers that are up to date request the same points.
-        if self._asked is not None and self._asked[0] == after:
-            return self._asked[1]
+        # After a commit, all up-to-date readers request the same points.
+        if self._last_read is not None and self._last_read[0] == after:
+            return self._last_read[1]
         if not self._blocks or self._blocks[0].first_seq > after + 1:
             return None
         points = self._points(after)
-        self._asked = after, points
+        self._last_read = after, points
         return points
 
     def recent(self) -> list[Point]:
-        """Return up to ``RECENT_POINTS`` latest points, including those of the runs before."""
+        """Return up to ``RECENT_POINTS`` latest points, including those of earlier runs."""
         own = self._points(self._blocks[-1].last_seq - RECENT_POINTS) if self._blocks else []
         return [*self._earlier, *own][-RECENT_POINTS:]
 
@@ -105,16 +105,16 @@ class Tail:
 class RateMeter:
     """The rate over the last few whole seconds of the monotonic clock, and its history.
 
-    ``kept`` is the number of seconds in ``history``.
+    ``history_seconds`` is the length of ``history``.
     """
 
     def __init__(
-        self, now: Callable[[], float] = time.monotonic, kept: int = _RATE_SECONDS
+        self, now: Callable[[], float] = time.monotonic, history_seconds: int = _RATE_SECONDS
     ) -> None:
         self._now = now
-        self._began = now()
-        self._kept = kept
-        self._counts: deque[tuple[int, int]] = deque(maxlen=kept + 1)
+        self._started = now()
+        self._history_seconds = history_seconds
+        self._counts: deque[tuple[int, int]] = deque(maxlen=history_seconds + 1)
 
     def add(self, count: int) -> None:
         """Add a number of points committed now."""
@@ -128,27 +128,27 @@ class RateMeter:
         """The mean over up to five whole seconds, without the current second."""
         now = self._now()
         end = int(now)
-        start = max(end - _RATE_SECONDS, int(self._began) + 1)
+        start = max(end - _RATE_SECONDS, int(self._started) + 1)
         if end <= start:
-            elapsed = now - self._began
+            elapsed = now - self._started
             return sum(n for _, n in self._counts) / elapsed if elapsed > 0.2 else 0.0
         return sum(n for second, n in self._counts if start <= second < end) / (end - start)
 
     @property
     def history(self) -> list[int]:
-        """The number of points in each of the last ``kept`` whole seconds, latest last."""
+        """The number of points in each of the last whole seconds, latest last."""
         counts = dict(self._counts)
         end = int(self._now())
-        return [counts.get(second, 0) for second in range(end - self._kept, end)]
+        return [counts.get(second, 0) for second in range(end - self._history_seconds, end)]
 
 
 class Producer:
     """The task that executes a run, and the current data of the run.
 
     ``slot`` is the slot of the batch, counted from 0. ``ending`` is the task that ends the run,
-    None until the run is being stopped; then ``batch`` contains the outcome. ``has_earlier`` is
-    whether ``tail`` and ``series`` contain what earlier runs contribute; ``loading`` is held while
-    that is read.
+    None until the run is being stopped. ``batch`` contains the outcome if ``has_ended``.
+    ``has_earlier`` is whether ``points`` and ``series`` contain the points of earlier runs;
+    ``loading`` is held while those are read.
     """
 
     def __init__(
@@ -157,17 +157,17 @@ class Producer:
         self.batch = batch
         self.slot = slot
         self.buffer = buffer
-        self.tail = Tail()
+        self.points = RecentPoints()
         self.series = Series(batch.run.number)
         self.rate = RateMeter()
         self.has_earlier = batch.run.first_seq == 1
         self.loading = asyncio.Lock()
         self.ending: asyncio.Task[None] | None = None
-        self.over = False
+        self.has_ended = False
         self._source = source
         self._clock = clock
-        self._news = asyncio.Event()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._wakeup = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(
             self._produce(), name=f"producer:{batch.batch_id}"
         )
@@ -179,46 +179,46 @@ class Producer:
 
     def commit(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
-        self.tail.add(block)
+        self.points.add(block)
         self.series.add(block)
         self.rate.add(len(block.ts))
         self.wake()
 
     def add_earlier(self, points: Sequence[Point], buckets: Sequence[Bucket]) -> None:
-        """Add what the runs before contribute to ``tail`` and ``series``. Call it once."""
-        self.tail.add_earlier(points)
+        """Add the points of earlier runs to ``points`` and ``series``. Call this once."""
+        self.points.add_earlier(points)
         self.series.add_earlier(buckets)
         self.has_earlier = True
 
     def end(self, batch: Batch) -> None:
         """Set the outcome and notify waiting readers."""
         self.batch = batch
-        self.over = True
+        self.has_ended = True
         self.wake()
-        if self._alarm:
-            self._alarm.cancel()
+        if self._timer:
+            self._timer.cancel()
 
     def wake(self) -> None:
-        """Wake all readers that wait in ``news``."""
-        self._news.set()
-        self._news = asyncio.Event()
+        """Wake all readers waiting in ``wait_for_points``."""
+        self._wakeup.set()
+        self._wakeup = asyncio.Event()
 
-    async def news(self, after: int, within: float) -> bool:
+    async def wait_for_points(self, after: int, within: float) -> bool:
         """Wait for a point with ``seq > after``, the end, or ``wake``; at most ``within`` seconds.
 
         Returns whether there is a point or the run has ended. All readers share the timer of the
-        first one, so it can fire early: a timer per reader and point would be too expensive with
-        a thousand readers.
+        first one, so it can fire early: a timer per reader and point is too expensive with a
+        thousand readers.
         """
-        if self.over or self.committed_seq > after:
+        if self.has_ended or self.committed_seq > after:
             return True
-        if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(within, self._ring)
-        await self._news.wait()
-        return self.over or self.committed_seq > after
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(within, self._on_timer)
+        await self._wakeup.wait()
+        return self.has_ended or self.committed_seq > after
 
-    def _ring(self) -> None:
-        self._alarm = None
+    def _on_timer(self) -> None:
+        self._timer = None
         self.wake()
 
     def outcome(self) -> tuple[BatchStatus, str | None]:
@@ -234,8 +234,8 @@ class Producer:
     async def _produce(self) -> None:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
-            async for given in numbers:
-                rest = as_array(given)
+            async for values in numbers:
+                rest = as_array(values)
                 while len(rest):
                     if self.buffer.is_closed:  # The source ignored its cancellation.
                         return

@@ -1,8 +1,8 @@
-"""The last minute of a batch as chart data, decimated without losing its extremes.
+"""The last minute of a batch as chart data, decimated without loss of extremes.
 
 Time is divided into buckets of ``BUCKET_US``. The chart contains the lowest and the highest point
 of each bucket (min-max decimation), so its size does not depend on the rate of the source, and
-every point of a slow source is in it.
+it contains every point of a slow source.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Chart:
 
     ``end`` is the end of the minute in microseconds since 1970 UTC, ``offsets`` are the times of
     the vertices as whole milliseconds from the millisecond of ``end``. A key of None breaks the
-    line. In this form, a page receives a third of the bytes at every update.
+    line. This takes a third of the bytes of a list of objects in every update.
     """
 
     end: int
@@ -48,8 +48,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class RecentData:
-    """The latest points of a batch in order of ``seq``, and the chart and the number of points of
-    its last minute."""
+    """The latest points of a batch in order of ``seq``, and the chart and the point count of its
+    last minute."""
 
     points: list[Point]
     chart: Chart
@@ -57,8 +57,8 @@ class RecentData:
 
 
 class Series:
-    """The buckets of the last minute of one run and of the runs before it, and the last bucket
-    before that minute."""
+    """The buckets of the last minute of a run and of earlier runs, and the last bucket before that
+    minute."""
 
     def __init__(self, run_number: int) -> None:
         self._run_number = run_number
@@ -66,13 +66,13 @@ class Series:
 
     def add(self, block: Block) -> None:
         """Add committed points of the run."""
-        buckets = list(buckets_of(block, self._run_number))
+        buckets = list(split_into_buckets(block, self._run_number))
         for bucket in buckets:
             self._insert(bucket)
         self._evict(buckets[-1].number)
 
     def add_earlier(self, buckets: Iterable[Bucket]) -> None:
-        """Add the points that are not added as blocks. Call it once."""
+        """Add the points that are not added as blocks. Call this once."""
         for bucket in buckets:
             self._insert(bucket)
 
@@ -105,8 +105,8 @@ class Series:
     def count(self, until_us: int) -> int:
         """Return the number of points in the minute before ``until_us``.
 
-        It is exact unless the first bucket of the minute has more than two points: of those it
-        counts the share of the bucket that is in the minute.
+        It is exact unless the minute begins within a bucket of more than two points: their number
+        is estimated by the share of the bucket that is in the minute.
         """
         start, last = until_us - _MINUTE_US, until_us // BUCKET_US
         border = start // BUCKET_US
@@ -118,9 +118,9 @@ class Series:
 
     def _insert(self, bucket: Bucket) -> None:
         i = bisect_left(self._buckets, _position(bucket), key=_position)
-        known = self._buckets[i] if i < len(self._buckets) else None
-        if known and _position(known) == _position(bucket):
-            self._buckets[i] = known.merged_with(bucket)
+        existing = self._buckets[i] if i < len(self._buckets) else None
+        if existing and _position(existing) == _position(bucket):
+            self._buckets[i] = existing.merged_with(bucket)
         else:
             self._buckets.insert(i, bucket)
 
@@ -146,14 +146,14 @@ def _count_after(start: int, bucket: Bucket) -> int:
     return round(bucket.count * (1 - start % BUCKET_US / BUCKET_US))
 
 
-def buckets_of(block: Block, run_number: int) -> Iterator[Bucket]:
+def split_into_buckets(block: Block, run_number: int) -> Iterator[Bucket]:
     """Yield the buckets of the points of one run, in order of ``seq``.
 
     If the clock was set back, the same bucket can be yielded more than once.
     """
     for start, end in pairwise([0, *_borders(block.ts), len(block.ts)]):
         key = block.key[start:end]
-        # The first of equal minima and the last of equal maxima: then two points are both kept.
+        # The first of equal minima and the last of equal maxima, so that two points are both kept.
         low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
         number = int(block.ts[start]) // BUCKET_US
         extremes = _extreme(block, low), _extreme(block, high)
@@ -161,8 +161,8 @@ def buckets_of(block: Block, run_number: int) -> Iterator[Bucket]:
 
 
 def _borders(ts: NDArray[np.int64]) -> list[int]:
-    """Return the indices at which another bucket begins."""
-    # A large block is usually in one bucket, and this check is ten times faster.
+    """Return the indices at which a new bucket begins."""
+    # A large block is usually in one bucket. This check is ten times faster than the search.
     if int(ts.min()) // BUCKET_US == int(ts.max()) // BUCKET_US:
         return []
     borders: list[int] = (np.flatnonzero(np.diff(ts // BUCKET_US)) + 1).tolist()
@@ -176,10 +176,10 @@ def _extreme(block: Block, i: int) -> Extreme:
 async def read_buckets(
     store: Storage, batch_no: int, before_seq: int, until_us: int
 ) -> list[Bucket]:
-    """Read what a ``Series`` contains of the points with ``seq < before_seq`` at ``until_us``.
+    """Read the buckets of a ``Series`` at ``until_us``, of the points with ``seq < before_seq``.
 
-    Raises StoreUnavailableError, unless only points before the minute cannot be read: then the
-    line begins in the minute.
+    Raises StoreUnavailableError if points of the minute cannot be read. If only earlier points
+    cannot be read, the line begins in the minute.
     """
     since = _bucket_start(until_us - _MINUTE_US)
     buckets = await store.buckets(batch_no, from_microseconds(since), before_seq)

@@ -68,7 +68,7 @@ class BatchService:
         self._backoff = backoff or ReadBackoff()
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
-        self._throughput = RateMeter(kept=60)
+        self._throughput = RateMeter(history_seconds=60)
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
 
@@ -222,7 +222,7 @@ class BatchService:
     def latest_point(self, batch: Batch) -> Point | None:
         """Return the latest committed point of the current run."""
         producer = self._runner.of(batch.no)
-        return producer.tail.latest if producer else None
+        return producer.points.latest if producer else None
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
         """Return runs of a batch, latest first; it has ``batch.run.number`` of them.
@@ -241,13 +241,13 @@ class BatchService:
         if after >= self.last_seq(batch):
             return []
         producer = self._runner.of(batch.no)
-        recent = producer.tail.since(after) if producer else None
+        recent = producer.points.since(after) if producer else None
         if recent is not None:
             return recent[:limit]
         return await self._store.points(batch.no, after, limit)
 
     async def load_earlier(self, batch: Batch) -> None:
-        """Load what earlier runs contribute to ``recent``, if it is not loaded.
+        """Load the points of earlier runs for ``recent``, unless they are loaded.
 
         No effect if the batch is not running. Failing reads are retried only after a backoff.
         Raises StoreUnavailableError.
@@ -268,7 +268,7 @@ class BatchService:
         producer = self._runner.of(batch.no)
         assert producer, f"{batch.batch_id} is not running"
         series, until_us = producer.series, to_microseconds(until)
-        return RecentData(producer.tail.recent(), series.chart(until_us), series.count(until_us))
+        return RecentData(producer.points.recent(), series.chart(until_us), series.count(until_us))
 
     async def recent_of_ended(self, batch: Batch) -> RecentData:
         """Return the latest points of an ended batch and the chart of the minute before its end.
@@ -286,13 +286,13 @@ class BatchService:
     async def _read_recent(
         self, batch: Batch, until: datetime, before_seq: int
     ) -> tuple[list[Point], list[Bucket]]:
-        """Read the latest points before ``before_seq``, and the buckets of a minute of them."""
+        """Read the latest points before ``before_seq`` and the buckets of a minute to ``until``."""
 
         async def read() -> tuple[list[Point], list[Bucket]]:
             after = max(0, before_seq - 1 - RECENT_POINTS)
             points = await self._store.points(batch.no, after, RECENT_POINTS)
             buckets = await read_buckets(self._store, batch.no, before_seq, to_microseconds(until))
-            # Points are missing from ``seq`` in a database that an earlier release repaired.
+            # A database that an earlier release repaired can have gaps in ``seq``.
             return [point for point in points if point.seq < before_seq], buckets
 
         return await self._backoff.read(("recent", batch.no), read)

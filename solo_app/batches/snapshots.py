@@ -48,9 +48,9 @@ class Snapshot:
     """All live data at one time.
 
     ``at`` is naive UTC; ``interval`` is the time between two snapshots in seconds; ``throughput``
-    has the points committed in each of the last 60 s, latest last; ``running`` is in start order.
-    ``revision`` and ``free_name`` are those of the service. Viewers share the lists: copy them to
-    change them. ``derived`` has what a viewer computed from the snapshot, for the other viewers.
+    has the number of points committed in each of the last 60 s, latest last; ``running`` is in
+    start order. ``revision`` and ``free_name`` are those of the service. ``derived`` caches values
+    that are computed from the snapshot. All viewers share a snapshot and must not change its lists.
     """
 
     at: datetime
@@ -62,13 +62,13 @@ class Snapshot:
     free_name: str
     derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
-    def of(self, batch_id: str) -> RunningBatch | None:
-        """Return a running batch."""
+    def find(self, batch_id: str) -> RunningBatch | None:
+        """Return the running batch with this id, or None."""
         return next((r for r in self.running if r.batch.batch_id == batch_id), None)
 
 
 class Ticker:
-    """Creates one snapshot per tick. Ticks are the multiples of the interval on the loop's clock.
+    """Creates one snapshot per tick. Ticks are at multiples of the interval on the loop's clock.
 
     ``viewers`` is the number of current subscribers. Times are in seconds.
     """
@@ -94,7 +94,7 @@ class Ticker:
         return self._tick if self.viewers <= self._many_viewers else self._slow_tick
 
     async def subscribe(self) -> AsyncGenerator[Snapshot]:
-        """Yield a snapshot at once and at each tick, until the service is closing.
+        """Yield a snapshot immediately and then at each tick, until the service is closing.
 
         Slow subscribers skip ticks.
         """

@@ -1,1 +1,1 @@
-"""The pages. They know the service through their states only."""
+"""The pages. They access the service only through their states."""

@@ -1,4 +1,4 @@
-"""Gives the states access to the service. Reflex creates states itself, without arguments."""
+"""Access to the service for the states, which Reflex instantiates without arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from solo_app.ui.state.home_view import BatchTable
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What the states use. One per process."""
+    """The objects that the states use; one per process."""
 
     service: BatchService
     ticker: Ticker
@@ -26,29 +26,29 @@ _console: Console | None = None
 
 
 def connect(service: BatchService, ticker: Ticker) -> None:
-    """Connect the states to the service, when the app starts."""
+    """Connect the states to the service on startup."""
     global _console
     _console = Console(service, ticker, BatchTable(service))
 
 
 def disconnect() -> None:
-    """Disconnect the states from the service, when the app ends."""
+    """Disconnect the states from the service on shutdown."""
     global _console
     _console = None
 
 
 def console() -> Console:
-    """Return what the states use. Raises RuntimeError while the app is not running."""
+    """Return the objects that the states use. Raises RuntimeError if the app is not running."""
     if _console is None:
-        raise RuntimeError("the app is not running")
+        raise RuntimeError("The app is not running.")
     return _console
 
 
 async def subscribe() -> AsyncGenerator[Snapshot]:
-    """Yield the snapshots for one page, until its tab leaves it.
+    """Yield the snapshots for one page until its tab closes or navigates to another page.
 
-    Yields none to a client that calls the event handler itself. Reflex cancels only handlers that
-    it started when it loaded the page, so the loop would never end.
+    Yields none if a client sends the event itself: Reflex cancels only the handlers that it
+    started to load a page, so the loop would never end.
     """
     if EventContext.get().parent_txid is None:
         return

@@ -1,7 +1,7 @@
 """Vars formatted in the browser, by the functions of ``assets/format.js``.
 
-Times are microseconds since 1970-01-01 UTC, shown in the viewer's zone. Each function takes vars
-or constants and returns a var.
+Times are microseconds since 1970-01-01 UTC, shown in the viewer's time zone. Each function takes
+vars or constants and returns a var.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def key(value: Any) -> Var[str]:
 
 
 def rate(value: Any) -> Var[str]:
-    """Format a number per second."""
+    """Format a rate per second."""
     return _text("rate", value)
 
 
@@ -42,29 +42,29 @@ def span(seconds: Any) -> Var[str]:
     return _text("span", seconds)
 
 
-def clock(moment: Any) -> Var[str]:
+def clock(time: Any) -> Var[str]:
     """Format a time as hours, minutes and seconds."""
-    return _text("clock", moment)
+    return _text("clock", time)
 
 
-def clock_ms(moment: Any) -> Var[str]:
+def clock_ms(time: Any) -> Var[str]:
     """Format a time as hours, minutes, seconds and milliseconds."""
-    return _text("clockMs", moment)
+    return _text("clockMs", time)
 
 
-def when(moment: Any) -> Var[str]:
+def when(time: Any) -> Var[str]:
     """Format a time as hours and minutes, with the day unless it is today."""
-    return _text("when", moment)
+    return _text("when", time)
 
 
-def utc(moment: Any) -> Var[str]:
+def utc(time: Any) -> Var[str]:
     """Format a time in UTC, with milliseconds."""
-    return _text("utc", moment)
+    return _text("utc", time)
 
 
-def iso(moment: Any) -> Var[str]:
+def iso(time: Any) -> Var[str]:
     """Format a time as ISO 8601 in UTC."""
-    return _text("iso", moment)
+    return _text("iso", time)
 
 
 def spark(values: Any, floor: float | None = None) -> Var[str]:
@@ -73,12 +73,12 @@ def spark(values: Any, floor: float | None = None) -> Var[str]:
 
 
 def chart_points(end: Any, offsets: Any, keys: Any) -> Var[list[dict[str, Any]]]:
-    """Return the data of a chart: objects with ``t`` and ``key``, from the columns of ``Chart``."""
+    """Return the data of a chart, objects with ``t`` and ``key``, from the columns of ``Chart``."""
     return function("chartPoints").call(end, offsets, keys).to(list[dict[str, Any]])
 
 
 def route_id() -> Var[str]:
-    """Return the batch_id in the address that the browser shows."""
+    """Return the batch id in the URL of the browser."""
     return Var(
         _js_expr="(routeParams.id ?? '')",
         _var_type=str,

@@ -1,4 +1,4 @@
-"""What the pages say to people. Errors word themselves; see ``solo_app.batches.errors``."""
+"""Texts on the pages. The texts of errors are in ``solo_app.batches.errors``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ LAST_WHOLE_MINUTE = "Last whole minute"
 AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest to highest"
 BY_MINUTE = "By minute"
 SPANS = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
-"""How many minutes may be shown."""
+"""The durations of the minute chart, in minutes."""
 FIRST_SPAN = 60
 SPAN = "How long"
 PAUSE, GO_ON = "Pause", "Go on"
@@ -108,20 +108,20 @@ NO_SUCH_PAGE_ADVICE = "The address leads nowhere. All batches are on the first p
 
 
 def started(batch_id: str) -> str:
-    """After a start."""
+    """Return the confirmation of a start."""
     return f"Started {batch_id}"
 
 
 def stopped(batch_id: str) -> str:
-    """After a stop."""
+    """Return the confirmation of a stop."""
     return f"Stopped {batch_id}"
 
 
 def title(batch_id: str, status: str) -> str:
-    """The title of a batch's tab."""
+    """Return the title of the batch page."""
     return f"{batch_id} · {STATUS.get(status, status)} · {PRODUCT}"
 
 
 def home_title(running: int) -> str:
-    """The title of the first page's tab: what runs, and nothing when nothing does."""
+    """Return the title of the home page, with the number of running batches if there are any."""
     return f"{running} running · {PRODUCT}" if running else f"{BATCHES} · {PRODUCT}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from solo_app.batches.model import Block, Point, to_microseconds
-from solo_app.batches.producer import RECENT_POINTS, RateMeter, Tail
+from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
 
 NOW = datetime(2012, 11, 11, 10, 10)
 
@@ -35,7 +35,7 @@ def test_rate_is_the_mean_of_the_last_whole_seconds() -> None:
 
 def test_history_has_the_points_of_each_whole_second() -> None:
     now = 100.5
-    meter = RateMeter(lambda: now, kept=4)
+    meter = RateMeter(lambda: now, history_seconds=4)
     for second, count in ((100.5, 1), (101.0, 2), (101.9, 3), (103.1, 4), (104.0, 5)):
         now = second
         meter.add(count)
@@ -45,31 +45,31 @@ def test_history_has_the_points_of_each_whole_second() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[1], [1] * 60, [7] * 20, [5_000], [30, 5_000, 3]])
-def test_tail_has_the_latest_points_of_the_run(lengths: list[int]) -> None:
-    tail, last_seq = Tail(), 0
+def test_latest_points_of_the_run_are_in_memory(lengths: list[int]) -> None:
+    recent, last_seq = RecentPoints(), 0
     for length in lengths:
-        tail.add(block(last_seq + 1, length))
+        recent.add(block(last_seq + 1, length))
         last_seq += length
-    assert tail.recent() == points(*range(max(1, last_seq - RECENT_POINTS + 1), last_seq + 1))
+    assert recent.recent() == points(*range(max(1, last_seq - RECENT_POINTS + 1), last_seq + 1))
 
 
-def test_tail_continues_with_earlier_runs() -> None:
-    tail = Tail()
-    earlier = points(*range(3, 20), *range(40, 63))  # With a loss.
-    tail.add_earlier(earlier)
-    assert tail.recent() == earlier
-    assert tail.latest is None
-    tail.add(block(63, 1))
-    tail.add(block(64, 2))
-    assert tail.recent() == [*earlier[3:], *points(63, 64, 65)]
-    tail.add(block(66, 100))
-    assert tail.recent() == points(*range(126, 166))
+def test_points_of_earlier_runs_precede_those_of_the_run() -> None:
+    recent = RecentPoints()
+    earlier = points(*range(3, 20), *range(40, 63))  # Some points are missing.
+    recent.add_earlier(earlier)
+    assert recent.recent() == earlier
+    assert recent.latest is None
+    recent.add(block(63, 1))
+    recent.add(block(64, 2))
+    assert recent.recent() == [*earlier[3:], *points(63, 64, 65)]
+    recent.add(block(66, 100))
+    assert recent.recent() == points(*range(126, 166))
 
 
 def test_earlier_points_do_not_change_what_streams_read() -> None:
-    tail = Tail()
-    tail.add(block(63, 2))
-    tail.add_earlier(points(60, 62))
-    assert tail.since(62) == points(63, 64)
-    assert tail.since(63) == points(64)
-    assert tail.since(61) is None
+    recent = RecentPoints()
+    recent.add(block(63, 2))
+    recent.add_earlier(points(60, 62))
+    assert recent.since(62) == points(63, 64)
+    assert recent.since(63) == points(64)
+    assert recent.since(61) is None

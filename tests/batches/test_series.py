@@ -1,4 +1,4 @@
-"""The chart of the last minute: exact extremes, breaks between runs, the same from the store."""
+"""The chart of the last minute: exact extremes, breaks between runs, equal from the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.model import BUCKET_US, Batch, Block, Point, to_microseconds
-from solo_app.batches.series import Chart, RecentData, Series, buckets_of
+from solo_app.batches.series import Chart, RecentData, Series, split_into_buckets
 from solo_app.batches.service import BatchService
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, counting, open_service, silent, until
@@ -36,7 +36,7 @@ def us(seconds: float) -> int:
 
 
 def block(first_seq: int, *points: tuple[float, float]) -> Block:
-    """Points as pairs of seconds after ``BEGIN`` and key."""
+    """Return a block; each point is a pair of seconds after ``BEGIN`` and key."""
     ts = np.array([us(second) for second, _ in points])
     return Block(1, first_seq, ts, np.array([key for _, key in points], float))
 
@@ -48,21 +48,21 @@ def random_blocks(count: int, length: int, pace_us: int) -> list[Block]:
     return [Block(1, e - length + 1, ts[e - length : e], keys[e - length : e]) for e in ends]
 
 
-def series_of(blocks: Iterable[Block], run_number: int = 1) -> Series:
+def make_series(blocks: Iterable[Block], run_number: int = 1) -> Series:
     series = Series(run_number)
     for one in blocks:
         series.add(one)
     return series
 
 
-def times_of(chart: Chart) -> list[int]:
-    """The times of the vertices in microseconds, to the millisecond."""
+def vertex_times(chart: Chart) -> list[int]:
+    """Return the times of the vertices in microseconds, precise to the millisecond."""
     return [(chart.end // 1000 + offset) * 1000 for offset in chart.offsets]
 
 
 def line(chart: Chart) -> list[tuple[float, float | None]]:
-    """The vertices as pairs of seconds after ``BEGIN`` and key."""
-    times = [(t - BEGIN_US) / SECOND for t in times_of(chart)]
+    """Return the vertices as pairs of seconds after ``BEGIN`` and key."""
+    times = [(t - BEGIN_US) / SECOND for t in vertex_times(chart)]
     return list(zip(times, chart.keys, strict=True))
 
 
@@ -70,7 +70,7 @@ Extremes = dict[int, tuple[float, float]]
 
 
 def by_bucket(points: Iterable[tuple[int, float]]) -> Extremes:
-    """The lowest and the highest key of each bucket."""
+    """Return the lowest and the highest key of each bucket."""
     keys: dict[int, list[float]] = {}
     for ts, key in points:
         keys.setdefault(ts // BUCKET_US, []).append(key)
@@ -86,7 +86,7 @@ def without_first(chart: Chart) -> Chart:
 
 
 def extremes(chart: Chart) -> Extremes:
-    vertices = zip(times_of(chart), chart.keys, strict=True)
+    vertices = zip(vertex_times(chart), chart.keys, strict=True)
     return by_bucket((t, key) for t, key in vertices if key is not None)
 
 
@@ -97,7 +97,7 @@ def extremes(chart: Chart) -> Extremes:
 def test_every_bucket_has_its_extremes(length: int) -> None:
     blocks = random_blocks(6_000, length, pace_us=9_000)
     points = [pair for b in blocks for pair in zip(b.ts.tolist(), b.key.tolist(), strict=True)]
-    series = series_of(blocks)
+    series = make_series(blocks)
     assert extremes(series.chart(us(54))) == by_bucket(points)
     assert series.count(us(54)) == 6_000
 
@@ -107,7 +107,7 @@ def test_two_points_in_a_bucket_are_both_in_the_chart() -> None:
         together = [block(1, (0, one), (0.01, two))]
         one_by_one = [block(1, (0, one)), block(2, (0.01, two))]
         for blocks in (together, one_by_one):
-            assert line(series_of(blocks).chart(us(1))) == [(0, one), (0.01, two)]
+            assert line(make_series(blocks).chart(us(1))) == [(0, one), (0.01, two)]
 
 
 def test_all_points_of_a_slow_source_are_in_the_chart() -> None:
@@ -123,7 +123,7 @@ def test_all_points_of_a_slow_source_are_in_the_chart() -> None:
 
 
 def test_fast_source_has_two_vertices_per_bucket() -> None:
-    series = series_of(random_blocks(200_000, 1_000, pace_us=600))  # Two minutes.
+    series = make_series(random_blocks(200_000, 1_000, pace_us=600))  # Two minutes.
     end = us(120)
     chart = series.chart(end)
     assert 480 <= len(chart.offsets) <= 483
@@ -133,7 +133,7 @@ def test_fast_source_has_two_vertices_per_bucket() -> None:
 
 
 def test_chart_begins_with_the_last_point_before_the_minute() -> None:
-    series = series_of([block(1, (0, 1)), block(2, (1, 2)), block(3, (900, 3))])
+    series = make_series([block(1, (0, 1)), block(2, (1, 2)), block(3, (900, 3))])
     assert line(series.chart(us(901))) == [(1, 2), (900, 3)]
     assert series.count(us(901)) == 1
     assert line(series.chart(us(960))) == [(900, 3)]
@@ -141,29 +141,29 @@ def test_chart_begins_with_the_last_point_before_the_minute() -> None:
 
 
 def test_points_of_another_run_come_after_a_break() -> None:
-    series = series_of([block(3, (2.01, 3), (2.02, 4))], run_number=2)
-    series.add_earlier(buckets_of(block(1, (1, 1), (2, 2)), run_number=1))
+    series = make_series([block(3, (2.01, 3), (2.02, 4))], run_number=2)
+    series.add_earlier(split_into_buckets(block(1, (1, 1), (2, 2)), run_number=1))
     assert line(series.chart(us(3))) == [(1, 1), (2, 2), (2.01, None), (2.01, 3), (2.02, 4)]
     assert series.count(us(3)) == 4
     assert line(series.chart(us(62))) == [(2, 2), (2.01, None), (2.01, 3), (2.02, 4)]
     assert series.count(us(62)) == 2
 
 
-def test_points_after_the_clock_was_set_back_are_at_their_times() -> None:
+def test_points_after_the_clock_was_set_back_are_in_order_of_time() -> None:
     blocks = [block(1, (10, 1), (11, 2)), block(3, (9, 3), (10.01, 4))]
-    assert line(series_of(blocks).chart(us(11))) == [(9, 3), (10, 1), (10.01, 4), (11, 2)]
-    assert line(series_of(blocks).chart(us(10.1))) == [(9, 3), (10, 1), (10.01, 4)]
-    assert series_of(blocks).count(us(10.1)) == 3
+    assert line(make_series(blocks).chart(us(11))) == [(9, 3), (10, 1), (10.01, 4), (11, 2)]
+    assert line(make_series(blocks).chart(us(10.1))) == [(9, 3), (10, 1), (10.01, 4)]
+    assert make_series(blocks).count(us(10.1)) == 3
 
 
-def test_clock_that_alternates_within_a_block_loses_no_point() -> None:
-    series = series_of([block(1, (10, 1), (9, 2), (10.01, 3), (9.01, 4))])
+def test_no_point_is_lost_when_the_clock_alternates_in_a_block() -> None:
+    series = make_series([block(1, (10, 1), (9, 2), (10.01, 3), (9.01, 4))])
     assert line(series.chart(us(11))) == [(9, 2), (9.01, 4), (10, 1), (10.01, 3)]
 
 
 @pytest.mark.parametrize("jump", [-3_600, 3_600])
 def test_points_before_a_jump_of_the_clock_are_dropped(jump: float) -> None:
-    series = series_of([block(1, (0, 1)), block(2, (1, 2)), block(3, (jump, 3))])
+    series = make_series([block(1, (0, 1)), block(2, (1, 2)), block(3, (jump, 3))])
     assert line(series.chart(us(jump + 1))) == ([(1, 2), (jump, 3)] if jump > 0 else [(jump, 3)])
     series.add(block(4, (jump + 3_610, 4)))
     assert line(series.chart(us(jump + 3_610))) == [(jump, 3), (jump + 3_610, 4)]
@@ -193,7 +193,7 @@ async def produce(
     await until(lambda: service.row_count(batch) == count)
 
 
-def now(service: BatchService, batch: Batch) -> RecentData:
+def recent_data(service: BatchService, batch: Batch) -> RecentData:
     return service.recent(batch, service.clock())
 
 
@@ -211,8 +211,8 @@ async def test_fast_batch_has_the_same_chart_after_its_end(
         for i in range(0, 700, 20):
             values = [((i + j) / 10, numbers.normal(size=50)) for j in range(20)]
             await produce(service, script, "b", *values)
-        clock.advance(seconds=0.15)  # The minute begins between the points of a bucket.
-        running = now(service, batch)
+        clock.advance(seconds=0.15)  # The minute begins within a bucket.
+        running = recent_data(service, batch)
         stored = await service.points("b", 0, 100_000)
         assert await service.recent_of_ended(await service.stop("b")) == running
     assert seqs(running.points) == [*range(34_961, 35_001)]
@@ -231,7 +231,7 @@ async def test_slow_batch_has_the_same_chart_after_its_end(
         batch = await service.start("b", "script")
         await produce(service, script, "b", *[(second, float(second)) for second in times])
         clock.advance(seconds=0.5)
-        running = now(service, batch)
+        running = recent_data(service, batch)
         assert await service.recent_of_ended(await service.stop("b")) == running
         assert running.count == sum(second > times[-1] - 59.5 for second in times)
 
@@ -249,9 +249,9 @@ async def test_restart_within_the_minute_leaves_a_break(
             await service.stop("b")
         batch = await service.start("b", "script")
         await produce(service, script, "b", (5, 5), (5.1, 6), (5.2, 4))
-        assert line(now(service, batch).chart) == [(5.1, 6), (5.2, 4)]
+        assert line(recent_data(service, batch).chart) == [(5.1, 6), (5.2, 4)]
         await service.load_earlier(batch)
-        recent = now(service, batch)
+        recent = recent_data(service, batch)
         expected = [(1, 1), (2, 2), (2.01, None), (2.01, 3), (5.1, None), (5.1, 6), (5.2, 4)]
         assert line(recent.chart) == expected
         assert (recent.count, seqs(recent.points)) == (6, [1, 2, 3, 4, 5, 6])
@@ -269,16 +269,16 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
         await produce(service, script, "b", *points)
     async with open_service(database, clock) as service:
         ended = await service.recent_of_ended(service.batch("b"))
-        kept = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
-        assert (line(ended.chart), ended.count) == (kept, 5)
+        expected = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
+        assert (line(ended.chart), ended.count) == (expected, 5)
     script = Script(clock)
     async with open_service(database, clock, resume=True, random=script) as service:
         batch = service.batch("b")
         await service.load_earlier(batch)
-        assert now(service, batch) == ended
+        assert recent_data(service, batch) == ended
         await produce(service, script, "b", (73, 7))
-        recent = now(service, batch)
-        assert line(recent.chart) == [*kept, (73, None), (73, 7)]
+        recent = recent_data(service, batch)
+        assert line(recent.chart) == [*expected, (73, None), (73, 7)]
         assert (recent.count, seqs(recent.points)) == (6, [*range(1, 9)])
 
 
@@ -293,10 +293,10 @@ async def test_latest_points_of_earlier_runs_are_in_memory(
         batch = await service.start("b", "script")
         await service.load_earlier(batch)
         queries = storage.reads.calls
-        assert seqs(now(service, batch).points) == [*range(21, 61)]
+        assert seqs(recent_data(service, batch).points) == [*range(21, 61)]
         await produce(service, script, "b", (1, 1), (2, 2))
         await service.load_earlier(batch)
-        assert seqs(now(service, batch).points) == [*range(23, 63)]
+        assert seqs(recent_data(service, batch).points) == [*range(23, 63)]
         assert storage.reads.calls == queries
 
 
@@ -306,13 +306,13 @@ async def test_first_run_needs_no_query(tmp_path: Path) -> None:
     async with open_service(storage, silent=silent) as service:
         batch = await service.start("b", "silent")
         await service.load_earlier(batch)
-        assert is_empty(now(service, batch))
+        assert is_empty(recent_data(service, batch))
         await service.load_earlier(await service.stop("b"))
         assert storage.reads.calls == 0
 
 
-async def restarted(service: BatchService) -> Batch:
-    """A silent run of a batch with five points in an earlier run."""
+async def start_silent_rerun(service: BatchService) -> Batch:
+    """Start a silent run of a batch that has five points in an earlier run."""
     await service.start("b", "few")
     await until(lambda: not service.running())
     return await service.start("b", "silent")
@@ -322,7 +322,7 @@ async def restarted(service: BatchService) -> Batch:
 async def test_concurrent_loads_add_earlier_points_once() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5), silent=silent) as service:
-        batch = await restarted(service)
+        batch = await start_silent_rerun(service)
         revision = service.revision
         storage.reads.hold()
         loads = [asyncio.create_task(service.load_earlier(batch)) for _ in range(3)]
@@ -331,7 +331,7 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
         await until(lambda: loads[0].done() and storage.reads.waiting == 1)
         storage.reads.open()
         await asyncio.gather(*loads[1:])
-        recent = now(service, batch)
+        recent = recent_data(service, batch)
         assert (recent.count, seqs(recent.points)) == (5, [1, 2, 3, 4, 5])
         assert storage.reads.calls == 3  # One was cancelled, two are needed.
         assert service.revision == revision
@@ -343,17 +343,17 @@ async def test_failing_load_is_retried_after_a_backoff() -> None:
     backoff = ReadBackoff(first=5, longest=60, now=lambda: monotonic)
     service = BatchService(storage, {"few": counting(5), "silent": silent}, backoff=backoff)
     await service.open()
-    batch = await restarted(service)
+    batch = await start_silent_rerun(service)
     storage.reads.fail("1.parquet is missing")
     for _ in range(10):
         with pytest.raises(StoreUnavailableError, match=r"1\.parquet"):
             await service.load_earlier(batch)
     assert storage.reads.calls == 1
-    assert is_empty(now(service, batch))
+    assert is_empty(recent_data(service, batch))
     storage.reads.open()
     monotonic = 5.0
     await service.load_earlier(batch)
-    assert now(service, batch).count == 5
+    assert recent_data(service, batch).count == 5
     ended = await service.stop("b")
     storage.reads.fail("1.parquet is missing")
     for _ in range(10):
@@ -407,7 +407,7 @@ async def test_chart_of_a_batch_whose_clock_jumped_ends_with_its_run(
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         batch = await service.start("b", "script")
         await produce(service, script, "b", (100, 1), (101, 2), (70, 3), (71, 4))
-        running = now(service, batch)
+        running = recent_data(service, batch)
         assert line(running.chart) == [(70, 3), (71, 4)]
         assert running.count == 2
         assert await service.recent_of_ended(await service.stop("b")) == running

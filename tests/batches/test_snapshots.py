@@ -1,4 +1,4 @@
-"""The ticker: one snapshot per tick for all viewers, and what is in it."""
+"""The ticker: one snapshot per tick for all viewers, with all live data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.workbench import HandClock, Script, open_service, silent, until
 pytestmark = pytest.mark.anyio
 
 NEVER = 1e9
-"""A tick so long that the next one does not come during a test."""
+"""An interval so long that no further tick occurs during a test."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def service(tmp_path: Path) -> AsyncIterator[BatchService]:
 
 @asynccontextmanager
 async def subscribers(ticker: Ticker, count: int) -> AsyncIterator[list[list[Snapshot]]]:
-    """Subscribers, and the snapshots that each of them has received."""
+    """Run subscribers. Yields the snapshots that each of them has received."""
     received: list[list[Snapshot]] = [[] for _ in range(count)]
 
     async def collect(mine: list[Snapshot]) -> None:
@@ -45,18 +45,18 @@ async def subscribers(ticker: Ticker, count: int) -> AsyncIterator[list[list[Sna
         await asyncio.wait(tasks)
 
 
-async def test_subscriber_receives_a_snapshot_at_once(service: BatchService) -> None:
+async def test_subscriber_receives_a_snapshot_immediately(service: BatchService) -> None:
     await service.start("b")
     await until(lambda: service.totals().row_count >= 1)
     async with aclosing(Ticker(service, NEVER).subscribe()) as snapshots:
         snapshot = await anext(snapshots)
     assert snapshot.interval == NEVER
     assert snapshot.totals.running == 1
-    running = snapshot.of("b")
+    running = snapshot.find("b")
     assert running
     assert snapshot.running == (running,)
     assert running.row_count == len(running.recent.points) == running.recent.count >= 1
-    assert snapshot.of("c") is None
+    assert snapshot.find("c") is None
 
 
 async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_interval_is_a_quarter_second_for_up_to_100_viewers(service: Batch
     assert intervals == [0.25, 0.25, 0.25, 1.0, 1.0]
 
 
-async def test_other_subscribers_continue_when_one_leaves(service: BatchService) -> None:
+async def test_other_subscribers_continue_when_one_unsubscribes(service: BatchService) -> None:
     ticker = Ticker(service, tick=0.005)
     async with subscribers(ticker, 1) as received:
         async with subscribers(ticker, 1):

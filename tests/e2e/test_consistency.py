@@ -1,4 +1,4 @@
-"""What a page shows of one update is of one moment: values, table, chart and totals agree."""
+"""The values, tables, charts and totals of one update are consistent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clean")
 
 UPDATES = 20
-"""Different updates to look at."""
+"""Number of different updates to check."""
 
 SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
     const read = new Function("number", "text", `return ${sample}`);
@@ -35,7 +35,7 @@ SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
     };
     frame();
 })"""
-"""Read the page in every frame, and return the different results."""
+"""Read the page in every frame, and return the distinct results."""
 
 BATCH = """(() => {
     const first = document.querySelector("table.points tbody tr");
@@ -54,7 +54,7 @@ BATCH = """(() => {
       drawn: v0 + ((y - y0) * (v1 - v0)) / (y1 - y0),
     };
 })()"""
-"""The page of a batch: latest value, first row of the table, counts, end of the line."""
+"""The batch page: latest value, first row of the table, counts, end of the line."""
 
 HOME = """(() => {
     const rows = [...document.querySelectorAll("table.batches tbody tr")];
@@ -67,19 +67,19 @@ HOME = """(() => {
     const counts = rows.map((row) => number(row.querySelector(".rows").innerText));
     return { slots, rows: number(text(".stat dd")), sum: counts.reduce((a, b) => a + b, 0) };
 })()"""
-"""The first page: value in the slot and in the table of each batch, sum and total of rows."""
+"""The home page: value in the slot and in the table of each batch, sum and total of rows."""
 
 
 def samples(page: Page, sample: str) -> list[dict[str, Any]]:
-    """Different states of a page, each read within one frame."""
+    """Return distinct states of a page, each read within one frame."""
     found: list[dict[str, Any]] = page.evaluate(SAMPLE, [sample, UPDATES])
     return found
 
 
 @in_both_modes
-def test_page_of_batch_agrees_with_itself(page: Page, app: RunningApp) -> None:
-    start(app, "agrees")
-    open_page(page, app, "/batch/agrees")
+def test_batch_page_is_consistent(page: Page, app: RunningApp) -> None:
+    start(app, "consistent")
+    open_page(page, app, "/batch/consistent")
     expect(page.locator("td.seq").nth(9)).to_be_visible()
     expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()
     for seen in samples(page, BATCH):
@@ -88,8 +88,8 @@ def test_page_of_batch_agrees_with_itself(page: Page, app: RunningApp) -> None:
 
 
 @in_both_modes
-def test_first_page_agrees_with_itself(page: Page, app: RunningApp) -> None:
-    for batch_id in ("agree-1", "agree-2"):
+def test_home_page_is_consistent(page: Page, app: RunningApp) -> None:
+    for batch_id in ("consistent-1", "consistent-2"):
         start(app, batch_id)
     open_page(page, app, "/")
     expect(page.locator("a.slot .value").nth(1)).to_have_text(re.compile(r"\d"))

@@ -1,4 +1,4 @@
-"""The download form on the page of a batch: the saved file has the points of the API."""
+"""The download form on the batch page: the saved file has the points of the API."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
     return found
 
 
-def stored(app: RunningApp) -> list[Row]:
+def api_rows(app: RunningApp) -> list[Row]:
     points = http.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
     return [(p["seq"], p["ts"], p["data"]["key"]) for p in points]
 
 
-def read(download: Download) -> list[Row]:
+def file_rows(download: Download) -> list[Row]:
     path = download.path()
     file_format = download.suggested_filename.rpartition(".")[2]
     if file_format == "csv":
@@ -50,7 +50,7 @@ def read(download: Download) -> list[Row]:
     with duckdb.connect() as connection:
         found = connection.from_parquet(str(path)).fetchall()
     return [
-        (seq, f"{ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", key)  # A session may be in any zone.
+        (seq, f"{ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", key)  # In the session's zone.
         for seq, ts, key in found
     ]
 
@@ -63,21 +63,21 @@ def open_form(page: Page, app: RunningApp) -> Locator:
     return form
 
 
-def saved(page: Page, form: Locator) -> Download:
+def save(page: Page, form: Locator) -> Download:
     with page.expect_download() as download:
         form.get_by_role("link", name="Download").click()
     return download.value
 
 
-def follows_link(page: Page, form: Locator) -> bool:
-    """Click on the link and return whether the browser follows it."""
-    page.evaluate("addEventListener('click', e => { window.follows = !e.defaultPrevented })")
+def click_navigates(page: Page, form: Locator) -> bool:
+    """Click the link and return whether the browser follows it."""
+    page.evaluate("addEventListener('click', e => { window.navigates = !e.defaultPrevented })")
     form.get_by_role("link", name="Download").click()
-    return bool(page.evaluate("window.follows"))
+    return bool(page.evaluate("window.navigates"))
 
 
 def local_time(page: Page, utc: str) -> str:
-    """A time in the browser's zone, as its fields need it."""
+    """Return a time in the browser's time zone, in the format of its fields."""
     return str(
         page.evaluate(
             "utc => { const t = new Date(utc + 'Z'); t.setMinutes(t.getMinutes() -"
@@ -92,9 +92,9 @@ def test_each_format_is_saved_completely(app: RunningApp, page: Page) -> None:
     form = open_form(page, app)
     for label in ("CSV", "Parquet", "JSON"):
         form.get_by_label(label, exact=True).check()
-        download = saved(page, form)
+        download = save(page, form)
         assert download.suggested_filename.startswith("b-2")
-        assert read(download) == stored(app)
+        assert file_rows(download) == api_rows(app)
 
 
 @in_both_modes
@@ -102,7 +102,7 @@ def test_page_stays_live_during_a_download(app: RunningApp, own_page: Page) -> N
     sockets: list[WebSocket] = []
     own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
     form = open_form(own_page, app)
-    saved(own_page, form)
+    save(own_page, form)
     with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
         pass
     assert len(sockets) == 1
@@ -115,7 +115,7 @@ def test_download_works_under_the_other_host_name(app: RunningApp, page: Page) -
     page.goto(f"{app.url.replace('localhost', '127.0.0.1')}/batch/b")
     page.locator(".live.now").wait_for()
     page.get_by_role("button", name="Download").click()
-    assert read(saved(page, page.get_by_role("form", name="Download"))) == stored(app)
+    assert file_rows(save(page, page.get_by_role("form", name="Download"))) == api_rows(app)
 
 
 def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, own_page: Page) -> None:
@@ -123,35 +123,35 @@ def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, own_
     own_page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
     form = open_form(own_page, app)
     form.get_by_label("Time").select_option("Last 15 min")
-    assert read(saved(own_page, form)) == stored(app)
+    assert file_rows(save(own_page, form)) == api_rows(app)
 
 
 def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -> None:
     http.post(f"{app.api}/stream/b")
-    while len(stored(app)) < 20 or stored(app)[-1][1][:19] == stored(app)[-8][1][:19]:
+    while len(api_rows(app)) < 20 or api_rows(app)[-1][1][:19] == api_rows(app)[-8][1][:19]:
         time.sleep(0.05)
     http.delete(f"{app.api}/stream/b")
-    last_second = stored(app)[-1][1][:19]
+    last_second = api_rows(app)[-1][1][:19]
     form = open_form(page, app)
     form.get_by_label("To, not included").wait_for(state="hidden")
     form.get_by_label("Time").select_option("Between two times")
     form.get_by_label("To, not included").fill(local_time(page, last_second))
-    before = [row for row in stored(app) if row[1] < last_second]
+    before = [row for row in api_rows(app) if row[1] < last_second]
     assert before
-    assert read(saved(page, form)) == before
+    assert file_rows(save(page, form)) == before
     form.get_by_label("To, not included").fill("")
     form.get_by_label("From").fill(local_time(page, last_second))
-    assert read(saved(page, form)) == [row for row in stored(app) if row[1] >= last_second]
+    assert file_rows(save(page, form)) == [row for row in api_rows(app) if row[1] >= last_second]
 
 
 def test_incomplete_time_is_reported_instead_of_downloading(app: RunningApp, page: Page) -> None:
     form = open_form(page, app)
     form.get_by_label("Time").select_option("Between two times")
     form.get_by_label("From").press_sequentially("0102")
-    assert not follows_link(page, form)
+    assert not click_navigates(page, form)
     assert form.get_by_label("From").evaluate("it => it === document.activeElement")
     form.get_by_label("Time").select_option("Everything")
-    assert follows_link(page, form)
+    assert click_navigates(page, form)
 
 
 def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Page) -> None:
@@ -160,10 +160,10 @@ def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Pa
     form.get_by_label("From").fill("2026-01-02T03:04:05")
     end = form.get_by_label("To, not included")
     end.fill("2026-01-02T03:04:05")
-    assert not follows_link(page, form)
+    assert not click_navigates(page, form)
     assert end.evaluate("it => it.validationMessage") == "The end must be after the start."
     end.fill("2126-01-02T03:04:05")
-    assert follows_link(page, form)
+    assert click_navigates(page, form)
 
 
 def test_form_works_with_the_keyboard(app: RunningApp, page: Page) -> None:

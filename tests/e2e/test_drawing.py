@@ -1,4 +1,4 @@
-"""The functions of ``assets/format.js``, called in a browser in Berlin."""
+"""The functions of ``assets/format.js``, called in a browser in the time zone of Berlin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import * as format from "/format.js"; window.format = format;</script>"""
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Iterator[Page]:
-    """A page that has imported the functions."""
+    """A page that has imported ``format.js``."""
     page = browser.new_page(timezone_id="Europe/Berlin")
     page.route("http://solo.test/", lambda r: r.fulfill(body=_PAGE, content_type="text/html"))
     page.route("**/format.js", lambda r: r.fulfill(path=PROJECT / "assets" / "format.js"))
@@ -39,7 +39,7 @@ def call(tab: Page, function: str, *args: Any) -> Any:
 
 
 def labels(tab: Page, start: int, span: int) -> list[str]:
-    """The labels of a time axis that begins at ``start`` and spans so many minutes."""
+    """Return the labels of a time axis that begins at ``start`` and spans ``span`` minutes."""
     ticks = call(tab, "timeTicks", start, start + span * MINUTE)
     return [call(tab, "timeTick", tick) for tick in ticks]
 
@@ -67,11 +67,11 @@ def test_duration_has_its_two_largest_units(tab: Page, seconds: float, text: str
     assert call(tab, "span", seconds).replace("\u202f", " ") == text
 
 
-def test_time_is_in_the_zone_of_the_viewer(tab: Page) -> None:
-    moment = MIDNIGHT + 61_234_567
-    assert call(tab, "clock", moment) == "02:01:01"
-    assert call(tab, "clockMs", moment) == "02:01:01.234"
-    assert call(tab, "utc", moment).endswith("00:01:01.234 UTC")
+def test_time_is_in_the_time_zone_of_the_viewer(tab: Page) -> None:
+    time = MIDNIGHT + 61_234_567
+    assert call(tab, "clock", time) == "02:01:01"
+    assert call(tab, "clockMs", time) == "02:01:01.234"
+    assert call(tab, "utc", time).endswith("00:01:01.234 UTC")
     assert call(tab, "clock", None) == "–"
 
 
@@ -80,7 +80,7 @@ def test_day_is_shown_unless_it_is_today(tab: Page) -> None:
     assert call(tab, "when", MIDNIGHT - 365 * 1440 * MINUTE) == "21 Sept 2025, 02:00"
 
 
-def test_sparkline_with_a_floor_shows_a_small_fall_as_small(tab: Page) -> None:
+def test_sparkline_with_a_floor_is_scaled_from_it(tab: Page) -> None:
     assert call(tab, "spark", [20, 16]) == "M0.0 1.0L100.0 31.0"
     assert call(tab, "spark", [20, 16], 0) == "M0.0 1.0L100.0 7.0"
 
@@ -99,7 +99,7 @@ def test_sparkline_of_no_values_is_empty(tab: Page) -> None:
     assert [call(tab, "spark", values) for values in ([], [1], [None, None])] == ["", "", ""]
 
 
-def test_time_axis_has_round_times_of_the_viewer(tab: Page) -> None:
+def test_time_axis_has_round_local_times(tab: Page) -> None:
     start = MIDNIGHT + 7 * MINUTE
     assert labels(tab, start, 15) == ["02:10", "02:15", "02:20"]
     assert labels(tab, start, 60)[:3] == ["02:10", "02:15", "02:20"]
@@ -115,13 +115,13 @@ def test_time_axis_has_at_most_twelve_labels(tab: Page, span: int) -> None:
 
 
 def test_time_axis_stays_round_across_a_clock_change(tab: Page) -> None:
-    autumn = 1_792_886_400_000_000  # 2026-10-25T00:00Z: an hour before clocks go back.
+    autumn = 1_792_886_400_000_000  # 2026-10-25T00:00Z, an hour before the end of DST.
     day = labels(tab, autumn - 720 * MINUTE, 1440)
     assert day == sorted(day[:5]) + day[5:]
     assert all(label.endswith(":00") or label == "25 Oct" for label in day)
 
 
-def test_tooltip_of_a_minute_shows_both_zones(tab: Page) -> None:
+def test_tooltip_of_a_minute_shows_local_time_and_utc(tab: Page) -> None:
     shown = call(tab, "minuteTime", MIDNIGHT + MINUTE - 1, [{}])
     assert shown.splitlines()[0].endswith("02:00")
     assert shown.splitlines()[1].endswith("00:00 UTC")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import RULE, expect_to_go_on, open_page, start, start_by_form, tasks
+from tests.e2e.walk import RULE, expect_new_points, open_page, start, start_by_form, tasks
 from tests.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -31,7 +31,7 @@ def test_a_batch_is_started_by_the_form_and_shown_in_a_slot(page: Page, app: Run
     expect(page.locator(".stat dd").last).to_have_text("1 of 5")
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("form-a")
-    expect_to_go_on(page)
+    expect_new_points(page)
 
 
 def test_enter_starts_too_and_a_free_slot_leads_to_the_field(page: Page, app: RunningApp) -> None:

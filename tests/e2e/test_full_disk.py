@@ -1,4 +1,4 @@
-"""Stopping a batch while its points cannot be written shows the reason."""
+"""A failed stop of a batch, because its points cannot be written, shows the reason."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pages left open for long, in a browser that slept, and in duplicated tabs stay correct.
+"""Pages stay correct when idle, in a suspended browser, and in duplicated tabs.
 
-The app evicts a state and closes a silent connection after seconds instead of an hour and minutes.
+The app evicts idle states and closes silent connections after a few seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from tests.browsers import QUIET, find_browser
 from tests.e2e.tab import DESK
-from tests.e2e.walk import expect_to_go_on, open_page, start, stop, tasks
+from tests.e2e.walk import expect_new_points, open_page, start, stop, tasks
 from tests.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -30,7 +30,7 @@ EXPIRY = 4
 """Seconds after which the app evicts a state that is not accessed."""
 
 IDLE = 2 * EXPIRY + 1
-"""Seconds for which a test does nothing."""
+"""Seconds for which a page is idle."""
 
 SETTINGS = {
     "REFLEX_REDIS_TOKEN_EXPIRATION": str(EXPIRY),
@@ -46,7 +46,7 @@ def app(
     ports_alone: dict[str, tuple[int, int]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
-    """The app with one running batch, one that ended, and short limits."""
+    """The app with the running batch ``live`` and short time limits."""
     mode = request.param
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
     folder = project_in(f"{mode}-alone")
@@ -60,8 +60,8 @@ def app(
 
 
 @pytest.fixture(autouse=True)
-def only_live_runs(app: RunningApp) -> Iterator[None]:
-    """Free the slots that a test took."""
+def stop_other_batches(app: RunningApp) -> Iterator[None]:
+    """Stop the batches that a test started."""
     yield
     for task in tasks(app):
         if task["batch_id"] != "live":
@@ -70,7 +70,7 @@ def only_live_runs(app: RunningApp) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def idle_pages(browser: Browser, app: RunningApp) -> Iterator[dict[str, Page]]:
-    """A tab on each page, left alone for longer than the app keeps a state."""
+    """A tab on each page, idle for longer than the app keeps a state."""
     context = browser.new_context(viewport=DESK)
     for batch_id in ("old", "other"):
         start(app, batch_id)
@@ -79,21 +79,21 @@ def idle_pages(browser: Browser, app: RunningApp) -> Iterator[dict[str, Page]]:
     for path in ("/", "/batch/old", "/batch/live", "/batch/later", "/nowhere/at/all"):
         pages[path] = context.new_page()
         open_page(pages[path], app, path)
-    find_ended(pages["/"], "old")
+    search_ended(pages["/"], "old")
     time.sleep(IDLE)
     yield pages
     context.close()
 
 
-def find_ended(page: Page, text: str) -> None:
-    """Filter the table and search in it; other ended batches must not match."""
+def search_ended(page: Page, text: str) -> None:
+    """Filter and search the table. Exactly one ended batch must match."""
     page.get_by_role("button", name="Ended", exact=True).click()
     page.get_by_label("Search batches").fill(text)
     expect(page.locator("table.batches tbody tr")).to_have_count(1)
 
 
-def expect_ended(page: Page, text: str) -> None:
-    """Expect filter and search as ``find_ended`` left them."""
+def expect_ended_search(page: Page, text: str) -> None:
+    """Expect the filter and the search of ``search_ended``."""
     expect(page.get_by_label("Search batches")).to_have_value(text)
     expect(page.get_by_role("button", name="Ended", exact=True)).to_have_attribute(
         "aria-pressed", "true"
@@ -101,11 +101,11 @@ def expect_ended(page: Page, text: str) -> None:
 
 
 def expect_running(page: Page, batch_id: str) -> None:
-    """Expect the page of a batch with all its parts, and new points."""
+    """Expect the complete page of a running batch, with new points."""
     expect(page.locator(".standing .pill")).to_have_text("Running")
     expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
     expect(page.locator("td.seq").first).to_be_visible()
-    expect_to_go_on(page)
+    expect_new_points(page)
     expect(page.locator(".bone")).to_have_count(0)
     expect(page.locator(".live.now")).to_be_visible()
 
@@ -121,7 +121,7 @@ def test_idle_page_of_ended_batch_shows_next_run(
     expect(page).to_have_url(f"{app.url}/")
 
 
-def test_idle_first_page_keeps_search_and_filter(
+def test_idle_home_page_keeps_search_and_filter(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
     page = idle_pages["/"]
@@ -130,11 +130,11 @@ def test_idle_first_page_keeps_search_and_filter(
     start(app, "old-2")
     stop(app, "old-2")
     expect(rows).to_have_count(2)
-    expect_ended(page, "old")
+    expect_ended_search(page, "old")
     page.get_by_role("button", name="Start again: old-2", exact=True).click()
     expect(page.locator("a.slot", has_text="old-2")).to_be_visible()
     expect(rows).to_have_count(1)
-    expect_ended(page, "old")
+    expect_ended_search(page, "old")
 
 
 def test_idle_page_of_running_batch_continues(idle_pages: dict[str, Page], app: RunningApp) -> None:
@@ -161,9 +161,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
     expect(page.locator(".standing .pill")).to_have_text("Stopped")
 
 
-def test_idle_page_without_data_leads_to_batches(
-    idle_pages: dict[str, Page], app: RunningApp
-) -> None:
+def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/nowhere/at/all"]
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
     page.get_by_role("link", name="To all batches").click()
@@ -186,16 +184,16 @@ def test_duplicated_tab_is_independent(own_page: Page, app: RunningApp) -> None:
     for page in (own_page, twin):
         page.locator("header").get_by_role("link").first.click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
-    find_ended(own_page, "gone")
+    search_ended(own_page, "gone")
     expect(twin.get_by_label("Search batches")).to_have_value("")
     third = duplicate(own_page)
-    expect_ended(third, "gone")
+    expect_ended_search(third, "gone")
     third.get_by_role("button", name="All", exact=True).click()
     third.get_by_label("Search batches").fill("twin")
     third.get_by_role("button", name="Stop: twin", exact=True).click()
     for page in (own_page, twin, third):
         expect(page.locator("a.slot", has_text="twin")).to_have_count(0)
-    expect_ended(own_page, "gone")
+    expect_ended_search(own_page, "gone")
     own_page.go_back()
     expect(own_page.locator(".standing .pill")).to_have_text("Stopped")
 
@@ -211,7 +209,7 @@ def duplicate(page: Page) -> Page:
 
 @pytest.fixture
 def own_browser(browser: Browser) -> Iterator[Browser]:
-    """Another browser, with the back/forward cache that Playwright switches off."""
+    """A separate browser, with the back/forward cache, which Playwright disables by default."""
     launched = browser.browser_type.launch(
         executable_path=find_browser(),
         args=QUIET,
@@ -222,8 +220,8 @@ def own_browser(browser: Browser) -> Iterator[Browser]:
 
 
 @contextmanager
-def suspended(browser: Browser) -> Iterator[None]:
-    """Stop all processes of a browser, as a machine does that sleeps."""
+def suspend(browser: Browser) -> Iterator[None]:
+    """Suspend all processes of a browser, like a sleeping machine."""
     system = browser.new_browser_cdp_session()
     processes = system.send("SystemInfo.getProcessInfo")["processInfo"]
     system.detach()
@@ -238,7 +236,7 @@ def suspended(browser: Browser) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_pages_are_current_after_browser_slept(own_browser: Browser, app: RunningApp) -> None:
+def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: RunningApp) -> None:
     start(app, "night")
     for batch_id in ("dusk", "also-ended"):
         start(app, batch_id)
@@ -246,19 +244,19 @@ def test_pages_are_current_after_browser_slept(own_browser: Browser, app: Runnin
     context = own_browser.new_context(viewport=DESK)
     home, night, dusk = context.new_page(), context.new_page(), context.new_page()
     open_page(home, app, "/")
-    find_ended(home, "dusk")
+    search_ended(home, "dusk")
     open_page(dusk, app, "/batch/dusk")
     open_page(night, app, "/batch/night")
     for page in (home, night, dusk):
         page.evaluate("window.same = true")
-    with suspended(own_browser):
+    with suspend(own_browser):
         time.sleep(IDLE)
         stop(app, "night")
         start(app, "dusk")
     expect(night.locator(".standing .pill")).to_have_text("Stopped")
     expect_running(dusk, "dusk")
     expect(home.locator("a.slot", has_text="dusk")).to_be_visible()
-    expect_ended(home, "dusk")
+    expect_ended_search(home, "dusk")
     for page in (home, night, dusk):
         assert page.evaluate("window.same")
         expect(page.locator(".note.away")).to_have_count(0)
@@ -276,7 +274,7 @@ def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: 
     page.goto(f"{app.api}/docs")
     stop(app, "away")
     page.go_back(wait_until="commit")
-    # A page from the browser's cache is not loaded again.
+    # A cached page is not loaded again.
     assert page.evaluate("window.same") or app.mode == "dev"
     expect(page.locator(".standing .pill")).to_have_text("Stopped")
     start(app, "away")

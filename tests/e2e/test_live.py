@@ -1,4 +1,4 @@
-"""The pages show what is now by themselves, in each tab, and leave nothing behind."""
+"""Open pages are updated in every tab, and closed tabs receive no more updates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import OPEN_VIEWERS, expect_to_go_on, open_page, start, wait_for_ticks
+from tests.e2e.walk import OPEN_VIEWERS, expect_new_points, open_page, start, wait_for_ticks
 from tests.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 
 @in_both_modes
-def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) -> None:
+def test_values_on_both_pages_are_updated(page: Page, app: RunningApp) -> None:
     start(app, "alive")
     open_page(page, app, "/")
     rows = page.locator(".stat dd").first
@@ -30,13 +30,13 @@ def test_values_change_by_themselves_on_both_pages(page: Page, app: RunningApp) 
     expect(rows).not_to_have_text(before)
     page.locator("td .id", has_text="alive").click()
     expect(page.locator("td.seq").first).to_be_visible()
-    expect_to_go_on(page)
+    expect_new_points(page)
     expect(page.locator(".recharts-line path").first).to_be_visible()
     expect(page).to_have_title("alive · Running · SOLO")
 
 
-def test_a_page_is_called_live_only_when_it_is_there(own_page: Page, app: RunningApp) -> None:
-    own_page.route("**/assets/_batch_*", lambda route: None)  # Held back.
+def test_page_is_marked_live_only_once_it_is_loaded(own_page: Page, app: RunningApp) -> None:
+    own_page.route("**/assets/_batch_*", lambda route: None)  # Never fulfilled.
     frames: list[str | bytes] = []
     own_page.on(
         "websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame))
@@ -62,19 +62,19 @@ AGES = """(wanted) => new Promise((resolve) => {
         if (ages.length === wanted) observer.disconnect(), resolve(ages);
     }).observe(points, { subtree: true, childList: true, attributes: true, characterData: true });
 })"""
-"""How old each of the next points is when it comes onto the page, in milliseconds."""
+"""The age of each of the next points when it appears on the page, in milliseconds."""
 
 
-def test_a_point_is_on_the_page_within_half_a_second(page: Page, app: RunningApp) -> None:
+def test_points_are_on_the_page_within_half_a_second(page: Page, app: RunningApp) -> None:
     start(app, "prompt")
     open_page(page, app, "/batch/prompt")
     expect(page.locator("td.seq").first).to_be_visible()
-    # Others use this machine too: the median is what the app does.
+    # The median, because other programs on the machine can delay single points.
     assert median(page.evaluate(AGES, 15)) < 500
 
 
-def newest_points(page: Page) -> list[tuple[int, str, str]]:
-    """What the table of newest points shows: seq, time in UTC, number; the latest first."""
+def shown_points(page: Page) -> list[tuple[int, str, str]]:
+    """Return the rows of the table of latest points: seq, time in UTC, value; latest first."""
     rows = page.evaluate(
         """() => [...document.querySelectorAll("table.points tbody tr")].map((row) => [
             Number(row.querySelector(".seq").innerText.replace(/\\D/g, "")),
@@ -86,20 +86,20 @@ def newest_points(page: Page) -> list[tuple[int, str, str]]:
 
 
 def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> list[object]:
-    """The same of the API: the points up to ``last``."""
+    """Return the same rows from the API, for the points up to ``last``."""
     query = {"after": last - count, "limit": count}
-    answer = http.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
-    points = reversed(answer.json()["points"])
+    response = http.get(f"{app.api}/batches/{batch_id}/points", params=query).raise_for_status()
+    points = reversed(response.json()["points"])
     return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
 
 
-def test_page_is_complete_after_its_connection_broke(own_page: Page, app: RunningApp) -> None:
+def test_page_is_complete_after_a_reconnect(own_page: Page, app: RunningApp) -> None:
     start(app, "lossy")
     sockets: list[WebSocketRoute] = []
     lost: list[object] = []
 
-    def tap(socket: WebSocketRoute) -> None:
-        """Lose what the server sends to the first socket, once it is asked to."""
+    def intercept(socket: WebSocketRoute) -> None:
+        """Drop the messages of the server to sockets in ``broken``."""
         server = socket.connect_to_server()
         sockets.append(socket)
         server.on_message(
@@ -107,7 +107,7 @@ def test_page_is_complete_after_its_connection_broke(own_page: Page, app: Runnin
         )
 
     broken: list[WebSocketRoute] = []
-    own_page.route_web_socket(re.compile("_event"), tap)
+    own_page.route_web_socket(re.compile("_event"), intercept)
     open_page(own_page, app, "/batch/lossy")
     expect(own_page.locator("table.points tbody tr")).to_have_count(10)
     own_page.evaluate("window.same = true")
@@ -115,17 +115,15 @@ def test_page_is_complete_after_its_connection_broke(own_page: Page, app: Runnin
     while len(lost) < 5:
         own_page.wait_for_timeout(50)
     sockets[-1].close()
-    expect_to_go_on(own_page)
+    expect_new_points(own_page)
     assert len(sockets) == 2
     assert own_page.evaluate("window.same")
-    shown = newest_points(own_page)
+    shown = shown_points(own_page)
     assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
 
 @in_both_modes
-def test_pages_are_entered_left_and_reloaded_without_a_full_load(
-    page: Page, app: RunningApp
-) -> None:
+def test_navigation_between_pages_needs_no_full_load(page: Page, app: RunningApp) -> None:
     start(app, "walk-a")
     start(app, "walk-b")
     open_page(page, app, "/")
@@ -134,23 +132,23 @@ def test_pages_are_entered_left_and_reloaded_without_a_full_load(
         page.locator("td .id", has_text=batch_id).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
         expect(page.locator("td.seq").first).to_be_visible()
-        expect_to_go_on(page)
+        expect_new_points(page)
         page.go_back()
         expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
     page.go_forward()
     expect(page.get_by_role("heading", level=1)).to_have_text("walk-b")
-    expect_to_go_on(page)
+    expect_new_points(page)
     assert page.evaluate("window.same")
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("walk-b")
     expect(page.locator("td.seq").first).to_be_visible()
-    expect_to_go_on(page)
+    expect_new_points(page)
     page.go_back()
     expect(page.locator("a.slot")).to_have_count(2)
 
 
 @in_both_modes
-def test_two_tabs_see_the_same_and_one_may_stop_for_both(page: Page, app: RunningApp) -> None:
+def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> None:
     start(app, "shared")
     other = page.context.new_page()
     for tab in (page, other):
@@ -170,14 +168,14 @@ def test_notice_appears_while_more_than_100_pages_are_open(own_page: Page, app: 
     expect(notice).to_have_count(0)
     own_page.evaluate(OPEN_VIEWERS, 100)
     expect(notice).to_contain_text(re.compile(r"every 1\s+s"))
-    expect_to_go_on(own_page)
+    expect_new_points(own_page)
     expect(own_page.locator(".live.now")).to_be_visible()
     own_page.evaluate("window.viewers.forEach((socket) => socket.close())")
     expect(notice).to_have_count(0)
 
 
 @in_both_modes
-def test_nothing_is_left_behind_when_the_tabs_are_closed(page: Page, app: RunningApp) -> None:
+def test_closed_tabs_receive_no_more_updates(page: Page, app: RunningApp) -> None:
     start(app, "left")
     for path in ("/", "/batch/left", "/batch/unknown"):
         tab = page.context.new_page()
@@ -190,6 +188,6 @@ def test_nothing_is_left_behind_when_the_tabs_are_closed(page: Page, app: Runnin
         expect(tab.locator(".live.now")).to_be_visible()
         tab.close()
     wait_for_ticks(app)
-    sent_in_vain = app.output().count("disconnected client")
+    failed_sends = app.output().count("disconnected client")
     wait_for_ticks(app)
-    assert app.output().count("disconnected client") == sent_in_vain
+    assert app.output().count("disconnected client") == failed_sends

@@ -51,7 +51,7 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     expect(page.locator(".standing .pill")).to_have_text("Stopped")
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("button", name="Go on")).to_have_count(0)
-    page.wait_for_timeout(700)  # Sooner, it would be the second half of a double click.
+    page.wait_for_timeout(700)  # An earlier click would be part of a double click.
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running")
     expect(page.locator(".runs li")).to_have_count(3)

@@ -1,4 +1,4 @@
-"""An open page while the server hangs, restarts, or is unreachable, and at navigations."""
+"""Open pages while the server hangs, restarts or is unreachable, and during navigation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
-from tests.e2e.walk import expect_to_go_on, open_page, start, stop
+from tests.e2e.walk import expect_new_points, open_page, start, stop
 from tests.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -30,7 +30,7 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".standing .pill")).to_have_text("Running")
-    expect_to_go_on(page)
+    expect_new_points(page)
     assert page.evaluate("window.same") or mode == "dev"
 
 
@@ -39,7 +39,7 @@ def test_lost_connection_grays_the_page_above_the_banner(page: Page, app: Runnin
     open_page(page, app, "/")
     page.get_by_role("button", name="Stop: toasted", exact=True).click()
     toast = page.locator("[data-sonner-toast]")
-    toast.hover()  # Keeps it open.
+    toast.hover()  # Keeps the toast open.
     label = "getComputedStyle(document.querySelector('.button.main')).color"
     legible = page.evaluate(label)
     app.stop()
@@ -103,7 +103,7 @@ def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
 def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, page: Page) -> None:
     start(app, "live")
     open_page(page, app, "/batch/live")
-    # In development the sign is rendered before the code of the page is loaded.
+    # In development, the indicator is rendered before the code of the page is loaded.
     expect(page.locator("td.seq").first).to_be_visible()
     expect(page.locator(".live.now")).to_be_visible()
     expect(page.locator(".ends time:visible")).to_have_count(1)
@@ -120,7 +120,7 @@ def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, 
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
 
 
-_NOTE_UNLOADING = "addEventListener('beforeunload', () => { window.isUnloading = true }, true)"
+_RECORD_UNLOAD = "addEventListener('beforeunload', () => { window.isUnloading = true }, true)"
 
 
 @in_both_modes
@@ -131,7 +131,7 @@ def test_page_stays_connected_when_a_navigation_does_not_leave_it(
     sockets: list[WebSocket] = []
     own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
     own_page.route("**/nothing", lambda route: route.fulfill(status=204))
-    own_page.add_init_script(_NOTE_UNLOADING)
+    own_page.add_init_script(_RECORD_UNLOAD)
     open_page(own_page, app, "/")
     own_page.evaluate("url => { location.href = url }", address.format(api=app.api))
     own_page.wait_for_function("window.isUnloading")

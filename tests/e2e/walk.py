@@ -1,4 +1,4 @@
-"""What a person does on the pages, and what the API tells about it."""
+"""Actions and conditions on the pages, and requests to the API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPEN_VIEWERS = """(count) => {
         return socket;
     });
 }"""
-"""Open the first page so many times, without tabs: by Reflex's protocol."""
+"""Open the home page ``count`` times without tabs, by Reflex's protocol."""
 
 
 def start(app: RunningApp, batch_id: str) -> None:
@@ -43,38 +43,38 @@ def stop(app: RunningApp, batch_id: str) -> None:
 
 
 def tasks(app: RunningApp) -> list[dict[str, object]]:
-    answer = http.get(f"{app.api}/tasks").raise_for_status()
-    return list(answer.json()["tasks"])
+    response = http.get(f"{app.api}/tasks").raise_for_status()
+    return list(response.json()["tasks"])
 
 
 def overall(app: RunningApp) -> dict[str, int]:
-    answer = http.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
-    return dict(answer.json())
+    response = http.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
+    return dict(response.json())
 
 
 def wait_for_ticks(app: RunningApp) -> None:
-    """Wait until so many points were made that every page must have been told of some."""
+    """Wait until enough points are committed that every open page was due an update."""
     row_count, deadline = overall(app)["row_count"], time.monotonic() + 30
     while overall(app)["row_count"] < row_count + 8:
-        assert time.monotonic() < deadline, "nothing is produced"
+        assert time.monotonic() < deadline, "no points are produced"
         time.sleep(0.05)
 
 
 def open_page(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait until it is live: its scripts run, and its first state is there."""
+    """Open a page and wait until it is live: scripts loaded, first state received."""
     page.goto(f"{app.url}{path}")
     expect(page.locator(".live.now")).to_be_visible()
 
 
 def visit(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait until it is all there."""
+    """Open a page and wait until it is complete."""
     open_page(page, app, path)
     page.locator("main h1").wait_for()
     settled(page)
 
 
 def settled(page: Page) -> None:
-    """Wait until no part of the page waits for data, and every chart is drawn."""
+    """Wait until there are no placeholders and every chart is drawn."""
     page.wait_for_function(
         """() => !document.querySelector('.bone')
           && [...document.querySelectorAll('.minutes, .live-chart')]
@@ -88,12 +88,13 @@ def start_by_form(page: Page, batch_id: str) -> None:
 
 
 def seq(page: Page) -> int:
-    """The highest seq that a batch's page shows."""
+    """The highest seq on the batch page."""
     text = page.locator("td.seq").first.inner_text()
     return int(re.sub(r"\D", "", text))
 
 
-def expect_to_go_on(page: Page) -> None:
+def expect_new_points(page: Page) -> None:
+    """Expect the batch page to show a point later than the latest one now."""
     seen = seq(page)
     page.wait_for_function(
         "seen => Number(document.querySelector('td.seq')?.innerText.replace(/\\D/g, '')) > seen",

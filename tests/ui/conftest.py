@@ -1,4 +1,4 @@
-"""Tabs of the tests of one file, on a service that these share."""
+"""Fixtures: new tabs for each test, on a service shared by the tests of a module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.workbench import open_service, stop_all
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    """What a file's batches may draw from besides ``random``."""
+    """The sources of a module besides ``random``."""
     return {}
 
 
@@ -28,19 +28,19 @@ def clock() -> Clock:
 async def service(
     tmp_path_factory: pytest.TempPathFactory, sources: dict[str, Source], clock: Clock
 ) -> AsyncIterator[BatchService]:
-    """What the tests of a file share; each uses ``batch_id`` or other ids of its own.
+    """The service of a module. Each test uses its own ids, such as ``batch_id``.
 
-    ``random`` gives a number every 4 ms.
+    ``random`` yields a number every 4 ms.
     """
     database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
-    given = {"random": random(0.004), **sources}
-    async with open_service(database, clock, False, **given) as opened:
+    all_sources = {"random": random(0.004), **sources}
+    async with open_service(database, clock, False, **all_sources) as opened:
         yield opened
 
 
 @pytest.fixture
 async def tabs(service: BatchService) -> AsyncIterator[Tabs]:
-    """New tabs, while nothing runs yet."""
+    """New tabs, with no batch running."""
     async with tabs_on(service) as opened:
         yield opened
     await stop_all(service)

@@ -1,4 +1,4 @@
-"""Tabs without a browser: Reflex's event processor, and a record of what it sends."""
+"""Tabs without a browser: Reflex's event processor, and a record of the updates it sends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BatchState.setup_dynamic_args({"id": "arg_single"})
 
 
 class Tabs:
-    """Open tabs, by name, and what was sent to each."""
+    """Open tabs by name, and the updates sent to each."""
 
     def __init__(self, service: BatchService, ticker: Ticker) -> None:
         self.service = service
@@ -49,8 +49,8 @@ class Tabs:
             self.deltas[token].append(update.delta)
         self.events[token].extend(update.events or [])
 
-    def deltas_of(self, tab: str, state: type[rx.State]) -> list[dict[str, Any]]:
-        """Return the values of one state in each update, by the name of the var."""
+    def state_deltas(self, tab: str, state: type[rx.State]) -> list[dict[str, Any]]:
+        """Return the changed vars of one state in each update, by name."""
         changes = [delta.get(state.get_full_name(), {}) for delta in self.deltas[tab]]
         return [
             {name.removesuffix("_rx_state_"): value for name, value in change.items()}
@@ -58,26 +58,26 @@ class Tabs:
         ]
 
     async def open(self, tab: str, batch_id: str | None = None) -> None:
-        """Open ``/`` or the page of a batch in a tab, without live updates."""
+        """Open ``/`` or the batch page in a tab, without live updates."""
         await (await self._send(tab, State, "hydrate", {}, _router_data(batch_id)))
 
     async def enqueue(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> Any:
-        """Send an event. Returns a future that is done when it was processed."""
+        """Send an event. Returns a future that is done when the event has been processed."""
         return await self._send(tab, state, handler, payload, {})
 
     async def send(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> None:
-        """Send an event, and wait until it was processed."""
+        """Send an event, and wait until it has been processed."""
         await (await self.enqueue(tab, state, handler, **payload))
 
     async def start_updates(self, tab: str, state: type[rx.State]) -> Any:
-        """Start the live updates of a tab, as Reflex does when it loads a page.
+        """Start the live updates of a tab, as Reflex does on page load.
 
         Returns a future that is done when they end.
         """
         event = Event(name=format_event_handler(state.event_handlers["stream_updates"]))
-        opening = EventContext.get().fork(token=tab)
+        page_load = EventContext.get().fork(token=tab)
         return await self.processor.enqueue(
-            tab, event, dataclasses.replace(opening, parent_txid="opening")
+            tab, event, dataclasses.replace(page_load, parent_txid="page_load")
         )
 
     async def state(self, tab: str, state: type[rx.State]) -> Any:
@@ -91,13 +91,13 @@ class Tabs:
         return await self.state(tab, state)
 
     async def ticks(self, count: int = 1) -> None:
-        """Wait until every tab has had this number of ticks."""
+        """Wait until every tab has processed this number of ticks."""
         async with aclosing(self.ticker.subscribe()) as ticks:
             for _ in range(count + 2):
                 await anext(ticks)
 
-    def scripts(self, tab: str) -> str:
-        """Return the events that were sent to a tab, as text."""
+    def sent_events(self, tab: str) -> str:
+        """Return the events sent to a tab, as text."""
         return "\n".join(f"{event.name} {event.payload}" for event in self.events[tab])
 
     async def _send(
@@ -122,14 +122,14 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 async def open_tabs(
     storage: Path | Storage, clock: Clock = utc_now, **sources: Source
 ) -> AsyncIterator[Tabs]:
-    """Open tabs on a real service of their own."""
+    """Open a service, and yield tabs on it."""
     async with open_service(storage, clock, False, **sources) as service, tabs_on(service) as tabs:
         yield tabs
 
 
 @asynccontextmanager
 async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
-    """Tabs on a service, with a fast ticker."""
+    """Yield tabs on a service, with a fast ticker."""
     ticker = Ticker(service, tick=0.01)
     tabs = Tabs(service, ticker)
     connect(service, ticker)

@@ -1,4 +1,4 @@
-"""The state of the page of a batch, its handlers called as a browser calls them."""
+"""The state of the batch page. Tests send the same events as a browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def open_page(tabs: Tabs, batch_id: str) -> Any:
-    """Open the page of a batch in a tab of the same name, and wait for its first values."""
+    """Open the batch page in a tab named like the batch, and wait for its first values."""
     await tabs.open(batch_id, batch_id)
     await tabs.start_updates(batch_id, BatchState)
     state = await tabs.state(batch_id, BatchState)
@@ -29,7 +29,7 @@ async def open_page(tabs: Tabs, batch_id: str) -> Any:
     return state
 
 
-async def as_fast_as_possible() -> AsyncIterator[Numbers]:
+async def fast_source() -> AsyncIterator[Numbers]:
     while True:
         yield np.arange(1_000.0)
         await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def as_fast_as_possible() -> AsyncIterator[Numbers]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {"fast": as_fast_as_possible}
+    return {"fast": fast_source}
 
 
 async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
@@ -51,7 +51,7 @@ async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["random", "fast"])
-async def test_values_of_one_update_belong_together(tabs: Tabs, batch_id: str, source: str) -> None:
+async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, source: str) -> None:
     await tabs.service.start(batch_id, source)
     state = await open_page(tabs, batch_id)
     for _ in range(5):
@@ -59,23 +59,23 @@ async def test_values_of_one_update_belong_together(tabs: Tabs, batch_id: str, s
         await until(lambda row_count=row_count: state.row_count > row_count + LATEST_POINTS)  # type: ignore[misc]
     shown: dict[str, Any] = {}
     updates = 0
-    for delta in tabs.deltas_of(batch_id, BatchState):
+    for delta in tabs.state_deltas(batch_id, BatchState):
         shown |= delta
         if not shown["row_count"]:
             continue
         updates += 1
-        newest, *_, oldest = shown["points"]
-        assert newest["key"] == shown["latest"]
-        assert newest["seq"] == shown["row_count"]
-        assert oldest["seq"] == max(1, newest["seq"] - LATEST_POINTS + 1)
+        latest, *_, oldest = shown["points"]
+        assert latest["key"] == shown["latest"]
+        assert latest["seq"] == shown["row_count"]
+        assert oldest["seq"] == max(1, latest["seq"] - LATEST_POINTS + 1)
         assert shown["points_in_minute"] == shown["row_count"]
         last_t = shown["chart_end"] + max(shown["chart_offsets"]) * 1000
-        assert newest["t"] - last_t < 251_000
-        assert newest["t"] <= shown["chart_end"]
+        assert latest["t"] - last_t < 251_000
+        assert latest["t"] <= shown["chart_end"]
     assert updates >= 5
 
 
-async def test_points_are_those_of_the_store(tabs: Tabs, batch_id: str) -> None:
+async def test_points_equal_those_in_the_store(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     state = await open_page(tabs, batch_id)
     await until(lambda: state.row_count > LATEST_POINTS)
@@ -91,7 +91,7 @@ async def test_only_changed_vars_are_sent(tabs: Tabs, batch_id: str) -> None:
     await open_page(tabs, batch_id)
     sent = len(tabs.deltas[batch_id])
     await until(lambda: len(tabs.deltas[batch_id]) >= sent + 2)
-    for delta in tabs.deltas_of(batch_id, BatchState)[sent:]:
+    for delta in tabs.state_deltas(batch_id, BatchState)[sent:]:
         assert set(delta) <= {"server_time", "minute"}
 
 
@@ -114,7 +114,7 @@ async def test_paused_table_keeps_its_points(tabs: Tabs, batch_id: str) -> None:
     await until(lambda: state.points[0]["seq"] == state.row_count)
 
 
-async def test_page_follows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
+async def test_page_shows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     state = await open_page(tabs, batch_id)
     await until(lambda: state.row_count > 0)
@@ -154,15 +154,15 @@ async def test_invalid_id_is_explained(tabs: Tabs, invalid: str) -> None:
     assert not tabs.errors
 
 
-async def test_stop_returns_to_first_page(tabs: Tabs, batch_id: str) -> None:
+async def test_stop_redirects_to_home_page(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await open_page(tabs, batch_id)
     await tabs.send(batch_id, BatchState, "stop")
     assert tabs.service.running() == []
-    scripts = tabs.scripts(batch_id)
-    assert "_redirect {'path': '/'" in scripts
-    assert f"Stopped {batch_id}" in scripts
-    assert "start_again" in scripts
+    events = tabs.sent_events(batch_id)
+    assert "_redirect {'path': '/'" in events
+    assert f"Stopped {batch_id}" in events
+    assert "start_again" in events
 
 
 async def test_ten_tabs_can_stop_one_batch(tabs: Tabs, batch_id: str) -> None:
@@ -172,11 +172,11 @@ async def test_ten_tabs_can_stop_one_batch(tabs: Tabs, batch_id: str) -> None:
         await tabs.open(tab, batch_id)
     await asyncio.gather(*(tabs.send(tab, BatchState, "stop") for tab in names))
     assert [run.status for run in await tabs.service.runs(batch_id)] == ["stopped"]
-    assert all(f"Stopped {batch_id}" in tabs.scripts(tab) for tab in names)
+    assert all(f"Stopped {batch_id}" in tabs.sent_events(tab) for tab in names)
     assert not tabs.errors
 
 
-async def test_refused_start_is_explained_until_batches_change(tabs: Tabs, batch_id: str) -> None:
+async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str) -> None:
     for i in range(5):
         await tabs.service.start(f"{batch_id}-{i}")
     state = await open_page(tabs, "sixth")
@@ -198,7 +198,7 @@ async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
         await until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
 
 
-def test_minutes_have_breaks_and_labels_of_gaps() -> None:
+def test_gaps_break_the_line_and_have_labels() -> None:
     start = datetime(2026, 3, 1, 12)
     window = Window(start, start + 60 * MINUTE)
     found = [MinuteAggregate(start + n * MINUTE, 2, 3.0, 1.0, 2.0) for n in (0, 1, 3, 20)]
@@ -232,12 +232,12 @@ def test_table_has_the_latest_minutes() -> None:
 
 
 async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
-    """Reflex evicts a state that was not accessed for ``token_expiration`` seconds."""
+    """Reflex evicts a state that is not accessed for ``token_expiration`` seconds."""
     tabs.manager.token_expiration = 2
     await tabs.service.start(batch_id)
     await tabs.service.stop(batch_id)
     state = await open_page(tabs, batch_id)
-    await until(lambda: len(tabs.deltas_of(batch_id, BatchState)) > 5, within=10)
+    await until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, within=10)
     assert state is await tabs.state(batch_id, BatchState)
 
 

@@ -1,4 +1,4 @@
-"""Errors of the store are shown on every page, for as long as they last."""
+"""Pages show errors of the store while they last."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ async def _errors(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-def test_errors_are_on_the_page(state: type) -> None:
-    line = str(banners(state))
-    assert "write_error" in line
-    assert "archive_error" in line
+def test_banners_contain_the_errors(state: type) -> None:
+    rendered = str(banners(state))
+    assert "write_error" in rendered
+    assert "archive_error" in rendered
 
 
 async def test_pages_show_committed_data_while_writes_fail() -> None:
@@ -72,14 +72,14 @@ async def test_pages_show_committed_data_while_writes_fail() -> None:
             await until(lambda: service.row_count(batch) == 1)  # noqa: B023
             if batch_id == "ended":
                 await service.stop(batch_id)
-        page = await _page(tabs, "b")
+        page = await _open_page(tabs, "b")
         storage.writes.fail("no room")
         script.say(clock.now + timedelta(seconds=30), 2.0)
         await until(lambda: page.write_error)
         clock.set("2012-11-11 10:01:05")
         await until(lambda: page.minute.count == 1)
         await until(lambda: page.chart_end == to_microseconds(clock.now))
-        other = await _page(tabs, "ended")
+        other = await _open_page(tabs, "ended")
         assert "no room" in other.write_error
         minutes = await tabs.state("ended", MinutesState)
         assert [row["count"] for row in minutes.table] == [1]
@@ -87,7 +87,7 @@ async def test_pages_show_committed_data_while_writes_fail() -> None:
         await until(lambda: page.minute.count == 2 and not page.write_error)
 
 
-async def test_a_page_that_cannot_be_filled_shows_the_write_error() -> None:
+async def test_page_without_data_shows_the_write_error() -> None:
     storage = MemoryStorage()
     async with open_tabs(storage) as tabs:
         await tabs.service.start("b")
@@ -105,7 +105,7 @@ async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> No
     async with open_tabs(storage, silent=silent) as tabs:
         for batch_id in ("a", "b"):
             await tabs.service.start(batch_id, "silent")
-        page = await _page(tabs, "a")
+        page = await _open_page(tabs, "a")
         storage.run_reads.fail("disk error")
         await tabs.open("a", "b")
         await tabs.start_updates("a", BatchState)
@@ -115,25 +115,25 @@ async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> No
         await until(lambda: page.title == "b · Running · SOLO" and not page.read_error)
 
 
-async def test_pages_show_why_a_batch_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "STOP_PATIENCE", 0)
     storage = MemoryStorage()
     async with open_tabs(storage, silent=silent) as tabs:
         await tabs.service.start("b", "silent")
-        page = await _page(tabs, "b")
+        page = await _open_page(tabs, "b")
         storage.ends.fail("no room")
         await tabs.send("b", BatchState, "stop")
         assert "no room" in page.error
         assert page.status == "running"
         await tabs.open("home")
         await tabs.send("home", HomeState, "stop", batch_id="b")
-        assert "no room" in tabs.scripts("home")
+        assert "no room" in tabs.sent_events("home")
         storage.ends.open()
         await until(lambda: page.status == "stopped" and not page.error)
 
 
-async def _page(tabs: Tabs, batch_id: str) -> Any:
-    """Open the page of a batch in a tab of its own, and wait for what it shows first."""
+async def _open_page(tabs: Tabs, batch_id: str) -> Any:
+    """Open the batch page in a tab named like the batch, and wait for its first values."""
     await tabs.open(batch_id, batch_id)
     await tabs.start_updates(batch_id, BatchState)
     page = await tabs.state(batch_id, BatchState)

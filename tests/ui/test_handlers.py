@@ -1,4 +1,4 @@
-"""A client can call only the intended handlers, with arguments of any type."""
+"""Clients can call only the intended handlers. Arguments of any type are safe."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_only_listed_handlers_can_be_called() -> None:
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-async def test_only_loading_a_page_starts_its_updates(
+async def test_only_a_page_load_starts_updates(
     tabs: Tabs, batch_id: str, state: type[rx.State]
 ) -> None:
     await tabs.open("tab", batch_id)
@@ -65,7 +65,7 @@ async def test_only_loading_a_page_starts_its_updates(
 
 
 @pytest.mark.parametrize("handler", sorted(ARGUMENT))
-async def test_arguments_of_any_type_change_nothing(
+async def test_invalid_arguments_on_home_page_have_no_effect(
     tabs: Tabs, batch_id: str, handler: str
 ) -> None:
     others = [batch.batch_id for batch in tabs.service.batches()]
@@ -84,20 +84,20 @@ async def test_arguments_of_any_type_change_nothing(
     assert state.status_filter == "all"
 
 
-async def test_unknown_arguments_change_nothing(tabs: Tabs, batch_id: str) -> None:
+async def test_unknown_arguments_have_no_effect(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab", batch_id)
-    await _send_quietly(tabs, BatchState, "stop", batch_id=batch_id)
-    await _send_quietly(tabs, HomeState, "stop", batch_id=batch_id, force=True)
+    await _send_invalid(tabs, BatchState, "stop", batch_id=batch_id)
+    await _send_invalid(tabs, HomeState, "stop", batch_id=batch_id, force=True)
     assert len(tabs.service.running()) == 1
 
 
-async def _send_quietly(tabs: Tabs, state: type[rx.State], handler: str, **payload: Any) -> None:
+async def _send_invalid(tabs: Tabs, state: type[rx.State], handler: str, **payload: Any) -> None:
     with pytest.raises(TypeError):
         await tabs.send("tab", state, handler, **payload)
 
 
-async def test_invalid_arguments_on_batch_page_change_nothing(tabs: Tabs, batch_id: str) -> None:
+async def test_invalid_arguments_on_batch_page_have_no_effect(tabs: Tabs, batch_id: str) -> None:
     before = tabs.service.batches()
     await tabs.open("tab", batch_id)
     for junk in JUNK:

@@ -1,4 +1,4 @@
-"""The state of the first page, its handlers called as a browser calls them."""
+"""The state of the home page. Tests send the same events as a browser."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ pytestmark = pytest.mark.anyio
 
 
 async def raising() -> AsyncIterator[Numbers]:
-    raise OSError("the cable is out")
+    raise OSError("sensor disconnected")
     yield 0.0
 
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    # As slow as this, a tick has never more to tell than a card shows of a batch.
     return {"broken": raising, "random": random(0.01)}
 
 
 @pytest.fixture(scope="module")
-async def with_25(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BatchService]:
-    """A service with 25 batches that ended."""
-    database = tmp_path_factory.mktemp("with_25") / "solo.duckdb"
+async def with_25_ended(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BatchService]:
+    """A service with 25 ended batches."""
+    database = tmp_path_factory.mktemp("with_25_ended") / "solo.duckdb"
     async with open_service(database, silent=silent) as service:
         for i in range(25):
             await service.start(f"old-{i}", "silent")
@@ -74,7 +73,7 @@ async def test_error_leaves_the_field_unchanged(tabs: Tabs) -> None:
     state = await tabs.state("tab", HomeState)
     assert state.error.startswith("Use 1 to 64 letters")
     assert state.running_already == ""
-    assert "value" not in tabs.scripts("tab")
+    assert "value" not in tabs.sent_events("tab")
     assert tabs.service.batches() == before
 
 
@@ -85,16 +84,16 @@ async def test_start_clears_field_and_error(tabs: Tabs) -> None:
     await start(tabs, "tab", "  sensor-a ")
     assert (await tabs.state("tab", HomeState)).error == ""
     assert [batch.batch_id for batch in tabs.service.running()] == ["sensor-a"]
-    assert "Started sensor-a" in tabs.scripts("tab")
+    assert "Started sensor-a" in tabs.sent_events("tab")
 
 
-async def test_stopping_an_ended_batch_is_no_error(tabs: Tabs, batch_id: str) -> None:
+async def test_stopping_an_ended_batch_succeeds(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
     for _ in range(2):
         await tabs.send("tab", HomeState, "stop", batch_id=batch_id)
     assert tabs.service.running() == []
-    assert tabs.scripts("tab").count(f"Stopped {batch_id}") == 2
+    assert tabs.sent_events("tab").count(f"Stopped {batch_id}") == 2
     assert not tabs.errors
 
 
@@ -121,11 +120,11 @@ async def test_only_changed_vars_are_sent(tabs: Tabs) -> None:
     await until(lambda: state.loaded)
     sent = len(tabs.deltas["tab"])
     await until(lambda: len(tabs.deltas["tab"]) >= sent + 3)
-    for delta in tabs.deltas_of("tab", HomeState)[sent:]:
+    for delta in tabs.state_deltas("tab", HomeState)[sent:]:
         assert set(delta) <= {"server_time", "throughput"}
 
 
-async def test_slot_and_totals_belong_together(tabs: Tabs, batch_id: str) -> None:
+async def test_slots_table_and_totals_are_consistent(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
     await tabs.start_updates("tab", HomeState)
@@ -133,7 +132,7 @@ async def test_slot_and_totals_belong_together(tabs: Tabs, batch_id: str) -> Non
     state = await tabs.state("tab", HomeState)
     await until(lambda: state.row_count > before + 50)
     shown: dict[str, Any] = {}
-    for delta in tabs.deltas_of("tab", HomeState):
+    for delta in tabs.state_deltas("tab", HomeState):
         shown |= delta
         if not shown["loaded"]:
             continue
@@ -147,7 +146,7 @@ async def test_slot_and_totals_belong_together(tabs: Tabs, batch_id: str) -> Non
             assert len(slot["recent"]) == min(40, slot["row_count"])
 
 
-async def test_throughput_adds_up(tabs: Tabs, batch_id: str) -> None:
+async def test_throughput_covers_sixty_seconds(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open("tab")
     await tabs.start_updates("tab", HomeState)
@@ -156,7 +155,7 @@ async def test_throughput_adds_up(tabs: Tabs, batch_id: str) -> None:
     assert len(state.throughput) == 60
 
 
-async def test_page_load_ends_the_updates_of_the_previous_one(tabs: Tabs) -> None:
+async def test_page_load_ends_updates_of_the_previous_load(tabs: Tabs) -> None:
     await tabs.open("tab")
     updates = [await tabs.start_updates("tab", HomeState) for _ in range(5)]
     await until(lambda: tabs.ticker.viewers == 1)
@@ -174,14 +173,14 @@ async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
 
-    def held() -> list[str]:
+    def slot_ids() -> list[str]:
         return [slot["batch_id"] for slot in state.slots]
 
-    await until(lambda: held() == ["a", "b", "c", "", ""])
+    await until(lambda: slot_ids() == ["a", "b", "c", "", ""])
     await tabs.service.stop("a")
-    await until(lambda: held() == ["", "b", "c", "", ""])
+    await until(lambda: slot_ids() == ["", "b", "c", "", ""])
     await tabs.service.start("d")
-    await until(lambda: held() == ["d", "b", "c", "", ""])
+    await until(lambda: slot_ids() == ["d", "b", "c", "", ""])
     updates.cancel()
 
 
@@ -205,13 +204,13 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     await start(tabs, "tab", "no such name")
     await tabs.service.stop("b2")
     await until(lambda: state.running_count == 2)
-    assert state.error  # A name that cannot be stays one.
+    assert state.error  # The name is still invalid.
     await tabs.send("tab", HomeState, "clear_error")
     assert state.error == ""
     updates.cancel()
 
 
-async def test_rejected_name_can_be_submitted_again_at_once(tabs: Tabs) -> None:
+async def test_rejected_name_can_be_submitted_again_immediately(tabs: Tabs) -> None:
     await tabs.open("tab")
     state = await tabs.state("tab", HomeState)
     for _ in range(2):
@@ -221,22 +220,22 @@ async def test_rejected_name_can_be_submitted_again_at_once(tabs: Tabs) -> None:
         assert state.error == ""
 
 
-async def test_saved_query_is_restored(with_25: BatchService) -> None:
-    async with tabs_on(with_25) as tabs:
+async def test_saved_query_is_restored(with_25_ended: BatchService) -> None:
+    async with tabs_on(with_25_ended) as tabs:
         await tabs.open("before")
         await tabs.send("before", HomeState, "search_for", text="OLD & +")
         await tabs.send("before", HomeState, "search_for", text="old")
         await tabs.send("before", HomeState, "filter_by", status_filter="ended")
         await tabs.send("before", HomeState, "turn_to", page=1)
-        kept = (await tabs.state("before", HomeState)).saved_query
-        for tab, told in {
-            "after": kept,
+        saved = (await tabs.state("before", HomeState)).saved_query
+        for tab, query in {
+            "after": saved,
             "odd": "page=9e9&status=%00&search",
             "long": "&" * 99,
         }.items():
             await tabs.open(tab)
             state = await tabs.state(tab, HomeState)
-            state.saved_query = told
+            state.saved_query = query
             updates = await tabs.start_updates(tab, HomeState)
             await until(lambda state=state: state.loaded)  # type: ignore[misc]
             shown = (state.search, state.status_filter, state.page_no, len(state.rows))
@@ -302,13 +301,13 @@ async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:
     await tabs.open("tab")
     await tabs.send("tab", HomeState, "filter_by", status_filter="failed")
     (row,) = (await tabs.state("tab", HomeState)).rows
-    assert (row["batch_id"], row["reason"]) == ("bad", "OSError: the cable is out")
+    assert (row["batch_id"], row["reason"]) == ("bad", "OSError: sensor disconnected")
     await tabs.send("tab", HomeState, "filter_by", status_filter="interrupted")
     assert (await tabs.state("tab", HomeState)).rows == []
 
 
-async def test_table_can_be_searched_filtered_and_paged(with_25: BatchService) -> None:
-    async with tabs_on(with_25) as tabs:
+async def test_table_can_be_searched_filtered_and_paged(with_25_ended: BatchService) -> None:
+    async with tabs_on(with_25_ended) as tabs:
         await tabs.service.start("new")
         await tabs.open("tab")
         state = await tabs.state("tab", HomeState)
@@ -329,4 +328,4 @@ async def test_table_can_be_searched_filtered_and_paged(with_25: BatchService) -
         assert await shown("filter_by", status_filter="running") == []
         assert await shown("search_for", text="") == ["new"]
         assert await shown("filter_by", status_filter="ended") == newest_first[:20]
-    await stop_all(with_25)
+    await stop_all(with_25_ended)

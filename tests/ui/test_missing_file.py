@@ -1,4 +1,4 @@
-"""A missing archive file: pages show the other points, and all points when it is back."""
+"""A missing archive file: pages show the other points, and all points once it is restored."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from tests.workbench import HandClock, Script, counting, open_service, until
 
 pytestmark = pytest.mark.anyio
 
-BEGAN = datetime(2026, 3, 1)
+START = datetime(2026, 3, 1)
 
 
-@pytest.mark.parametrize("goes_on", [True, False])
-async def test_pages_show_the_other_points(tmp_path: Path, goes_on: bool) -> None:
-    clock = HandClock(BEGAN.isoformat())
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> None:
+    clock = HandClock(START.isoformat())
     script = Script(clock)
     database = tmp_path / "solo.duckdb"
     async with open_service(database, clock, script=script) as service:
         batch = await service.start("b", "script")
         for n in range(5):
-            script.say(BEGAN + timedelta(seconds=n), n)
+            script.say(START + timedelta(seconds=n), n)
         await until(lambda: service.row_count(batch) == 5)
         await service.stop("b")
         clock.advance(days=3)
-        keeper = Retention(service._store, timedelta(days=1), clock)
-        assert await keeper.archive_old_points() == 5
+        retention = Retention(service._store, timedelta(days=1), clock)
+        assert await retention.archive_old_points() == 5
     (file,) = (tmp_path / "solo.duckdb.archive").iterdir()
     aside = file.rename(tmp_path / "aside")
     async with open_tabs(database, clock, script=script) as tabs:
-        if goes_on:
+        if is_running:
             batch = await tabs.service.start("b", "script")
             script.say(clock.now, 6)
             await until(lambda: tabs.service.row_count(batch) == 6)
@@ -51,20 +51,20 @@ async def test_pages_show_the_other_points(tmp_path: Path, goes_on: bool) -> Non
         home = await tabs.state("home", HomeState)
         await until(lambda: page.read_error and home.loaded)
         assert file.name in page.read_error
-        assert page.status == ("running" if goes_on else "stopped")
+        assert page.status == ("running" if is_running else "stopped")
         assert [row["batch_id"] for row in home.rows] == ["b"]
-        assert [point["seq"] for point in page.points] == ([6] if goes_on else [])
-        if goes_on:
+        assert [point["seq"] for point in page.points] == ([6] if is_running else [])
+        if is_running:
             assert file.name in home.read_error
             script.say(clock.now, 7)
             await until(lambda: page.row_count == 7)
             assert page.points_in_minute == 2
         aside.rename(file)
-        await until(lambda: len(page.points) == (7 if goes_on else 5))
+        await until(lambda: len(page.points) == (7 if is_running else 5))
         await until(lambda: not page.read_error and not home.read_error)
 
 
-async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> None:
+async def test_failing_reads_are_not_retried_at_every_tick() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5)) as service:
         await service.start("b", "few")
@@ -82,7 +82,7 @@ async def test_points_that_cannot_be_read_are_not_queried_at_every_tick() -> Non
         await until(lambda: all(page.read_error for page in pages))
         queries = storage.reads.calls
         await tabs.ticks(20)
-        assert storage.reads.calls == queries <= 2  # One by each tab.
+        assert storage.reads.calls == queries <= 2  # One per tab.
         now = 5.0
         await until(lambda: storage.reads.calls > queries)
         storage.reads.open()
@@ -111,7 +111,7 @@ async def test_read_error_is_not_shown_on_the_page_of_another_batch() -> None:
         storage.reads.open()
 
 
-async def test_waits_between_failing_reads_double_up_to_a_limit() -> None:
+async def test_backoff_between_failing_reads_doubles_up_to_a_limit() -> None:
     now, queried = 0.0, list[float]()
     backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
 
@@ -137,5 +137,5 @@ async def _points() -> str:
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-def test_read_error_is_on_the_page(state: type) -> None:
+def test_banners_contain_the_read_error(state: type) -> None:
     assert "read_error" in str(banners(state))

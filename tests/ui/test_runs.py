@@ -1,4 +1,4 @@
-"""The page of a batch loads the runs that it shows."""
+"""The batch page loads only the runs that it shows."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _bucket(
     low: tuple[int, int],
     high: tuple[int, int],
 ) -> Bucket:
-    """Convert a row of ``_BUCKETS``. Of several equal extremes, DuckDB selects any."""
-    if lowest == highest:  # Then two points must both be in the bucket.
+    """Convert a row of ``_BUCKETS``. DuckDB returns any one of equal extremes."""
+    if lowest == highest:  # Keep both points of a bucket of two.
         low, high = (first_seq, first_ts), (last_seq, last_ts)
     return Bucket(number, run_number, count, Extreme(lowest, *low), Extreme(highest, *high))

@@ -1,1 +1,1 @@
-"""The parts of the pages, one noun to a file."""
+"""The components of the pages, one per module."""

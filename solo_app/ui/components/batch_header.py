@@ -1,4 +1,4 @@
-"""The head of the page of a batch: its name, its status, and Stop or Start again."""
+"""The header of the batch page: name, status, and the button to stop or start the batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def batch_header() -> rx.Component:
-    """Name and status at the left, the button always in the same place at the right."""
+    """Return the header: name and status on the left, the button on the right."""
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
@@ -30,14 +30,14 @@ def batch_header() -> rx.Component:
 
 
 def action_error() -> rx.Component:
-    """Why the batch was not started or stopped."""
+    """Return the error of the last start or stop, if it failed."""
     return rx.cond(
         BatchState.error != "", rx.el.p(BatchState.error, role="alert", class_name="error")
     )
 
 
 def _button() -> rx.Component:
-    """One button for both actions, so that it keeps the keyboard focus."""
+    """Return one button for both actions, so that it keeps the keyboard focus."""
     is_running = BatchState.status == "running"
     return rx.el.button(
         rx.cond(is_running, strings.STOP, strings.START_AGAIN),
@@ -48,7 +48,7 @@ def _button() -> rx.Component:
 
 
 def _announced_status() -> rx.Component:
-    """The status for screen readers, without the facts, which change all the time."""
+    """Return the status for screen readers, without the constantly changing facts."""
     return rx.el.p(
         rx.match(BatchState.status, *strings.STATUS.items(), ""),
         rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),

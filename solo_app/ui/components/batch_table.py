@@ -1,4 +1,4 @@
-"""The table of batches: running ones first, then ended ones, in pages."""
+"""The paginated table of batches: running ones first, then ended ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SKELETON_ROWS = 6
 
 
 def batch_table() -> rx.Component:
-    """The table with its search, filters and pages."""
+    """Return the table with its search, filters and pagination."""
     return rx.el.section(
         table_filters(),
         rx.cond(
@@ -27,7 +27,7 @@ def batch_table() -> rx.Component:
             _table([rx.foreach(HomeState.rows, _row)]),
             rx.cond(
                 HomeState.loaded,
-                _nothing(),
+                _empty_message(),
                 _skeleton(),
             ),
         ),
@@ -38,7 +38,7 @@ def batch_table() -> rx.Component:
 
 
 def _table(rows: list[rx.Component]) -> rx.Component:
-    """On a phone its rows are cards; the roles keep it a table for screen readers."""
+    """Return a table. On phones its rows are cards; roles keep it a table for screen readers."""
     body = rx.el.tbody(*rows, role="rowgroup")
     return rx.el.table(_head(), body, role="table", class_name="batches")
 
@@ -49,7 +49,7 @@ def _head() -> rx.Component:
         rx.el.tr(
             *[
                 rx.el.th(
-                    name or _unseen("Stop or start"), scope="col", role="columnheader", class_name=c
+                    name or _hidden("Stop or start"), scope="col", role="columnheader", class_name=c
                 )
                 for name, c in cells
             ],
@@ -92,7 +92,7 @@ def _is_running(row: Any) -> Any:
 
 
 def _slot(row: Any) -> Any:
-    """The slot of a running batch, which has its live data."""
+    """Return the slot that has the live data of a running batch."""
     return HomeState.slots[row["slot"]]
 
 
@@ -112,28 +112,28 @@ def _cells(*cells: Any, **row: Any) -> rx.Component:
 
 
 def _label(text: Any) -> rx.Component:
-    """What a figure is, where the table has no visible head."""
+    """Return the name of a value, for layouts in which the table header is hidden."""
     return rx.el.span(text, class_name="label")
 
 
 def _button(row: Any) -> rx.Component:
-    """One button for both actions, so that it keeps the keyboard focus."""
+    """Return one button for both actions, so that it keeps the keyboard focus."""
     batch_id, is_running = row["batch_id"], _is_running(row)
-    word = rx.cond(is_running, strings.STOP, strings.START_AGAIN)
+    label = rx.cond(is_running, strings.STOP, strings.START_AGAIN)
     return rx.el.button(
-        word,
+        label,
         type="button",
         on_click=rx.cond(
             is_running,
             HomeState.stop(batch_id),  # type: ignore[misc]
             HomeState.start_again(batch_id),  # type: ignore[misc]
         ),
-        aria_label=f"{word}: {batch_id}",
+        aria_label=f"{label}: {batch_id}",
         class_name="button small",
     )
 
 
-def _nothing() -> rx.Component:
+def _empty_message() -> rx.Component:
     text = rx.cond(
         (HomeState.search == "") & (HomeState.status_filter == "all"),
         strings.NO_BATCHES,
@@ -142,5 +142,5 @@ def _nothing() -> rx.Component:
     return rx.el.p(text, class_name="nothing")
 
 
-def _unseen(text: str) -> rx.Component:
+def _hidden(text: str) -> rx.Component:
     return rx.el.span(text, class_name="unseen")

@@ -1,7 +1,7 @@
 """The form that downloads the points of a batch: format and range, then a link to the API.
 
-The browser shows the progress and offers to cancel. ``assets/input.js`` sets the query of the link
-when it is followed, because the last minutes end then and the viewer's zone is known there only.
+The browser shows the progress and can cancel. ``assets/input.js`` sets the query of the link on
+click, when the last minutes end, because only the browser can convert times of the viewer's zone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGE = "download-range"
 
 
 def download() -> rx.Component:
-    """Return the button and the form that it opens; Escape and a click elsewhere close it."""
+    """Return the button and the form that it opens. Escape or a click elsewhere closes it."""
     return rx.fragment(
         rx.el.button(
             strings.DOWNLOAD,
@@ -65,8 +65,8 @@ def _range() -> rx.Component:
         rx.el.label(strings.DOWNLOAD_TIME, html_for=_RANGE),
         rx.el.select(
             *[
-                rx.el.option(word, value=str(minutes))
-                for minutes, word in strings.DOWNLOAD_TIMES.items()
+                rx.el.option(label, value=str(minutes))
+                for minutes, label in strings.DOWNLOAD_TIMES.items()
             ],
             id=_RANGE,
             name="minutes",
@@ -76,16 +76,16 @@ def _range() -> rx.Component:
 
 
 def _between() -> rx.Component:
-    """Return the fields of two times; the stylesheet hides them unless they are needed."""
+    """Return the fields for two times. The stylesheet hides them for other ranges."""
     return rx.el.div(
         *[
             rx.el.label(
-                word,
+                label,
                 rx.el.input(
                     type="datetime-local", name=name, custom_attrs={"step": 1}, class_name="field"
                 ),
             )
-            for name, word in strings.DOWNLOAD_BETWEEN.items()
+            for name, label in strings.DOWNLOAD_BETWEEN.items()
         ],
         class_name="between",
     )
@@ -93,13 +93,13 @@ def _between() -> rx.Component:
 
 def _link() -> rx.Component:
     config = get_config()
-    # In production the API has the origin of the pages, under any name of the host.
+    # In production, the API has the origin of the pages, whatever the host name.
     api = "" if config.api_url == config.deploy_url else config.api_url
     return rx.el.a(
         strings.DOWNLOAD,
         href=f"{api}/batches/{BatchState.batch_id}/download",
         download=True,
-        reload_document=True,  # Otherwise Reflex navigates to a page of its own.
+        reload_document=True,  # Otherwise React Router handles the link.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
         class_name="button main",
     )

@@ -1,4 +1,4 @@
-"""The layout of every page: bar, banners, main part."""
+"""The layout of all pages: bar, banners, main content."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ ICON = "icon.svg"
 _CONNECTION = "$/public/connection.js"
 
 
-def page(*children: Any, where: Any = None, state: Any = None, status: Any = "") -> rx.Component:
-    """Return a page. ``state`` has the vars of the banners, or is None without live data.
+def page(*children: Any, location: Any = None, state: Any = None, status: Any = "") -> rx.Component:
+    """Return a page. ``state`` is the ``LiveState`` of a page with live data.
 
-    ``status`` is the status of the subject of the page, shown by the icon in the tab.
+    ``status`` is shown by the icon in the tab, see ``tab_icon``.
     """
-    sign = liveness(state.server_time, state.update_interval) if state is not None else liveness()
+    indicator = (
+        liveness(state.server_time, state.update_interval) if state is not None else liveness()
+    )
     return rx.el.div(
         tab_icon(status),
         rx.el.a("Skip to the content", href="#main", reload_document=True, class_name="skip"),
-        bar(where, sign),
+        bar(location, indicator),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
             *children,
@@ -35,7 +37,7 @@ def page(*children: Any, where: Any = None, state: Any = None, status: Any = "")
         _AwayBanner.create(
             away=has_connection_errors, before=strings.AWAY_SINCE, after=strings.AWAY_GOES_ON
         ),
-        # Loaded early, so that links work while the server is unreachable.
+        # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="wrap",
     )
@@ -48,20 +50,20 @@ class _Preload(rx.Component):
 
 
 def tab_icon(status: Any = "") -> rx.Component:
-    """Return the icon in the tab: with a dot if a batch is running, or if it has failed."""
+    """Return the icon in the tab, with a dot for the status ``running`` or ``failed``."""
     href = rx.match(
         status, ("running", "/icon-running.svg"), ("failed", "/icon-failed.svg"), f"/{ICON}"
     )
     return rx.el.link(rel="icon", href=href, type="image/svg+xml")
 
 
-def bar(where: Any = None, sign: Any = None) -> rx.Component:
+def bar(location: Any = None, indicator: Any = None) -> rx.Component:
     """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
         rx.el.a(strings.PRODUCT, href="/", class_name="word", aria_label="SOLO, all batches"),
-        rx.el.span("/ ", where, class_name="where") if where is not None else rx.fragment(),
+        rx.el.span("/ ", location, class_name="where") if location is not None else rx.fragment(),
         rx.el.span(class_name="grow"),
-        sign if sign is not None else liveness(),
+        indicator if indicator is not None else liveness(),
         theme_choice(),
         class_name="bar",
     )
@@ -70,22 +72,22 @@ def bar(where: Any = None, sign: Any = None) -> rx.Component:
 def liveness(
     server_time: Any = None, interval: Any = 0, is_ready: Any = rx.State.is_hydrated
 ) -> rx.Component:
-    """Return the sign that says whether the page is current.
+    """Return the indicator of whether the page is current.
 
-    ``server_time`` (seconds) changes every second while the connection works; None on pages
-    without live data. ``interval`` is the time between updates in seconds.
+    ``server_time`` (seconds) changes every second while the page is connected; it is None on
+    pages without live data. ``interval`` is the time between updates in seconds.
     """
     return _Liveness.create(
         away=has_connection_errors,
         ready=is_ready,
         server_time=server_time,
         interval=interval,
-        words=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
+        labels=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
     )
 
 
 def banners(state: Any) -> rx.Component:
-    """Return the notices about slow updates and about errors of the storage."""
+    """Return the notices about slow updates and storage errors."""
     interval = fmt.span(state.update_interval)
     return rx.fragment(
         rx.cond(
@@ -109,7 +111,7 @@ class _Liveness(rx.Component):
     ready: rx.Var[bool]
     server_time: rx.Var[int | None]
     interval: rx.Var[float]
-    words: rx.Var[list[str]]
+    labels: rx.Var[list[str]]
 
 
 class _AwayBanner(rx.Component):

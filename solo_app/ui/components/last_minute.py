@@ -1,4 +1,4 @@
-"""The last whole minute: its window, the aggregates of its points, the time until the next."""
+"""The last whole minute: its window, its aggregates, and the time until the next one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def last_minute() -> rx.Component:
-    """The card."""
+    """Return the card."""
     minute = BatchState.minute
     return rx.el.section(
         rx.el.h2(strings.LAST_WHOLE_MINUTE),

@@ -13,7 +13,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def latest_points() -> rx.Component:
-    """The card with the table."""
+    """Return the card with the table."""
     return rx.el.section(
         rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause_button(), class_name="top"),
         rx.el.table(
@@ -34,7 +34,7 @@ def latest_points() -> rx.Component:
 
 
 def _pause_button() -> rx.Component:
-    """The button, while points can come or while the table is paused."""
+    """Return the button, shown while the batch is running or the table is paused."""
     button = rx.el.button(
         rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
         type="button",

@@ -14,7 +14,7 @@ _MINUTE_US = 60_000_000
 
 
 def live_chart() -> rx.Component:
-    """The card with both, and the number of points in the minute."""
+    """Return the card with both, and the number of points in the minute."""
     has_points = BatchState.row_count > 0
     return rx.el.section(
         rx.el.div(
@@ -45,7 +45,7 @@ def _points_in_minute() -> rx.Component:
 
 
 def _chart() -> rx.Component:
-    """The minute that ends now, or when the batch ended."""
+    """Return the chart of the minute before now, or before the end of the batch."""
     end = BatchState.chart_end
     start = end - _MINUTE_US
     return rx.fragment(

@@ -1,4 +1,4 @@
-"""The last minutes, as a chart and as a table; a minute without points is a gap."""
+"""The minutes of a batch, as a chart and as a table. Minutes without points are gaps."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from solo_app.ui.state.batch import BatchState, MinutesState
 
 
 def minute_chart() -> rx.Component:
-    """Return the card with the chart, its table, and the download."""
+    """Return the card with the chart, the table and the download form."""
     return rx.el.section(
         rx.el.div(
             rx.el.div(
                 rx.el.h2(strings.BY_MINUTE),
                 rx.el.p(
-                    _end(MinutesState.start), " to ", _end(MinutesState.end), class_name="window"
+                    _time(MinutesState.start), " to ", _time(MinutesState.end), class_name="window"
                 ),
                 rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
                 class_name="about",
             ),
             rx.el.div(
-                *[_span(minutes, word) for minutes, word in strings.SPANS.items()],
+                *[_span(minutes, label) for minutes, label in strings.SPANS.items()],
                 role="group",
                 aria_label=strings.SPAN,
                 class_name="seg",
@@ -48,16 +48,16 @@ def minute_chart() -> rx.Component:
     )
 
 
-def _span(minutes: int, word: str) -> rx.Component:
+def _span(minutes: int, label: str) -> rx.Component:
     return rx.el.button(
-        word,
+        label,
         type="button",
         on_click=BatchState.show_span(minutes),  # type: ignore[operator]
         aria_pressed=BatchState.span == str(minutes),
     )
 
 
-def _end(at: Any) -> rx.Component:
+def _time(at: Any) -> rx.Component:
     return moment(at, fmt.when(at))
 
 

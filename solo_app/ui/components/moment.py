@@ -1,4 +1,4 @@
-"""A time in the viewer's zone, with its UTC time as tooltip."""
+"""A time in the viewer's time zone, with the UTC time as its tooltip."""
 
 from __future__ import annotations
 

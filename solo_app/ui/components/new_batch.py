@@ -12,7 +12,7 @@ _ERROR = "batch-id-error"
 
 
 def new_batch() -> rx.Component:
-    """Label, field, button, and the error when there is one."""
+    """Return the form: label, field, button, and the error, if any."""
     return rx.el.form(
         rx.el.label(strings.NEW_BATCH, html_for=NAME_FIELD),
         rx.el.div(
@@ -40,21 +40,21 @@ def new_batch() -> rx.Component:
             id=_ERROR,
             class_name="hint",
         ),
-        _keys(),
+        _shortcuts(),
         on_submit=HomeState.start,
         class_name="new",
     )
 
 
-class _KeysChoice(rx.Component):
+class _ShortcutsSwitch(rx.Component):
     library = "$/public/input.js"
-    tag = "KeysChoice"
+    tag = "ShortcutsSwitch"
 
 
-def _keys() -> rx.Component:
-    """Return the switch of the keyboard shortcuts, which also describes them."""
+def _shortcuts() -> rx.Component:
+    """Return the switch for the keyboard shortcuts. Its label describes them."""
     before, slash, between, letter, after = strings.KEYS
-    return _KeysChoice.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
+    return _ShortcutsSwitch.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
 
 
 def _hint() -> rx.Component:

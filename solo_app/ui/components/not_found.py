@@ -12,7 +12,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def unknown_batch() -> rx.Component:
-    """The notice for an id that no batch has yet. It offers to start one."""
+    """Return the notice for an id that no batch has yet, with a button to start one."""
     return notice(
         strings.NEVER_WAS,
         rx.el.code(BatchState.batch_id),
@@ -25,12 +25,12 @@ def unknown_batch() -> rx.Component:
 
 
 def invalid_id() -> rx.Component:
-    """The notice for a text that is not a valid id, with the rule."""
+    """Return the notice for an invalid id, with the rule."""
     return notice(strings.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.why)
 
 
 def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.Component:
-    """A card with a title, its subject, advice, and actions; the last one leads to ``/``."""
+    """Return a card with title, subject, advice, actions, and a link to the home page."""
     return rx.el.section(
         rx.el.h1(title),
         rx.el.p(subject, class_name="about"),

@@ -14,17 +14,17 @@ from solo_app.ui.state.batch import BatchState
 
 
 def runs() -> rx.Component:
-    """The card."""
+    """Return the card."""
     return rx.el.section(
         rx.el.h2(strings.RUNS),
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
-        rx.cond(BatchState.earlier_runs > 0, _earlier()),
+        rx.cond(BatchState.earlier_runs > 0, _earlier_button()),
         aria_label=strings.RUNS,
         class_name="card all-runs",
     )
 
 
-def _earlier() -> rx.Component:
+def _earlier_button() -> rx.Component:
     return rx.el.button(
         fmt.number(BatchState.earlier_runs),
         strings.EARLIER_RUNS,

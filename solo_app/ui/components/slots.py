@@ -1,4 +1,4 @@
-"""The slots: running batches, and where another one can start."""
+"""The slots: running batches, and buttons to start another one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 
 def slots() -> rx.Component:
-    """All slots. A batch keeps its slot while it runs."""
+    """Return all slots. A batch keeps its slot while it runs."""
     return rx.el.section(
         rx.cond(
             HomeState.loaded,
             rx.foreach(
                 HomeState.slots,
-                lambda slot: rx.cond(slot["batch_id"] != "", _taken(slot), _free()),
+                lambda slot: rx.cond(slot["batch_id"] != "", _occupied(slot), _free()),
             ),
             rx.fragment(*[rx.el.div(class_name="card slot bone") for _ in range(BATCH_LIMIT)]),
         ),
@@ -29,7 +29,7 @@ def slots() -> rx.Component:
     )
 
 
-def _taken(slot: Any) -> rx.Component:
+def _occupied(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
         rx.el.span(fmt.key(slot["latest"]), class_name="value"),

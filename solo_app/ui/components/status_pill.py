@@ -1,4 +1,4 @@
-"""The status of a batch or a run, by colour and word."""
+"""The status of a batch or a run, as a colored label."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from solo_app.ui import strings
 
 
 def status_pill(status: Any) -> rx.Component:
-    """A pill with the word of a status."""
-    word = rx.match(status, *strings.STATUS.items(), status)
-    return rx.el.span(word, class_name=f"pill {status}")
+    """Return the label of a status."""
+    label = rx.match(status, *strings.STATUS.items(), status)
+    return rx.el.span(label, class_name=f"pill {status}")

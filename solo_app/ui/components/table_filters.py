@@ -1,4 +1,4 @@
-"""The search, the status filter and the pages of the table of batches."""
+"""Search, status filter and pagination of the table of batches."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from solo_app.ui import strings
 from solo_app.ui.state.home import HomeState
 
 _MANY_PAGES = 5
-"""With more pages, buttons lead to the first and the last one."""
+"""With more pages, the pager also has buttons for the first and the last page."""
 
 
 def table_filters() -> rx.Component:
-    """The head of the table."""
+    """Return the number of matches, the search and the status filter."""
     return rx.el.div(
         rx.el.h2(
             strings.ALL_BATCHES,
@@ -54,7 +54,7 @@ def table_filters() -> rx.Component:
 
 
 def pager() -> rx.Component:
-    """Buttons to the other pages; nothing if there is only one page."""
+    """Return the buttons to other pages, or nothing if there is only one page."""
     last = HomeState.page_count - 1
     return rx.cond(
         HomeState.page_count > 1,

@@ -19,7 +19,7 @@ _PATHS = {
 
 def theme_choice() -> rx.Component:
     """Return the button; its label names the current theme."""
-    after = rx.match(color_mode, ("system", "light"), ("light", "dark"), "system")
+    following = rx.match(color_mode, ("system", "light"), ("light", "dark"), "system")
     name = rx.match(color_mode, *strings.THEMES.items(), strings.THEMES["system"])
     icon = rx.match(
         color_mode, *[(mode, _icon(mode)) for mode in ("light", "dark")], _icon("system")
@@ -27,7 +27,7 @@ def theme_choice() -> rx.Component:
     return rx.el.button(
         icon,
         type="button",
-        on_click=set_color_mode(after),
+        on_click=set_color_mode(following),
         aria_label=name,
         title=name,
         class_name="icon",

@@ -1,4 +1,4 @@
-"""The overall data at the head of the first page."""
+"""The totals at the top of the home page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from solo_app.ui.state.home import HomeState
 
 
 def totals() -> rx.Component:
-    """Rows, rows per second, running batches."""
+    """Return rows, rows per second and running batches."""
     return rx.el.div(
         rx.el.h1(strings.BATCHES),
         rx.el.dl(

@@ -1,9 +1,8 @@
-"""The pages, and what they have in common."""
+"""Adds the pages to the app, with its loading screen, toasts and error handler."""
 
 from __future__ import annotations
 
 import logging
-import traceback
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -20,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def add_pages(app: rx.App) -> None:
-    """Add every page to the app, and what stands around and before them."""
+    """Add the pages, the loading screen, the toasts and the error handler to the app."""
     app.add_page(
         home_page,
         route="/",
@@ -43,28 +42,25 @@ def add_pages(app: rx.App) -> None:
         title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}",
         image=ICON,
     )
-    # Reflex's signs of a lost connection; every page has a banner instead.
+    # Remove Reflex's notices of a lost connection; every page has its own banner.
     del app.app_wraps[5, "Overlay"]
     app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
-    app.hydrate_fallback = before_all()
-    app.backend_exception_handler = say_that_it_failed
+    app.hydrate_fallback = loading_screen()
+    app.backend_exception_handler = report_unexpected_error
 
 
-def before_all() -> rx.Component:
-    """What stands before the scripts run, the same at every address.
-
-    It goes when those of the page are there; the connection may be there before.
-    """
+def loading_screen() -> rx.Component:
+    """Return the content shown until the scripts of the page are loaded, equal for every URL."""
     return rx.el.div(
         rx.el.title(strings.PRODUCT),
         tab_icon(),
-        bar(sign=liveness(is_ready=False)),
+        bar(indicator=liveness(is_ready=False)),
         rx.el.main(rx.el.h1(strings.PRODUCT, class_name="unseen"), id="main", class_name="main"),
         class_name="wrap",
     )
 
 
-def say_that_it_failed(error: Exception) -> EventSpec:
-    """Log what a handler met unforeseen, and tell the person that it did not work."""
-    logger.error("".join(traceback.format_exception(error)))
+def report_unexpected_error(error: Exception) -> EventSpec:
+    """Log an unexpected error of an event handler, and show a toast."""
+    logger.error("Event handler failed", exc_info=error)
     return rx.toast.error(strings.BROKEN, description=strings.BROKEN_ADVICE, id="broken")

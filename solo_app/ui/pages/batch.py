@@ -1,4 +1,4 @@
-"""The page of one batch: live and aggregated data, or a notice that it does not exist."""
+"""The batch page: live and aggregated data, or a notice that the batch does not exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def batch_page() -> rx.Component:
-    """A skeleton until the state has the data of the batch in the URL."""
+    """Return the page: a skeleton until the state has the data of the batch in the URL."""
     return page(
         rx.cond(
             BatchState.batch_id == route_id(),
@@ -31,7 +31,7 @@ def batch_page() -> rx.Component:
             ),
             _skeleton(),
         ),
-        where=route_id(),
+        location=route_id(),
         state=BatchState,
         status=BatchState.status,
     )
@@ -47,7 +47,7 @@ def _batch() -> rx.Component:
 
 
 def _skeleton() -> rx.Component:
-    """Placeholders of the same size as the content, so that nothing moves when it arrives."""
+    """Return placeholders of the size of the content, so that the layout does not shift."""
     return rx.fragment(
         rx.el.div(
             rx.el.div(

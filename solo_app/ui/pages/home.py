@@ -1,4 +1,4 @@
-"""The first page: overall data, the slots, the form, all batches."""
+"""The home page: totals, the slots, the form for a new batch, and all batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from solo_app.ui.state.home import HomeState
 
 
 def home_page() -> rx.Component:
-    """An overview of all batches."""
+    """Return the page."""
     return page(
         totals(),
         slots(),

@@ -10,5 +10,5 @@ from solo_app.ui.components.not_found import notice
 
 
 def not_found_page() -> rx.Component:
-    """The notice, with a link to all batches."""
+    """Return the page: a notice with a link to all batches."""
     return page(notice(strings.NO_SUCH_PAGE, strings.NO_SUCH_PAGE_ADVICE, None))

@@ -1,1 +1,1 @@
-"""The state of one browser tab. States contain no business logic."""
+"""The states of the pages, one instance per browser tab. They contain no business logic."""

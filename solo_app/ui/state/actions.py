@@ -1,4 +1,4 @@
-"""Starting and stopping batches, and what tells a tab whether it succeeded."""
+"""Actions to start and stop batches, and how a tab shows their results."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from solo_app.batches.snapshots import Snapshot
 from solo_app.ui.console import console
 
 DOUBLE_CLICK = 600
-"""Milliseconds within which the same action again is part of a double click."""
+"""Milliseconds within which a repeated action is part of a double click."""
 
 _TOAST_DURATION = 10_000
 
 ToastButton = tuple[str, Any]
-"""The label of a button in a toast, and its event."""
+"""The label and the event of a button in a toast."""
 
 
 class ActionState(rx.State, mixin=True):
-    """Why the latest action of a tab failed; empty if it succeeded."""
+    """The error of the latest action in a tab; empty if it succeeded."""
 
     error: str = ""
     _error_revision: float = math.inf
@@ -40,7 +40,7 @@ class ActionState(rx.State, mixin=True):
 
 
 async def start(batch_id: object) -> SoloError | None:
-    """Start a batch. Returns the error if that fails."""
+    """Start a batch. Returns the error if this fails."""
     try:
         await console().service.start(_checked(batch_id))
     except SoloError as error:
@@ -49,7 +49,7 @@ async def start(batch_id: object) -> SoloError | None:
 
 
 async def stop(batch_id: object) -> SoloError | None:
-    """Stop a batch; no effect if it has ended. Returns the error if that fails."""
+    """Stop a batch; no effect if it has ended. Returns the error if this fails."""
     try:
         await console().service.stop(_checked(batch_id))
     except SoloError as error:
@@ -58,9 +58,9 @@ async def stop(batch_id: object) -> SoloError | None:
 
 
 def success_toast(text: str, undo: ToastButton, action: ToastButton | None = None) -> EventSpec:
-    """Return a toast that offers to undo what was done, and another action."""
-    chosen = {"cancel": undo, "action": action} if action else {"action": undo}
-    buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in chosen.items()}
+    """Return a toast with a button to undo the action, and an optional second button."""
+    events = {"cancel": undo, "action": action} if action else {"action": undo}
+    buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in events.items()}
     return rx.toast.success(text, duration=_TOAST_DURATION, **buttons)
 
 
@@ -70,7 +70,7 @@ def error_toast(error: SoloError) -> EventSpec:
 
 
 def _checked(batch_id: object) -> str:
-    """Return a valid batch id. A client can send a value of any type."""
+    """Return a valid batch id. Clients can send values of any type."""
     text = batch_id if isinstance(batch_id, str) else ""
     check_batch_id(text)
     return text

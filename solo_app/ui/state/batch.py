@@ -1,4 +1,4 @@
-"""The state of the page of one batch."""
+"""The state of the batch page."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
 
 
 class MinutesState(rx.State):
-    """The chart and the table of the minutes.
+    """The chart and the table of minutes.
 
-    A state of its own, so that the browser draws them only when a minute is complete.
+    A separate state, so that the browser redraws them only when a minute is complete.
     """
 
     minutes: rx.Field[list[ChartMinute]] = rx.field(default_factory=list)
@@ -45,10 +45,10 @@ class MinutesState(rx.State):
 
 
 class BatchState(LiveState, actions.ActionState, rx.State):
-    """What a tab shows at ``/batch/{id}``; all values are of the batch ``batch_id``.
+    """The batch page in one tab. All values belong to the batch ``batch_id``.
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
-    it). The chart and ``points_in_minute`` are of the minute before ``chart_end``, see ``Chart``.
+    it). The chart and ``points_in_minute`` cover the minute before ``chart_end``, see ``Chart``.
     All times are in microseconds since 1970.
     """
 
@@ -79,7 +79,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
 
     @rx.event(background=True, supersedes=True)
     async def stream_updates(self) -> None:
-        """Update the page until the tab leaves it."""
+        """Update the page until the tab closes or navigates to another page."""
         batch_id = self._route_id()
         view = BatchView(console().service, batch_id)
         async with self:
@@ -91,22 +91,22 @@ class BatchState(LiveState, actions.ActionState, rx.State):
         async for snapshot in subscribe():
             span = _SPANS.get(str(self.span), _FIRST_SPAN)
             try:
-                found = await view.values(snapshot, span, self._shown_runs)
+                updated = await view.values(snapshot, span, self._shown_runs)
             except StoreUnavailableError as error:
-                found = BatchValues({**app_status(snapshot), "read_error": str(error)})
+                updated = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
-                if not self.server_time:  # Reflex has evicted the state of the page.
+                if not self.server_time:  # Reflex has evicted the state and created a new one.
                     shown = BatchValues({})
-                values = self._without_paused(found.batch)
+                values = self._without_paused(updated.batch)
                 assign_changed(self, values, shown.batch)
-                if found.minutes != shown.minutes:
-                    assign(await self.get_state(MinutesState), found.minutes)
+                if updated.minutes != shown.minutes:
+                    assign(await self.get_state(MinutesState), updated.minutes)
                 self._expire_error(snapshot)
-            shown = BatchValues(values, found.minutes)
+            shown = BatchValues(values, updated.minutes)
 
     @rx.event(background=True, temporal=True)
     async def stop(self) -> list[EventSpec]:
-        """Stop the batch and return to the first page, also if it has already ended."""
+        """Stop the batch and redirect to the home page, even if the batch has already ended."""
         batch_id = self._route_id()
         error = await actions.stop(batch_id)
         async with self:
@@ -124,7 +124,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
 
     @rx.event
     def show_span(self, minutes: int) -> None:
-        """Show this number of the last whole minutes."""
+        """Set the duration of the minute chart."""
         if isinstance(minutes, int) and minutes in strings.SPANS:
             self.span = str(minutes)
 
@@ -135,13 +135,13 @@ class BatchState(LiveState, actions.ActionState, rx.State):
 
     @rx.event
     def pause(self, paused: bool) -> None:
-        """Stop or resume the updates of the table of the latest points."""
+        """Pause or resume updates of the latest points."""
         self.paused = paused is True
 
     def _without_paused(self, values: Values) -> Values:
         return {n: v for n, v in values.items() if n != "points"} if self.paused else values
 
     def _route_id(self) -> str:
-        """Return the id in the URL. Reflex adds this var for the dynamic part of the route."""
+        """Return the id in the URL. Reflex adds the var ``id`` for the dynamic route."""
         route_id = getattr(self, "id", "")
         return route_id if isinstance(route_id, str) else ""

@@ -1,4 +1,4 @@
-"""The values that the page of a batch shows, from a snapshot and the store.
+"""The values of the batch page, from a snapshot and the store.
 
 All times are in microseconds since 1970.
 """
@@ -42,11 +42,11 @@ MORE_RUNS = 100
 
 _MINUTE_US = 60_000_000
 _LABEL_SHARE = 0.1
-"""The share of the chart that a gap needs to have room for its label."""
+"""Minimum width of a gap with a label, as a share of the chart."""
 
 
 class PointRow(TypedDict):
-    """A point in the table of the latest points."""
+    """A row of the table of latest points."""
 
     seq: int
     t: int
@@ -67,7 +67,7 @@ class Minute:
 
 
 class ChartMinute(TypedDict):
-    """A vertex of the chart of the minutes; None breaks line and band."""
+    """A vertex of the minute chart. None breaks the line and the band."""
 
     t: int
     average: float | None
@@ -75,7 +75,7 @@ class ChartMinute(TypedDict):
 
 
 class MinuteRow(TypedDict):
-    """A minute in the table."""
+    """A row of the table of minutes."""
 
     t: int
     average: float
@@ -85,7 +85,7 @@ class MinuteRow(TypedDict):
 
 
 class Gap(TypedDict):
-    """A time without points that is long enough for a label in the chart."""
+    """A period without points that is wide enough for a label in the chart."""
 
     start: int
     end: int
@@ -93,7 +93,7 @@ class Gap(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run; ``ended`` is None while it is active."""
+    """A run in the list of runs; ``ended`` is None while it is active."""
 
     number: int
     status: str
@@ -111,7 +111,7 @@ class BatchValues:
 
 
 class BatchView:
-    """Collects what one page shows. Queries the store only when a result can have changed."""
+    """Computes the values of one page. Queries the store only if a result may have changed."""
 
     def __init__(self, service: BatchService, batch_id: str) -> None:
         self._service = service
@@ -119,12 +119,12 @@ class BatchView:
         self._results: dict[str, tuple[object, Any]] = {}
 
     async def values(self, snapshot: Snapshot, span: timedelta, shown_runs: int) -> BatchValues:
-        """Return what the page shows at the time of a snapshot.
+        """Return the values of the page at the time of a snapshot.
 
-        ``span`` is the duration of the chart of the minutes, ``shown_runs`` the number of runs.
+        ``span`` is the duration of the minute chart, ``shown_runs`` the maximum number of runs.
         Raises StoreUnavailableError.
         """
-        running = snapshot.of(self._batch_id)
+        running = snapshot.find(self._batch_id)
         try:
             batch = running.batch if running else self._service.batch(self._batch_id)
         except BatchNotFoundError as error:
@@ -182,16 +182,21 @@ class BatchView:
 
     async def _minutes(self, batch: Batch, snapshot: Snapshot, span: timedelta) -> Values:
         window = _chart_window(span, batch.run, snapshot.at)
+        version = _version(batch, window, snapshot)
 
         async def query() -> Values:
-            return minute_values(window, await self._query_minutes(batch, window, snapshot))
+            if version not in snapshot.derived:
+                found = await self._query_minutes(batch, window, snapshot)
+                snapshot.derived[version] = minute_values(window, found)
+            values: Values = snapshot.derived[version]
+            return values
 
-        return await self._once("minutes", _version(batch, window, snapshot), query)
+        return await self._once("minutes", version, query)
 
     async def _query_minutes(
         self, batch: Batch, window: Window, snapshot: Snapshot
     ) -> list[MinuteAggregate]:
-        """Return the minutes with all points, or with the committed ones while writes fail."""
+        """Return the minutes of all points; while writes fail, of committed points only."""
         if snapshot.totals.write_error is None:
             return await self._service.minutes(self._batch_id, window)
         return await self._service.minutes_so_far(batch, window)
@@ -210,12 +215,12 @@ class BatchView:
         return result
 
 
-def _version(batch: Batch, window: Window, snapshot: Snapshot) -> object:
+def _version(batch: Batch, window: Window, snapshot: Snapshot) -> tuple[Batch, Window, bool]:
     return batch, window, snapshot.totals.write_error is None
 
 
 def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
-    """Return the values of ``MinutesState`` for the minutes with points of a window."""
+    """Return the values of ``MinutesState`` for the minutes of a window that have points."""
     start, end = to_microseconds(window.start), to_microseconds(window.end)
     return {
         "start": start,
@@ -228,7 +233,7 @@ def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
 
 
 def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
-    """Return the values of a running batch that are the same for all its viewers."""
+    """Return the values of a running batch that all viewers of its page share."""
     batch, derived = running.batch, snapshot.derived
     if batch.no not in derived:
         rate = round(running.rows_per_second, 1)
@@ -277,7 +282,7 @@ def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
 
 
 def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
-    """Return the last whole minutes; of an ended batch, up to the last minute in which it ran."""
+    """Return the last whole minutes, of an ended batch up to the minute of its end."""
     end = whole_minute(at)
     if run.ended_at is not None:
         end = min(end, whole_minute(run.ended_at) + MINUTE)
@@ -285,13 +290,13 @@ def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
 
 
 def _chart_minutes(minutes: list[MinuteAggregate]) -> Iterator[ChartMinute]:
-    """Yield the vertices: each minute at its start, and a break after each sequence of minutes."""
+    """Yield a vertex at the start of each minute, and a break before each gap and at the end."""
     for i, minute in enumerate(minutes):
         vertex = _vertex(minute)
         yield vertex
         if i + 1 == len(minutes) or minutes[i + 1].minute != minute.minute + MINUTE:
             end = vertex["t"] + _MINUTE_US
-            yield {**vertex, "t": end - 1}  # The last minute is as wide as the others.
+            yield {**vertex, "t": end - 1}  # Makes the last minute as wide as the others.
             yield {"t": end, "average": None, "range": None}
 
 
@@ -316,8 +321,8 @@ def _minute_row(minute: MinuteAggregate) -> MinuteRow:
 def _wide_gaps(start: int, end: int, minutes: list[MinuteAggregate]) -> list[Gap]:
     starts = [to_microseconds(minute.minute) for minute in minutes]
     edges = zip([start, *(t + _MINUTE_US for t in starts)], [*starts, end], strict=True)
-    least = (end - start) * _LABEL_SHARE
-    return [{"start": first, "end": last} for first, last in edges if last - first >= least]
+    min_width = (end - start) * _LABEL_SHARE
+    return [{"start": first, "end": last} for first, last in edges if last - first >= min_width]
 
 
 def _run_row(run: Run) -> RunRow:

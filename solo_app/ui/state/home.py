@@ -1,4 +1,4 @@
-"""The state of the first page: overall data, the form, the table of batches."""
+"""The state of the home page: totals, slots, the form, and the table of batches."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NAME_FIELD = "batch-id"
 
 
 class HomeState(LiveState, actions.ActionState, rx.State):
-    """What a tab shows at ``/``.
+    """The home page in one tab.
 
-    Handlers that change data are temporal: a click while the server is away has no effect later.
-    ``throughput`` contains the points committed in each of the last 60 seconds, latest last.
-    ``saved_query`` keeps the table's search and filter in the tab, across restarts of the server.
+    Handlers that change data are temporal: Reflex discards their events while disconnected.
+    ``throughput`` has the number of points committed in each of the last 60 seconds, latest last.
+    ``saved_query`` stores the table's query in the tab, so that it survives a server restart.
     """
 
     loaded: bool = False
@@ -48,7 +48,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
     @rx.event(background=True, supersedes=True)
     async def stream_updates(self) -> None:
-        """Update the page until the tab leaves it."""
+        """Update the page until the tab closes or navigates to another page."""
         async with self:
             query = TableQuery.parse(self.saved_query)
             self.search, self.status_filter = query.search, query.status_filter
@@ -67,7 +67,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
     @rx.event(background=True, temporal=True)
     async def start(self, form: dict[str, Any]) -> list[EventSpec]:
-        """Start the batch named in the form. An error leaves the form as it is."""
+        """Start the batch named in the form, and clear the field unless this fails."""
         name = form.get("batch_id") if isinstance(form, dict) else None
         batch_id = name.strip() if isinstance(name, str) else ""
         async with self:
@@ -99,18 +99,18 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
     @rx.event
     def clear_error(self) -> None:
-        """Remove the error, because the name is being changed."""
+        """Clear the error, because the viewer is editing the name."""
         self._show_error(None)
 
     @rx.event
     def search_for(self, text: str) -> None:
-        """Show the batches whose name contains a text."""
+        """Show only batches whose name contains a text."""
         if isinstance(text, str):
             self._show_table(TableQuery(text.strip()[:LONGEST_SEARCH], self.status_filter))
 
     @rx.event
     def filter_by(self, status_filter: str) -> None:
-        """Show all batches, the running or the ended ones, or those with a status."""
+        """Show only batches that match one of ``strings.FILTERS``."""
         if isinstance(status_filter, str) and status_filter in strings.FILTERS:
             self._show_table(TableQuery(self.search, status_filter))
 
@@ -121,7 +121,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
             self._show_table(TableQuery(self.search, self.status_filter, page))
 
     def _show_table(self, query: TableQuery) -> None:
-        """Show another part of the table at once, without waiting for the next tick."""
+        """Show the result of a query immediately, without waiting for the next tick."""
         self.search, self.status_filter = query.search, query.status_filter
         self.page_no = query.page
         self.saved_query = str(query)
@@ -143,7 +143,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
 
 async def _load_earlier(snapshot: Snapshot) -> str:
-    """Load the points of earlier runs of the running batches. Returns an error, if any."""
+    """Load points of earlier runs of the running batches. Returns the error if this fails."""
     read_error = ""
     for running in snapshot.running:
         try:
@@ -170,7 +170,7 @@ def _open_button(batch_id: str) -> actions.ToastButton:
 
 
 def _clear_field(batch_id: str) -> EventSpec:
-    """Clear the field unless another name was typed meanwhile. The id contains no quotes."""
+    """Clear the field unless it contains another name by now. The id contains no quotes."""
     return rx.call_script(
         f"for (const field of document.querySelectorAll('#{NAME_FIELD}'))"
         f" if (field.value.trim() === '{batch_id}') field.value = ''"

@@ -1,4 +1,4 @@
-"""The values that the first page shows, from a snapshot."""
+"""The values of the home page, from a snapshot."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Row(TypedDict):
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What the table shows; pages count from 0."""
+    """The query of the table. Pages are numbered from 0."""
 
     search: str = ""
     status_filter: str = "all"
@@ -89,7 +89,7 @@ class BatchTable:
         self._pages: dict[TableQuery, Values] = {}
 
     def values(self, snapshot: Snapshot, query: TableQuery) -> Values:
-        """Return the values of one page: the requested one, or the last if there are fewer."""
+        """Return the values of the requested page, or of the last one if there are fewer."""
         version = _version(snapshot)
         if version != self._version or len(self._pages) >= _CACHED_PAGES:
             self._version = version
@@ -139,7 +139,7 @@ class BatchTable:
 
 
 def home_values(snapshot: Snapshot) -> Values:
-    """Return the values of ``HomeState`` that are the same for all viewers."""
+    """Return the values of ``HomeState`` that all viewers share."""
     values: Values | None = snapshot.derived.get("home")
     if values is None:
         totals = snapshot.totals
@@ -172,7 +172,7 @@ def _slots(snapshot: Snapshot) -> list[Slot]:
 
 
 def _version(snapshot: Snapshot) -> tuple[int, datetime, tuple[MinuteAggregate | None, ...]]:
-    # A point can be committed shortly after its minute has ended.
+    # A point may be committed shortly after the end of its minute.
     minutes = tuple(running.minute for running in snapshot.running)
     return snapshot.revision, whole_minute(snapshot.at), minutes
 

@@ -1,4 +1,4 @@
-"""Live updates: at every tick, each open page assigns the vars that changed."""
+"""Live updates: at each tick, the state of each open page assigns the vars that changed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Values = Mapping[str, Any]
 
 
 class LiveState(rx.State, mixin=True):
-    """What every live page shows about the app.
+    """The status of the app on a live page.
 
     ``server_time`` is in whole seconds since 1970. It changes every second while the page is
-    connected: by it the browser detects a lost connection, and Reflex never evicts the state.
+    connected, so the browser can detect a lost connection and Reflex does not evict the state.
     ``update_interval`` is in seconds.
     """
 
@@ -36,7 +36,7 @@ def assign(state: rx.State, values: Values) -> None:
 
 
 def assign_changed(state: rx.State, values: Values, shown: Values) -> None:
-    """Assign the vars whose values are not shown yet. Reflex sends every assigned var."""
+    """Assign the values that differ from those shown, because Reflex sends every assigned var."""
     assign(state, {n: v for n, v in values.items() if n not in shown or shown[n] != v})
 
 
