@@ -69,6 +69,7 @@ class BatchService:
         self._catalog = Catalog()
         self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(history_seconds=60)
+        self._recent_reads: dict[Batch, asyncio.Task[RecentData]] = {}
         self._commits: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
 
@@ -273,8 +274,17 @@ class BatchService:
     async def recent_of_ended(self, batch: Batch) -> RecentData:
         """Return the latest points of an ended batch and the chart of the minute before its end.
 
-        Failing reads are retried only after a backoff. Raises StoreUnavailableError.
+        Concurrent calls share one read: all open pages of a batch call this when it ends. Failing
+        reads are retried only after a backoff. Raises StoreUnavailableError.
         """
+        reading = self._recent_reads.get(batch)
+        if reading is None:
+            reading = asyncio.create_task(self._read_recent_of_ended(batch))
+            self._recent_reads[batch] = reading
+            reading.add_done_callback(lambda _: self._recent_reads.pop(batch))
+        return await asyncio.shield(reading)
+
+    async def _read_recent_of_ended(self, batch: Batch) -> RecentData:
         run = batch.run
         assert run.ended_at is not None, f"{batch.batch_id} is running"
         assert run.last_seq is not None, f"{batch.batch_id} is running"

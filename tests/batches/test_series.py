@@ -338,6 +338,24 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
 
 
 @pytest.mark.anyio
+async def test_pages_of_an_ended_batch_share_one_read() -> None:
+    storage = MemoryStorage()
+    async with open_service(storage, few=counting(5)) as service:
+        await service.start("b", "few")
+        await until(lambda: not service.running())
+        batch, calls = service.batch("b"), storage.reads.calls
+        storage.reads.hold()
+        reads = [asyncio.create_task(service.recent_of_ended(batch)) for _ in range(3)]
+        await until(lambda: storage.reads.waiting)
+        reads[0].cancel()
+        await until(lambda: reads[0].done())
+        storage.reads.open()
+        for recent in await asyncio.gather(*reads[1:]):
+            assert seqs(recent.points) == [1, 2, 3, 4, 5]
+        assert storage.reads.calls - calls == 2  # The points and the buckets.
+
+
+@pytest.mark.anyio
 async def test_failing_load_is_retried_after_a_backoff() -> None:
     storage, monotonic = MemoryStorage(), 0.0
     backoff = ReadBackoff(first=5, longest=60, now=lambda: monotonic)
