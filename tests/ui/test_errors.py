@@ -132,6 +132,28 @@ async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyP
         await until(lambda: page.status == "stopped" and not page.error)
 
 
+@pytest.mark.parametrize("reason", ["", "no room"])
+async def test_result_of_a_slow_stop_does_not_change_another_page(reason: str) -> None:
+    storage = MemoryStorage()
+    async with open_tabs(storage, silent=silent) as tabs:
+        await tabs.service.start("b", "silent")
+        await tabs.open("tab", "b")
+        storage.ends.hold()
+        stop = await tabs.enqueue("tab", BatchState, "stop")
+        await until(lambda: storage.ends.waiting)
+        await tabs.open("tab", "other")
+        if reason:
+            storage.ends.fail(reason)
+        else:
+            storage.ends.open()
+        await stop
+        assert (await tabs.state("tab", BatchState)).error == ""
+        scripts = tabs.sent_events("tab")
+        assert (reason or "Stopped b") in scripts
+        assert "_redirect {'path': '/'" not in scripts
+        storage.ends.open()
+
+
 async def _open_page(tabs: Tabs, batch_id: str) -> Any:
     """Open the batch page in a tab named like the batch, and wait for its first values."""
     await tabs.open(batch_id, batch_id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.errors import SoloError, StoreUnavailableError
 from solo_app.ui import strings
 from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
@@ -110,17 +110,20 @@ class BatchState(LiveState, actions.ActionState, rx.State):
         batch_id = self._route_id()
         error = await actions.stop(batch_id)
         async with self:
-            self._show_error(error)
-        return [] if error else [rx.redirect("/"), stopped_toast(batch_id)]
+            is_open = self._route_id() == batch_id
+            errors = self._report(error, batch_id)
+        if error:
+            return errors
+        return [rx.redirect("/"), stopped_toast(batch_id)] if is_open else [stopped_toast(batch_id)]
 
     @rx.event(background=True, temporal=True, throttle=actions.DOUBLE_CLICK)
-    async def start(self) -> EventSpec | None:
+    async def start(self) -> list[EventSpec]:
         """Start the batch, for the first time or again."""
         batch_id = self._route_id()
         error = await actions.start(batch_id)
         async with self:
-            self._show_error(error)
-        return None if error else started_toast(batch_id)
+            errors = self._report(error, batch_id)
+        return errors if error else [started_toast(batch_id)]
 
     @rx.event
     def show_span(self, minutes: int) -> None:
@@ -140,6 +143,13 @@ class BatchState(LiveState, actions.ActionState, rx.State):
 
     def _without_paused(self, values: Values) -> Values:
         return {n: v for n, v in values.items() if n != "points"} if self.paused else values
+
+    def _report(self, error: SoloError | None, batch_id: str) -> list[EventSpec]:
+        """Show an error on the page of its batch, or as a toast if the tab has left that page."""
+        if self._route_id() == batch_id:
+            self._show_error(error)
+            return []
+        return [actions.error_toast(error)] if error else []
 
     def _route_id(self) -> str:
         """Return the id in the URL. Reflex adds the var ``id`` for the dynamic route."""
