@@ -81,6 +81,15 @@ def test_no_words_are_cut_and_nothing_sticks_out(
     assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
 
 
+def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: Page) -> None:
+    label = page.locator(".minutes text", has_text="no points")
+    for width, is_visible in ((1280, True), (360, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        visit(page, console, f"/batch/{RUNNING[0]}")
+        label.wait_for(state="visible" if is_visible else "hidden")
+        assert label.count() == 1
+
+
 def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, page: Page) -> None:
     visit(page, console, "/")
     for width in (1280, 900, 760, 640, 480, 412, 360, 320):

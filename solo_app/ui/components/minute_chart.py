@@ -118,9 +118,14 @@ def _gap(gap: Any) -> rx.Component:
         x1=gap["start"],
         x2=gap["end"],
         fill="none",
-        custom_attrs={"label": strings.NO_POINTS},
-        # On a phone, only a third of the chart has room for the label.
-        class_name=rx.cond(share < 1 / 3, "gap narrow", "gap"),
+        # On a phone, only a third of the chart has room for the label. The label has the class,
+        # because Recharts draws it outside the element of the area.
+        custom_attrs={
+            "label": {
+                "value": strings.NO_POINTS,
+                "className": rx.cond(share < 1 / 3, "narrow-gap", ""),
+            }
+        },
     )
 
 
