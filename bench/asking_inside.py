@@ -12,8 +12,9 @@ from pathlib import Path
 from bench import rows
 from bench.figures import Figure, told, under
 from bench.samples import percentile
-from solo_app.batches import sources
 from solo_app.batches.service import BatchService
+from solo_app.batches.source import DEFAULT_SOURCE
+from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 
 _CALLS = 2_000
@@ -70,7 +71,7 @@ async def _call(databases: Mapping[int, Asked], rounds: int) -> dict[int, Inside
 
 
 async def _opened(database: Path) -> BatchService:
-    service = BatchService(DuckDBStore(database), {sources.DEFAULT_SOURCE: sources.random(_PACE)})
+    service = BatchService(DuckDBStore(database), {DEFAULT_SOURCE: random_numbers(_PACE)})
     await service.open()
     for name in rows.NAMES:
         await service.start(name)

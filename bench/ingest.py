@@ -25,7 +25,7 @@ from bench.scale import Scale
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers
+from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 
 ARRAY_LENGTH = 16_384

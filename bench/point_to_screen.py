@@ -18,7 +18,7 @@ from bench.places import folder
 from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from tests.browsers import QUIET, find_browser
 
 _BATCH = "point-to-screen"

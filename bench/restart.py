@@ -26,7 +26,7 @@ from bench.places import folder
 from bench.progress import say
 from bench.scale import Scale
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, utc_now
+from solo_app.batches.models import MINUTE, utc_now
 from solo_app.config import HOST
 from tests.running_app import WITHOUT_PAGES, RunningApp
 

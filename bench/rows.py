@@ -14,10 +14,10 @@ import numpy as np
 
 from bench import template
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import BatchStatus, utc_now
+from solo_app.batches.models import BatchStatus, utc_now
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.source import Numbers, Source
 from solo_app.storage.duckdb.store import DuckDBStore
 
 NAMES = tuple(f"batch-{number}" for number in range(1, BATCH_LIMIT + 1))

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from bench import lags
-from solo_app.batches import sources
-from solo_app.batches.sources import Numbers, Source
+from solo_app import sources
+from solo_app.batches.source import Numbers, Source
 
 _PER_SECOND, _ARRAYS_PER_SECOND = 25_000, 100
 
 _starts = count()
-_calm = sources.random
+_calm = sources.random_numbers  # type: ignore[attr-defined]
 
 
 def _one_calm_then_fast(interval: float) -> Source:
@@ -53,7 +53,7 @@ async def heartbeat() -> AsyncIterator[None]:
             await task
 
 
-sources.random = _one_calm_then_fast
+sources.random_numbers = _one_calm_then_fast  # type: ignore[attr-defined]
 
 from solo_app.solo_app import app  # noqa: E402 (assembled with the sources as they are now)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 from fastapi import FastAPI
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 
 PAUSE = 0.25
 """Seconds between two rows of a batch."""

@@ -14,14 +14,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NoReturn
 
-from solo_app.batches import sources
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start
+from solo_app.sources import create_sources
 from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.console import connect, disconnect
 from solo_app.watchdog import watched_loop
@@ -53,11 +53,7 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     store = DuckDBStore(settings.database)
     days = settings.retention_days
     retention = None if days is None else Retention(store, timedelta(days=days), utc_now)
-    service = BatchService(
-        store,
-        {sources.DEFAULT_SOURCE: sources.random(settings.interval)},
-        retention=retention,
-    )
+    service = BatchService(store, create_sources(settings), retention=retention)
     try:
         await service.open(resume=settings.resume)
     except Exception as error:

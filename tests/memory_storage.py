@@ -8,7 +8,7 @@ from datetime import datetime
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, whole_minute
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     BUCKET_US,
     Batch,
     BatchCounter,

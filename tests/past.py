@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from solo_app.batches.model import MICROSECOND, utc_now
-from solo_app.batches.sources import Numbers
+from solo_app.batches.models import MICROSECOND, utc_now
+from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.workbench import HandClock, open_service, until
 

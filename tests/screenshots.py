@@ -19,7 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from tests.browsers import QUIET, find_browser
 from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
 from tests.faults.conftest import SmallDisk

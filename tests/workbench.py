@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from solo_app.batches import sources
-from solo_app.batches.backoff import ReadBackoff
-from solo_app.batches.model import Clock, Point, utc_now
+from solo_app.batches.models import Clock, Point, utc_now
+from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.source import Numbers, Source
 from solo_app.batches.storage import Storage
+from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 
 
@@ -130,7 +130,7 @@ async def open_service(
     ``random`` gives a number every 10 ms; failed writes and reads are repeated as often.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
-    available = {"random": sources.random(0.01), **more}
+    available = {"random": random_numbers(0.01), **more}
     backoff = ReadBackoff(first=0.01, longest=0.01)
     service = BatchService(store, available, clock, retry_after=0.01, backoff=backoff)
     await service.open(resume)

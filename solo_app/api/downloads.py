@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from solo_app.batches.model import Download, FileFormat
+from solo_app.batches.models import Download, FileFormat
 
 _MEDIA_TYPES = {
     FileFormat.CSV: "text/csv",

@@ -22,7 +22,7 @@ from solo_app.api.problems import problem_responses
 from solo_app.api.sse import EVENT, stream
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, Window
+from solo_app.batches.models import MINUTE, Window
 from solo_app.batches.service import BatchService
 
 LONGEST_RANGE = timedelta(days=31)

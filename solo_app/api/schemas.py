@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     LAST_SEQ,
     Aggregate,
     Batch,
@@ -29,7 +29,7 @@ from solo_app.batches.model import (
 )
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import DEFAULT_SOURCE
+from solo_app.batches.source import DEFAULT_SOURCE
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from solo_app.api.schemas import point_json
 from solo_app.batches.errors import SeqNotReachedError
 from solo_app.batches.follow import follow
-from solo_app.batches.model import BatchStatus
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
 
 COMMENT_EVERY = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from solo_app.batches.errors import BatchNotFoundError, InvalidBatchIdError
-from solo_app.batches.model import Batch, BatchCounter, BatchStatus
+from solo_app.batches.models import Batch, BatchCounter, BatchStatus
 
 BATCH_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """A valid batch id, as an ECMA-262 regular expression for OpenAPI."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from solo_app.batches.model import BatchStatus, Point
+from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
 
 _AT_ONCE = 1_000

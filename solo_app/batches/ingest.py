@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.minutes import Minutes, fold, merge, whole_minute
-from solo_app.batches.model import Block, Clock, MinuteAggregate
+from solo_app.batches.models import Block, Clock, MinuteAggregate
 from solo_app.batches.storage import Storage
-from solo_app.batches.writes import Writes
+from solo_app.batches.write_retry import Writes
 
 logger = logging.getLogger(__name__)
 

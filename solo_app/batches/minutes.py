@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     MINUTE,
     BatchCounter,
     Clock,

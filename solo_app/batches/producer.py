@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     Batch,
     BatchStatus,
     Block,
@@ -21,7 +21,7 @@ from solo_app.batches.model import (
     to_microseconds,
 )
 from solo_app.batches.series import Series
-from solo_app.batches.sources import Source, as_array, checked
+from solo_app.batches.source import Source, to_array, to_finite_doubles
 
 CACHED_POINTS = 1_024
 """Minimum of latest points kept in memory for readers: four minutes at the default interval."""
@@ -235,11 +235,11 @@ class Producer:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
             async for values in numbers:
-                rest = as_array(values)
+                rest = to_array(values)
                 while len(rest):
                     if self.buffer.is_closed:  # The source ignored its cancellation.
                         return
-                    part = checked(rest[:MAX_POINTS_PER_APPEND])
+                    part = to_finite_doubles(rest[:MAX_POINTS_PER_APPEND])
                     # No await between reading the clock and appending: a query for a window must
                     # find every point with a time in that window in the buffer.
                     self.buffer.append(to_microseconds(self._clock()), part)

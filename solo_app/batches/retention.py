@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import Clock, Span
+from solo_app.batches.models import Clock, Span
 from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)

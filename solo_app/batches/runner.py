@@ -17,11 +17,11 @@ from solo_app.batches.errors import (
     UnknownSourceError,
 )
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.model import Batch, BatchStatus, Clock, Point, Run
+from solo_app.batches.models import Batch, BatchStatus, Clock, Point, Run
 from solo_app.batches.producer import Producer
-from solo_app.batches.sources import Source
+from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.writes import Writes
+from solo_app.batches.write_retry import Writes
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     BUCKET_US,
     Block,
     Bucket,

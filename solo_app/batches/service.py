@@ -8,12 +8,11 @@ from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from typing import Any
 
-from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.minutes import RecentMinutes, last_whole_minute, whole_minute
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     MINUTE,
     Aggregate,
     Batch,
@@ -34,12 +33,13 @@ from solo_app.batches.model import (
     utc_now,
 )
 from solo_app.batches.producer import RECENT_POINTS, Producer, RateMeter
+from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.retention import Retention
 from solo_app.batches.runner import Runner
 from solo_app.batches.series import RecentData, Series, read_buckets
-from solo_app.batches.sources import DEFAULT_SOURCE, Source
+from solo_app.batches.source import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.writes import RETRY_AFTER, Writes
+from solo_app.batches.write_retry import RETRY_AFTER, Writes
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, Batch, MinuteAggregate, Totals, Window
+from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Totals, Window
 from solo_app.batches.series import RecentData
 from solo_app.batches.service import BatchService
 

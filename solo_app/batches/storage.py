@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     Batch,
     Block,
     Bucket,

@@ -11,7 +11,7 @@ import duckdb
 import httpx
 import pytest
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 import pytest
 
-from solo_app.batches.model import FileFormat, Point
+from solo_app.batches.models import FileFormat, Point
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers
+from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import export
 from tests.api.conftest import client_of
 from tests.workbench import HandClock, Script, duckdb_store, open_bench, open_service, until

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from solo_app.batches.errors import BatchRunningError
-from solo_app.batches.model import format_number
+from solo_app.batches.models import format_number
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
 from tests.workbench import HandClock, Script, open_bench, until

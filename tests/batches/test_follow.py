@@ -11,9 +11,9 @@ import pytest
 
 from solo_app.batches.errors import BatchNotFoundError
 from solo_app.batches.follow import follow
-from solo_app.batches.model import BatchStatus, Point
+from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import random
+from solo_app.sources.random import random_numbers
 from tests.workbench import HandClock, Script, counting, open_service, until
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_following_what_never_was_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_readers_that_do_not_read_hold_up_nobody_and_hold_nothing(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
         await service.start("b", "flood")
         idle = [follow(service, "b", 0, quiet=5) for _ in range(40)]
         held = [await anext(reader) for reader in idle]

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from solo_app.batches import runner, writes
+from solo_app.batches import runner, write_retry
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import MINUTE, BatchStatus, Window
+from solo_app.batches.models import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, random
+from solo_app.batches.source import Numbers
+from solo_app.sources.random import random_numbers
 from tests.api.conftest import client_of
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, counting, open_service, producers, until
@@ -144,7 +145,7 @@ async def test_stop_waits_through_a_write_that_fails_once(
 async def test_stop_reports_a_write_that_never_completes(
     service: BatchService, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(write_retry, "LONGEST_WAIT", 0.05)
     storage.ends.hold()
     with pytest.raises(StoreUnavailableError, match="does not complete"):
         await service.stop("b")
@@ -180,7 +181,7 @@ async def test_a_run_that_ends_by_itself_is_recorded_when_writes_succeed(
 @pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
 async def test_shutdown_ends_within_two_seconds_while_a_write_hangs(gate: str) -> None:
     storage = MemoryStorage()
-    service = BatchService(storage, {"random": random(0.01)})
+    service = BatchService(storage, {"random": random_numbers(0.01)})
     await service.open()
     await service.start("b")
     getattr(storage, gate).hold()
@@ -203,7 +204,7 @@ async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(gate: str) -
             return await asyncio.Event().wait()
 
     storage = Stuck()
-    service = BatchService(storage, {"random": random(0.01)})
+    service = BatchService(storage, {"random": random_numbers(0.01)})
     await service.open()
     if gate != "starts":
         await service.start("b")

@@ -13,8 +13,9 @@ import pytest
 from solo_app.batches import ingest, runner
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
 from solo_app.batches.minutes import fold
-from solo_app.batches.model import BatchStatus, MinuteAggregate
-from solo_app.batches.sources import Numbers, random
+from solo_app.batches.models import BatchStatus, MinuteAggregate
+from solo_app.batches.source import Numbers
+from solo_app.sources.random import random_numbers
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, open_service, silent, until
 
@@ -57,7 +58,10 @@ async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "LINGER", 3_600)
-    async with asyncio.timeout(10), open_service(tmp_path / "solo.duckdb", flood=random(0)) as s:
+    async with (
+        asyncio.timeout(10),
+        open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as s,
+    ):
         batch = await s.start("b")
         producer = s.producer(batch)
         assert producer
@@ -72,7 +76,7 @@ async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
 async def test_memory_is_bounded_while_writes_hang() -> None:
     storage = MemoryStorage()
     storage.writes.hold()
-    async with open_service(storage, flood=random(0)) as service:
+    async with open_service(storage, flood=random_numbers(0)) as service:
         producer = service.producer(await service.start("b", "flood"))
         assert producer
         buffer = producer.buffer

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from solo_app.batches.model import Block, Point, to_microseconds
+from solo_app.batches.models import Block, Point, to_microseconds
 from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
 
 NOW = datetime(2012, 11, 11, 10, 10)

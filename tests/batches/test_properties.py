@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.minutes import KEPT, fold, whole_minute
-from solo_app.batches.model import MINUTE, Point, Window
+from solo_app.batches.models import MINUTE, Point, Window
 from solo_app.batches.service import BatchService
 from tests.workbench import HandClock, Script, open_service, until
 

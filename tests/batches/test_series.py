@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import BUCKET_US, Batch, Block, Point, to_microseconds
+from solo_app.batches.models import BUCKET_US, Batch, Block, Point, to_microseconds
+from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.series import Chart, RecentData, Series, split_into_buckets
 from solo_app.batches.service import BatchService
 from tests.memory_storage import MemoryStorage

@@ -21,10 +21,10 @@ from solo_app.batches.errors import (
     SoloError,
     UnknownSourceError,
 )
-from solo_app.batches.model import Batch, BatchStatus, Run
+from solo_app.batches.models import Batch, BatchStatus, Run
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers
+from solo_app.batches.source import Numbers
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, counting, open_service, producers, silent, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     BUCKET_US,
     MINUTE,
     Batch,

@@ -11,7 +11,7 @@ import pytest
 
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import last_whole_minute
-from solo_app.batches.model import MINUTE, MinuteAggregate, Window
+from solo_app.batches.models import MINUTE, MinuteAggregate, Window
 from solo_app.batches.service import BatchService
 from tests.memory_storage import MemoryStorage
 from tests.workbench import HandClock, Script, open_service, until

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from tests.past import write_long_past
 from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
 

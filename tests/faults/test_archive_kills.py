@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from tests.past import write_long_past
 from tests.running_app import PROJECT
 from tests.workbench import open_service
@@ -30,7 +30,7 @@ import asyncio, itertools, os, signal, sys
 from datetime import timedelta
 from pathlib import Path
 from solo_app.batches import retention
-from solo_app.batches.model import utc_now
+from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.archive import Archive
 from tests.workbench import open_service

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, Window
-from solo_app.batches.sources import random
+from solo_app.batches.models import MINUTE, Window
+from solo_app.sources.random import random_numbers
 from tests.faults.whole import whole
 from tests.workbench import HandClock, open_service, until
 
@@ -54,7 +54,7 @@ async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
 
 async def test_a_clock_set_ahead_and_back_leaves_all_minutes_exact(tmp_path: Path) -> None:
     clock = HandClock("2026-06-15 12:00:30")
-    async with open_service(tmp_path / "solo.duckdb", clock, flood=random(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", clock, flood=random_numbers(0)) as service:
         batches = [await service.start("b"), await service.start("flood", "flood")]
 
         async def points_come() -> None:

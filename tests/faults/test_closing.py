@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import random
+from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.workbench import duckdb_store, open_service, until
 
@@ -27,7 +27,9 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
         let_go.wait()
 
     try:
-        service = BatchService(DuckDBStore(tmp_path / "solo.duckdb"), {"random": random(0.01)})
+        service = BatchService(
+            DuckDBStore(tmp_path / "solo.duckdb"), {"random": random_numbers(0.01)}
+        )
         await service.open()
         await service.start("b")
         await until(lambda: service.totals().row_count > 3)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Batch, Point
+from solo_app.batches.models import Batch, Point
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers
+from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore

@@ -17,7 +17,7 @@ import duckdb
 import httpx
 import pytest
 
-from solo_app.batches.model import BatchStatus
+from solo_app.batches.models import BatchStatus
 from tests.faults.clients import Asker, Follower, holder_of
 from tests.faults.whole import whole
 from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp
@@ -33,10 +33,10 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from tests.workbench import open_service
-from solo_app.batches import sources
+from solo_app.sources.random import random_numbers
 
 async def main():
-    async with open_service(Path(sys.argv[1]), flood=sources.random(0)) as service:
+    async with open_service(Path(sys.argv[1]), flood=random_numbers(0)) as service:
         for n, source in enumerate(["random", "flood"]):
             await service.start(f"b{n}", source)
         while True:

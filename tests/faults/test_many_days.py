@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from solo_app.batches.minutes import KEPT, whole_minute
-from solo_app.batches.model import BUCKET_US, MINUTE, Window, utc_now
+from solo_app.batches.models import BUCKET_US, MINUTE, Window, utc_now
 from solo_app.batches.producer import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.storage.duckdb.store import DuckDBStore

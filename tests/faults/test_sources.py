@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.errors import BatchRunningError
-from solo_app.batches.model import BatchStatus
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, random
+from solo_app.batches.source import Numbers
+from solo_app.sources.random import random_numbers
 from tests.faults.whole import whole
 from tests.workbench import counting, duckdb_store, open_service, silent, until
 
@@ -84,7 +85,11 @@ async def test_starts_and_stops_without_end_leave_nothing_behind(
         await until(lambda: not service.batch(name).is_running)
 
     async with open_service(
-        tmp_path / "solo.duckdb", silent=silent, broken=broken, few=counting(3), flood=random(0)
+        tmp_path / "solo.duckdb",
+        silent=silent,
+        broken=broken,
+        few=counting(3),
+        flood=random_numbers(0),
     ) as service:
         names = [f"b{n}" for n in range(5)]
         # Threads that read come with the first who ask at the same time, and stay.

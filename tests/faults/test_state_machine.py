@@ -30,10 +30,10 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
 )
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import MINUTE, BatchStatus
+from solo_app.batches.models import MINUTE, BatchStatus
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers
+from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.whole import whole
 from tests.workbench import HandClock, until

@@ -10,10 +10,10 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
-from solo_app.batches.model import BatchStatus, utc_now
+from solo_app.batches.models import BatchStatus, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import random
+from solo_app.sources.random import random_numbers
 from tests.past import write_long_past
 from tests.workbench import open_service, until
 
@@ -30,7 +30,7 @@ async def back_up(service: BatchService, into: Path) -> None:
 
 async def test_backup_is_consistent_while_points_arrive(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "solo.duckdb"
-    async with open_service(tmp_path / "solo.duckdb", flood=random(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
         await service.start("b")
         await service.start("fast", "flood")
         await until(lambda: service.totals().row_count > 100_000)

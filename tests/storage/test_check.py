@@ -19,7 +19,7 @@ import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import random
+from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.check import check
 from solo_app.storage.duckdb.files import wal_path
@@ -134,7 +134,7 @@ async def test_check_accepts_the_files_of_a_killed_process_and_keeps_them(killed
 
 async def test_truncated_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
-    async with open_service(file, flood=random(0)) as service:
+    async with open_service(file, flood=random_numbers(0)) as service:
         await service.start("b", "flood")
         for count in (300_000, 600_000):
             await until(lambda: service.totals().row_count > count, 30)  # noqa: B023

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from solo_app.batches.model import BatchStatus, Run
+from solo_app.batches.models import BatchStatus, Run
 from solo_app.storage.duckdb.connection import Instance
 from solo_app.storage.duckdb.store import DuckDBStore
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches.model import Block, FileFormat, Selection, format_number
+from solo_app.batches.models import Block, FileFormat, Selection, format_number
 from solo_app.storage.duckdb.store import DuckDBStore
 
 pytestmark = pytest.mark.anyio

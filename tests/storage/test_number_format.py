@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from solo_app.batches.model import format_number
+from solo_app.batches.models import format_number
 from solo_app.storage.duckdb.export import _NUMBER
 
 pytest.importorskip("hypothesis", reason="property tests need requirements-dev.txt")

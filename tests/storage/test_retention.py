@@ -19,7 +19,7 @@ import pytest
 from solo_app.batches import retention
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.follow import follow
-from solo_app.batches.model import BatchStatus, FileFormat, Window, to_microseconds, utc_now
+from solo_app.batches.models import BatchStatus, FileFormat, Window, to_microseconds, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.series import read_buckets
 from solo_app.batches.service import BatchService

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
+from solo_app.batches.models import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.registry import BatchRow, RunRow
@@ -258,7 +258,7 @@ IN_TOKYO = """
 import asyncio, json, pathlib, sys
 from datetime import datetime, timedelta
 import duckdb
-from solo_app.batches.model import FileFormat
+from solo_app.batches.models import FileFormat
 from solo_app.batches.retention import Retention
 from tests.workbench import HandClock, open_service
 

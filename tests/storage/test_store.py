@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     BatchCounter,
     BatchStatus,
     Block,

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Source, random
+from solo_app.batches.source import Source
+from solo_app.sources.random import random_numbers
 from tests.ui.tabs import Tabs, tabs_on
 from tests.workbench import open_service, stop_all
 
@@ -33,7 +34,7 @@ async def service(
     ``random`` yields a number every 4 ms.
     """
     database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
-    all_sources = {"random": random(0.004), **sources}
+    all_sources = {"random": random_numbers(0.004), **sources}
     async with open_service(database, clock, False, **all_sources) as opened:
         yield opened
 

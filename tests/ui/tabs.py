@@ -19,10 +19,10 @@ from reflex.utils.format import format_event_handler
 from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
-from solo_app.batches.model import Clock, utc_now
+from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
-from solo_app.batches.sources import Source
+from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
 from solo_app.ui.console import connect, disconnect
 from solo_app.ui.state.batch import BatchState

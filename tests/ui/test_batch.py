@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from solo_app.batches.model import MINUTE, MinuteAggregate, Window, to_microseconds
-from solo_app.batches.sources import Numbers, Source
+from solo_app.batches.models import MINUTE, MinuteAggregate, Window, to_microseconds
+from solo_app.batches.source import Numbers, Source
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.batch_view import LATEST_POINTS, minute_values
 from tests.ui.tabs import Tabs

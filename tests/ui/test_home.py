@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from solo_app.batches.service import BatchService
-from solo_app.batches.sources import Numbers, Source, random
+from solo_app.batches.source import Numbers, Source
+from solo_app.sources.random import random_numbers
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.home_view import BatchTable, TableQuery
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
@@ -26,7 +27,7 @@ async def raising() -> AsyncIterator[Numbers]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {"broken": raising, "random": random(0.01)}
+    return {"broken": raising, "random": random_numbers(0.01)}
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.backoff import ReadBackoff
 from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from solo_app.ui.components.frame import banners
+from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
 from tests.memory_storage import MemoryStorage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.model import Run
+from solo_app.batches.models import Run
 from solo_app.batches.snapshots import Ticker
 from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
 from tests.workbench import open_service, silent

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from solo_app.batches.model import BatchCounter, MinuteAggregate, StoredMinutes, Window
+from solo_app.batches.models import BatchCounter, MinuteAggregate, StoredMinutes, Window
 
 if TYPE_CHECKING:
     import duckdb

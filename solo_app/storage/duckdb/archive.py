@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import LAST_SEQ, Span
+from solo_app.batches.models import LAST_SEQ, Span
 from solo_app.storage.duckdb.aggregates import counters
 from solo_app.storage.duckdb.check import one_line
 from solo_app.storage.duckdb.files import check_space, sync

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import Block, MinuteAggregate
+from solo_app.batches.models import Block, MinuteAggregate
 from solo_app.storage.duckdb import aggregates
 from solo_app.storage.duckdb.check import write_error
 from solo_app.storage.duckdb.checkpoints import Wal

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
-from solo_app.batches.model import Download, FileFormat, Selection
+from solo_app.batches.models import Download, FileFormat, Selection
 from solo_app.storage.duckdb.archive import Archive
 from solo_app.storage.duckdb.check import one_line
 from solo_app.storage.duckdb.files import check_space, wal_path

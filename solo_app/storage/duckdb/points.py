@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     BUCKET_US,
     LAST_SEQ,
     Block,

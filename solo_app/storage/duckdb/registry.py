@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Integer, Sequence, create_engine, fun
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from solo_app.batches.model import Batch, BatchStatus, Run
+from solo_app.batches.models import Batch, BatchStatus, Run
 
 
 class BatchRow(SQLModel, table=True):

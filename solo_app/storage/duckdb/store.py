@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     Batch,
     Block,
     Bucket,

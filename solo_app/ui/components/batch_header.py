@@ -5,9 +5,9 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.moment import moment
+from solo_app.ui import text
 from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
 
 
@@ -40,7 +40,7 @@ def _button() -> rx.Component:
     """Return one button for both actions, so that it keeps the keyboard focus."""
     is_running = BatchState.status == "running"
     return rx.el.button(
-        rx.cond(is_running, strings.STOP, strings.START_AGAIN),
+        rx.cond(is_running, text.STOP, text.START_AGAIN),
         type="button",
         on_click=rx.cond(is_running, BatchState.stop, BatchState.start),
         class_name=rx.cond(is_running, "button stop", "button main"),
@@ -50,7 +50,7 @@ def _button() -> rx.Component:
 def _announced_status() -> rx.Component:
     """Return the status for screen readers, without the constantly changing facts."""
     return rx.el.p(
-        rx.match(BatchState.status, *strings.STATUS.items(), ""),
+        rx.match(BatchState.status, *text.STATUS.items(), ""),
         rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),
         role="status",
         class_name="unseen",
@@ -69,7 +69,7 @@ def _facts() -> rx.Component:
                 "ran ",
                 duration,
                 ", until ",
-                moment(BatchState.ended, fmt.when(BatchState.ended)),
+                timestamp(BatchState.ended, fmt.when(BatchState.ended)),
             ),
         ),
         rx.el.span("run ", fmt.number(BatchState.run_number)),

@@ -7,11 +7,11 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.line import line
-from solo_app.ui.components.moment import moment
+from solo_app.ui import text
+from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.components.table_filters import pager, table_filters
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.home import HomeState
 
 _CLASSES = ("name", "state", "n last", "n average", "trend", "n rows", "since", "n act")
@@ -32,7 +32,7 @@ def batch_table() -> rx.Component:
             ),
         ),
         pager(),
-        aria_label=strings.ALL_BATCHES,
+        aria_label=text.ALL_BATCHES,
         class_name="card list",
     )
 
@@ -44,7 +44,7 @@ def _table(rows: list[rx.Component]) -> rx.Component:
 
 
 def _head() -> rx.Component:
-    cells = zip(strings.COLUMNS, _CLASSES, strict=True)
+    cells = zip(text.COLUMNS, _CLASSES, strict=True)
     return rx.el.thead(
         rx.el.tr(
             *[
@@ -74,13 +74,13 @@ def _row(row: Any) -> rx.Component:
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="why")),
         ),
         fmt.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
-        rx.fragment(_label(strings.AVERAGE_OF), fmt.number(row["average"], 2)),
-        line(fmt.spark(row["hour"])),
+        rx.fragment(_label(text.AVERAGE_OF), fmt.number(row["average"], 2)),
+        sparkline(fmt.spark(row["hour"])),
         rx.fragment(
             fmt.number(row_count),
-            _label(rx.cond(row_count == 1, strings.ROW_OF, strings.ROWS_OF)),
+            _label(rx.cond(row_count == 1, text.ROW_OF, text.ROWS_OF)),
         ),
-        rx.fragment(_label(strings.SINCE), moment(row["started"], fmt.when(row["started"]))),
+        rx.fragment(_label(text.SINCE), timestamp(row["started"], fmt.when(row["started"]))),
         _button(row),
         class_name=rx.cond(_is_running(row), "going", "ended"),
         key=batch_id,
@@ -119,7 +119,7 @@ def _label(text: Any) -> rx.Component:
 def _button(row: Any) -> rx.Component:
     """Return one button for both actions, so that it keeps the keyboard focus."""
     batch_id, is_running = row["batch_id"], _is_running(row)
-    label = rx.cond(is_running, strings.STOP, strings.START_AGAIN)
+    label = rx.cond(is_running, text.STOP, text.START_AGAIN)
     return rx.el.button(
         label,
         type="button",
@@ -134,12 +134,12 @@ def _button(row: Any) -> rx.Component:
 
 
 def _empty_message() -> rx.Component:
-    text = rx.cond(
+    message = rx.cond(
         (HomeState.search == "") & (HomeState.status_filter == "all"),
-        strings.NO_BATCHES,
-        strings.NO_MATCHES,
+        text.NO_BATCHES,
+        text.NO_MATCHES,
     )
-    return rx.el.p(text, class_name="nothing")
+    return rx.el.p(message, class_name="nothing")
 
 
 def _hidden(text: str) -> rx.Component:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import reflex as rx
 from reflex.config import get_config
 
-from solo_app.batches.model import FileFormat
+from solo_app.batches.models import FileFormat
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.state.batch import BatchState
 
 _PANEL = "download"
@@ -22,7 +22,7 @@ def download() -> rx.Component:
     """Return the button and the form that it opens. Escape or a click elsewhere closes it."""
     return rx.fragment(
         rx.el.button(
-            strings.DOWNLOAD,
+            text.DOWNLOAD,
             type="button",
             custom_attrs={"popoverTarget": _PANEL},
             class_name="button small",
@@ -30,11 +30,11 @@ def download() -> rx.Component:
         rx.el.form(
             *(_formats(), _range(), _between(), _link()),
             id=_PANEL,
-            aria_label=strings.DOWNLOAD,
+            aria_label=text.DOWNLOAD,
             custom_attrs={
                 "popover": "auto",
                 "data-ended": BatchState.ended,
-                "data-error": strings.DOWNLOAD_EMPTY_RANGE,
+                "data-error": text.DOWNLOAD_EMPTY_RANGE,
             },
             class_name="card panel",
         ),
@@ -43,7 +43,7 @@ def download() -> rx.Component:
 
 def _formats() -> rx.Component:
     return rx.el.fieldset(
-        rx.el.legend(strings.DOWNLOAD_FORMAT),
+        rx.el.legend(text.DOWNLOAD_FORMAT),
         *[
             rx.el.label(
                 rx.el.input(
@@ -52,7 +52,7 @@ def _formats() -> rx.Component:
                     value=str(file_format),
                     default_checked=file_format is FileFormat.CSV,
                 ),
-                strings.FILE_FORMATS[file_format],
+                text.FILE_FORMATS[file_format],
             )
             for file_format in FileFormat
         ],
@@ -62,11 +62,11 @@ def _formats() -> rx.Component:
 
 def _range() -> rx.Component:
     return rx.el.div(
-        rx.el.label(strings.DOWNLOAD_TIME, html_for=_RANGE),
+        rx.el.label(text.DOWNLOAD_TIME, html_for=_RANGE),
         rx.el.select(
             *[
                 rx.el.option(label, value=str(minutes))
-                for minutes, label in strings.DOWNLOAD_TIMES.items()
+                for minutes, label in text.DOWNLOAD_TIMES.items()
             ],
             id=_RANGE,
             name="minutes",
@@ -85,7 +85,7 @@ def _between() -> rx.Component:
                     type="datetime-local", name=name, custom_attrs={"step": 1}, class_name="field"
                 ),
             )
-            for name, label in strings.DOWNLOAD_BETWEEN.items()
+            for name, label in text.DOWNLOAD_BETWEEN.items()
         ],
         class_name="between",
     )
@@ -96,7 +96,7 @@ def _link() -> rx.Component:
     # In production, the API has the origin of the pages, whatever the host name.
     api = "" if config.api_url == config.deploy_url else config.api_url
     return rx.el.a(
-        strings.DOWNLOAD,
+        text.DOWNLOAD,
         href=f"{api}/batches/{BatchState.batch_id}/download",
         download=True,
         reload_document=True,  # Otherwise React Router handles the link.

@@ -7,8 +7,8 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.moment import moment
+from solo_app.ui import text
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
 
 
@@ -16,19 +16,19 @@ def last_minute() -> rx.Component:
     """Return the card."""
     minute = BatchState.minute
     return rx.el.section(
-        rx.el.h2(strings.LAST_WHOLE_MINUTE),
+        rx.el.h2(text.LAST_WHOLE_MINUTE),
         rx.el.p(
-            moment(minute.start, fmt.clock(minute.start)),
+            timestamp(minute.start, fmt.clock(minute.start)),
             " to ",
-            moment(minute.end, fmt.clock(minute.end)),
+            timestamp(minute.end, fmt.clock(minute.end)),
             class_name="window",
         ),
         rx.el.dl(
-            _fact(strings.AVERAGE, fmt.number(minute.average, 2)),
-            _fact(strings.SUM, fmt.key(minute.sum)),
-            _fact(strings.COUNT, fmt.number(minute.count)),
+            _fact(text.AVERAGE, fmt.number(minute.average, 2)),
+            _fact(text.SUM, fmt.key(minute.sum)),
+            _fact(text.COUNT, fmt.number(minute.count)),
             _fact(
-                strings.LOWEST_HIGHEST,
+                text.LOWEST_HIGHEST,
                 rx.cond(
                     minute.count > 0,
                     rx.fragment(fmt.key(minute.min), " to ", fmt.key(minute.max)),
@@ -38,7 +38,7 @@ def last_minute() -> rx.Component:
             class_name="facts",
         ),
         rx.cond(BatchState.status == "running", _next_minute()),
-        aria_label=strings.LAST_WHOLE_MINUTE,
+        aria_label=text.LAST_WHOLE_MINUTE,
         class_name="card minute",
     )
 

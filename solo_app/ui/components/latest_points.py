@@ -7,15 +7,15 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.moment import moment
+from solo_app.ui import text
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
 
 
 def latest_points() -> rx.Component:
     """Return the card with the table."""
     return rx.el.section(
-        rx.el.div(rx.el.h2(strings.NEWEST_POINTS), _pause_button(), class_name="top"),
+        rx.el.div(rx.el.h2(text.NEWEST_POINTS), _pause_button(), class_name="top"),
         rx.el.table(
             rx.el.thead(
                 rx.el.tr(
@@ -27,8 +27,8 @@ def latest_points() -> rx.Component:
             rx.el.tbody(rx.foreach(BatchState.points, _row)),
             class_name="points",
         ),
-        rx.cond(BatchState.row_count == 0, rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
-        aria_label=strings.NEWEST_POINTS,
+        rx.cond(BatchState.row_count == 0, rx.el.p(text.NO_POINTS_YET, class_name="nothing")),
+        aria_label=text.NEWEST_POINTS,
         class_name="card list newest",
     )
 
@@ -36,7 +36,7 @@ def latest_points() -> rx.Component:
 def _pause_button() -> rx.Component:
     """Return the button, shown while the batch is running or the table is paused."""
     button = rx.el.button(
-        rx.cond(BatchState.paused, strings.GO_ON, strings.PAUSE),
+        rx.cond(BatchState.paused, text.GO_ON, text.PAUSE),
         type="button",
         on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
         class_name="button small again",
@@ -47,6 +47,6 @@ def _pause_button() -> rx.Component:
 def _row(point: Any) -> rx.Component:
     return rx.el.tr(
         rx.el.td(fmt.number(point["seq"]), class_name="n seq"),
-        rx.el.td(moment(point["t"], fmt.clock_ms(point["t"]))),
+        rx.el.td(timestamp(point["t"], fmt.clock_ms(point["t"]))),
         rx.el.td(fmt.key(point["key"]), class_name="n key"),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
-from solo_app.ui.components.moment import moment
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
 
 _MINUTE_US = 60_000_000
@@ -19,7 +19,7 @@ def live_chart() -> rx.Component:
     return rx.el.section(
         rx.el.div(
             rx.el.div(
-                rx.el.h2(strings.LATEST),
+                rx.el.h2(text.LATEST),
                 rx.el.p(fmt.key(BatchState.latest), class_name="latest"),
             ),
             rx.cond(
@@ -28,8 +28,8 @@ def live_chart() -> rx.Component:
             ),
             class_name="top",
         ),
-        rx.cond(has_points, _chart(), rx.el.p(strings.NO_POINTS_YET, class_name="nothing")),
-        aria_label=strings.LATEST,
+        rx.cond(has_points, _chart(), rx.el.p(text.NO_POINTS_YET, class_name="nothing")),
+        aria_label=text.LATEST,
         class_name="card live-chart",
     )
 
@@ -68,13 +68,13 @@ def _chart() -> rx.Component:
             data=fmt.chart_points(end, BatchState.chart_offsets, BatchState.chart_keys),
             height=200,
             margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
-            custom_attrs={"aria-label": strings.POINTS_DRAWN},
+            custom_attrs={"aria-label": text.POINTS_DRAWN},
         ),
         rx.el.div(
-            moment(start, fmt.clock(start)),
+            timestamp(start, fmt.clock(start)),
             # While the connection is lost, the stylesheet shows the time instead of "now".
-            rx.cond(BatchState.status == "running", rx.el.span(strings.NOW, class_name="end now")),
-            rx.el.span(moment(end, fmt.clock(end)), class_name="end"),
+            rx.cond(BatchState.status == "running", rx.el.span(text.NOW, class_name="end now")),
+            rx.el.span(timestamp(end, fmt.clock(end)), class_name="end"),
             class_name="ends",
         ),
     )

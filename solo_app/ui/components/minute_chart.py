@@ -7,10 +7,10 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.components.chart import tooltip, x_axis, y_axis
 from solo_app.ui.components.download import download
-from solo_app.ui.components.moment import moment
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState, MinutesState
 
 
@@ -19,17 +19,17 @@ def minute_chart() -> rx.Component:
     return rx.el.section(
         rx.el.div(
             rx.el.div(
-                rx.el.h2(strings.BY_MINUTE),
+                rx.el.h2(text.BY_MINUTE),
                 rx.el.p(
                     _time(MinutesState.start), " to ", _time(MinutesState.end), class_name="window"
                 ),
-                rx.el.p(strings.BY_MINUTE_LEGEND, class_name="legend"),
+                rx.el.p(text.BY_MINUTE_LEGEND, class_name="legend"),
                 class_name="about",
             ),
             rx.el.div(
-                *[_span(minutes, label) for minutes, label in strings.SPANS.items()],
+                *[_span(minutes, label) for minutes, label in text.SPANS.items()],
                 role="group",
-                aria_label=strings.SPAN,
+                aria_label=text.SPAN,
                 class_name="seg",
             ),
             download(),
@@ -39,11 +39,11 @@ def minute_chart() -> rx.Component:
             rx.cond(
                 MinutesState.minute_count > 0,
                 rx.fragment(_chart(), _table()),
-                rx.el.p(strings.NO_MINUTES, class_name="nothing"),
+                rx.el.p(text.NO_MINUTES, class_name="nothing"),
             ),
             class_name="minutes",
         ),
-        aria_label=strings.BY_MINUTE,
+        aria_label=text.BY_MINUTE,
         class_name="card by-minute",
     )
 
@@ -58,7 +58,7 @@ def _span(minutes: int, label: str) -> rx.Component:
 
 
 def _time(at: Any) -> rx.Component:
-    return moment(at, fmt.when(at))
+    return timestamp(at, fmt.when(at))
 
 
 def _chart() -> rx.Component:
@@ -93,7 +93,7 @@ def _chart() -> rx.Component:
         data=MinutesState.minutes,
         height=200,
         margin={"top": 6, "right": 4, "bottom": 0, "left": 0},
-        custom_attrs={"aria-label": strings.MINUTES_DRAWN},
+        custom_attrs={"aria-label": text.MINUTES_DRAWN},
     )
 
 
@@ -122,7 +122,7 @@ def _gap(gap: Any) -> rx.Component:
         # because Recharts draws it outside the element of the area.
         custom_attrs={
             "label": {
-                "value": strings.NO_POINTS,
+                "value": text.NO_POINTS,
                 "className": rx.cond(share < 1 / 3, "narrow-gap", ""),
             }
         },
@@ -130,10 +130,10 @@ def _gap(gap: Any) -> rx.Component:
 
 
 def _table() -> rx.Component:
-    the_latest, of, minutes = strings.LATEST_MINUTES
+    the_latest, of, minutes = text.LATEST_MINUTES
     shown, count = MinutesState.table.length(), MinutesState.minute_count
     return rx.el.details(
-        rx.el.summary(strings.AS_TABLE),
+        rx.el.summary(text.AS_TABLE),
         rx.el.table(
             rx.cond(
                 count > shown,
@@ -141,10 +141,10 @@ def _table() -> rx.Component:
             ),
             rx.el.thead(
                 rx.el.tr(
-                    rx.el.th(strings.MINUTE, scope="col"),
-                    rx.el.th(strings.AVERAGE, scope="col", class_name="n"),
-                    rx.el.th(strings.LOWEST_HIGHEST, scope="col", class_name="n"),
-                    rx.el.th(strings.COUNT, scope="col", class_name="n"),
+                    rx.el.th(text.MINUTE, scope="col"),
+                    rx.el.th(text.AVERAGE, scope="col", class_name="n"),
+                    rx.el.th(text.LOWEST_HIGHEST, scope="col", class_name="n"),
+                    rx.el.th(text.COUNT, scope="col", class_name="n"),
                 )
             ),
             rx.el.tbody(rx.foreach(MinutesState.table, _row)),
@@ -155,7 +155,7 @@ def _table() -> rx.Component:
 
 def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
-        rx.el.td(moment(minute["t"], fmt.when(minute["t"]))),
+        rx.el.td(timestamp(minute["t"], fmt.when(minute["t"]))),
         rx.el.td(fmt.number(minute["average"], 2), class_name="n"),
         rx.el.td(fmt.key(minute["min"]), " to ", fmt.key(minute["max"]), class_name="n"),
         rx.el.td(fmt.number(minute["count"]), class_name="n"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 _ERROR = "batch-id-error"
@@ -14,13 +14,13 @@ _ERROR = "batch-id-error"
 def new_batch() -> rx.Component:
     """Return the form: label, field, button, and the error, if any."""
     return rx.el.form(
-        rx.el.label(strings.NEW_BATCH, html_for=NAME_FIELD),
+        rx.el.label(text.NEW_BATCH, html_for=NAME_FIELD),
         rx.el.div(
             rx.el.input(
                 id=NAME_FIELD,
                 name="batch_id",
                 type="text",
-                placeholder=strings.NEW_BATCH_EXAMPLE,
+                placeholder=text.NEW_BATCH_EXAMPLE,
                 auto_complete="off",
                 auto_capitalize="none",
                 spell_check=False,
@@ -32,7 +32,7 @@ def new_batch() -> rx.Component:
                 aria_describedby=_ERROR,
                 class_name="field",
             ),
-            rx.el.button(strings.START, type="submit", class_name="button main"),
+            rx.el.button(text.START, type="submit", class_name="button main"),
             class_name="line",
         ),
         rx.el.p(
@@ -53,7 +53,7 @@ class _ShortcutsSwitch(rx.Component):
 
 def _shortcuts() -> rx.Component:
     """Return the switch for the keyboard shortcuts. Its label describes them."""
-    before, slash, between, letter, after = strings.KEYS
+    before, slash, between, letter, after = text.KEYS
     return _ShortcutsSwitch.create(before, rx.el.kbd(slash), between, rx.el.kbd(letter), after)
 
 
@@ -66,8 +66,8 @@ def _hint() -> rx.Component:
         class_name="link",
     )
     return rx.fragment(
-        strings.NEW_BATCH_HINT,
-        rx.cond(HomeState.running_count < BATCH_LIMIT, rx.fragment(strings.OR_AT_ONCE, at_once)),
+        text.NEW_BATCH_HINT,
+        rx.cond(HomeState.running_count < BATCH_LIMIT, rx.fragment(text.OR_AT_ONCE, at_once)),
     )
 
 
@@ -76,7 +76,7 @@ def _error() -> rx.Component:
         HomeState.error,
         rx.cond(
             HomeState.running_already != "",
-            rx.fragment(" ", rx.el.a(strings.OPEN_IT, href=f"/batch/{HomeState.running_already}")),
+            rx.fragment(" ", rx.el.a(text.OPEN_IT, href=f"/batch/{HomeState.running_already}")),
         ),
         role="alert",
         class_name="error",

@@ -6,7 +6,7 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.components.batch_header import action_error
 from solo_app.ui.state.batch import BatchState
 
@@ -14,11 +14,11 @@ from solo_app.ui.state.batch import BatchState
 def unknown_batch() -> rx.Component:
     """Return the notice for an id that no batch has yet, with a button to start one."""
     return notice(
-        strings.NEVER_WAS,
+        text.NEVER_WAS,
         rx.el.code(BatchState.batch_id),
-        strings.NEVER_WAS_ADVICE,
+        text.NEVER_WAS_ADVICE,
         rx.el.button(
-            strings.START_IT, type="button", on_click=BatchState.start, class_name="button main"
+            text.START_IT, type="button", on_click=BatchState.start, class_name="button main"
         ),
         action_error(),
     )
@@ -26,7 +26,7 @@ def unknown_batch() -> rx.Component:
 
 def invalid_id() -> rx.Component:
     """Return the notice for an invalid id, with the rule."""
-    return notice(strings.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.why)
+    return notice(text.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.why)
 
 
 def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.Component:
@@ -37,7 +37,7 @@ def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.
         rx.el.p(advice) if advice is not None else rx.fragment(),
         rx.el.div(
             *actions,
-            rx.el.a(strings.TO_ALL_BATCHES, href="/", class_name="button plain"),
+            rx.el.a(text.TO_ALL_BATCHES, href="/", class_name="button plain"),
             class_name="line",
         ),
         class_name="card notice",

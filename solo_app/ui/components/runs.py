@@ -7,19 +7,19 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.moment import moment
+from solo_app.ui import text
 from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
 
 
 def runs() -> rx.Component:
     """Return the card."""
     return rx.el.section(
-        rx.el.h2(strings.RUNS),
+        rx.el.h2(text.RUNS),
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
         rx.cond(BatchState.earlier_runs > 0, _earlier_button()),
-        aria_label=strings.RUNS,
+        aria_label=text.RUNS,
         class_name="card all-runs",
     )
 
@@ -27,7 +27,7 @@ def runs() -> rx.Component:
 def _earlier_button() -> rx.Component:
     return rx.el.button(
         fmt.number(BatchState.earlier_runs),
-        strings.EARLIER_RUNS,
+        text.EARLIER_RUNS,
         type="button",
         on_click=BatchState.show_earlier_runs,
         class_name="button small again",
@@ -42,12 +42,12 @@ def _run(run: Any) -> rx.Component:
             class_name="what",
         ),
         rx.el.div(
-            moment(run.started, fmt.when(run.started)),
+            timestamp(run.started, fmt.when(run.started)),
             " to ",
             rx.cond(
                 run.status == "running",
-                strings.NOW,
-                moment(run.ended, fmt.when(run.ended)),
+                text.NOW,
+                timestamp(run.ended, fmt.when(run.ended)),
             ),
             class_name="from-to",
         ),

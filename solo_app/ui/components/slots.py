@@ -8,8 +8,8 @@ import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.line import line
+from solo_app.ui import text
+from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 
@@ -33,7 +33,7 @@ def _occupied(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
         rx.el.span(fmt.key(slot["latest"]), class_name="value"),
-        line(fmt.spark(slot["recent"])),
+        sparkline(fmt.spark(slot["recent"])),
         href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],
         title=slot["batch_id"],
@@ -44,7 +44,7 @@ def _occupied(slot: Any) -> rx.Component:
 def _free() -> rx.Component:
     return rx.el.button(
         rx.el.span("+", class_name="plus", aria_hidden="true"),
-        strings.START_A_BATCH,
+        text.START_A_BATCH,
         type="button",
         on_click=rx.set_focus(NAME_FIELD),
         class_name="card slot free",

@@ -6,10 +6,10 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.ui import strings
+from solo_app.ui import text
 
 
 def status_pill(status: Any) -> rx.Component:
     """Return the label of a status."""
-    label = rx.match(status, *strings.STATUS.items(), status)
+    label = rx.match(status, *text.STATUS.items(), status)
     return rx.el.span(label, class_name=f"pill {status}")

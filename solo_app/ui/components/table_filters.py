@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.state.home import HomeState
 
 _MANY_PAGES = 5
@@ -18,7 +18,7 @@ def table_filters() -> rx.Component:
     """Return the number of matches, the search and the status filter."""
     return rx.el.div(
         rx.el.h2(
-            strings.ALL_BATCHES,
+            text.ALL_BATCHES,
             rx.cond(
                 HomeState.match_count > 0,
                 rx.el.span(" ", fmt.number(HomeState.match_count), class_name="count"),
@@ -26,7 +26,7 @@ def table_filters() -> rx.Component:
         ),
         # Announces the result of a search to screen readers.
         rx.el.p(
-            rx.cond(HomeState.loaded, f"{HomeState.match_count} {strings.FOUND}", ""),
+            rx.cond(HomeState.loaded, f"{HomeState.match_count} {text.FOUND}", ""),
             role="status",
             class_name="unseen",
         ),
@@ -34,8 +34,8 @@ def table_filters() -> rx.Component:
         rx.debounce_input(
             rx.el.input(
                 type="search",
-                placeholder=strings.SEARCH_EXAMPLE,
-                aria_label=strings.SEARCH,
+                placeholder=text.SEARCH_EXAMPLE,
+                aria_label=text.SEARCH,
                 value=HomeState.search,
                 on_change=HomeState.search_for,
                 max_length=64,
@@ -44,9 +44,9 @@ def table_filters() -> rx.Component:
             debounce_timeout=200,
         ),
         rx.el.div(
-            *[_filter(name, label) for name, label in strings.FILTERS.items()],
+            *[_filter(name, label) for name, label in text.FILTERS.items()],
             role="group",
-            aria_label=strings.FILTER,
+            aria_label=text.FILTER,
             class_name="seg",
         ),
         class_name="choice",
@@ -59,8 +59,8 @@ def pager() -> rx.Component:
     return rx.cond(
         HomeState.page_count > 1,
         rx.el.nav(
-            _end_button(strings.NEWEST, 0, HomeState.page_no == 0),
-            _page_button(strings.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
+            _end_button(text.NEWEST, 0, HomeState.page_no == 0),
+            _page_button(text.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
                 "Page ",
                 fmt.number(HomeState.page_no + 1),
@@ -69,11 +69,11 @@ def pager() -> rx.Component:
                 aria_live="polite",
             ),
             _page_button(
-                strings.OLDER,
+                text.OLDER,
                 HomeState.page_no + 1,
                 HomeState.page_no >= last,
             ),
-            _end_button(strings.OLDEST, last, HomeState.page_no >= last),
+            _end_button(text.OLDEST, last, HomeState.page_no >= last),
             aria_label="Pages of batches",
             class_name="pager",
         ),

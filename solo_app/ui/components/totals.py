@@ -8,23 +8,23 @@ import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.line import line
+from solo_app.ui import text
+from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.state.home import HomeState
 
 
 def totals() -> rx.Component:
     """Return rows, rows per second and running batches."""
     return rx.el.div(
-        rx.el.h1(strings.BATCHES),
+        rx.el.h1(text.BATCHES),
         rx.el.dl(
-            _stat(strings.ROWS, fmt.number(HomeState.row_count)),
+            _stat(text.ROWS, fmt.number(HomeState.row_count)),
             _stat(
-                strings.ROWS_PER_SECOND,
+                text.ROWS_PER_SECOND,
                 fmt.rate(HomeState.rows_per_second),
-                line(fmt.spark(HomeState.throughput, floor=0)),
+                sparkline(fmt.spark(HomeState.throughput, floor=0)),
             ),
-            _stat(strings.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
+            _stat(text.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
             class_name="stats",
         ),
         class_name="head",

@@ -7,8 +7,8 @@ import logging
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.ui import strings
-from solo_app.ui.components.frame import ICON, bar, liveness, tab_icon
+from solo_app.ui import text
+from solo_app.ui.components.layout import ICON, bar, liveness, tab_icon
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
 from solo_app.ui.pages.not_found import not_found_page
@@ -25,7 +25,7 @@ def add_pages(app: rx.App) -> None:
         route="/",
         title=HomeState.title,
         image=ICON,
-        description=strings.DESCRIPTION,
+        description=text.DESCRIPTION,
         on_load=HomeState.stream_updates,
     )
     app.add_page(
@@ -33,13 +33,13 @@ def add_pages(app: rx.App) -> None:
         route="/batch/[id]",
         title=BatchState.title,
         image=ICON,
-        description=strings.DESCRIPTION,
+        description=text.DESCRIPTION,
         on_load=BatchState.stream_updates,
     )
     app.add_page(
         not_found_page,
         route="404",
-        title=f"{strings.NO_SUCH_PAGE} · {strings.PRODUCT}",
+        title=f"{text.NO_SUCH_PAGE} · {text.PRODUCT}",
         image=ICON,
     )
     # Remove Reflex's notices of a lost connection; every page has its own banner.
@@ -52,10 +52,10 @@ def add_pages(app: rx.App) -> None:
 def loading_screen() -> rx.Component:
     """Return the content shown until the scripts of the page are loaded, equal for every URL."""
     return rx.el.div(
-        rx.el.title(strings.PRODUCT),
+        rx.el.title(text.PRODUCT),
         tab_icon(),
         bar(indicator=liveness(is_ready=False)),
-        rx.el.main(rx.el.h1(strings.PRODUCT, class_name="unseen"), id="main", class_name="main"),
+        rx.el.main(rx.el.h1(text.PRODUCT, class_name="unseen"), id="main", class_name="main"),
         class_name="wrap",
     )
 
@@ -63,4 +63,4 @@ def loading_screen() -> rx.Component:
 def report_unexpected_error(error: Exception) -> EventSpec:
     """Log an unexpected error of an event handler, and show a toast."""
     logger.error("Event handler failed", exc_info=error)
-    return rx.toast.error(strings.BROKEN, description=strings.BROKEN_ADVICE, id="broken")
+    return rx.toast.error(text.BROKEN, description=text.BROKEN_ADVICE, id="broken")

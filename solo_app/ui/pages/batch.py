@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.components.batch_header import batch_header
-from solo_app.ui.components.frame import page
 from solo_app.ui.components.last_minute import last_minute
 from solo_app.ui.components.latest_points import latest_points
+from solo_app.ui.components.layout import page
 from solo_app.ui.components.live_chart import live_chart
 from solo_app.ui.components.minute_chart import minute_chart
 from solo_app.ui.components.not_found import invalid_id, unknown_batch
@@ -59,14 +59,14 @@ def _skeleton() -> rx.Component:
             class_name="head",
         ),
         rx.el.div(
-            _placeholder(strings.LATEST, "live-chart"),
-            _placeholder(strings.LAST_WHOLE_MINUTE, "minute"),
+            _placeholder(text.LATEST, "live-chart"),
+            _placeholder(text.LAST_WHOLE_MINUTE, "minute"),
             class_name="two",
         ),
-        _placeholder(strings.BY_MINUTE, "by-minute"),
+        _placeholder(text.BY_MINUTE, "by-minute"),
         rx.el.div(
-            _placeholder(strings.NEWEST_POINTS, "newest"),
-            _placeholder(strings.RUNS, "all-runs"),
+            _placeholder(text.NEWEST_POINTS, "newest"),
+            _placeholder(text.RUNS, "all-runs"),
             class_name="two",
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from solo_app.ui.components.batch_table import batch_table
-from solo_app.ui.components.frame import page
+from solo_app.ui.components.layout import page
 from solo_app.ui.components.new_batch import new_batch
 from solo_app.ui.components.slots import slots
 from solo_app.ui.components.totals import totals

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import strings
-from solo_app.ui.components.frame import page
+from solo_app.ui import text
+from solo_app.ui.components.layout import page
 from solo_app.ui.components.not_found import notice
 
 
 def not_found_page() -> rx.Component:
     """Return the page: a notice with a link to all batches."""
-    return page(notice(strings.NO_SUCH_PAGE, strings.NO_SUCH_PAGE_ADVICE, None))
+    return page(notice(text.NO_SUCH_PAGE, text.NO_SUCH_PAGE_ADVICE, None))

@@ -8,7 +8,7 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.batches.errors import SoloError, StoreUnavailableError
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
 from solo_app.ui.state.batch_view import (
@@ -26,8 +26,8 @@ from solo_app.ui.state.batch_view import (
 from solo_app.ui.state.home import started_toast, stopped_toast
 from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, assign_changed
 
-_SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in strings.SPANS}
-_FIRST_SPAN = timedelta(minutes=strings.FIRST_SPAN)
+_SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in text.SPANS}
+_FIRST_SPAN = timedelta(minutes=text.FIRST_SPAN)
 
 
 class MinutesState(rx.State):
@@ -55,7 +55,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     batch_id: str = ""
     kind: str = ""
     why: str = ""
-    title: str = strings.PRODUCT
+    title: str = text.PRODUCT
     status: str = ""
     source: str = ""
     run_number: int = 0
@@ -72,7 +72,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     points: rx.Field[list[PointRow]] = rx.field(default_factory=list)
     paused: bool = False
     minute: Minute = Minute(0, 0)
-    span: str = rx.SessionStorage(str(strings.FIRST_SPAN), name="solo-minutes")
+    span: str = rx.SessionStorage(str(text.FIRST_SPAN), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0
     _shown_runs: int = FIRST_RUNS
@@ -86,7 +86,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
             self.paused, self._shown_runs = False, FIRST_RUNS
             self._show_error(None)
             if self.batch_id != batch_id:
-                self.title, self.status = strings.PRODUCT, ""
+                self.title, self.status = text.PRODUCT, ""
         shown = BatchValues({})
         async for snapshot in subscribe():
             span = _SPANS.get(str(self.span), _FIRST_SPAN)
@@ -128,7 +128,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     @rx.event
     def show_span(self, minutes: int) -> None:
         """Set the duration of the minute chart."""
-        if isinstance(minutes, int) and minutes in strings.SPANS:
+        if isinstance(minutes, int) and minutes in text.SPANS:
             self.span = str(minutes)
 
     @rx.event

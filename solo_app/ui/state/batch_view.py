@@ -18,7 +18,7 @@ from solo_app.batches.errors import (
     StoreUnavailableError,
 )
 from solo_app.batches.minutes import last_whole_minute, whole_minute
-from solo_app.batches.model import (
+from solo_app.batches.models import (
     MINUTE,
     Batch,
     MinuteAggregate,
@@ -30,7 +30,7 @@ from solo_app.batches.model import (
 from solo_app.batches.series import Chart, RecentData
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.state.live_updates import Values, app_status
 
 T = TypeVar("T")
@@ -139,16 +139,16 @@ class BatchView:
         return BatchValues(values, await self._minutes(batch, snapshot, span))
 
     def _not_found(self, error: BatchNotFoundError) -> Values:
-        kind, title, why = "unknown", strings.NEVER_WAS, str(error)
+        kind, title, why = "unknown", text.NEVER_WAS, str(error)
         try:
             check_batch_id(self._batch_id)
         except InvalidBatchIdError as invalid:
-            kind, title, why = "invalid", strings.NO_SUCH_ID, str(invalid)
+            kind, title, why = "invalid", text.NO_SUCH_ID, str(invalid)
         return {
             "batch_id": self._batch_id,
             "kind": kind,
             "why": why,
-            "title": f"{title} · {strings.PRODUCT}",
+            "title": f"{title} · {text.PRODUCT}",
             "status": "",
             "read_error": "",
         }
@@ -252,7 +252,7 @@ def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData)
     return {
         "batch_id": batch.batch_id,
         "kind": "batch",
-        "title": strings.title(batch.batch_id, batch.status),
+        "title": text.title(batch.batch_id, batch.status),
         "status": str(batch.status),
         "source": run.source,
         "run_number": run.number,

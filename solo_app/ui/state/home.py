@@ -10,7 +10,7 @@ from reflex.event import EventSpec
 
 from solo_app.batches.errors import BatchRunningError, StoreUnavailableError
 from solo_app.batches.snapshots import Snapshot
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
 from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TableQuery, home_values
@@ -29,7 +29,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
     """
 
     loaded: bool = False
-    title: str = f"{strings.BATCHES} · {strings.PRODUCT}"
+    title: str = f"{text.BATCHES} · {text.PRODUCT}"
     row_count: int = 0
     rows_per_second: float = 0.0
     running_count: int = 0
@@ -110,8 +110,8 @@ class HomeState(LiveState, actions.ActionState, rx.State):
 
     @rx.event
     def filter_by(self, status_filter: str) -> None:
-        """Show only batches that match one of ``strings.FILTERS``."""
-        if isinstance(status_filter, str) and status_filter in strings.FILTERS:
+        """Show only batches that match one of ``text.FILTERS``."""
+        if isinstance(status_filter, str) and status_filter in text.FILTERS:
             self._show_table(TableQuery(self.search, status_filter))
 
     @rx.event
@@ -155,18 +155,18 @@ async def _load_earlier(snapshot: Snapshot) -> str:
 
 def started_toast(batch_id: str, action: actions.ToastButton | None = None) -> EventSpec:
     """Return a toast that confirms a start and offers to stop the batch."""
-    undo = (strings.STOP, HomeState.stop(batch_id))  # type: ignore[misc]
-    return actions.success_toast(strings.started(batch_id), undo, action)
+    undo = (text.STOP, HomeState.stop(batch_id))  # type: ignore[misc]
+    return actions.success_toast(text.started(batch_id), undo, action)
 
 
 def stopped_toast(batch_id: str) -> EventSpec:
     """Return a toast that confirms a stop and offers to start the batch again."""
-    undo = (strings.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
-    return actions.success_toast(strings.stopped(batch_id), undo)
+    undo = (text.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
+    return actions.success_toast(text.stopped(batch_id), undo)
 
 
 def _open_button(batch_id: str) -> actions.ToastButton:
-    return strings.OPEN, rx.redirect(f"/batch/{batch_id}")
+    return text.OPEN, rx.redirect(f"/batch/{batch_id}")
 
 
 def _clear_field(batch_id: str) -> EventSpec:

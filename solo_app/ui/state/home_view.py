@@ -8,11 +8,11 @@ from typing import TypedDict
 from urllib.parse import parse_qs, urlencode
 
 from solo_app.batches.minutes import whole_minute
-from solo_app.batches.model import Batch, MinuteAggregate, to_microseconds
+from solo_app.batches.models import Batch, MinuteAggregate, to_microseconds
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
-from solo_app.ui import strings
+from solo_app.ui import text
 from solo_app.ui.state.live_updates import Values, app_status
 
 ROWS_PER_PAGE = 20
@@ -62,13 +62,13 @@ class TableQuery:
     page: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> TableQuery:
+    def parse(cls, query: str) -> TableQuery:
         """Return the query that ``str`` formatted, with defaults for invalid parts."""
-        values = {name: values[0] for name, values in parse_qs(text).items()}
+        values = {name: values[0] for name, values in parse_qs(query).items()}
         status_filter, page = values.get("status", ""), values.get("page", "")
         return cls(
             values.get("search", "")[:LONGEST_SEARCH],
-            status_filter if status_filter in strings.FILTERS else "all",
+            status_filter if status_filter in text.FILTERS else "all",
             int(page) if page.isdecimal() and len(page) < _PAGE_DIGITS else 0,
         )
 
@@ -146,7 +146,7 @@ def home_values(snapshot: Snapshot) -> Values:
         values = snapshot.derived["home"] = {
             **app_status(snapshot),
             "loaded": True,
-            "title": strings.home_title(totals.running),
+            "title": text.home_title(totals.running),
             "row_count": totals.row_count,
             "rows_per_second": round(totals.rows_per_second, 1),
             "running_count": totals.running,

@@ -7,7 +7,7 @@ from typing import Any
 
 import reflex as rx
 
-from solo_app.batches.model import to_microseconds
+from solo_app.batches.models import to_microseconds
 from solo_app.batches.snapshots import TICK, Snapshot
 
 Values = Mapping[str, Any]

@@ -9,6 +9,6 @@ import reflex as rx
 from solo_app.ui import format as fmt
 
 
-def moment(at: Any, text: Any) -> rx.Component:
+def timestamp(at: Any, text: Any) -> rx.Component:
     """Return a time in microseconds, shown as ``text``."""
     return rx.el.time(text, date_time=fmt.iso(at), title=fmt.utc(at))

@@ -8,8 +8,8 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from solo_app.ui import format as fmt
-from solo_app.ui import strings
-from solo_app.ui.components.theme_choice import theme_choice
+from solo_app.ui import text
+from solo_app.ui.components.theme_switch import theme_switch
 
 ICON = "icon.svg"
 
@@ -35,7 +35,7 @@ def page(*children: Any, location: Any = None, state: Any = None, status: Any = 
             class_name="main",
         ),
         _AwayBanner.create(
-            away=has_connection_errors, before=strings.AWAY_SINCE, after=strings.AWAY_GOES_ON
+            away=has_connection_errors, before=text.AWAY_SINCE, after=text.AWAY_GOES_ON
         ),
         # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
@@ -60,11 +60,11 @@ def tab_icon(status: Any = "") -> rx.Component:
 def bar(location: Any = None, indicator: Any = None) -> rx.Component:
     """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
-        rx.el.a(strings.PRODUCT, href="/", class_name="word", aria_label="SOLO, all batches"),
+        rx.el.a(text.PRODUCT, href="/", class_name="word", aria_label="SOLO, all batches"),
         rx.el.span("/ ", location, class_name="where") if location is not None else rx.fragment(),
         rx.el.span(class_name="grow"),
         indicator if indicator is not None else liveness(),
-        theme_choice(),
+        theme_switch(),
         class_name="bar",
     )
 
@@ -82,7 +82,7 @@ def liveness(
         ready=is_ready,
         server_time=server_time,
         interval=interval,
-        labels=[strings.LIVE, strings.CONNECTING, strings.AWAY, strings.OLD],
+        labels=[text.LIVE, text.CONNECTING, text.AWAY, text.OLD],
     )
 
 
@@ -92,11 +92,11 @@ def banners(state: Any) -> rx.Component:
     return rx.fragment(
         rx.cond(
             state.update_interval >= 1,
-            rx.el.p(strings.SLOWED, interval, ".", class_name="note", role="status"),
+            rx.el.p(text.SLOWED, interval, ".", class_name="note", role="status"),
         ),
-        _error(strings.WAITING_FOR_DISK, state.write_error),
-        _error(strings.NOT_ARCHIVED, state.archive_error),
-        _error(strings.NOT_READ, state.read_error),
+        _error(text.WAITING_FOR_DISK, state.write_error),
+        _error(text.NOT_ARCHIVED, state.archive_error),
+        _error(text.NOT_READ, state.read_error),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 
-def line(path: Any) -> rx.Component:
+def sparkline(path: Any) -> rx.Component:
     """Return the sparkline of a path from ``format.spark``; screen readers skip it."""
     return rx.el.svg(
         rx.el.path(d=path),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 from reflex.style import color_mode, set_color_mode
 
-from solo_app.ui import strings
+from solo_app.ui import text
 
 _PATHS = {
     "system": "M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12",
@@ -17,10 +17,10 @@ _PATHS = {
 }
 
 
-def theme_choice() -> rx.Component:
+def theme_switch() -> rx.Component:
     """Return the button; its label names the current theme."""
     following = rx.match(color_mode, ("system", "light"), ("light", "dark"), "system")
-    name = rx.match(color_mode, *strings.THEMES.items(), strings.THEMES["system"])
+    name = rx.match(color_mode, *text.THEMES.items(), text.THEMES["system"])
     icon = rx.match(
         color_mode, *[(mode, _icon(mode)) for mode in ("light", "dark")], _icon("system")
     )
