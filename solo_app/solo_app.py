@@ -37,7 +37,7 @@ class App(rx.App):
     answer some requests themselves, in plain text and before their origin is checked.
     """
 
-    def __call__(self) -> ASGIApp:  # noqa: D102
+    def __call__(self) -> ASGIApp:
         return mount_api(super().__call__())
 
 

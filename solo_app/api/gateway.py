@@ -49,7 +49,7 @@ class Gateway:
         self._hosts = {urlsplit(origin).hostname for origin in origins}
         self._serves_pages = serves_pages
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._pages(scope, receive, send)
             return

@@ -20,7 +20,7 @@ _INTERRUPT_AGAIN_AFTER = 0.01
 class Read(Protocol):
     """Runs a query on a reader thread, on a cursor of its own."""
 
-    def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T], /) -> Awaitable[T]: ...  # noqa: D102
+    def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T], /) -> Awaitable[T]: ...
 
 
 class LongReads:
