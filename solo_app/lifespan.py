@@ -24,11 +24,11 @@ from solo_app.main_process import report_failed_start
 from solo_app.sources import create_sources
 from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.console import connect, disconnect
-from solo_app.watchdog import watched_loop
+from solo_app.watchdog import watch_loop
 
 logger = logging.getLogger(__name__)
 
-_RESPONSES_END_WITHIN = 0.5
+RESPONSES_END_WITHIN = 0.5
 """Seconds after a signal for clients to read the rest of their responses."""
 
 _PARENT_CHECK_INTERVAL = 0.5
@@ -46,7 +46,9 @@ Use = Callable[[BatchService | None], None]
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchService]:
+async def running_service(
+    settings: Settings, use: Use, responses_end_within: float = RESPONSES_END_WITHIN
+) -> AsyncIterator[BatchService]:
     """Open the service, pass it to the API (``use``) and the pages, and close it on exit."""
     _raise_file_limit()
     gc.set_threshold(*_GC_THRESHOLDS)
@@ -61,11 +63,11 @@ async def running_service(settings: Settings, use: Use) -> AsyncIterator[BatchSe
     tasks = [asyncio.create_task(_exit_with_parent(os.getppid()), name="exit-with-parent")]
     if retention:
         tasks.append(asyncio.create_task(retention.run(), name="retention"))
-    shutdown = _ShutdownOnSignal(service)
+    shutdown = _ShutdownOnSignal(service, responses_end_within)
     use(service)
     connect(service, Ticker(service))
     try:
-        with watched_loop():
+        with watch_loop():
             yield service
     finally:
         shutdown.cancel()
@@ -120,8 +122,9 @@ class _ShutdownOnSignal:
     that stops reading never ends. So the process exits without waiting for such clients.
     """
 
-    def __init__(self, service: BatchService) -> None:
+    def __init__(self, service: BatchService, responses_end_within: float) -> None:
         self._service = service
+        self._responses_end_within = responses_end_within
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         for number in _SHUTDOWN_SIGNALS:
@@ -143,7 +146,7 @@ class _ShutdownOnSignal:
         await self._ignore_later_signals()
         try:
             await self._service.end_runs()
-            await asyncio.sleep(_RESPONSES_END_WITHIN)
+            await asyncio.sleep(self._responses_end_within)
             await self._service.close()
         except Exception:
             logger.exception("Service did not close cleanly")

@@ -54,7 +54,7 @@ def report_failed_start() -> None:
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
     """Terminate the build and the frontend too: child processes do not receive the signal."""
-    children = _children()
+    children = child_processes()
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
@@ -73,8 +73,8 @@ def _is_running(child: int) -> bool:
         return False
 
 
-def _children() -> list[int]:
-    """Return the child processes of this process; none on systems without /proc."""
+def child_processes() -> list[int]:
+    """Return the ids of the child processes of this process; none on systems without /proc."""
     children: list[int] = []
     for file in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # The thread has just ended.

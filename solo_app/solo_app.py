@@ -9,13 +9,13 @@ from reflex.config import get_config
 from reflex.environment import environment
 from starlette.types import ASGIApp
 
-from solo_app.api.app import api_prefixes, build_api
+from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.config import read_settings
 from solo_app.lifespan import running_service
 from solo_app.ui.pages import add_pages
 
-api = build_api()
+api = create_api()
 
 
 def service_lifespan() -> AbstractAsyncContextManager[object]:

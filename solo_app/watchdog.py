@@ -26,7 +26,8 @@ during which the machine was suspended."""
 class _Watchdog:
     """Watches the running loop: a scheduled callback must run between two checks."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocked_after: float) -> None:
+        self._blocked_after = blocked_after
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._stopped = threading.Event()
@@ -35,14 +36,16 @@ class _Watchdog:
     def watch(self) -> None:
         """Check until ``stop`` is called. Runs in a thread."""
         missed = 0
-        while not self._stopped.wait(BLOCKED_AFTER / _CHECKS):
+        while not self._stopped.wait(self._blocked_after / _CHECKS):
             if self._has_run:
                 missed, self._has_run = 0, False
                 self._loop.call_soon_threadsafe(self._note_run)
             else:
                 missed += 1
                 if missed == _CHECKS:
-                    logger.warning("Event loop blocked for %g s by %s", BLOCKED_AFTER, self._task())
+                    logger.warning(
+                        "Event loop blocked for %g s by %s", self._blocked_after, self._task()
+                    )
 
     def stop(self) -> None:
         """Make ``watch`` return."""
@@ -60,9 +63,9 @@ class _Watchdog:
 
 
 @contextmanager
-def watched_loop() -> Iterator[None]:
-    """Watch the running event loop inside the block."""
-    watchdog = _Watchdog()
+def watch_loop(blocked_after: float = BLOCKED_AFTER) -> Iterator[None]:
+    """Log what blocks the running event loop for ``blocked_after`` seconds inside the block."""
+    watchdog = _Watchdog(blocked_after)
     thread = threading.Thread(target=watchdog.watch, name="watchdog", daemon=True)
     thread.start()
     try:

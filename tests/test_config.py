@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.config import Settings, SettingsError, own_origins, read_settings
+from solo_app.config import Settings, SettingsError, allowed_origins, read_settings
 
 VARIABLES = [str(field.validation_alias) for field in Settings.model_fields.values()]
 
@@ -122,7 +122,7 @@ def test_unprintable_value_is_shown_escaped(
 
 
 def test_own_origins_are_localhost_on_both_ports() -> None:
-    assert own_origins(read_settings()) == [
+    assert allowed_origins(read_settings()) == [
         "http://localhost:3000",
         "http://127.0.0.1:3000",
         "http://localhost:8000",

@@ -8,12 +8,13 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from solo_app import lifespan
+from solo_app.batches.service import BatchService
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
 from tests.workbench import until
@@ -23,10 +24,14 @@ pytestmark = pytest.mark.anyio
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def open_service(settings: Settings) -> AbstractAsyncContextManager[BatchService]:
+    """Open the service of the app, without exiting the process after a signal."""
+    return running_service(settings, lambda _: None, responses_end_within=600)
+
+
 @pytest.fixture(autouse=True)
-def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restore what the lifespan changes for the whole process, and do not let it exit."""
-    monkeypatch.setattr(lifespan, "_RESPONSES_END_WITHIN", 600)
+def restore_process() -> Iterator[None]:
+    """Restore the signal handlers and the limit that the lifespan changes."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield
@@ -42,7 +47,7 @@ async def test_signal_ends_runs_and_still_reaches_the_server(tmp_path: Path) -> 
     for number in SIGNALS:  # As Granian does, before the lifespan starts.
         loop.add_signal_handler(number, received.append, number)
     settings = Settings(SOLO_DATABASE=database, SOLO_INTERVAL=0.002)
-    async with running_service(settings, lambda _: None) as service:
+    async with open_service(settings) as service:
         await service.start("b")
         await until(lambda: service.totals().row_count > 10)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -59,7 +64,7 @@ async def test_later_signals_do_not_reach_the_server(tmp_path: Path) -> None:
     for number in (*SIGNALS, signal.SIGUSR2):
         loop.add_signal_handler(number, received.append, number)
     settings = Settings(SOLO_DATABASE=tmp_path / "solo.duckdb")
-    async with running_service(settings, lambda _: None):
+    async with open_service(settings):
         first_handler = signal.getsignal(signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         await until(lambda: signal.getsignal(signal.SIGTERM) != first_handler)
@@ -80,6 +85,6 @@ async def test_refused_file_limit_is_logged_and_not_fatal(
         patched.setattr(resource, "getrlimit", lambda _: (1024, 65_536))
         patched.setattr(resource, "setrlimit", refuse)
         settings = Settings(SOLO_DATABASE=tmp_path / "solo.duckdb")
-        async with running_service(settings, lambda _: None) as service:
+        async with open_service(settings) as service:
             assert service.totals().row_count == 0
     assert "Limit of open files stays at 1024: [Errno 1]" in caplog.text

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from solo_app.main_process import _children
+from solo_app.main_process import child_processes
 from tests.running_app import PROJECT
 
 REPORT = "from solo_app.main_process import report_failed_start as report; report()"
@@ -60,7 +60,7 @@ def test_children_are_found_while_threads_end() -> None:
     for thread in starting:
         thread.start()
     try:
-        assert all(child.pid in _children() for _ in range(1_000))
+        assert all(child.pid in child_processes() for _ in range(1_000))
     finally:
         ended.set()
         for thread in starting:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from solo_app import watchdog
-from solo_app.watchdog import watched_loop
+from solo_app.watchdog import watch_loop
 from tests.workbench import open_service, until
 
 pytestmark = pytest.mark.anyio
@@ -25,10 +25,9 @@ async def blocking() -> AsyncIterator[float]:
 
 
 async def test_blocking_source_is_logged_with_batch_and_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watchdog, "BLOCKED_AFTER", 0.2)
-    with watched_loop():
+    with watch_loop(blocked_after=0.2):
         async with open_service(tmp_path / "solo.duckdb", blocking=blocking) as service:
             await service.start("culprit", "blocking")
             await until(lambda: service.totals().row_count == 2)
@@ -39,10 +38,7 @@ async def test_blocking_source_is_logged_with_batch_and_line(
         assert "time.sleep(0.5)" in line
 
 
-async def test_responsive_loop_is_not_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(watchdog, "BLOCKED_AFTER", 4.0)
-    with watched_loop():
+async def test_responsive_loop_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with watch_loop(blocked_after=4.0):
         await asyncio.sleep(0.6)
     assert not caplog.records

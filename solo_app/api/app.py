@@ -15,7 +15,7 @@ from solo_app.api.routes import router
 _DOCS = Path(__file__).with_name("docs.html")
 
 
-def build_api() -> FastAPI:
+def create_api() -> FastAPI:
     """Create the API. Its ``state.service`` must be set while the app is running."""
     api = FastAPIOffline(
         title="SOLO",

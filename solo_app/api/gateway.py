@@ -19,8 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
 
-MAX_BODY = 65_536
-"""Maximum size of a request body in bytes."""
+MAX_BODY_BYTES = 65_536
 
 _BATCH_PAGE = re.compile(r"/batch/[^/]+")
 _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
@@ -67,7 +66,7 @@ class Gateway:
         if refusal:
             await problem(403, refusal)(scope, receive, send)
         elif (body := await _read_body(headers, receive)) is None:
-            detail = f"The body is larger than {MAX_BODY} bytes."
+            detail = f"The body is larger than {MAX_BODY_BYTES} bytes."
             await problem(413, detail, {"Connection": "close"})(scope, receive, send)
         else:
             await self._route(scope, wants_page)(scope, _replay(body, receive), send)
@@ -168,14 +167,14 @@ def _problem_instead(status: int, headers: Headers, method: str, path: str) -> R
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
     """Read the body of a request. Returns None if it is too large or the client disconnects."""
-    if int(headers.get("content-length", "0")) > MAX_BODY:
+    if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
         return None
     body = b""
     more = True
     while more:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MAX_BODY or message["type"] == "http.disconnect":
+        if len(body) > MAX_BODY_BYTES or message["type"] == "http.disconnect":
             return None
         more = message.get("more_body", False)
     return body

@@ -20,8 +20,8 @@ from solo_app.batches.follow import follow
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
 
-COMMENT_EVERY = 10.0
-"""Seconds between two comment lines; the contract allows 15."""
+KEEP_ALIVE_INTERVAL = 10.0
+"""Seconds between two comment lines. Clients rely on at most 15."""
 
 RETRY = 1_000
 """Milliseconds after which a client reconnects."""
@@ -57,20 +57,26 @@ async def stream(
     # Report an unreadable archive as a problem, because a started stream can only be aborted.
     await service.points(batch_id, after, 1)
     return EventSourceResponse(
-        () if headers_only else _events(service, batch_id, after),
+        () if headers_only else events(service, batch_id, after),
         # A buffering proxy would delay the points.
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _events(service: BatchService, batch_id: str, after: int) -> AsyncIterator[bytes]:
+async def events(
+    service: BatchService,
+    batch_id: str,
+    after: int,
+    keep_alive_interval: float = KEEP_ALIVE_INTERVAL,
+) -> AsyncIterator[bytes]:
+    """Yield the encoded events of a stream. Raises StoreUnavailableError."""
     yield f"retry: {RETRY}\n\n".encode()
     commented = time.monotonic()
-    async for update in follow(service, batch_id, after, COMMENT_EVERY):
+    async for update in follow(service, batch_id, after, keep_alive_interval):
         if isinstance(update, BatchStatus):
             yield f"event: end\ndata: {json.dumps({'status': update})}\n\n".encode()
             return
-        if time.monotonic() - commented >= COMMENT_EVERY or not update:
+        if time.monotonic() - commented >= keep_alive_interval or not update:
             commented = time.monotonic()
             yield b": keep-alive\n\n"
         if update:

@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from solo_app.api.app import api_prefixes, build_api
+from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.batches.service import BatchService
 from tests.workbench import Bench, HandClock, Script, open_bench, stop_all
@@ -70,7 +70,7 @@ def script(service: BatchService, bench: Bench) -> Script:
     return bench.script
 
 
-the_api = cache(build_api)
+the_api = cache(create_api)
 """Created once, because FastAPI takes longer to create its routes than a test takes."""
 
 

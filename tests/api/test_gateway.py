@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from solo_app.api.app import api_prefixes
-from solo_app.api.gateway import MAX_BODY, Gateway
+from solo_app.api.gateway import MAX_BODY_BYTES, Gateway
 from solo_app.batches.service import BatchService
 from tests.api.conftest import FILE, FILES, OWN, PAGE, gateway_of, the_api
 from tests.api.test_bad_input import is_problem
@@ -313,14 +313,14 @@ async def posted(length: int | None, chunk: bytes, chunks: int) -> tuple[int, li
 
 
 async def test_body_with_a_large_content_length_is_not_read() -> None:
-    read, sent = await posted(MAX_BODY + 1, b"x" * 1_000, 1_000)
+    read, sent = await posted(MAX_BODY_BYTES + 1, b"x" * 1_000, 1_000)
     assert (read, sent[0]["status"]) == (0, 413)
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
 async def test_chunked_body_is_read_up_to_the_limit() -> None:
     read, sent = await posted(None, b"x" * 1_000, 1_000)
-    assert (read, sent[0]["status"]) == (MAX_BODY // 1_000 + 1, 413)
+    assert (read, sent[0]["status"]) == (MAX_BODY_BYTES // 1_000 + 1, 413)
 
 
 async def test_body_of_disconnected_client_is_discarded(service: BatchService) -> None:
@@ -343,7 +343,7 @@ async def test_body_limit_applies_to_every_route(
     production: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id)
-    large, largest = b"x" * (MAX_BODY + 1), b" " * MAX_BODY
+    large, largest = b"x" * (MAX_BODY_BYTES + 1), b" " * MAX_BODY_BYTES
     for method, path in [
         ("POST", "/stream/large"),
         ("DELETE", f"/stream/{batch_id}"),
