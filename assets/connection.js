@@ -34,17 +34,17 @@ export function Liveness({ away, ready, serverTime, interval, labels }) {
     return Math.floor(age());
   });
   const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
-  const kind = away || isStale ? "away" : ready ? "now" : "soon";
+  const kind = away || isStale ? "offline" : ready ? "current" : "connecting";
   const label = away ? offline : isStale ? `${span(seconds)} ${old}` : ready ? live : connecting;
   const dot = createElement("i", { className: "dot" });
-  return createElement("span", { className: `live ${kind}` }, dot, label);
+  return createElement("span", { className: `connection ${kind}` }, dot, label);
 }
 
 // `before` and `after` enclose the time at which the page was last current.
 export function AwayBanner({ away, before, after }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
   if (!away && !isSilent) return null;
-  const props = { className: "note away", role: "status" };
+  const props = { className: "banner offline", role: "status" };
   return createElement("p", props, before, clock(currentAt * 1000), after);
 }
 

@@ -20,7 +20,7 @@ export function ShortcutsSwitch({ children }) {
 }
 
 function focusNameField(event) {
-  const field = document.querySelector("form.new input");
+  const field = document.querySelector("form.start-form input");
   const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
   const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
   if (!["/", "n"].includes(event.key) || !field || isTyping || hasModifier || isOff()) return;
@@ -30,7 +30,7 @@ function focusNameField(event) {
 
 // Ignores the second click of a double click: after the first, another button may be in its place.
 function ignoreSecondClick(event) {
-  if (event.detail > 1 && event.target.closest?.("button:not(.again), a[download]")) {
+  if (event.detail > 1 && event.target.closest?.("button:not(.repeatable), a[download]")) {
     event.stopPropagation();
     event.preventDefault();
   }

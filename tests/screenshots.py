@@ -112,7 +112,7 @@ def visit(page: Page, app: RunningApp, path: str) -> None:
     page.mouse.move(0, 0)
     page.goto(app.url + path)
     page.locator("main h1").wait_for()
-    page.locator(".live.now").wait_for()
+    page.locator(".connection.current").wait_for()
     settled(page)
     page.wait_for_timeout(700)  # A few updates.
 
@@ -133,7 +133,7 @@ def take_empty(studio: Studio) -> None:
 def load(page: Page, app: RunningApp, path: str) -> None:
     """Open a page that receives no data."""
     page.goto(app.url + path)
-    page.locator("main .bone").first.wait_for()
+    page.locator("main .skeleton").first.wait_for()
     page.wait_for_timeout(500)
 
 
@@ -178,7 +178,7 @@ def take_running(studio: Studio) -> None:
         studio.take("home-invalid", lambda page: start_by_form(page, "not a name"))
         studio.open(app, LIVE)
         studio.take("batch-tooltip", lambda page: point_at(page, ".live-chart"), True)
-        studio.take("batch-minute-tooltip", lambda page: point_at(page, ".by-minute"), True)
+        studio.take("batch-minute-tooltip", lambda page: point_at(page, ".minute-chart"), True)
         studio.take("batch-paused", lambda page: click(page, "Pause"), True)
         for span, name in (("15 min", "15min"), ("6 h", "6h"), ("24 h", "24h")):
             studio.take(f"batch-{name}", lambda page, span=span: click(page, span), True)  # type: ignore[misc]
@@ -233,12 +233,12 @@ def point_at(page: Page, card: str) -> None:
 def open_table(page: Page) -> None:
     """Open the table of minutes."""
     page.get_by_text("As a table").click()
-    page.locator(".as-table tbody tr").first.wait_for()
+    page.locator(".minute-table tbody tr").first.wait_for()
 
 
 def open_download(page: Page) -> None:
     """Open the download form, scrolled into view."""
-    page.locator(".by-minute").scroll_into_view_if_needed()
+    page.locator(".minute-chart").scroll_into_view_if_needed()
     page.get_by_text("Download", exact=True).first.click()
 
 
@@ -305,7 +305,9 @@ def take_disconnected(studio: Studio) -> None:
             start_all(app, RUNNING)
             studio.open(app, path)
             app.freeze()
-            studio.take(f"{name}-stale", lambda page: page.locator(".live.away").wait_for())
+            studio.take(
+                f"{name}-stale", lambda page: page.locator(".connection.offline").wait_for()
+            )
             studio.take(f"{name}-silent", wait_for_banner)
             app.thaw()
             studio.open(app, path)
@@ -315,7 +317,7 @@ def take_disconnected(studio: Studio) -> None:
 
 def wait_for_banner(page: Page) -> None:
     """Wait for the banner and the end of its transition."""
-    page.locator("p.note.away").wait_for()
+    page.locator("p.banner.offline").wait_for()
     page.wait_for_timeout(1500)
 
 
@@ -377,7 +379,7 @@ def visit_failing(
 ) -> None:
     """Open a page and wait for the note about an error."""
     visit(page, app, path)
-    page.locator(".note.bad").filter(has_text=text).first.wait_for()
+    page.locator(".banner.error").filter(has_text=text).first.wait_for()
 
 
 def click_failing_stop(page: Page, name: str) -> None:

@@ -22,4 +22,4 @@ def restart_under(page: Page, app: RunningApp) -> Iterator[None]:
     if app.mode == "dev":
         # Vite's client loads the page anew when its server is back; a click before that is lost.
         page.wait_for_function("!window.same")
-    page.locator(".live.now").wait_for()
+    page.locator(".connection.current").wait_for()

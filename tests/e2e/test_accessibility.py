@@ -120,12 +120,12 @@ def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(
 ) -> None:
     page.emulate_media(forced_colors="active")
     visit(page, console, "/")
-    for part, pseudo in ((".live .dot", None), (".batches .pill", "::before")):
+    for part, pseudo in ((".connection .dot", None), (".batches .pill", "::before")):
         edge = page.locator(part).first.evaluate(
             "(it, pseudo) => getComputedStyle(it, pseudo).borderTopWidth", pseudo
         )
         assert float(edge.removesuffix("px")) >= 2
-    grounds = page.locator(".seg button").evaluate_all(
+    grounds = page.locator(".segmented button").evaluate_all(
         "all => all.map((it) => getComputedStyle(it).backgroundColor)"
     )
     assert len(set(grounds)) == 2

@@ -41,7 +41,7 @@ def test_a_name_that_means_something_to_javascript_is_a_name(page: Page, app: Ru
         row = page.locator(".batches tr", has_text=batch_id)
         expect(row.locator(".pill")).to_have_text("Stopped")
         row.get_by_role("button").click()
-        expect(row.locator(".last")).to_have_text(re.compile(r"\d"))
+        expect(row.locator(".latest")).to_have_text(re.compile(r"\d"))
         stop(app, batch_id)
 
 

@@ -39,7 +39,7 @@ SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
 
 BATCH = """(() => {
     const first = document.querySelector("table.points tbody tr");
-    const facts = document.querySelectorAll(".standing .facts > span");
+    const facts = document.querySelectorAll(".status-line .facts > span");
     const ticks = [...document.querySelectorAll(".live-chart .recharts-yAxis-tick-labels text")]
       .map((tick) => [Number(tick.getAttribute("y")), number(tick.textContent)]);
     const [[y0, v0], [y1, v1]] = [ticks[0], ticks.at(-1)];
@@ -50,7 +50,7 @@ BATCH = """(() => {
       first: number(first.querySelector(".key").innerText),
       seq: number(first.querySelector(".seq").innerText),
       rows: number(facts[3].innerText),
-      minute: number(text(".covered").split("point")[0]),
+      minute: number(text(".point-count").split("point")[0]),
       drawn: v0 + ((y - y0) * (v1 - v0)) / (y1 - y0),
     };
 })()"""
@@ -62,7 +62,7 @@ HOME = """(() => {
       .querySelector(name).innerText;
     const slots = [...document.querySelectorAll("a.slot")].map((slot) => {
       const id = slot.querySelector(".id").innerText;
-      return [id, slot.querySelector(".value").innerText, cell(id, ".last")];
+      return [id, slot.querySelector(".value").innerText, cell(id, ".latest")];
     });
     const counts = rows.map((row) => number(row.querySelector(".rows").innerText));
     return { slots, rows: number(text(".stat dd")), sum: counts.reduce((a, b) => a + b, 0) };

@@ -160,7 +160,7 @@ def test_the_newest_points_hold_still_when_paused(app: RunningApp, page: Page) -
     go_on = card.get_by_role("button", name="Go on")
     expect(go_on).to_be_visible()
     held = newest.inner_text()
-    shown = page.locator(".standing")
+    shown = page.locator(".status-line")
     before = shown.inner_text()
     expect(shown).not_to_have_text(before)  # The page goes on, ...
     assert newest.inner_text() == held  # ... the table does not.
@@ -185,7 +185,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     write_past(database, [past], pace=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     open_page(page, app, "/batch/past")
-    expect(page.locator(".covered")).to_have_text(
+    expect(page.locator(".point-count")).to_have_text(
         re.compile(r"^(2.99|3.00)\d points in its last 60.s$")
     )
     begin, end = page.evaluate(DRAWN)
@@ -194,7 +194,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
 
     http.post(f"{app.api}/stream/fresh").raise_for_status()
     open_page(page, app, "/batch/fresh")
-    expect(page.locator(".live-chart .ends")).to_contain_text("now")
+    expect(page.locator(".live-chart .time-labels")).to_contain_text("now")
     expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()
     begin, end = page.evaluate(DRAWN)
     assert begin > 0.5

@@ -106,14 +106,14 @@ def test_page_stays_live_during_a_download(app: RunningApp, own_page: Page) -> N
     with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
         pass
     assert len(sockets) == 1
-    assert own_page.locator(".live.now").is_visible()
+    assert own_page.locator(".connection.current").is_visible()
     assert form.is_visible()
 
 
 @in_both_modes
 def test_download_works_under_the_other_host_name(app: RunningApp, page: Page) -> None:
     page.goto(f"{app.url.replace('localhost', '127.0.0.1')}/batch/b")
-    page.locator(".live.now").wait_for()
+    page.locator(".connection.current").wait_for()
     page.get_by_role("button", name="Download").click()
     assert file_rows(save(page, page.get_by_role("form", name="Download"))) == api_rows(app)
 

@@ -14,11 +14,18 @@ from tests.running_app import RunningApp, http
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-BATCH_PARTS = [".standing", ".live-chart", ".minute", ".by-minute", ".newest", ".all-runs"]
+BATCH_PARTS = [
+    ".status-line",
+    ".live-chart",
+    ".last-minute",
+    ".minute-chart",
+    ".latest-points",
+    ".runs-card",
+]
 
 
 PARTS = {
-    "/": [".head", ".slots", ".new", ".card.list", ".batches tbody"],
+    "/": [".page-header", ".slots", ".start-form", ".table-card", ".batches tbody"],
     f"/batch/{RUNNING[0]}": BATCH_PARTS,
     f"/batch/{FINISHED}": BATCH_PARTS,
 }
@@ -40,7 +47,7 @@ def test_bones_stand_where_the_data_will(
     waiting.set_viewport_size({"width": width, "height": 900})
     waiting.route_web_socket(re.compile("_event"), lambda _: None)  # Nobody answers.
     waiting.goto(console.url + path)
-    waiting.locator("main .bone").first.wait_for()
+    waiting.locator("main .skeleton").first.wait_for()
     waiting.evaluate("document.fonts.ready")
     visit(page, console, path)
     assert tops(waiting, PARTS[path]) == tops(page, PARTS[path])
@@ -69,15 +76,15 @@ def test_no_words_are_cut_and_nothing_sticks_out(
     visit(page, console, "/")
     cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
     assert page.locator(".batches td:visible").evaluate_all(cut) == []
-    for figure in (".average", ".rows", ".since"):
-        assert page.locator(f".batches .going {figure}").first.is_visible()
+    for figure in (".average", ".rows", ".started"):
+        assert page.locator(f".batches .running {figure}").first.is_visible()
     visit(page, console, f"/batch/{RUNNING[4]}")
-    assert page.locator(".as-table tr:visible").count() == 0
+    assert page.locator(".minute-table tr:visible").count() == 0
     page.get_by_role("button", name="24 h", exact=True).click()
     page.get_by_text("As a table").click()
     page.get_by_text("The latest 60 of").wait_for()
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator(".by-minute td").evaluate_all(cut) == []
+    assert page.locator(".minute-chart td").evaluate_all(cut) == []
     assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
 
 
@@ -94,14 +101,14 @@ def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, 
     visit(page, console, "/")
     for width in (1280, 900, 760, 640, 480, 412, 360, 320):
         page.set_viewport_size({"width": width, "height": 900})
-        ends = page.locator(".batches td.act .button").evaluate_all(
+        ends = page.locator(".batches td.action .button").evaluate_all(
             "all => all.map((it) => Math.round(it.getBoundingClientRect().right))"
         )
         assert len(ends) > 5
         assert len(set(ends)) == 1, width
         assert page.locator(".batches tbody tr").evaluate_all(
-            """all => all.every((row) => row.querySelector('.act').getBoundingClientRect().top
-              < row.querySelector('.state').getBoundingClientRect().bottom)"""
+            """all => all.every((row) => row.querySelector('.action').getBoundingClientRect().top
+              < row.querySelector('.status').getBoundingClientRect().bottom)"""
         ), width
 
 

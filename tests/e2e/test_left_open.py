@@ -102,19 +102,19 @@ def expect_ended_search(page: Page, text: str) -> None:
 
 def expect_running(page: Page, batch_id: str) -> None:
     """Expect the complete page of a running batch, with new points."""
-    expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect(page.locator(".status-line .pill")).to_have_text("Running")
     expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)
     expect(page.locator("td.seq").first).to_be_visible()
     expect_new_points(page)
-    expect(page.locator(".bone")).to_have_count(0)
-    expect(page.locator(".live.now")).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    expect(page.locator(".connection.current")).to_be_visible()
 
 
 def test_idle_page_of_ended_batch_shows_next_run(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
     page = idle_pages["/batch/old"]
-    expect(page.locator(".bone")).to_have_count(0)
+    expect(page.locator(".skeleton")).to_have_count(0)
     start(app, "old")
     expect_running(page, "old")
     page.locator("main").get_by_role("button", name="Stop", exact=True).click()
@@ -158,7 +158,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
     start(app, "later")
     expect_running(page, "later")
     stop(app, "later")
-    expect(page.locator(".standing .pill")).to_have_text("Stopped")
+    expect(page.locator(".status-line .pill")).to_have_text("Stopped")
 
 
 def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
@@ -195,7 +195,7 @@ def test_duplicated_tab_is_independent(own_page: Page, app: RunningApp) -> None:
         expect(page.locator("a.slot", has_text="twin")).to_have_count(0)
     expect_ended_search(own_page, "gone")
     own_page.go_back()
-    expect(own_page.locator(".standing .pill")).to_have_text("Stopped")
+    expect(own_page.locator(".status-line .pill")).to_have_text("Stopped")
 
 
 def duplicate(page: Page) -> Page:
@@ -203,7 +203,7 @@ def duplicate(page: Page) -> Page:
     with page.expect_popup() as opened:
         page.evaluate("() => void window.open(location.href)")
     twin = opened.value
-    expect(twin.locator(".live.now")).to_be_visible()
+    expect(twin.locator(".connection.current")).to_be_visible()
     return twin
 
 
@@ -253,16 +253,16 @@ def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: Runn
         time.sleep(IDLE)
         stop(app, "night")
         start(app, "dusk")
-    expect(night.locator(".standing .pill")).to_have_text("Stopped")
+    expect(night.locator(".status-line .pill")).to_have_text("Stopped")
     expect_running(dusk, "dusk")
     expect(home.locator("a.slot", has_text="dusk")).to_be_visible()
     expect_ended_search(home, "dusk")
     for page in (home, night, dusk):
         assert page.evaluate("window.same")
-        expect(page.locator(".note.away")).to_have_count(0)
+        expect(page.locator(".banner.offline")).to_have_count(0)
     home.get_by_role("button", name="All", exact=True).click()
     home.get_by_role("button", name="Stop: dusk", exact=True).click()
-    expect(dusk.locator(".standing .pill")).to_have_text("Stopped")
+    expect(dusk.locator(".status-line .pill")).to_have_text("Stopped")
 
 
 def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: RunningApp) -> None:
@@ -276,6 +276,6 @@ def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: 
     page.go_back(wait_until="commit")
     # A cached page is not loaded again.
     assert page.evaluate("window.same") or app.mode == "dev"
-    expect(page.locator(".standing .pill")).to_have_text("Stopped")
+    expect(page.locator(".status-line .pill")).to_have_text("Stopped")
     start(app, "away")
     expect_running(page, "away")

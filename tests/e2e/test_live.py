@@ -47,9 +47,9 @@ def test_page_is_marked_live_only_once_it_is_loaded(own_page: Page, app: Running
     own_page.evaluate(
         "() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn)))"
     )
-    expect(own_page.locator("header .live")).to_have_text("connecting")
+    expect(own_page.locator("header .connection")).to_have_text("connecting")
     own_page.unroute_all()
-    expect(own_page.locator("header .live")).to_have_text("live")
+    expect(own_page.locator("header .connection")).to_have_text("live")
 
 
 AGES = """(wanted) => new Promise((resolve) => {
@@ -156,7 +156,7 @@ def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> Non
         expect(tab.locator("td.seq").first).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page).to_have_url(f"{app.url}/")
-    expect(other.locator(".standing .pill")).to_have_text("Stopped")
+    expect(other.locator(".status-line .pill")).to_have_text("Stopped")
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
 
 
@@ -169,7 +169,7 @@ def test_notice_appears_while_more_than_100_pages_are_open(own_page: Page, app: 
     own_page.evaluate(OPEN_VIEWERS, 100)
     expect(notice).to_contain_text(re.compile(r"every 1\s+s"))
     expect_new_points(own_page)
-    expect(own_page.locator(".live.now")).to_be_visible()
+    expect(own_page.locator(".connection.current")).to_be_visible()
     own_page.evaluate("window.viewers.forEach((socket) => socket.close())")
     expect(notice).to_have_count(0)
 
@@ -181,11 +181,11 @@ def test_closed_tabs_receive_no_more_updates(page: Page, app: RunningApp) -> Non
         tab = page.context.new_page()
         open_page(tab, app, path)
         tab.reload()
-        expect(tab.locator(".live.now")).to_be_visible()
+        expect(tab.locator(".connection.current")).to_be_visible()
         tab.goto(f"{app.url}/batch/elsewhere")
-        expect(tab.locator(".live.now")).to_be_visible()
+        expect(tab.locator(".connection.current")).to_be_visible()
         tab.go_back()
-        expect(tab.locator(".live.now")).to_be_visible()
+        expect(tab.locator(".connection.current")).to_be_visible()
         tab.close()
     wait_for_ticks(app)
     failed_sends = app.output().count("disconnected client")

@@ -61,7 +61,7 @@ def load(browser: Browser, app: RunningApp, path: str) -> Load:
     page.on("websocket", lambda socket: seen.strangers.append(socket.url))
     page.add_init_script(_OBSERVE)
     page.goto(app.url + path)
-    page.locator(".slot .value, .latest").first.wait_for()
+    page.locator(".slot .value, .latest-value").first.wait_for()
     page.wait_for_timeout(1500)
     paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
     seen.first_content = page.evaluate(paint)

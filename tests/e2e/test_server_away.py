@@ -26,10 +26,10 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     expect(page.locator("td.seq").first).to_be_visible()
     with restart_under(page, app):
         expect(page.get_by_text("The server has not answered since")).to_be_visible()
-    expect(page.locator(".standing .pill")).to_have_text("Interrupted")
+    expect(page.locator(".status-line .pill")).to_have_text("Interrupted")
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
     page.get_by_role("button", name="Start again").click()
-    expect(page.locator(".standing .pill")).to_have_text("Running")
+    expect(page.locator(".status-line .pill")).to_have_text("Running")
     expect_new_points(page)
     assert page.evaluate("window.same") or mode == "dev"
 
@@ -40,10 +40,10 @@ def test_lost_connection_grays_the_page_above_the_banner(page: Page, app: Runnin
     page.get_by_role("button", name="Stop: toasted", exact=True).click()
     toast = page.locator("[data-sonner-toast]")
     toast.hover()  # Keeps the toast open.
-    label = "getComputedStyle(document.querySelector('.button.main')).color"
+    label = "getComputedStyle(document.querySelector('.button.primary')).color"
     legible = page.evaluate(label)
     app.stop()
-    banner = page.locator("p.note.away")
+    banner = page.locator("p.banner.offline")
     expect(banner).to_be_visible()
     toast.hover()
     main = page.locator("main")
@@ -55,7 +55,7 @@ def test_lost_connection_grays_the_page_above_the_banner(page: Page, app: Runnin
         toast.hover()
         page.wait_for_function(
             """() => document.querySelector('[data-sonner-toast]').getBoundingClientRect().bottom
-              <= document.querySelector('p.note.away').getBoundingClientRect().top"""
+              <= document.querySelector('p.banner.offline').getBoundingClientRect().top"""
         )
     app.start()
     expect(main).to_have_css("filter", "none")
@@ -73,7 +73,7 @@ def test_links_work_while_the_server_is_unreachable(app: RunningApp, page: Page)
     expect(page.get_by_role("heading", level=1)).to_have_text("live")
     assert page.evaluate("window.same")
     app.start()
-    expect(page.locator(".standing .pill")).to_have_text("Interrupted")
+    expect(page.locator(".status-line .pill")).to_have_text("Interrupted")
 
 
 def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
@@ -105,18 +105,18 @@ def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, 
     open_page(page, app, "/batch/live")
     # In development, the indicator is rendered before the code of the page is loaded.
     expect(page.locator("td.seq").first).to_be_visible()
-    expect(page.locator(".live.now")).to_be_visible()
-    expect(page.locator(".ends time:visible")).to_have_count(1)
-    expect(page.locator(".ends .now")).to_be_visible()
+    expect(page.locator(".connection.current")).to_be_visible()
+    expect(page.locator(".time-labels time:visible")).to_have_count(1)
+    expect(page.locator(".time-labels .now")).to_be_visible()
     app.freeze()
     try:
-        expect(page.locator(".live")).to_have_text(re.compile(r"\d\s+s old"))
-        expect(page.locator(".ends time:visible")).to_have_count(2)
-        expect(page.locator(".ends .now")).to_be_hidden()
+        expect(page.locator(".connection")).to_have_text(re.compile(r"\d\s+s old"))
+        expect(page.locator(".time-labels time:visible")).to_have_count(2)
+        expect(page.locator(".time-labels .now")).to_be_hidden()
         expect(page.get_by_text("The server has not answered since")).to_be_visible()
     finally:
         app.thaw()
-    expect(page.locator(".live.now")).to_be_visible()
+    expect(page.locator(".connection.current")).to_be_visible()
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
 
 
@@ -138,4 +138,4 @@ def test_page_stays_connected_when_a_navigation_does_not_leave_it(
     with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
         pass
     assert len(sockets) == 1
-    expect(own_page.locator(".live.now")).to_be_visible()
+    expect(own_page.locator(".connection.current")).to_be_visible()

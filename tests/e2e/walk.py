@@ -63,7 +63,7 @@ def wait_for_ticks(app: RunningApp) -> None:
 def open_page(page: Page, app: RunningApp, path: str) -> None:
     """Open a page and wait until it is live: scripts loaded, first state received."""
     page.goto(f"{app.url}{path}")
-    expect(page.locator(".live.now")).to_be_visible()
+    expect(page.locator(".connection.current")).to_be_visible()
 
 
 def visit(page: Page, app: RunningApp, path: str) -> None:
@@ -76,9 +76,9 @@ def visit(page: Page, app: RunningApp, path: str) -> None:
 def settled(page: Page) -> None:
     """Wait until there are no placeholders and every chart is drawn."""
     page.wait_for_function(
-        """() => !document.querySelector('.bone')
+        """() => !document.querySelector('.skeleton')
           && [...document.querySelectorAll('.minutes, .live-chart')]
-            .every((part) => part.querySelector('svg, .nothing'))"""
+            .every((part) => part.querySelector('svg, .empty'))"""
     )
 
 

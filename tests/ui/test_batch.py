@@ -147,7 +147,7 @@ async def test_invalid_id_is_explained(tabs: Tabs, invalid: str) -> None:
     before = tabs.service.batches()
     state = await open_page(tabs, invalid)
     assert state.kind == "invalid"
-    assert "beginning with a letter or digit" in state.why
+    assert "beginning with a letter or digit" in state.invalid_reason
     await tabs.send(invalid, BatchState, "start")
     await tabs.send(invalid, BatchState, "stop")
     assert tabs.service.batches() == before
@@ -194,7 +194,7 @@ async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
     await open_page(tabs, batch_id)
     minutes = await tabs.state(batch_id, MinutesState)
     for span in (60, 15, 1440):
-        await tabs.send(batch_id, BatchState, "show_span", minutes=span)
+        await tabs.send(batch_id, BatchState, "show_range", minutes=span)
         await until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
 
 

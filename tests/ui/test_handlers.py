@@ -19,16 +19,16 @@ ALLOWED: dict[Any, set[str]] = {
         "start",
         "start_again",
         "stop",
-        "search_for",
-        "filter_by",
-        "turn_to",
+        "search_batches",
+        "filter_by_status",
+        "show_page",
         "clear_error",
     },
     BatchState: {
         "stream_updates",
         "start",
         "stop",
-        "show_span",
+        "show_range",
         "show_earlier_runs",
         "pause",
     },
@@ -39,9 +39,9 @@ ARGUMENT = {
     "start": "form",
     "start_again": "batch_id",
     "stop": "batch_id",
-    "search_for": "text",
-    "filter_by": "status_filter",
-    "turn_to": "page",
+    "search_batches": "text",
+    "filter_by_status": "status_filter",
+    "show_page": "page",
 }
 
 
@@ -101,7 +101,7 @@ async def test_invalid_arguments_on_batch_page_have_no_effect(tabs: Tabs, batch_
     before = tabs.service.batches()
     await tabs.open("tab", batch_id)
     for junk in JUNK:
-        await tabs.send("tab", BatchState, "show_span", minutes=junk)
+        await tabs.send("tab", BatchState, "show_range", minutes=junk)
         await tabs.send("tab", BatchState, "pause", paused=junk)
     assert tabs.errors == []
     assert tabs.service.batches() == before

@@ -64,7 +64,7 @@ async def test_fifty_concurrent_starts_of_one_batch_start_one(tabs: Tabs) -> Non
     assert [batch.batch_id for batch in tabs.service.running()] == ["one"]
     assert len(await tabs.service.runs("one")) == 1
     states = [await tabs.state(name, HomeState) for name in names]
-    assert sum(state.running_already == "one" for state in states) == 49
+    assert sum(state.already_running == "one" for state in states) == 49
 
 
 async def test_error_leaves_the_field_unchanged(tabs: Tabs) -> None:
@@ -73,7 +73,7 @@ async def test_error_leaves_the_field_unchanged(tabs: Tabs) -> None:
     await start(tabs, "tab", "not one")
     state = await tabs.state("tab", HomeState)
     assert state.error.startswith("Use 1 to 64 letters")
-    assert state.running_already == ""
+    assert state.already_running == ""
     assert "value" not in tabs.sent_events("tab")
     assert tabs.service.batches() == before
 
@@ -199,7 +199,7 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     await tabs.service.stop("b0")
     await until(lambda: state.error == "")
     await start(tabs, "tab", "b1")
-    assert state.running_already == "b1"
+    assert state.already_running == "b1"
     await tabs.service.stop("b1")
     await until(lambda: state.error == "")
     await start(tabs, "tab", "no such name")
@@ -224,10 +224,10 @@ async def test_rejected_name_can_be_submitted_again_immediately(tabs: Tabs) -> N
 async def test_saved_query_is_restored(with_25_ended: BatchService) -> None:
     async with tabs_on(with_25_ended) as tabs:
         await tabs.open("before")
-        await tabs.send("before", HomeState, "search_for", text="OLD & +")
-        await tabs.send("before", HomeState, "search_for", text="old")
-        await tabs.send("before", HomeState, "filter_by", status_filter="ended")
-        await tabs.send("before", HomeState, "turn_to", page=1)
+        await tabs.send("before", HomeState, "search_batches", text="OLD & +")
+        await tabs.send("before", HomeState, "search_batches", text="old")
+        await tabs.send("before", HomeState, "filter_by_status", status_filter="ended")
+        await tabs.send("before", HomeState, "show_page", page=1)
         saved = (await tabs.state("before", HomeState)).saved_query
         for tab, query in {
             "after": saved,
@@ -255,7 +255,7 @@ async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path
         await until(lambda: state.match_count == 3)
         tabs.ticker._tick = 0.5
         await tabs.ticks(0)
-        await tabs.send("tab", HomeState, "search_for", text="a")
+        await tabs.send("tab", HomeState, "search_batches", text="a")
         assert state.match_count == 2
         await tabs.service.start("a-3", "silent")
         await until(lambda: state.match_count == 3)
@@ -269,7 +269,7 @@ async def test_rows_of_a_search_refer_to_the_slots(tabs: Tabs, batch_id: str) ->
     tabs.ticker._tick = 1e9
     await asyncio.sleep(0.05)  # The updates wait for a tick that does not come.
     await tabs.service.start(batch_id)
-    await tabs.send("tab", HomeState, "search_for", text=batch_id)
+    await tabs.send("tab", HomeState, "search_batches", text=batch_id)
     (row,) = state.rows
     assert state.slots[row["slot"]]["batch_id"] == batch_id
 
@@ -300,10 +300,10 @@ async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:
     await tabs.service.start("bad", "broken")
     await until(lambda: not tabs.service.running())
     await tabs.open("tab")
-    await tabs.send("tab", HomeState, "filter_by", status_filter="failed")
+    await tabs.send("tab", HomeState, "filter_by_status", status_filter="failed")
     (row,) = (await tabs.state("tab", HomeState)).rows
     assert (row["batch_id"], row["reason"]) == ("bad", "OSError: sensor disconnected")
-    await tabs.send("tab", HomeState, "filter_by", status_filter="interrupted")
+    await tabs.send("tab", HomeState, "filter_by_status", status_filter="interrupted")
     assert (await tabs.state("tab", HomeState)).rows == []
 
 
@@ -318,15 +318,15 @@ async def test_table_can_be_searched_filtered_and_paged(with_25_ended: BatchServ
             return [row["batch_id"] for row in state.rows]
 
         newest_first = [f"old-{i}" for i in reversed(range(25))]
-        assert await shown("filter_by", status_filter="all") == ["new", *newest_first[:19]]
+        assert await shown("filter_by_status", status_filter="all") == ["new", *newest_first[:19]]
         assert (state.match_count, state.page_count) == (26, 2)
-        assert await shown("turn_to", page=1) == newest_first[19:]
-        assert await shown("turn_to", page=99) == newest_first[19:]
-        assert await shown("search_for", text="OLD-1") == [
+        assert await shown("show_page", page=1) == newest_first[19:]
+        assert await shown("show_page", page=99) == newest_first[19:]
+        assert await shown("search_batches", text="OLD-1") == [
             *(f"old-{i}" for i in reversed(range(10, 20))),
             "old-1",
         ]
-        assert await shown("filter_by", status_filter="running") == []
-        assert await shown("search_for", text="") == ["new"]
-        assert await shown("filter_by", status_filter="ended") == newest_first[:20]
+        assert await shown("filter_by_status", status_filter="running") == []
+        assert await shown("search_batches", text="") == ["new"]
+        assert await shown("filter_by_status", status_filter="ended") == newest_first[:20]
     await stop_all(with_25_ended)

@@ -16,16 +16,16 @@ def batch_header() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
-            rx.el.p(status_pill(BatchState.status), _facts(), class_name="standing"),
+            rx.el.p(status_pill(BatchState.status), _facts(), class_name="status-line"),
             rx.cond(
                 (BatchState.reason != "") & (BatchState.status == "failed"),
                 rx.el.p(BatchState.reason, class_name="reason"),
             ),
             _announced_status(),
-            class_name="name",
+            class_name="batch-title",
         ),
-        rx.el.div(_button(), action_error(), class_name="deed"),
-        class_name="head",
+        rx.el.div(_button(), action_error(), class_name="actions"),
+        class_name="page-header",
     )
 
 
@@ -43,7 +43,7 @@ def _button() -> rx.Component:
         rx.cond(is_running, text.STOP, text.START_AGAIN),
         type="button",
         on_click=rx.cond(is_running, BatchState.stop, BatchState.start),
-        class_name=rx.cond(is_running, "button stop", "button main"),
+        class_name=rx.cond(is_running, "button stop", "button primary"),
     )
 
 
@@ -53,7 +53,7 @@ def _announced_status() -> rx.Component:
         rx.match(BatchState.status, *text.STATUS.items(), ""),
         rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),
         role="status",
-        class_name="unseen",
+        class_name="visually-hidden",
     )
 
 

@@ -14,7 +14,16 @@ from solo_app.ui.components.table_filters import pager, table_filters
 from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.home import HomeState
 
-_CLASSES = ("name", "state", "n last", "n average", "trend", "n rows", "since", "n act")
+_CLASSES = (
+    "name",
+    "status",
+    "numeric latest",
+    "numeric average",
+    "trend",
+    "numeric rows",
+    "started",
+    "numeric action",
+)
 _SKELETON_ROWS = 6
 
 
@@ -33,7 +42,7 @@ def batch_table() -> rx.Component:
         ),
         pager(),
         aria_label=text.ALL_BATCHES,
-        class_name="card list",
+        class_name="card table-card",
     )
 
 
@@ -60,8 +69,8 @@ def _head() -> rx.Component:
 
 
 def _skeleton() -> rx.Component:
-    placeholder = rx.el.span(class_name="bone line")
-    row = _cells(*[placeholder for _ in _CLASSES], class_name="going")
+    placeholder = rx.el.span(class_name="skeleton text")
+    row = _cells(*[placeholder for _ in _CLASSES], class_name="running")
     return _table([row for _ in range(_SKELETON_ROWS)])
 
 
@@ -71,7 +80,7 @@ def _row(row: Any) -> rx.Component:
         rx.el.a(batch_id, href=f"/batch/{batch_id}", title=batch_id, class_name="id"),
         rx.fragment(
             status_pill(row["status"]),
-            rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="why")),
+            rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="reason")),
         ),
         fmt.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
         rx.fragment(_label(text.AVERAGE_OF), fmt.number(row["average"], 2)),
@@ -82,7 +91,7 @@ def _row(row: Any) -> rx.Component:
         ),
         rx.fragment(_label(text.SINCE), timestamp(row["started"], fmt.when(row["started"]))),
         _button(row),
-        class_name=rx.cond(_is_running(row), "going", "ended"),
+        class_name=rx.cond(_is_running(row), "running", "ended"),
         key=batch_id,
     )
 
@@ -113,7 +122,7 @@ def _cells(*cells: Any, **row: Any) -> rx.Component:
 
 def _label(text: Any) -> rx.Component:
     """Return the name of a value, for layouts in which the table header is hidden."""
-    return rx.el.span(text, class_name="label")
+    return rx.el.span(text, class_name="cell-label")
 
 
 def _button(row: Any) -> rx.Component:
@@ -139,8 +148,8 @@ def _empty_message() -> rx.Component:
         text.NO_BATCHES,
         text.NO_MATCHES,
     )
-    return rx.el.p(message, class_name="nothing")
+    return rx.el.p(message, class_name="empty")
 
 
 def _hidden(text: str) -> rx.Component:
-    return rx.el.span(text, class_name="unseen")
+    return rx.el.span(text, class_name="visually-hidden")

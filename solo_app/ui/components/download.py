@@ -36,7 +36,7 @@ def download() -> rx.Component:
                 "data-ended": BatchState.ended,
                 "data-error": text.DOWNLOAD_EMPTY_RANGE,
             },
-            class_name="card panel",
+            class_name="card",
         ),
     )
 
@@ -87,7 +87,7 @@ def _between() -> rx.Component:
             )
             for name, label in text.DOWNLOAD_BETWEEN.items()
         ],
-        class_name="between",
+        class_name="custom-range",
     )
 
 
@@ -101,5 +101,5 @@ def _link() -> rx.Component:
         download=True,
         reload_document=True,  # Otherwise React Router handles the link.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
-        class_name="button main",
+        class_name="button primary",
     )

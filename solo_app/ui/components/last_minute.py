@@ -39,7 +39,7 @@ def last_minute() -> rx.Component:
         ),
         rx.cond(BatchState.status == "running", _next_minute()),
         aria_label=text.LAST_WHOLE_MINUTE,
-        class_name="card minute",
+        class_name="card last-minute",
     )
 
 
@@ -56,5 +56,5 @@ def _next_minute() -> rx.Component:
             class_name="progress",
             aria_hidden="true",
         ),
-        class_name="next",
+        class_name="next-minute",
     )

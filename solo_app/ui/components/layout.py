@@ -39,7 +39,7 @@ def page(*children: Any, location: Any = None, state: Any = None, status: Any = 
         ),
         # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
-        class_name="wrap",
+        class_name="page",
     )
 
 
@@ -60,9 +60,11 @@ def tab_icon(status: Any = "") -> rx.Component:
 def bar(location: Any = None, indicator: Any = None) -> rx.Component:
     """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
-        rx.el.a(text.PRODUCT, href="/", class_name="word", aria_label="SOLO, all batches"),
-        rx.el.span("/ ", location, class_name="where") if location is not None else rx.fragment(),
-        rx.el.span(class_name="grow"),
+        rx.el.a(text.PRODUCT, href="/", class_name="wordmark", aria_label="SOLO, all batches"),
+        rx.el.span("/ ", location, class_name="location")
+        if location is not None
+        else rx.fragment(),
+        rx.el.span(class_name="spacer"),
         indicator if indicator is not None else liveness(),
         theme_switch(),
         class_name="bar",
@@ -92,7 +94,7 @@ def banners(state: Any) -> rx.Component:
     return rx.fragment(
         rx.cond(
             state.update_interval >= 1,
-            rx.el.p(text.SLOWED, interval, ".", class_name="note", role="status"),
+            rx.el.p(text.SLOWED, interval, ".", class_name="banner", role="status"),
         ),
         _error(text.WAITING_FOR_DISK, state.write_error),
         _error(text.NOT_ARCHIVED, state.archive_error),
@@ -101,7 +103,7 @@ def banners(state: Any) -> rx.Component:
 
 
 def _error(text: str, reason: Any) -> rx.Component:
-    return rx.cond(reason != "", rx.el.p(text, reason, class_name="note bad", role="status"))
+    return rx.cond(reason != "", rx.el.p(text, reason, class_name="banner error", role="status"))
 
 
 class _Liveness(rx.Component):

@@ -20,15 +20,15 @@ def live_chart() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h2(text.LATEST),
-                rx.el.p(fmt.key(BatchState.latest), class_name="latest"),
+                rx.el.p(fmt.key(BatchState.latest), class_name="latest-value"),
             ),
             rx.cond(
                 has_points & (BatchState.read_error == ""),
-                rx.el.p(_points_in_minute(), class_name="covered"),
+                rx.el.p(_points_in_minute(), class_name="point-count"),
             ),
-            class_name="top",
+            class_name="card-header",
         ),
-        rx.cond(has_points, _chart(), rx.el.p(text.NO_POINTS_YET, class_name="nothing")),
+        rx.cond(has_points, _chart(), rx.el.p(text.NO_POINTS_YET, class_name="empty")),
         aria_label=text.LATEST,
         class_name="card live-chart",
     )
@@ -75,6 +75,6 @@ def _chart() -> rx.Component:
             # While the connection is lost, the stylesheet shows the time instead of "now".
             rx.cond(BatchState.status == "running", rx.el.span(text.NOW, class_name="end now")),
             rx.el.span(timestamp(end, fmt.clock(end)), class_name="end"),
-            class_name="ends",
+            class_name="time-labels",
         ),
     )

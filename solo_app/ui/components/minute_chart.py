@@ -24,27 +24,27 @@ def minute_chart() -> rx.Component:
                     _time(MinutesState.start), " to ", _time(MinutesState.end), class_name="window"
                 ),
                 rx.el.p(text.BY_MINUTE_LEGEND, class_name="legend"),
-                class_name="about",
+                class_name="chart-title",
             ),
             rx.el.div(
                 *[_span(minutes, label) for minutes, label in text.SPANS.items()],
                 role="group",
                 aria_label=text.SPAN,
-                class_name="seg",
+                class_name="segmented",
             ),
             download(),
-            class_name="top",
+            class_name="card-header",
         ),
         rx.el.div(
             rx.cond(
                 MinutesState.minute_count > 0,
                 rx.fragment(_chart(), _table()),
-                rx.el.p(text.NO_MINUTES, class_name="nothing"),
+                rx.el.p(text.NO_MINUTES, class_name="empty"),
             ),
             class_name="minutes",
         ),
         aria_label=text.BY_MINUTE,
-        class_name="card by-minute",
+        class_name="card minute-chart",
     )
 
 
@@ -52,7 +52,7 @@ def _span(minutes: int, label: str) -> rx.Component:
     return rx.el.button(
         label,
         type="button",
-        on_click=BatchState.show_span(minutes),  # type: ignore[operator]
+        on_click=BatchState.show_range(minutes),  # type: ignore[operator]
         aria_pressed=BatchState.span == str(minutes),
     )
 
@@ -142,21 +142,21 @@ def _table() -> rx.Component:
             rx.el.thead(
                 rx.el.tr(
                     rx.el.th(text.MINUTE, scope="col"),
-                    rx.el.th(text.AVERAGE, scope="col", class_name="n"),
-                    rx.el.th(text.LOWEST_HIGHEST, scope="col", class_name="n"),
-                    rx.el.th(text.COUNT, scope="col", class_name="n"),
+                    rx.el.th(text.AVERAGE, scope="col", class_name="numeric"),
+                    rx.el.th(text.LOWEST_HIGHEST, scope="col", class_name="numeric"),
+                    rx.el.th(text.COUNT, scope="col", class_name="numeric"),
                 )
             ),
             rx.el.tbody(rx.foreach(MinutesState.table, _row)),
         ),
-        class_name="as-table",
+        class_name="minute-table",
     )
 
 
 def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
         rx.el.td(timestamp(minute["t"], fmt.when(minute["t"]))),
-        rx.el.td(fmt.number(minute["average"], 2), class_name="n"),
-        rx.el.td(fmt.key(minute["min"]), " to ", fmt.key(minute["max"]), class_name="n"),
-        rx.el.td(fmt.number(minute["count"]), class_name="n"),
+        rx.el.td(fmt.number(minute["average"], 2), class_name="numeric"),
+        rx.el.td(fmt.key(minute["min"]), " to ", fmt.key(minute["max"]), class_name="numeric"),
+        rx.el.td(fmt.number(minute["count"]), class_name="numeric"),
     )

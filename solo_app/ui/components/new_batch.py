@@ -32,8 +32,8 @@ def new_batch() -> rx.Component:
                 aria_describedby=_ERROR,
                 class_name="field",
             ),
-            rx.el.button(text.START, type="submit", class_name="button main"),
-            class_name="line",
+            rx.el.button(text.START, type="submit", class_name="button primary"),
+            class_name="row",
         ),
         rx.el.p(
             rx.cond(HomeState.error != "", _error(), _hint()),
@@ -42,7 +42,7 @@ def new_batch() -> rx.Component:
         ),
         _shortcuts(),
         on_submit=HomeState.start,
-        class_name="new",
+        class_name="start-form",
     )
 
 
@@ -75,8 +75,8 @@ def _error() -> rx.Component:
     return rx.el.span(
         HomeState.error,
         rx.cond(
-            HomeState.running_already != "",
-            rx.fragment(" ", rx.el.a(text.OPEN_IT, href=f"/batch/{HomeState.running_already}")),
+            HomeState.already_running != "",
+            rx.fragment(" ", rx.el.a(text.OPEN_IT, href=f"/batch/{HomeState.already_running}")),
         ),
         role="alert",
         class_name="error",

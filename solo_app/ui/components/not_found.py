@@ -18,7 +18,7 @@ def unknown_batch() -> rx.Component:
         rx.el.code(BatchState.batch_id),
         text.NEVER_WAS_ADVICE,
         rx.el.button(
-            text.START_IT, type="button", on_click=BatchState.start, class_name="button main"
+            text.START_IT, type="button", on_click=BatchState.start, class_name="button primary"
         ),
         action_error(),
     )
@@ -26,19 +26,19 @@ def unknown_batch() -> rx.Component:
 
 def invalid_id() -> rx.Component:
     """Return the notice for an invalid id, with the rule."""
-    return notice(text.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.why)
+    return notice(text.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.invalid_reason)
 
 
 def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.Component:
     """Return a card with title, subject, advice, actions, and a link to the home page."""
     return rx.el.section(
         rx.el.h1(title),
-        rx.el.p(subject, class_name="about"),
+        rx.el.p(subject),
         rx.el.p(advice) if advice is not None else rx.fragment(),
         rx.el.div(
             *actions,
             rx.el.a(text.TO_ALL_BATCHES, href="/", class_name="button plain"),
-            class_name="line",
+            class_name="row",
         ),
         class_name="card notice",
     )

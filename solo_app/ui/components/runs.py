@@ -20,7 +20,7 @@ def runs() -> rx.Component:
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
         rx.cond(BatchState.earlier_runs > 0, _earlier_button()),
         aria_label=text.RUNS,
-        class_name="card all-runs",
+        class_name="card runs-card",
     )
 
 
@@ -30,7 +30,7 @@ def _earlier_button() -> rx.Component:
         text.EARLIER_RUNS,
         type="button",
         on_click=BatchState.show_earlier_runs,
-        class_name="button small again",
+        class_name="button small repeatable",
     )
 
 
@@ -38,8 +38,8 @@ def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
             status_pill(run.status),
-            rx.el.span("run ", fmt.number(run.number), class_name="no"),
-            class_name="what",
+            rx.el.span("run ", fmt.number(run.number), class_name="run-number"),
+            class_name="run",
         ),
         rx.el.div(
             timestamp(run.started, fmt.when(run.started)),
@@ -49,7 +49,7 @@ def _run(run: Any) -> rx.Component:
                 text.NOW,
                 timestamp(run.ended, fmt.when(run.ended)),
             ),
-            class_name="from-to",
+            class_name="period",
         ),
         rx.cond(run.reason != "", rx.el.p(run.reason, class_name="reason")),
         key=run.number,

@@ -22,7 +22,7 @@ def slots() -> rx.Component:
                 HomeState.slots,
                 lambda slot: rx.cond(slot["batch_id"] != "", _occupied(slot), _free()),
             ),
-            rx.fragment(*[rx.el.div(class_name="card slot bone") for _ in range(BATCH_LIMIT)]),
+            rx.fragment(*[rx.el.div(class_name="card slot skeleton") for _ in range(BATCH_LIMIT)]),
         ),
         aria_label="Slots",
         class_name="slots",

@@ -13,5 +13,5 @@ def sparkline(path: Any) -> rx.Component:
         rx.el.path(d=path),
         view_box="0 0 100 32",
         custom_attrs={"preserveAspectRatio": "none", "aria-hidden": "true"},
-        class_name="spark",
+        class_name="sparkline",
     )

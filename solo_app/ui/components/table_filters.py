@@ -28,16 +28,16 @@ def table_filters() -> rx.Component:
         rx.el.p(
             rx.cond(HomeState.loaded, f"{HomeState.match_count} {text.FOUND}", ""),
             role="status",
-            class_name="unseen",
+            class_name="visually-hidden",
         ),
-        rx.el.span(class_name="grow"),
+        rx.el.span(class_name="spacer"),
         rx.debounce_input(
             rx.el.input(
                 type="search",
                 placeholder=text.SEARCH_EXAMPLE,
                 aria_label=text.SEARCH,
                 value=HomeState.search,
-                on_change=HomeState.search_for,
+                on_change=HomeState.search_batches,
                 max_length=64,
                 class_name="field search",
             ),
@@ -47,9 +47,9 @@ def table_filters() -> rx.Component:
             *[_filter(name, label) for name, label in text.FILTERS.items()],
             role="group",
             aria_label=text.FILTER,
-            class_name="seg",
+            class_name="segmented",
         ),
-        class_name="choice",
+        class_name="table-filters",
     )
 
 
@@ -75,7 +75,7 @@ def pager() -> rx.Component:
             ),
             _end_button(text.OLDEST, last, HomeState.page_no >= last),
             aria_label="Pages of batches",
-            class_name="pager",
+            class_name="pagination",
         ),
     )
 
@@ -84,7 +84,7 @@ def _filter(name: str, label: str) -> rx.Component:
     return rx.el.button(
         label,
         type="button",
-        on_click=HomeState.filter_by(name),  # type: ignore[operator]
+        on_click=HomeState.filter_by_status(name),  # type: ignore[operator]
         aria_pressed=HomeState.status_filter == name,
     )
 
@@ -97,7 +97,7 @@ def _page_button(label: str, page: Any, disabled: Any) -> rx.Component:
     return rx.el.button(
         label,
         type="button",
-        on_click=HomeState.turn_to(page),  # type: ignore[operator]
+        on_click=HomeState.show_page(page),  # type: ignore[operator]
         disabled=disabled,
-        class_name="button small again",
+        class_name="button small repeatable",
     )

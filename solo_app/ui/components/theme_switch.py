@@ -30,7 +30,7 @@ def theme_switch() -> rx.Component:
         on_click=set_color_mode(following),
         aria_label=name,
         title=name,
-        class_name="icon",
+        class_name="icon-button",
     )
 
 
@@ -39,5 +39,5 @@ def _icon(mode: str) -> rx.Component:
         rx.el.path(d=_PATHS[mode], class_name=mode),
         view_box="0 0 16 16",
         custom_attrs={"aria-hidden": "true"},
-        class_name="glyph",
+        class_name="icon",
     )

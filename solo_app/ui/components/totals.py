@@ -27,13 +27,13 @@ def totals() -> rx.Component:
             _stat(text.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
             class_name="stats",
         ),
-        class_name="head",
+        class_name="page-header",
     )
 
 
 def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name),
-        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="bone number")), *more),
+        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="skeleton number")), *more),
         class_name="stat",
     )

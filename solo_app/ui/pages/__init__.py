@@ -55,8 +55,10 @@ def loading_screen() -> rx.Component:
         rx.el.title(text.PRODUCT),
         tab_icon(),
         bar(indicator=liveness(is_ready=False)),
-        rx.el.main(rx.el.h1(text.PRODUCT, class_name="unseen"), id="main", class_name="main"),
-        class_name="wrap",
+        rx.el.main(
+            rx.el.h1(text.PRODUCT, class_name="visually-hidden"), id="main", class_name="main"
+        ),
+        class_name="page",
     )
 
 

@@ -40,9 +40,9 @@ def batch_page() -> rx.Component:
 def _batch() -> rx.Component:
     return rx.fragment(
         batch_header(),
-        rx.el.div(live_chart(), last_minute(), class_name="two"),
+        rx.el.div(live_chart(), last_minute(), class_name="columns"),
         minute_chart(),
-        rx.el.div(latest_points(), runs(), class_name="two"),
+        rx.el.div(latest_points(), runs(), class_name="columns"),
     )
 
 
@@ -52,27 +52,29 @@ def _skeleton() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h1(route_id(), class_name="id"),
-                rx.el.p(rx.el.span(class_name="bone line"), class_name="standing"),
-                class_name="name",
+                rx.el.p(rx.el.span(class_name="skeleton text"), class_name="status-line"),
+                class_name="batch-title",
             ),
-            rx.el.div(rx.el.span(class_name="button bone"), class_name="deed"),
-            class_name="head",
+            rx.el.div(rx.el.span(class_name="button skeleton"), class_name="actions"),
+            class_name="page-header",
         ),
         rx.el.div(
             _placeholder(text.LATEST, "live-chart"),
-            _placeholder(text.LAST_WHOLE_MINUTE, "minute"),
-            class_name="two",
+            _placeholder(text.LAST_WHOLE_MINUTE, "last-minute"),
+            class_name="columns",
         ),
-        _placeholder(text.BY_MINUTE, "by-minute"),
+        _placeholder(text.BY_MINUTE, "minute-chart"),
         rx.el.div(
-            _placeholder(text.NEWEST_POINTS, "newest"),
-            _placeholder(text.RUNS, "all-runs"),
-            class_name="two",
+            _placeholder(text.NEWEST_POINTS, "latest-points"),
+            _placeholder(text.RUNS, "runs-card"),
+            class_name="columns",
         ),
     )
 
 
 def _placeholder(title: str, kind: str) -> rx.Component:
     return rx.el.section(
-        rx.el.h2(title), rx.el.div(class_name="bone fill"), class_name=f"card bones {kind}"
+        rx.el.h2(title),
+        rx.el.div(class_name="skeleton fill"),
+        class_name=f"card skeleton-card {kind}",
     )

@@ -54,7 +54,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
 
     batch_id: str = ""
     kind: str = ""
-    why: str = ""
+    invalid_reason: str = ""
     title: str = text.PRODUCT
     status: str = ""
     source: str = ""
@@ -126,7 +126,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
         return errors if error else [started_toast(batch_id)]
 
     @rx.event
-    def show_span(self, minutes: int) -> None:
+    def show_range(self, minutes: int) -> None:
         """Set the duration of the minute chart."""
         if isinstance(minutes, int) and minutes in text.SPANS:
             self.span = str(minutes)

@@ -139,15 +139,15 @@ class BatchView:
         return BatchValues(values, await self._minutes(batch, snapshot, span))
 
     def _not_found(self, error: BatchNotFoundError) -> Values:
-        kind, title, why = "unknown", text.NEVER_WAS, str(error)
+        kind, title, invalid_reason = "unknown", text.NEVER_WAS, str(error)
         try:
             check_batch_id(self._batch_id)
         except InvalidBatchIdError as invalid:
-            kind, title, why = "invalid", text.NO_SUCH_ID, str(invalid)
+            kind, title, invalid_reason = "invalid", text.NO_SUCH_ID, str(invalid)
         return {
             "batch_id": self._batch_id,
             "kind": kind,
-            "why": why,
+            "invalid_reason": invalid_reason,
             "title": f"{title} · {text.PRODUCT}",
             "status": "",
             "read_error": "",

@@ -43,7 +43,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
     search: str = ""
     status_filter: str = "all"
     saved_query: str = rx.SessionStorage("", name="solo-table")
-    running_already: str = ""
+    already_running: str = ""
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -76,7 +76,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
         error = await actions.start(batch_id)
         async with self:
             self._show_error(error)
-            self.running_already = batch_id if isinstance(error, BatchRunningError) else ""
+            self.already_running = batch_id if isinstance(error, BatchRunningError) else ""
             if error:  # The same name can be submitted again immediately.
                 self._submitted = ("", 0.0)
         if error:
@@ -103,19 +103,19 @@ class HomeState(LiveState, actions.ActionState, rx.State):
         self._show_error(None)
 
     @rx.event
-    def search_for(self, text: str) -> None:
+    def search_batches(self, text: str) -> None:
         """Show only batches whose name contains a text."""
         if isinstance(text, str):
             self._show_table(TableQuery(text.strip()[:LONGEST_SEARCH], self.status_filter))
 
     @rx.event
-    def filter_by(self, status_filter: str) -> None:
+    def filter_by_status(self, status_filter: str) -> None:
         """Show only batches that match one of ``text.FILTERS``."""
         if isinstance(status_filter, str) and status_filter in text.FILTERS:
             self._show_table(TableQuery(self.search, status_filter))
 
     @rx.event
-    def turn_to(self, page: int) -> None:
+    def show_page(self, page: int) -> None:
         """Show another page of the table."""
         if isinstance(page, int) and page >= 0:
             self._show_table(TableQuery(self.search, self.status_filter, page))
