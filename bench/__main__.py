@@ -17,7 +17,7 @@ from bench.progress import say
 from bench.registry import BENCHMARKS
 from bench.report import Result, table, write_page
 from bench.scale import Scale
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 PAGE = PROJECT / "docs" / "performance.md"
 SOAK = "soak"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from tests.running_app import WITHOUT_PAGES, RunningApp, copy_of_project
+from tests.helpers.running_app import BACKEND_ONLY, RunningApp, copy_project
 
 _LOOK_EVERY = 0.3
 
@@ -31,10 +31,10 @@ def running_app(
     """
     copy = place / "app"
     if not copy.exists():
-        copy_of_project(copy)
+        copy_project(copy)
     # One open file per connection: the server inherits the limit.
     raise_file_limit()
-    more = {} if pages else WITHOUT_PAGES
+    more = {} if pages else BACKEND_ONLY
     app = RunningApp(copy, database, "prod", {**(settings or {}), **more})
     try:
         yield app.start()

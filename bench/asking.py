@@ -28,7 +28,7 @@ from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
-from tests.running_app import PROJECT, RunningApp, free_port
+from tests.helpers.running_app import PROJECT, RunningApp, free_port
 
 CONNECTIONS = (1, 50)
 _LARGEST_OF_TEMPLATE = 10_000_000
@@ -153,7 +153,7 @@ def _served(server: str, *options: str, at: Path | None = None) -> Iterator[int]
     )
     deadline = time.monotonic() + 60
     try:
-        while not RunningApp.answers(f"http://localhost:{port}/"):
+        while not RunningApp.is_ready(f"http://localhost:{port}/"):
             started = process.poll() is None and time.monotonic() < deadline
             assert started, f"{options[0]} does not start"
             time.sleep(0.05)

@@ -18,8 +18,8 @@ from bench.figures import Figure, under
 from bench.places import folder
 from bench.progress import say
 from bench.scale import Scale
-from tests.browsers import QUIET, find_browser
-from tests.running_app import PROJECT, REFLEX, RunningApp, copy_of_project
+from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.helpers.running_app import PROJECT, REFLEX, RunningApp, copy_project
 
 _GIVE_UP_AFTER = 180
 _LOOK_EVERY = 0.02
@@ -59,7 +59,7 @@ def _fresh_environment(place: Path) -> Path:
 
 def _round(place: Path, reflex: Path) -> tuple[float, float | None]:
     """Seconds until the page is answered, and until a browser has drawn it, if there is one."""
-    checkout = copy_of_project(place / "solo")
+    checkout = copy_project(place / "solo")
     app = RunningApp(checkout, checkout / ".solo" / "solo.duckdb", "dev", reflex=reflex)
     began = time.perf_counter()
     try:
@@ -88,7 +88,7 @@ def _drawn(url: str, began: float) -> float | None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=QUIET)
+        chromium = playwright.chromium.launch(executable_path=browser, args=BROWSER_ARGS)
         page = chromium.new_page()
         page.goto(url)
         page.get_by_role("heading", level=1).wait_for(timeout=_GIVE_UP_AFTER * 1000)

@@ -18,7 +18,7 @@ from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 PAGES = (1, 100, 500, 1_000)
 _MANY = 1_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 _PACKAGES = ("reflex", "duckdb", "granian", "fastapi", "numpy", "uvicorn")
 

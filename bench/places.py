@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 KEPT_IN = PROJECT / ".bench"
 """On the project's own disk: what the system calls temporary may be memory, where a commit is

@@ -19,7 +19,7 @@ from bench.progress import say
 from bench.samples import percentile
 from bench.scale import Scale
 from solo_app.batches.models import utc_now
-from tests.browsers import QUIET, find_browser
+from tests.helpers.browser import BROWSER_ARGS, find_browser
 
 _BATCH = "point-to-screen"
 _NOTE = (
@@ -63,7 +63,7 @@ def measure(scale: Scale) -> list[Figure]:
         running_app(place, place / "app.duckdb", pages=True) as app,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=browser_path, args=BROWSER_ARGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         for number in range(1, scale.pick(1, 6) + 1):
             say(f"point to screen, round {number}")

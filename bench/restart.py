@@ -28,7 +28,7 @@ from bench.scale import Scale
 from solo_app.batches.minutes import whole_minute
 from solo_app.batches.models import MINUTE, utc_now
 from solo_app.config import HOST
-from tests.running_app import WITHOUT_PAGES, RunningApp
+from tests.helpers.running_app import BACKEND_ONLY, RunningApp
 
 _NAME = rows.NAMES[0]
 _LOOK_EVERY = 0.005
@@ -102,7 +102,7 @@ def _round(place: Path, database: Path, pages_on: int | None = None) -> float:
         counted = httpx.get(f"{app.api}/batches/{_NAME}").json()["row_count"]
         killed = Killed(utc_now(), counted)
         app.kill()
-    again = RunningApp(place / "app", database, "prod", {} if pages_on else WITHOUT_PAGES)
+    again = RunningApp(place / "app", database, "prod", {} if pages_on else BACKEND_ONLY)
     again.backend_port = again.frontend_port = pages_on or app.backend_port
     # The minute in which it was killed, asked for as if it were over.
     path = f"/agg/{_NAME}?at={(whole_minute(killed.at) + MINUTE).isoformat()}Z"
@@ -119,7 +119,7 @@ def _round(place: Path, database: Path, pages_on: int | None = None) -> float:
 
 
 def _start(place: Path, database: Path, pages_on: int | None = None) -> float:
-    app = RunningApp(place / "app", database, "prod", {} if pages_on else WITHOUT_PAGES)
+    app = RunningApp(place / "app", database, "prod", {} if pages_on else BACKEND_ONLY)
     app.backend_port = app.frontend_port = pages_on or app.backend_port
     began = time.perf_counter()
     try:

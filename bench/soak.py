@@ -24,7 +24,7 @@ from bench.places import folder, own_process
 from bench.progress import say
 from bench.samples import percentile
 from bench.stream_readers import Read
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 STREAMS, PAGES = 50, 50
 _LOOK_EVERY = 10.0

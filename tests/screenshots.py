@@ -20,11 +20,18 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from solo_app.batches.models import utc_now
-from tests.browsers import QUIET, find_browser
 from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
 from tests.faults.conftest import SmallDisk
-from tests.past import FAILED, FINISHED, RUNNING, PastRun, write_long_past, write_past
-from tests.running_app import PROJECT, RunningApp, copy_of_project
+from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.helpers.history import (
+    FAILED,
+    FINISHED,
+    RUNNING,
+    HistoricRun,
+    write_history,
+    write_long_history,
+)
+from tests.helpers.running_app import PROJECT, RunningApp, copy_project
 
 DOCS = PROJECT / "docs" / "screenshots"
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
@@ -46,7 +53,7 @@ class Studio:
 
     def __init__(self, folder: Path, browser: Browser) -> None:
         self.folder = folder
-        self._project = copy_of_project(folder / "project")
+        self._project = copy_project(folder / "project")
         self.browser = browser
         self.pages: dict[str, Page] = {}
 
@@ -67,7 +74,7 @@ class Studio:
     def past(self) -> Path:
         """A new database with ended batches."""
         database = Path(tempfile.mkdtemp(dir=self.folder)) / "solo.duckdb"
-        write_past(database)
+        write_history(database)
         return database
 
     @contextmanager
@@ -304,12 +311,12 @@ def take_disconnected(studio: Studio) -> None:
         with studio.app(studio.past()) as app:
             start_all(app, RUNNING)
             studio.open(app, path)
-            app.freeze()
+            app.suspend()
             studio.take(
                 f"{name}-stale", lambda page: page.locator(".connection.offline").wait_for()
             )
             studio.take(f"{name}-silent", wait_for_banner)
-            app.thaw()
+            app.resume()
             studio.open(app, path)
             app.stop()
             studio.take(f"{name}-away", wait_for_banner)
@@ -345,7 +352,7 @@ def take_faults(studio: Studio) -> None:
         database = disk.path / "solo.duckdb"
         archive = disk.path / "solo.duckdb.archive"
         minute, end = timedelta(minutes=1), utc_now() - timedelta(days=3)
-        write_long_past(database, [COLD], 240, minute, end)
+        write_long_history(database, [COLD], 240, minute, end)
         with studio.app(database, SOLO_RETENTION_DAYS="1"):
             deadline = time.monotonic() + 30
             while not list(archive.glob("[0-9]*.parquet")):
@@ -353,7 +360,7 @@ def take_faults(studio: Studio) -> None:
                 time.sleep(0.1)
         archive.rename(disk.path / "elsewhere")
         archive.touch()  # The app cannot create a folder of this name.
-        write_past(database, [PastRun("not-archived", timedelta(days=4), minute)])
+        write_history(database, [HistoricRun("not-archived", timedelta(days=4), minute)])
         with studio.app(database, SOLO_RETENTION_DAYS="1") as app:
             studio.show(app, f"/batch/{COLD}", "batch-unreadable", whole=True)
             start_all(app, RUNNING[:2])
@@ -404,7 +411,7 @@ def main() -> None:
     """Take the screenshots of the sets named in the command, or of all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=QUIET)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_ARGS)
         studio = Studio(Path(name), browser)
         for chosen in sys.argv[2:] or SETS:
             studio.open_tabs()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 
 def test_imports_keep_to_their_contracts() -> None:

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>[^\s;]+)")

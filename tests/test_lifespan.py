@@ -17,7 +17,7 @@ import pytest
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
-from tests.workbench import until
+from tests.helpers.service import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -49,10 +49,10 @@ async def test_signal_ends_runs_and_still_reaches_the_server(tmp_path: Path) -> 
     settings = Settings(SOLO_DATABASE=database, SOLO_INTERVAL=0.002)
     async with open_service(settings) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 10)
+        await wait_until(lambda: service.totals().row_count > 10)
         os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: not service.running())
-        await until(lambda: received == [signal.SIGTERM])
+        await wait_until(lambda: not service.running())
+        await wait_until(lambda: received == [signal.SIGTERM])
         assert len(await service.points("b", 0, 5)) == 5  # Open requests get their response.
     with duckdb.connect(database) as connection:
         assert connection.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
@@ -67,10 +67,10 @@ async def test_later_signals_do_not_reach_the_server(tmp_path: Path) -> None:
     async with open_service(settings):
         first_handler = signal.getsignal(signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
-        await until(lambda: signal.getsignal(signal.SIGTERM) != first_handler)
+        await wait_until(lambda: signal.getsignal(signal.SIGTERM) != first_handler)
         for number in (*SIGNALS, signal.SIGUSR2):
             os.kill(os.getpid(), number)
-        await until(lambda: signal.SIGUSR2 in received)
+        await wait_until(lambda: signal.SIGUSR2 in received)
     loop.remove_signal_handler(signal.SIGUSR2)
     assert received == [signal.SIGINT, signal.SIGUSR2]
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from solo_app.main_process import child_processes
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 REPORT = "from solo_app.main_process import report_failed_start as report; report()"
 

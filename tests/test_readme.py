@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from solo_app.config import Settings
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 

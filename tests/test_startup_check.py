@@ -14,7 +14,7 @@ import pytest
 
 from solo_app.config import Settings, SettingsError
 from solo_app.startup_check import check_startup
-from tests.running_app import PROJECT, free_port
+from tests.helpers.running_app import PROJECT, free_port
 
 DEFAULTS: dict[str, Any] = {
     "env": "dev",

@@ -11,7 +11,7 @@ import pytest
 
 from solo_app import watchdog
 from solo_app.watchdog import watch_loop
-from tests.workbench import open_service, until
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ async def test_blocking_source_is_logged_with_batch_and_line(
     with watch_loop(blocked_after=0.2):
         async with open_service(tmp_path / "solo.duckdb", blocking=blocking) as service:
             await service.start("culprit", "blocking")
-            await until(lambda: service.totals().row_count == 2)
+            await wait_until(lambda: service.totals().row_count == 2)
     lines = [record.getMessage() for record in caplog.records if record.name == watchdog.__name__]
     assert len(lines) in (1, 2)
     for line in lines:

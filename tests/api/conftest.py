@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.batches.service import BatchService
-from tests.workbench import Bench, HandClock, Script, open_bench, stop_all
+from tests.helpers.service import FakeClock, Harness, ScriptedSource, open_harness, stop_all
 
 OWN = "http://localhost:8000"
 
@@ -46,28 +46,28 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture(scope="module")
-async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
     """The bench shared by the tests of a module. Each test uses its own batch ids."""
-    async with open_bench(tmp_path_factory.mktemp("bench")) as opened:
+    async with open_harness(tmp_path_factory.mktemp("bench")) as opened:
         yield opened
 
 
 @pytest.fixture
-async def service(bench: Bench) -> AsyncIterator[BatchService]:
+async def service(harness: Harness) -> AsyncIterator[BatchService]:
     """The service of the bench, without running batches."""
-    bench.begin()
-    yield bench.service
-    await stop_all(bench.service)
+    harness.reset()
+    yield harness.service
+    await stop_all(harness.service)
 
 
 @pytest.fixture
-def clock(service: BatchService, bench: Bench) -> HandClock:
-    return bench.clock
+def clock(service: BatchService, harness: Harness) -> FakeClock:
+    return harness.clock
 
 
 @pytest.fixture
-def script(service: BatchService, bench: Bench) -> Script:
-    return bench.script
+def script(service: BatchService, harness: Harness) -> ScriptedSource:
+    return harness.script
 
 
 the_api = cache(create_api)

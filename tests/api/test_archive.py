@@ -15,8 +15,8 @@ from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
-from tests.past import write_long_past
-from tests.workbench import open_service
+from tests.helpers.history import write_long_history
+from tests.helpers.service import open_service
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
     """A service whose batch ``b`` is mostly archived. Tests must not change it."""
     end = utc_now() - timedelta(minutes=2)
-    write_long_past(database, ["b"], POINTS, timedelta(hours=1), end)
+    write_long_history(database, ["b"], POINTS, timedelta(hours=1), end)
     async with open_service(database) as service:
         keeper = Retention(service._store, timedelta(days=1), utc_now)
         assert await keeper.archive_old_points() == POINTS - KEPT

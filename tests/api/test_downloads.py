@@ -22,7 +22,14 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import export
 from tests.api.conftest import client_of
-from tests.workbench import HandClock, Script, duckdb_store, open_bench, open_service, until
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    duckdb_store,
+    open_harness,
+    open_service,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -73,17 +80,21 @@ def leftovers(service: BatchService) -> list[str]:
     return [path.name for path in folder.iterdir() if "download" in path.name]
 
 
-async def produce(service: BatchService, script: Script, keys: list[float]) -> None:
+async def produce(service: BatchService, script: ScriptedSource, keys: list[float]) -> None:
     """Make the scripted batch produce these keys, one per second from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
-        script.say(NOON + timedelta(seconds=n), key)
-    await until(lambda: service.totals().row_count == before + len(keys))
+        script.emit(NOON + timedelta(seconds=n), key)
+    await wait_until(lambda: service.totals().row_count == before + len(keys))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 async def test_file_contains_the_stored_points(
-    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, clock: HandClock
+    kind: str,
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: ScriptedSource,
+    clock: FakeClock,
 ) -> None:
     batch_id = f"sensor-{kind}"
     await service.start(batch_id)
@@ -102,7 +113,7 @@ async def test_file_contains_the_stored_points(
 
 
 async def test_text_formats_points_like_the_api(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await service.start(batch_id)
     await produce(service, script, [57, 0.5])
@@ -115,7 +126,11 @@ async def test_text_formats_points_like_the_api(
 
 @pytest.mark.parametrize("kind", FORMATS)
 async def test_from_is_inclusive_and_to_is_exclusive(
-    kind: str, client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    kind: str,
+    client: httpx.AsyncClient,
+    service: BatchService,
+    script: ScriptedSource,
+    batch_id: str,
 ) -> None:
     await service.start(batch_id)
     await produce(service, script, [1, 2, 3, 4, 5])
@@ -214,7 +229,7 @@ async def mingled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bat
     async with open_service(folder / "solo.duckdb", many=many) as service:
         await service.start("a", "many")
         await service.start("b", "many")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         yield service
 
 
@@ -234,7 +249,7 @@ async def test_many_points_are_complete_and_in_order(kind: str, mingled: BatchSe
 async def test_points_produced_during_a_download_are_not_included(
     kind: str,
     service: BatchService,
-    script: Script,
+    script: ScriptedSource,
     batch_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -251,7 +266,7 @@ async def test_points_produced_during_a_download_are_not_included(
 
 
 async def test_committed_points_are_in_the_file(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await service.start(batch_id)
     for count in range(1, 20):
@@ -261,7 +276,7 @@ async def test_committed_points_are_in_the_file(
 
 
 async def test_disconnected_client_leaves_no_file(
-    service: BatchService, script: Script, batch_id: str, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_CHUNK_BYTES", 16)
     await service.start(batch_id)
@@ -297,11 +312,11 @@ async def test_full_disk_is_reported(
 
 async def test_shutdown_aborts_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "SLICE_POINTS", 1)
-    async with open_bench(tmp_path) as bench:
-        await bench.service.start("b")
-        await produce(bench.service, bench.script, [1, 2, 3])
-        download = await bench.service.download("b", FileFormat.CSV)
+    async with open_harness(tmp_path) as harness:
+        await harness.service.start("b")
+        await produce(harness.service, harness.script, [1, 2, 3])
+        download = await harness.service.download("b", FileFormat.CSV)
         assert await anext(download.pieces) == b"seq,ts,key\n"
-        bench.service.end_streams()
+        harness.service.end_streams()
         with pytest.raises(Exception, match="shutting down"):
             await anext(download.pieces)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from solo_app.batches.service import BatchService
-from tests.workbench import until
+from tests.helpers.service import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ async def test_every_error_is_described_as_a_problem(client: httpx.AsyncClient) 
 
 async def test_responses_match_the_schema(client: httpx.AsyncClient, service: BatchService) -> None:
     await service.start("ended", "few")
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     await service.start("b")
     described = (await description(client))["paths"]
     requests = [

@@ -14,23 +14,25 @@ from solo_app.batches.errors import BatchRunningError
 from solo_app.batches.models import format_number
 from solo_app.batches.service import BatchService
 from tests.api.conftest import client_of
-from tests.workbench import HandClock, Script, open_bench, until
+from tests.helpers.service import FakeClock, ScriptedSource, open_harness, wait_until
 
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2012, 11, 11, 10, 10)
 
 
-async def produce(service: BatchService, script: Script, *keys: float, pause: float = 1) -> None:
+async def produce(
+    service: BatchService, script: ScriptedSource, *keys: float, pause: float = 1
+) -> None:
     """Make the scripted batch produce these keys from 10:10:00 on."""
     before = service.totals().row_count
     for n, key in enumerate(keys):
-        script.say(NOON + timedelta(seconds=n * pause), key)
-    await until(lambda: service.totals().row_count == before + len(keys))
+        script.emit(NOON + timedelta(seconds=n * pause), key)
+    await wait_until(lambda: service.totals().row_count == before + len(keys))
 
 
 async def test_overall(tmp_path: Path) -> None:
-    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
         empty = await client.get("/")
         assert empty.status_code == 200
         assert empty.json() == {
@@ -43,7 +45,7 @@ async def test_overall(tmp_path: Path) -> None:
             "archive_error": None,
         }
         await client.post("/stream/b")
-        await produce(bench.service, bench.script, 1, 2, 3)
+        await produce(harness.service, harness.script, 1, 2, 3)
         full = (await client.get("/")).json()
         assert (full["row_count"], full["task_count"], full["batch_count"]) == (3, 1, 1)
 
@@ -81,7 +83,7 @@ async def test_start_of_a_sixth(client: httpx.AsyncClient) -> None:
 
 
 async def test_stop_and_another_run(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     await produce(service, script, 1, 2)
@@ -99,8 +101,8 @@ async def test_stop_and_another_run(
 async def test_tasks(
     client: httpx.AsyncClient,
     service: BatchService,
-    script: Script,
-    clock: HandClock,
+    script: ScriptedSource,
+    clock: FakeClock,
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -123,8 +125,8 @@ async def test_tasks(
 async def test_aggregate_of_the_last_whole_minute(
     client: httpx.AsyncClient,
     service: BatchService,
-    script: Script,
-    clock: HandClock,
+    script: ScriptedSource,
+    clock: FakeClock,
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -155,9 +157,9 @@ async def test_aggregate_of_the_last_whole_minute(
 
 
 async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
         for n in range(5):
-            bench.clock.advance(seconds=1)
+            harness.clock.advance(seconds=1)
             await client.post(f"/stream/b{n}")
         await client.delete("/stream/b3")
         seen, address = [], "/batches?limit=2"
@@ -173,7 +175,7 @@ async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
 
 
 async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_bench(tmp_path) as bench, client_of(bench.service) as client:
+    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
         for _ in range(13):
             await client.post("/stream/b")
             await client.delete("/stream/b")
@@ -201,18 +203,18 @@ async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
 
 
 async def test_reason_of_a_failed_batch_is_stored(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     script.fail(RuntimeError("no luck"))
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     batch = (await client.get(f"/batches/{batch_id}")).json()
     assert (batch["status"], batch["reason"]) == ("failed", "RuntimeError: no luck")
     assert batch["runs"][0]["reason"] == "RuntimeError: no luck"
 
 
 async def test_points_are_paged_in_order(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     await produce(service, script, *range(10), pause=0.25)
@@ -229,8 +231,8 @@ async def test_points_are_paged_in_order(
 async def test_minutes(
     client: httpx.AsyncClient,
     service: BatchService,
-    script: Script,
-    clock: HandClock,
+    script: ScriptedSource,
+    clock: FakeClock,
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -283,7 +285,7 @@ async def test_stream_of_an_ended_batch_sends_the_remaining_points_and_the_end(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id, "few")
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     answer = await client.get(f"/stream/{batch_id}", headers={"Last-Event-ID": "3"})
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = [event.split("\n") for event in answer.text.strip().split("\n\n")]
@@ -298,7 +300,7 @@ async def test_header_precedes_query_and_empty_positions_are_ignored(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id, "few")
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     rest = (await client.get(f"/stream/{batch_id}?after=3")).text
     assert "id: 4\n" in rest
     for query, header in [
@@ -318,7 +320,7 @@ async def test_header_precedes_query_and_empty_positions_are_ignored(
 
 
 async def test_position_beyond_the_last_point_is_a_conflict(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await service.start(batch_id)
     await produce(service, script, 1, 2)
@@ -341,7 +343,7 @@ KEYS = [1.0, -0.0, 0.1 + 0.2, -2.5, 1e300, 5e-324, 1.5e-9, 1e-5, 2.0**49, -1e15,
 
 
 async def test_numbers_have_the_same_format_everywhere(
-    client: httpx.AsyncClient, service: BatchService, script: Script, batch_id: str
+    client: httpx.AsyncClient, service: BatchService, script: ScriptedSource, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
     for n, key in enumerate(KEYS, 1):
@@ -365,8 +367,8 @@ async def test_aggregates_have_the_number_format_of_points(
     key: float,
     client: httpx.AsyncClient,
     service: BatchService,
-    script: Script,
-    clock: HandClock,
+    script: ScriptedSource,
+    clock: FakeClock,
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -382,8 +384,8 @@ async def test_aggregates_have_the_number_format_of_points(
 async def test_sum_beyond_the_range_of_a_double_is_null(
     client: httpx.AsyncClient,
     service: BatchService,
-    script: Script,
-    clock: HandClock,
+    script: ScriptedSource,
+    clock: FakeClock,
     batch_id: str,
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -397,7 +399,7 @@ async def test_stream_of_an_ended_batch_without_new_points_is_204(
     client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await service.start(batch_id, "few")
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     assert (
         await client.get(f"/stream/{batch_id}", headers={"Last-Event-ID": "5"})
     ).status_code == 204

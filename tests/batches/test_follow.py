@@ -14,7 +14,7 @@ from solo_app.batches.follow import follow
 from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_numbers
-from tests.workbench import HandClock, Script, counting, open_service, until
+from tests.helpers.service import FakeClock, ScriptedSource, counting, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_a_reader_that_comes_back_misses_nothing_and_gets_nothing_twice(
 async def test_an_ended_batch_gives_the_rest_and_its_status(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", few=counting(10)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         assert await read(service, 7) == ([8, 9, 10], BatchStatus.FINISHED)
         assert await read(service, 10) == ([], BatchStatus.FINISHED)
 
@@ -67,13 +67,13 @@ async def test_a_reader_of_a_run_is_told_its_end_though_another_began_at_once(
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count >= 3)
+        await wait_until(lambda: service.totals().row_count >= 3)
         reader = follow(service, "b", 0, quiet=5)
         first = await anext(reader)
         assert isinstance(first, list)
         last = (await service.stop("b")).run.last_seq
         await service.start("b")
-        await until(lambda: service.totals().row_count > (last or 0) + 3)
+        await wait_until(lambda: service.totals().row_count > (last or 0) + 3)
         seqs = [point.seq for point in first]
         async for news in reader:
             if isinstance(news, BatchStatus):
@@ -84,8 +84,10 @@ async def test_a_reader_of_a_run_is_told_its_end_though_another_began_at_once(
 
 
 async def test_silence_is_told(tmp_path: Path) -> None:
-    clock = HandClock("2026-01-01")
-    async with open_service(tmp_path / "solo.duckdb", clock, script=Script(clock)) as service:
+    clock = FakeClock("2026-01-01")
+    async with open_service(
+        tmp_path / "solo.duckdb", clock, script=ScriptedSource(clock)
+    ) as service:
         await service.start("b", "script")
         assert await anext(follow(service, "b", 0, quiet=0.01)) == []
 
@@ -94,7 +96,7 @@ async def test_readers_go_home_without_an_end_when_the_app_shuts_down(tmp_path: 
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         readers = [asyncio.create_task(read(service, 0)) for _ in range(5)]
-        await until(lambda: service.totals().row_count >= 3)
+        await wait_until(lambda: service.totals().row_count >= 3)
         service.end_streams()
         for seqs, status in await asyncio.wait_for(asyncio.gather(*readers), 1):
             assert seqs == list(range(1, len(seqs) + 1))
@@ -115,7 +117,7 @@ async def test_readers_that_do_not_read_hold_up_nobody_and_hold_nothing(tmp_path
         gc.collect()
         tracemalloc.start()
         row_count = service.totals().row_count
-        await until(lambda: service.totals().row_count > row_count + 500_000)
+        await wait_until(lambda: service.totals().row_count > row_count + 500_000)
         grown = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         # These points take 8 MB as columns; only what is on its way to disk is there.

@@ -16,8 +16,15 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_numbers
 from tests.api.conftest import client_of
-from tests.memory_storage import MemoryStorage
-from tests.workbench import HandClock, Script, counting, open_service, producers, until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    counting,
+    open_service,
+    producer_tasks,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -26,13 +33,13 @@ LONG_AGO = Window(TEN - timedelta(hours=3), TEN)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock("2012-11-11 07:00:30")
+def clock() -> FakeClock:
+    return FakeClock("2012-11-11 07:00:30")
 
 
 @pytest.fixture
-def script(clock: HandClock) -> Script:
-    return Script(clock)
+def script(clock: FakeClock) -> ScriptedSource:
+    return ScriptedSource(clock)
 
 
 @pytest.fixture
@@ -42,14 +49,14 @@ def storage() -> MemoryStorage:
 
 @pytest.fixture
 async def service(
-    storage: MemoryStorage, clock: HandClock, script: Script
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
     """One batch that ended three hours ago, with a point, and one that runs, with one of now."""
     async with open_service(storage, clock, script=script) as opened:
         for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):
             batch = await opened.start(batch_id, "script")
-            script.say(now, 1.0)
-            await until(lambda: opened.row_count(batch) == 1)  # noqa: B023
+            script.emit(now, 1.0)
+            await wait_until(lambda: opened.row_count(batch) == 1)  # noqa: B023
             if batch_id == "ended":
                 await opened.stop(batch_id)
         yield opened
@@ -57,11 +64,11 @@ async def service(
 
 
 async def test_queries_that_need_unwritten_points_fail_with_the_reason(
-    service: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
+    service: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
     storage.writes.hold()
-    script.say(TEN + timedelta(seconds=59), 2.0)
-    await until(lambda: storage.writes.waiting)
+    script.emit(TEN + timedelta(seconds=59), 2.0)
+    await wait_until(lambda: storage.writes.waiting)
     clock.now = TEN + MINUTE
     earlier = asyncio.create_task(service.aggregate("b"))
     await asyncio.sleep(0)  # It waits for the commit from here on.
@@ -79,18 +86,18 @@ async def test_queries_that_need_unwritten_points_fail_with_the_reason(
     assert "no room" in answer.json()["detail"]
     storage.writes.open()
     async with asyncio.timeout(5):
-        await until(lambda: not service.totals().write_error)
+        await wait_until(lambda: not service.totals().write_error)
         minute = (await service.aggregate("b")).minute
     assert minute
     assert minute.count == 2
 
 
 async def test_committed_points_are_available_while_writes_fail(
-    service: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
+    service: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
     storage.writes.fail()
-    script.say(TEN + MINUTE, 2.0)
-    await until(lambda: service.totals().write_error)
+    script.emit(TEN + MINUTE, 2.0)
+    await wait_until(lambda: service.totals().write_error)
     async with asyncio.timeout(5):
         assert [m.count for m in await service.minutes("ended", LONG_AGO)] == [1]
         assert (await service.aggregate("ended")).minute is None
@@ -106,14 +113,16 @@ async def test_committed_points_are_available_while_writes_fail(
 async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
     service: BatchService,
     storage: MemoryStorage,
-    script: Script,
+    script: ScriptedSource,
     gate: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "STOP_PATIENCE", 0.05)
     getattr(storage, gate).fail("no room")
-    script.say(TEN + timedelta(seconds=1), 2.0)
-    await until(lambda: service.totals().write_error or service.row_count(service.batch("b")) == 2)
+    script.emit(TEN + timedelta(seconds=1), 2.0)
+    await wait_until(
+        lambda: service.totals().write_error or service.row_count(service.batch("b")) == 2
+    )
     async with asyncio.timeout(5), client_of(service) as client:
         for _ in range(2):
             answer = await client.delete("/stream/b")
@@ -121,9 +130,9 @@ async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
             assert "no room" in answer.json()["detail"]
     assert [batch.batch_id for batch in service.running()] == ["b"]
     assert "no room" in (service.totals().write_error or "")
-    assert not producers()
+    assert not producer_tasks()
     getattr(storage, gate).open()
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     batch = service.batch("b")
     assert batch.status is BatchStatus.STOPPED
     assert batch.run.last_seq == service.row_count(batch)
@@ -137,7 +146,7 @@ async def test_stop_waits_through_a_write_that_fails_once(
 ) -> None:
     storage.ends.fail()
     stopping = asyncio.create_task(service.stop("b"))
-    await until(lambda: service.totals().write_error)
+    await wait_until(lambda: service.totals().write_error)
     storage.ends.open()
     assert (await stopping).status is BatchStatus.STOPPED
 
@@ -150,7 +159,7 @@ async def test_stop_reports_a_write_that_never_completes(
     with pytest.raises(StoreUnavailableError, match="does not complete"):
         await service.stop("b")
     storage.ends.open()
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
 
 
 @pytest.mark.parametrize(
@@ -168,10 +177,10 @@ async def test_a_run_that_ends_by_itself_is_recorded_when_writes_succeed(
     async with open_service(storage, few=counting(3), broken=broken) as service:
         storage.ends.fail()
         await service.start("b", source)
-        await until(lambda: storage.ends.calls > 3)
+        await wait_until(lambda: storage.ends.calls > 3)
         assert service.batch("b").status is BatchStatus.RUNNING
         storage.ends.open()
-        await until(lambda: service.batch("b").status is status)
+        await wait_until(lambda: service.batch("b").status is status)
     gc.collect()
     assert not unretrieved
     async with open_service(storage) as restarted:
@@ -186,9 +195,9 @@ async def test_shutdown_ends_within_two_seconds_while_a_write_hangs(gate: str) -
     await service.start("b")
     getattr(storage, gate).hold()
     starting = asyncio.create_task(service.start("other"))
-    await until(lambda: service.row_count(service.batch("b")) >= 1 or storage.writes.waiting)
+    await wait_until(lambda: service.row_count(service.batch("b")) >= 1 or storage.writes.waiting)
     if gate == "starts":
-        await until(lambda: storage.starts.waiting)
+        await wait_until(lambda: storage.starts.waiting)
     async with asyncio.timeout(2):
         await service.close()
     getattr(storage, gate).open()
@@ -210,7 +219,7 @@ async def test_shutdown_does_not_wait_for_a_store_that_cannot_close(gate: str) -
         await service.start("b")
     getattr(storage, gate).hold()
     starting = asyncio.create_task(service.start("other"))
-    await until(lambda: storage.starts.waiting or starting.done())
+    await wait_until(lambda: storage.starts.waiting or starting.done())
     async with asyncio.timeout(5):
         assert not await service.close()
     getattr(storage, gate).open()

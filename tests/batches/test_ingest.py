@@ -16,8 +16,8 @@ from solo_app.batches.minutes import fold
 from solo_app.batches.models import BatchStatus, MinuteAggregate
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_numbers
-from tests.memory_storage import MemoryStorage
-from tests.workbench import HandClock, Script, open_service, silent, until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +27,11 @@ async def test_a_refused_commit_is_repeated_and_reported_meanwhile() -> None:
     storage.writes.fail("no room")
     async with open_service(storage) as service:
         await service.start("b")
-        await until(lambda: service.totals().write_error)
+        await wait_until(lambda: service.totals().write_error)
         assert "no room" in (service.totals().write_error or "")
         assert service.totals().row_count == 0
         storage.writes.open()
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         assert service.totals().write_error is None
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
@@ -65,12 +65,12 @@ async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
         batch = await s.start("b")
         producer = s.producer(batch)
         assert producer
-        await until(lambda: producer.buffer.pending >= 3)
+        await wait_until(lambda: producer.buffer.pending >= 3)
         assert s.row_count(batch) == 0
         await s.stop("b")
         assert s.row_count(batch) >= 3
         full = await s.start("full", "flood")
-        await until(lambda: s.row_count(full) >= BUFFER_POINTS)
+        await wait_until(lambda: s.row_count(full) >= BUFFER_POINTS)
 
 
 async def test_memory_is_bounded_while_writes_hang() -> None:
@@ -80,7 +80,7 @@ async def test_memory_is_bounded_while_writes_hang() -> None:
         producer = service.producer(await service.start("b", "flood"))
         assert producer
         buffer = producer.buffer
-        await until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
+        await wait_until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
         produced = buffer.next_seq
         await asyncio.sleep(0.05)  # The claim is that nothing happens.
         assert buffer.next_seq == produced
@@ -98,7 +98,7 @@ async def test_an_array_longer_than_the_buffer_is_split() -> None:
     storage = MemoryStorage()
     async with open_service(storage, long=long) as service:
         await service.start("b", "long")
-        await until(lambda: service.batch("b").status is BatchStatus.FINISHED)
+        await wait_until(lambda: service.batch("b").status is BatchStatus.FINISHED)
         stored = await storage.points(1, 0, len(numbers) + 1)
         assert [point.key for point in stored] == list(numbers)
         assert [point.seq for point in stored] == list(range(1, len(numbers) + 1))
@@ -115,7 +115,7 @@ async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", sparse=sparse) as service:
         batch = await service.start("b", "sparse")
         await service.start("calm")
-        await until(lambda: service.totals().row_count >= 3)
+        await wait_until(lambda: service.totals().row_count >= 3)
         producer = service.producer(batch)
         assert producer
         assert not producer.buffer.has_points_before(2**62)
@@ -136,7 +136,7 @@ async def test_points_that_are_lost_at_shutdown_are_logged(
     storage.writes.fail("no room")
     async with open_service(storage, eleven=eleven) as service:
         await service.start("b", "eleven")
-        await until(lambda: service.totals().write_error)
+        await wait_until(lambda: service.totals().write_error)
     assert '11 points of "b" are not saved: no room' in caplog.messages
 
 
@@ -149,13 +149,13 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
     where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage = MemoryStorage()
-    clock = HandClock("2012-11-11 10:10:30")
-    script = Script(clock)
+    clock = FakeClock("2012-11-11 10:10:30")
+    script = ScriptedSource(clock)
     async with open_service(storage, clock, script=script) as service:
         bad = await service.start("bad", "script")
         good = await service.start("good")
-        script.say(clock.now, 1.0)
-        await until(lambda: service.row_count(bad) == 1)
+        script.emit(clock.now, 1.0)
+        await wait_until(lambda: service.row_count(bad) == 1)
         with monkeypatch.context() as patched:
             if where == "fold":
                 patched.setattr(
@@ -172,8 +172,8 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
                     "add",
                     lambda block: broken_fold() if 1000.0 in block.key else add(block),
                 )
-            script.say(clock.now, 1000.0)
-            await until(lambda: service.batch("bad").status is BatchStatus.FAILED)
+            script.emit(clock.now, 1000.0)
+            await wait_until(lambda: service.batch("bad").status is BatchStatus.FAILED)
         run = service.batch("bad").run
         assert "cannot fold" in (run.reason or "")
         assert "cannot fold" in (service.totals().write_error or "")
@@ -182,11 +182,11 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
         assert committed == ([1] if where == "fold" else [1, 2])
         assert (run.last_seq, service.row_count(bad)) == (len(committed), len(committed))
         count = service.row_count(good)
-        await until(lambda: service.row_count(good) > count + 3)
+        await wait_until(lambda: service.row_count(good) > count + 3)
         await service.start("bad", "script")
         assert service.totals().write_error is None
-        script.say(clock.now, 3.0)
-        await until(lambda: service.row_count(bad) == len(committed) + 1)
+        script.emit(clock.now, 3.0)
+        await wait_until(lambda: service.row_count(bad) == len(committed) + 1)
         async with asyncio.timeout(5):
             await service.stop("good")
             await service.stop("bad")
@@ -217,17 +217,17 @@ async def test_an_error_between_two_batches_does_not_end_ingest(
             patched.setattr(ingest, "whole_minute", broken_fold)
             async with asyncio.timeout(5):
                 await service._ingest.flush_minutes()
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         assert "cannot fold" in (service.batch("b").run.reason or "")
         await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(lambda: service.totals().row_count > 3)
 
 
 async def test_minutes_count_what_the_store_holds_after_every_flush(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         for _ in range(3):
-            await until(lambda: service.totals().row_count >= 2)
+            await wait_until(lambda: service.totals().row_count >= 2)
             await service._ingest.flush_minutes()
             counters = (await service._store.stored_minutes(service.clock())).counters
             stored = await service._store.points(1, 0, 10_000)

@@ -14,7 +14,7 @@ import pytest
 from solo_app.batches.minutes import KEPT, fold, whole_minute
 from solo_app.batches.models import MINUTE, Point, Window
 from solo_app.batches.service import BatchService
-from tests.workbench import HandClock, Script, open_service, until
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, wait_until
 
 pytest.importorskip("hypothesis", reason="property tests need requirements-dev.txt")
 import numpy as np
@@ -45,8 +45,8 @@ class Teller:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._clock = HandClock(BASE.isoformat())
-        self._script = Script(self._clock)
+        self._clock = FakeClock(BASE.isoformat())
+        self._script = ScriptedSource(self._clock)
         self._base = BASE
         self._opened = AsyncExitStack()
 
@@ -76,8 +76,8 @@ class Teller:
     async def _say(self, batch_id: str, part: list[tuple[int, int]], known: int) -> None:
         batch = await self._service.start(batch_id, "script")
         for offset, key in part:
-            self._script.say(self._base + timedelta(microseconds=offset), key)
-        await until(lambda: self._service.row_count(batch) == known + len(part))
+            self._script.emit(self._base + timedelta(microseconds=offset), key)
+        await wait_until(lambda: self._service.row_count(batch) == known + len(part))
         self._clock.now = self._base + timedelta(hours=1)
 
 

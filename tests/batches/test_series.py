@@ -18,8 +18,15 @@ from solo_app.batches.models import BUCKET_US, Batch, Block, Point, to_microseco
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.series import Chart, RecentData, Series, split_into_buckets
 from solo_app.batches.service import BatchService
-from tests.memory_storage import MemoryStorage
-from tests.workbench import HandClock, Script, counting, open_service, silent, until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    counting,
+    open_service,
+    silent,
+    wait_until,
+)
 
 BEGIN = datetime(2012, 11, 11, 10, 10)
 BEGIN_US = to_microseconds(BEGIN)
@@ -173,24 +180,24 @@ def test_points_before_a_jump_of_the_clock_are_dropped(jump: float) -> None:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(BEGIN.isoformat())
+def clock() -> FakeClock:
+    return FakeClock(BEGIN.isoformat())
 
 
 @pytest.fixture
-def script(clock: HandClock) -> Script:
-    return Script(clock)
+def script(clock: FakeClock) -> ScriptedSource:
+    return ScriptedSource(clock)
 
 
 async def produce(
-    service: BatchService, script: Script, batch_id: str, *points: tuple[float, Any]
+    service: BatchService, script: ScriptedSource, batch_id: str, *points: tuple[float, Any]
 ) -> None:
     """Produce values at these seconds after ``BEGIN``, and wait until they are committed."""
     batch = service.batch(batch_id)
     count = service.row_count(batch) + sum(np.size(value) for _, value in points)
     for second, value in points:
-        script.say(at(second), value)
-    await until(lambda: service.row_count(batch) == count)
+        script.emit(at(second), value)
+    await wait_until(lambda: service.row_count(batch) == count)
 
 
 def recent_data(service: BatchService, batch: Batch) -> RecentData:
@@ -203,7 +210,7 @@ def seqs(points: list[Point]) -> list[int]:
 
 @pytest.mark.anyio
 async def test_fast_batch_has_the_same_chart_after_its_end(
-    tmp_path: Path, clock: HandClock, script: Script
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
 ) -> None:
     numbers = np.random.default_rng(1)
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
@@ -225,7 +232,7 @@ async def test_fast_batch_has_the_same_chart_after_its_end(
 @pytest.mark.anyio
 @pytest.mark.parametrize("times", [(1, 30, 61, 91), (1, 1.1, 1.2, 70), (30, 31, 31), (1, 2, 5_000)])
 async def test_slow_batch_has_the_same_chart_after_its_end(
-    tmp_path: Path, clock: HandClock, script: Script, times: tuple[float, ...]
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource, times: tuple[float, ...]
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         batch = await service.start("b", "script")
@@ -239,7 +246,7 @@ async def test_slow_batch_has_the_same_chart_after_its_end(
 @pytest.mark.anyio
 @pytest.mark.parametrize("stored", [True, False], ids=["duckdb", "memory"])
 async def test_restart_within_the_minute_leaves_a_break(
-    tmp_path: Path, clock: HandClock, script: Script, stored: bool
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource, stored: bool
 ) -> None:
     store = tmp_path / "solo.duckdb" if stored else MemoryStorage()
     async with open_service(store, clock, script=script) as service:
@@ -260,8 +267,8 @@ async def test_restart_within_the_minute_leaves_a_break(
 
 @pytest.mark.anyio
 async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
-    clock = HandClock(BEGIN.isoformat())
-    script = Script(clock)
+    clock = FakeClock(BEGIN.isoformat())
+    script = ScriptedSource(clock)
     database = tmp_path / "solo.duckdb"
     async with open_service(database, clock, random=script) as service:
         await service.start("b")
@@ -271,7 +278,7 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
         ended = await service.recent_of_ended(service.batch("b"))
         expected = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
         assert (line(ended.chart), ended.count) == (expected, 5)
-    script = Script(clock)
+    script = ScriptedSource(clock)
     async with open_service(database, clock, resume=True, random=script) as service:
         batch = service.batch("b")
         await service.load_earlier(batch)
@@ -284,12 +291,12 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_latest_points_of_earlier_runs_are_in_memory(
-    clock: HandClock, script: Script
+    clock: FakeClock, script: ScriptedSource
 ) -> None:
     storage = MemoryStorage()
     async with open_service(storage, clock, few=counting(60), script=script) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         batch = await service.start("b", "script")
         await service.load_earlier(batch)
         queries = storage.reads.calls
@@ -314,7 +321,7 @@ async def test_first_run_needs_no_query(tmp_path: Path) -> None:
 async def start_silent_rerun(service: BatchService) -> Batch:
     """Start a silent run of a batch that has five points in an earlier run."""
     await service.start("b", "few")
-    await until(lambda: not service.running())
+    await wait_until(lambda: not service.running())
     return await service.start("b", "silent")
 
 
@@ -326,9 +333,9 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
         revision = service.revision
         storage.reads.hold()
         loads = [asyncio.create_task(service.load_earlier(batch)) for _ in range(3)]
-        await until(lambda: storage.reads.waiting)
+        await wait_until(lambda: storage.reads.waiting)
         loads[0].cancel()
-        await until(lambda: loads[0].done() and storage.reads.waiting == 1)
+        await wait_until(lambda: loads[0].done() and storage.reads.waiting == 1)
         storage.reads.open()
         await asyncio.gather(*loads[1:])
         recent = recent_data(service, batch)
@@ -342,13 +349,13 @@ async def test_pages_of_an_ended_batch_share_one_read() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         batch, calls = service.batch("b"), storage.reads.calls
         storage.reads.hold()
         reads = [asyncio.create_task(service.recent_of_ended(batch)) for _ in range(3)]
-        await until(lambda: storage.reads.waiting)
+        await wait_until(lambda: storage.reads.waiting)
         reads[0].cancel()
-        await until(lambda: reads[0].done())
+        await wait_until(lambda: reads[0].done())
         storage.reads.open()
         for recent in await asyncio.gather(*reads[1:]):
             assert seqs(recent.points) == [1, 2, 3, 4, 5]
@@ -384,7 +391,7 @@ async def test_failing_load_is_retried_after_a_backoff() -> None:
 
 @pytest.mark.anyio
 async def test_unreadable_point_before_the_minute_is_omitted(
-    clock: HandClock, script: Script, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = MemoryStorage()
     points = storage.points
@@ -412,7 +419,7 @@ async def test_points_of_the_next_run_do_not_replace_lost_ones() -> None:
     async with open_service(storage, few=counting(60)) as service:
         for _ in range(2):
             batch = await service.start("b", "few")
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
         first = replace(batch, run=(await service.runs("b"))[1])
         storage._points[batch.no] = [p for p in storage._points[batch.no] if not 30 <= p.seq <= 60]
         assert seqs((await service.recent_of_ended(first)).points) == [*range(21, 30)]
@@ -420,7 +427,7 @@ async def test_points_of_the_next_run_do_not_replace_lost_ones() -> None:
 
 @pytest.mark.anyio
 async def test_chart_of_a_batch_whose_clock_jumped_ends_with_its_run(
-    tmp_path: Path, clock: HandClock, script: Script
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         batch = await service.start("b", "script")
@@ -434,7 +441,7 @@ async def test_chart_of_a_batch_whose_clock_jumped_ends_with_its_run(
 @pytest.mark.anyio
 @pytest.mark.parametrize("stored", [True, False], ids=["duckdb", "memory"])
 async def test_points_are_counted_once_although_the_clock_jumped(
-    tmp_path: Path, clock: HandClock, script: Script, stored: bool
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource, stored: bool
 ) -> None:
     store = tmp_path / "solo.duckdb" if stored else MemoryStorage()
     async with open_service(store, clock, script=script) as service:

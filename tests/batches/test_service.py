@@ -25,8 +25,16 @@ from solo_app.batches.models import Batch, BatchStatus, Run
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
-from tests.memory_storage import MemoryStorage
-from tests.workbench import HandClock, Script, counting, open_service, producers, silent, until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    counting,
+    open_service,
+    producer_tasks,
+    silent,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +76,7 @@ async def test_fifty_starts_of_fifty_batches_start_exactly_five(service: BatchSe
     results = await outcomes(service, [f"b{n}" for n in range(50)])
     assert sum(not isinstance(r, Exception) for r in results) == BATCH_LIMIT == 5
     assert sum(isinstance(r, BatchLimitReachedError) for r in results) == 45
-    assert len(producers()) == len(service.running()) == 5
+    assert len(producer_tasks()) == len(service.running()) == 5
     assert len(service.batches()) == 5
 
 
@@ -76,7 +84,7 @@ async def test_fifty_starts_of_one_batch_start_exactly_one_task(service: BatchSe
     results = await outcomes(service, ["b"] * 50)
     assert sum(not isinstance(r, Exception) for r in results) == 1
     assert sum(isinstance(r, BatchRunningError) for r in results) == 49
-    assert producers() == ["producer:b"]
+    assert producer_tasks() == ["producer:b"]
 
 
 async def test_a_sixth_batch_is_refused_and_told_which_run(service: BatchService) -> None:
@@ -95,8 +103,8 @@ async def test_a_caller_who_goes_away_leaves_no_run_that_nobody_carries_out(
     start = asyncio.create_task(service.start("b"))
     await asyncio.sleep(0)
     start.cancel()
-    await until(lambda: service.running())
-    assert producers() == ["producer:b"]
+    await wait_until(lambda: service.running())
+    assert producer_tasks() == ["producer:b"]
 
 
 async def test_a_bad_id_is_refused_and_changes_nothing(service: BatchService) -> None:
@@ -122,13 +130,13 @@ async def test_stop_answers_after_the_last_point_and_none_comes_later(
     service: BatchService,
 ) -> None:
     await service.start("b")
-    await until(lambda: service.totals().row_count >= 3)
+    await wait_until(lambda: service.totals().row_count >= 3)
     batch = await service.stop("b")
     stored = await service.points("b", 0, 10_000)
     assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
     assert batch.run.last_seq == len(stored) == service.row_count(batch)
     assert batch.status is BatchStatus.STOPPED
-    assert producers() == []
+    assert producer_tasks() == []
     await asyncio.sleep(0.05)  # Five times the pace of the source: the claim is that nothing comes.
     assert await service.points("b", 0, 10_000) == stored
 
@@ -159,10 +167,10 @@ async def test_a_batch_stopped_before_its_first_step_is_stopped(service: BatchSe
 
 async def test_another_run_goes_on_counting(service: BatchService) -> None:
     await service.start("b")
-    await until(lambda: service.totals().row_count >= 3)
+    await wait_until(lambda: service.totals().row_count >= 3)
     first = (await service.stop("b")).run
     await service.start("b")
-    await until(lambda: service.totals().row_count >= (first.last_seq or 0) + 3)
+    await wait_until(lambda: service.totals().row_count >= (first.last_seq or 0) + 3)
     second = (await service.stop("b")).run
     assert (first.number, second.number) == (1, 2)
     assert second.first_seq == (first.last_seq or 0) + 1
@@ -174,7 +182,7 @@ async def test_another_run_goes_on_counting(service: BatchService) -> None:
 async def test_a_source_that_has_no_more_finishes_its_run(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", few=counting(7)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         batch = service.batch("b")
         assert (batch.status, batch.run.last_seq) == (BatchStatus.FINISHED, 7)
         assert [p.key for p in await service.points("b", 0, 10)] == [1, 2, 3, 4, 5, 6, 7]
@@ -197,17 +205,17 @@ FAILURES = [
 async def test_a_source_that_goes_wrong_fails_its_run_with_a_reason_and_frees_its_slot(
     tmp_path: Path,
 ) -> None:
-    clock = HandClock("2026-01-01 00:00:30")
-    script = Script(clock)
+    clock = FakeClock("2026-01-01 00:00:30")
+    script = ScriptedSource(clock)
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         for number, (given, reason) in enumerate(FAILURES, 1):
             await service.start("b", "script")
-            script.say(clock.now, 4.5)
+            script.emit(clock.now, 4.5)
             if isinstance(given, Exception):
                 script.fail(given)
             else:
-                script.say(clock.now, given)
-            await until(lambda: not service.running())
+                script.emit(clock.now, given)
+            await wait_until(lambda: not service.running())
             run = (await service.runs("b"))[0]
             assert run.status is BatchStatus.FAILED
             assert reason in (run.reason or "")
@@ -237,7 +245,7 @@ async def test_no_way_to_fail_leaves_a_slot_taken(tmp_path: Path) -> None:
     ) as service:
         for source in ("broken", "cancelled", "no_source"):
             await service.start("b", source)
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
             assert service.batch("b").status is BatchStatus.FAILED
             assert service.batch("b").run.reason
         assert len(await service.runs("b")) == 3
@@ -251,7 +259,7 @@ async def test_a_source_that_never_waits_does_not_hold_up_the_others(tmp_path: P
     async with open_service(tmp_path / "solo.duckdb", greedy=greedy) as service:
         await service.start("greedy", "greedy")
         await service.start("calm")
-        await until(lambda: service.row_count(service.batch("calm")) >= 5)
+        await wait_until(lambda: service.row_count(service.batch("calm")) >= 5)
         await service.stop("greedy")
         assert service.row_count(service.batch("greedy")) > 0
 
@@ -267,7 +275,7 @@ async def test_closing_continues_after_a_cancelled_call(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         closing = asyncio.create_task(service.close())
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         closing.cancel()
         assert await service.close()
         assert await service.close()
@@ -278,7 +286,7 @@ async def test_an_end_leaves_running_batches_interrupted_and_one_start_goes_on(
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count >= 3)
+        await wait_until(lambda: service.totals().row_count >= 3)
     async with open_service(tmp_path / "solo.duckdb") as service:
         batch = service.batch("b")
         assert batch.status is BatchStatus.INTERRUPTED

@@ -12,7 +12,7 @@ import pytest
 
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Snapshot, Ticker
-from tests.workbench import HandClock, Script, open_service, silent, until
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def subscribers(ticker: Ticker, count: int) -> AsyncIterator[list[list[Sna
 
 async def test_subscriber_receives_a_snapshot_immediately(service: BatchService) -> None:
     await service.start("b")
-    await until(lambda: service.totals().row_count >= 1)
+    await wait_until(lambda: service.totals().row_count >= 1)
     async with aclosing(Ticker(service, NEVER).subscribe()) as snapshots:
         snapshot = await anext(snapshots)
     assert snapshot.interval == NEVER
@@ -60,8 +60,8 @@ async def test_subscriber_receives_a_snapshot_immediately(service: BatchService)
 
 
 async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
-    clock = HandClock("2012-11-11T10:10:59")
-    script = Script(clock)
+    clock = FakeClock("2012-11-11T10:10:59")
+    script = ScriptedSource(clock)
     async with open_service(
         tmp_path / "solo.duckdb", clock, script=script, silent=silent
     ) as service:
@@ -70,8 +70,8 @@ async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
         await service.stop("batch-1")
         batch = service.batch("b")
         for seconds, key in ((0, 1), (1, 4), (2, 5), (121, 7)):
-            script.say(clock.now + timedelta(seconds=seconds), key)
-        await until(lambda: service.row_count(batch) == 4)
+            script.emit(clock.now + timedelta(seconds=seconds), key)
+        await wait_until(lambda: service.row_count(batch) == 4)
         snapshot = Ticker(service).snapshot()
         assert snapshot.at == clock.now
         assert (snapshot.revision, snapshot.free_name) == (service.revision, "batch-2")
@@ -92,13 +92,13 @@ async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
 
 
 async def test_averages_of_the_hour_are_rounded(tmp_path: Path) -> None:
-    clock = HandClock("2012-11-11T10:10:00")
-    script = Script(clock)
+    clock = FakeClock("2012-11-11T10:10:00")
+    script = ScriptedSource(clock)
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         batch = await service.start("b", "script")
         for key in (1, 1, 2):
-            script.say(clock.now, key)
-        await until(lambda: service.row_count(batch) == 3)
+            script.emit(clock.now, key)
+        await wait_until(lambda: service.row_count(batch) == 3)
         clock.advance(minutes=1)
         assert Ticker(service).snapshot().running[0].hour[-1] == 1.33
 
@@ -106,7 +106,7 @@ async def test_averages_of_the_hour_are_rounded(tmp_path: Path) -> None:
 async def test_subscribers_share_the_snapshot_of_a_tick(service: BatchService) -> None:
     ticker = Ticker(service, NEVER)
     async with subscribers(ticker, 50) as received:
-        await until(lambda: all(received))
+        await wait_until(lambda: all(received))
         assert ticker.viewers == 50
         assert len({id(snapshot) for mine in received for snapshot in mine}) == 1
         assert received[0] == [ticker.snapshot()]
@@ -115,7 +115,7 @@ async def test_subscribers_share_the_snapshot_of_a_tick(service: BatchService) -
 
 async def test_subscriber_receives_each_snapshot_once(service: BatchService) -> None:
     async with subscribers(Ticker(service, tick=0.005), 2) as received:
-        await until(lambda: all(len(mine) > 20 for mine in received))
+        await wait_until(lambda: all(len(mine) > 20 for mine in received))
         for mine in received:
             assert len({id(snapshot) for snapshot in mine}) == len(mine)
             assert [s.at for s in mine] == sorted(s.at for s in mine)
@@ -135,7 +135,7 @@ async def test_slow_subscriber_skips_ticks(service: BatchService) -> None:
     ticker = Ticker(service, tick=0.005)
     async with subscribers(ticker, 1) as received, aclosing(ticker.subscribe()) as slow:
         await anext(slow)
-        await until(lambda: len(received[0]) > 5)
+        await wait_until(lambda: len(received[0]) > 5)
         latest = received[0][-1]
         assert (await anext(slow)).at >= latest.at
 
@@ -143,12 +143,12 @@ async def test_slow_subscriber_skips_ticks(service: BatchService) -> None:
 async def test_ticks_are_slower_for_many_viewers(service: BatchService) -> None:
     ticker = Ticker(service, tick=0.005, slow_tick=0.01, many_viewers=3)
     async with subscribers(ticker, 3) as received:
-        await until(lambda: all(received))
+        await wait_until(lambda: all(received))
         assert {snapshot.interval for mine in received for snapshot in mine} == {0.005}
         async with aclosing(ticker.subscribe()) as fourth:
             assert (await anext(fourth)).interval == 0.01
-            await until(lambda: all(mine[-1].interval == 0.01 for mine in received))
-        await until(lambda: all(mine[-1].interval == 0.005 for mine in received))
+            await wait_until(lambda: all(mine[-1].interval == 0.01 for mine in received))
+        await wait_until(lambda: all(mine[-1].interval == 0.005 for mine in received))
 
 
 async def test_interval_is_a_quarter_second_for_up_to_100_viewers(service: BatchService) -> None:
@@ -163,9 +163,9 @@ async def test_other_subscribers_continue_when_one_unsubscribes(service: BatchSe
     ticker = Ticker(service, tick=0.005)
     async with subscribers(ticker, 1) as received:
         async with subscribers(ticker, 1):
-            await until(lambda: ticker.viewers == 2)
+            await wait_until(lambda: ticker.viewers == 2)
         count = len(received[0])
-        await until(lambda: len(received[0]) > count)
+        await wait_until(lambda: len(received[0]) > count)
         assert ticker.viewers == 1
 
 

@@ -26,7 +26,7 @@ from solo_app.batches.models import (
 )
 from solo_app.batches.storage import Storage
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.memory_storage import MemoryStorage
+from tests.helpers.memory_storage import MemoryStorage
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import last_whole_minute
 from solo_app.batches.models import MINUTE, MinuteAggregate, Window
 from solo_app.batches.service import BatchService
-from tests.memory_storage import MemoryStorage
-from tests.workbench import HandClock, Script, open_service, until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,17 +24,19 @@ def at(text: str) -> datetime:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock("2012-11-11 10:09:00")
+def clock() -> FakeClock:
+    return FakeClock("2012-11-11 10:09:00")
 
 
 @pytest.fixture
-def script(clock: HandClock) -> Script:
-    return Script(clock)
+def script(clock: FakeClock) -> ScriptedSource:
+    return ScriptedSource(clock)
 
 
 @pytest.fixture
-async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
+async def service(
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+) -> AsyncIterator[BatchService]:
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
         await opened.start("b", "script")
         yield opened
@@ -47,7 +49,7 @@ def storage() -> MemoryStorage:
 
 @pytest.fixture
 async def in_memory(
-    storage: MemoryStorage, clock: HandClock, script: Script
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
     async with open_service(storage, clock, script=script) as opened:
         await opened.start("b", "script")
@@ -57,7 +59,7 @@ async def in_memory(
 
 async def produced(service: BatchService, count: int) -> None:
     batch = service.batch("b")
-    await until(lambda: service.row_count(batch) == count)
+    await wait_until(lambda: service.row_count(batch) == count)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_there_is_no_window_before_the_first_minute_of_all() -> None:
 
 
 async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for ts, key in [
         ("2012-11-11 10:09:59.999999", 1000.0),
@@ -91,7 +93,7 @@ async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
         ("2012-11-11 10:10:59.999999", 4.0),
         ("2012-11-11 10:11:00", 3000.0),
     ]:
-        script.say(at(ts), key)
+        script.emit(at(ts), key)
     await produced(service, 5)
     clock.set("2012-11-11 10:11:10")
     answer = await service.aggregate("b")
@@ -100,7 +102,7 @@ async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
 
 
 async def test_the_window_is_exact_across_every_change(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     borders = [
         "2026-03-29 01:00",  # Europe enters daylight saving time
@@ -112,7 +114,7 @@ async def test_the_window_is_exact_across_every_change(
     ]
     for number, border in enumerate(map(at, borders), 1):
         for second in range(-70, 70, 5):
-            script.say(border + timedelta(seconds=second), 1.0)
+            script.emit(border + timedelta(seconds=second), 1.0)
         await produced(service, 28 * number)
         clock.now = border + timedelta(seconds=10)
         before = await service.aggregate("b")
@@ -125,15 +127,15 @@ async def test_the_window_is_exact_across_every_change(
 
 
 async def test_points_in_a_commit_count_one_millisecond_after_the_minute(
-    in_memory: BatchService, storage: MemoryStorage, clock: HandClock, script: Script
+    in_memory: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
     storage.writes.hold()
-    script.say(at("2012-11-11 10:10:59.998"), 5.0)
-    script.say(at("2012-11-11 10:10:59.999999"), 7.0)
-    await until(lambda: clock.now == at("2012-11-11 10:10:59.999999"))
+    script.emit(at("2012-11-11 10:10:59.998"), 5.0)
+    script.emit(at("2012-11-11 10:10:59.999999"), 7.0)
+    await wait_until(lambda: clock.now == at("2012-11-11 10:10:59.999999"))
     clock.set("2012-11-11 10:11:00.001")
     question = asyncio.create_task(in_memory.aggregate("b"))
-    await until(lambda: storage.writes.waiting)
+    await wait_until(lambda: storage.writes.waiting)
     assert in_memory.totals().row_count == 0
     assert not question.done()
     storage.writes.open()
@@ -144,11 +146,11 @@ async def test_points_in_a_commit_count_one_millisecond_after_the_minute(
 
 
 async def test_points_of_the_current_minute_delay_no_aggregate(
-    in_memory: BatchService, storage: MemoryStorage, script: Script
+    in_memory: BatchService, storage: MemoryStorage, script: ScriptedSource
 ) -> None:
     storage.writes.hold()
-    script.say(at("2012-11-11 10:11:05"), 5.0)
-    await until(lambda: storage.writes.waiting)
+    script.emit(at("2012-11-11 10:11:05"), 5.0)
+    await wait_until(lambda: storage.writes.waiting)
     answer = await asyncio.wait_for(in_memory.aggregate("b"), 1)
     assert answer.minute is None
 
@@ -159,10 +161,10 @@ async def test_without_points_there_is_no_minute(service: BatchService) -> None:
 
 
 async def test_a_window_of_long_ago_is_answered_from_the_store(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for day in range(3):
-        script.say(at("2012-11-11 10:10:00") + timedelta(days=day), float(day))
+        script.emit(at("2012-11-11 10:10:00") + timedelta(days=day), float(day))
     await produced(service, 3)
     clock.set("2012-11-20 00:00:00")
     for day in range(3):
@@ -172,10 +174,10 @@ async def test_a_window_of_long_ago_is_answered_from_the_store(
 
 
 async def test_a_clock_that_goes_back_loses_no_point_and_no_minute(
-    service: BatchService, clock: HandClock, script: Script
+    service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for ts in ("10:10:30", "10:12:30", "10:10:40", "08:00:00", "10:12:31"):
-        script.say(at(f"2012-11-11 {ts}"), 1.0)
+        script.emit(at(f"2012-11-11 {ts}"), 1.0)
     await produced(service, 5)
     clock.set("2012-11-11 10:13:00")
     minutes = await service.minutes("b", Window(at("2012-11-11 00:00"), at("2012-11-12 00:00")))
@@ -186,12 +188,12 @@ async def test_a_clock_that_goes_back_loses_no_point_and_no_minute(
     }
 
 
-async def test_minutes_survive_the_end_of_the_app_whole(tmp_path: Path, clock: HandClock) -> None:
+async def test_minutes_survive_the_end_of_the_app_whole(tmp_path: Path, clock: FakeClock) -> None:
     for second in (1.0, 2.0):
-        script = Script(clock)
+        script = ScriptedSource(clock)
         async with open_service(tmp_path / "again.duckdb", clock, script=script) as service:
             await service.start("b", "script")
-            script.say(at("2012-11-11 10:10:20") + timedelta(seconds=second), second)
+            script.emit(at("2012-11-11 10:10:20") + timedelta(seconds=second), second)
             await produced(service, int(second))
     async with open_service(tmp_path / "again.duckdb", clock) as service:
         minute = (await service.aggregate("b", at("2012-11-11 10:11:10"))).minute

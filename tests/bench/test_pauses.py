@@ -18,8 +18,8 @@ import pytest
 from bench import lags
 from bench.lags import Beats
 from bench.pauses import Pause, _pause, at_once, processors, running_on, within
-from tests.running_app import PROJECT
-from tests.workbench import until
+from tests.helpers.running_app import PROJECT
+from tests.helpers.service import wait_until
 
 _SLEEP = """
 import sys
@@ -165,7 +165,7 @@ async def test_a_loop_that_is_held_up_notes_when_where_and_for_how_long(
     began = time.monotonic()
     time.sleep(0.1)  # noqa: ASYNC251 (to hold the loop up is what this is about)
     ended = time.monotonic()
-    await until(lambda: file.exists() and len(lags.noted(file)) > 1)
+    await wait_until(lambda: file.exists() and len(lags.noted(file)) > 1)
     woken = time.monotonic()
     task.cancel()
     with suppress(asyncio.CancelledError):

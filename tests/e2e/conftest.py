@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browsers import QUIET, find_browser
 from tests.e2e.tab import DESK, Tab
-from tests.past import RUNNING, write_past
-from tests.running_app import RunningApp, copy_of_project, free_port, http
+from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.helpers.history import RUNNING, write_history
+from tests.helpers.running_app import RunningApp, copy_project, free_port, http
 from tests.sharing import group_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
     def copy(use: str) -> Path:
         if use not in copies:
-            copies[use] = copy_of_project(tmp_path_factory.mktemp("project") / use)
+            copies[use] = copy_project(tmp_path_factory.mktemp("project") / use)
         return copies[use]
 
     return copy
@@ -126,7 +126,7 @@ def console(
 ) -> Iterator[RunningApp]:
     """The app in production with a past and five running batches."""
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
-    write_past(database)
+    write_history(database)
     app = RunningApp(project_in("console"), database, "prod")
     try:
         app.start()
@@ -151,7 +151,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("browser tests need a Chromium or Chrome; none was found")
     sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=QUIET)
+        launched = playwright.chromium.launch(executable_path=found, args=BROWSER_ARGS)
         yield launched
         launched.close()
 
@@ -183,9 +183,9 @@ def own_page(browser: Browser) -> Iterator[Page]:
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     """The app in the mode of the test, with all slots free."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
-    running.free_slots()
+    running.stop_batches()
     yield running
-    running.free_slots()
+    running.stop_batches()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

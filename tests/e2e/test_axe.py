@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.walk import visit
-from tests.past import FAILED, FINISHED, RUNNING
-from tests.running_app import RunningApp, http
+from tests.helpers.history import FAILED, FINISHED, RUNNING
+from tests.helpers.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bench.pauses import processors
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
 import psutil

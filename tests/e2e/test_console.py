@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.walk import open_page
-from tests.past import PastRun, write_past
-from tests.running_app import RunningApp, http
+from tests.helpers.history import HistoricRun, write_history
+from tests.helpers.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,10 +26,10 @@ expect = pytest.importorskip(
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     """The app with one running batch."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
-    running.free_slots()
+    running.stop_batches()
     http.post(f"{running.api}/stream/live").raise_for_status()
     yield running
-    running.free_slots()
+    running.stop_batches()
 
 
 def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: Page) -> None:
@@ -181,8 +181,8 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     new_app: Callable[..., RunningApp], tmp_path: Path, page: Page
 ) -> None:
     database = tmp_path / "fast.duckdb"
-    past = PastRun("past", timedelta(seconds=90), timedelta(seconds=80))
-    write_past(database, [past], pace=timedelta(seconds=0.02))
+    past = HistoricRun("past", timedelta(seconds=90), timedelta(seconds=80))
+    write_history(database, [past], pace=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     open_page(page, app, "/batch/past")
     expect(page.locator(".point-count")).to_have_text(

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import open_page
-from tests.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Locator, Page, WebSocket
@@ -25,7 +25,7 @@ Row = tuple[int, str, float]
 def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
     """The app with the ended batch ``b``."""
     found: RunningApp = request.getfixturevalue(f"{mode}_app")
-    found.free_slots()
+    found.stop_batches()
     if http.get(f"{found.api}/batches/b").status_code == 404:
         http.post(f"{found.api}/stream/b")
         while http.get(f"{found.api}/batches/b").json()["row_count"] < 8:

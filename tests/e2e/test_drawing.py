@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.running_app import PROJECT
+from tests.helpers.running_app import PROJECT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.walk import open_page, start, tasks
 from tests.faults.conftest import SmallDisk, small_disk
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.test_slow_readers import memory_of
-from tests.running_app import PROJECT, RunningApp, http
+from tests.e2e.test_slow_readers import memory_usage
+from tests.helpers.running_app import PROJECT, RunningApp, http
 
 
 def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
@@ -39,7 +39,7 @@ def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
 def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
     assert fifty(app, [f"b{n}" for n in range(50)]) == {201: 5, 429: 45}
     assert len(http.get(f"{app.api}/tasks").json()["tasks"]) == 5
-    app.free_slots()
+    app.stop_batches()
     assert fifty(app, ["one"] * 50) == {201: 1, 409: 49}
     assert len(http.get(f"{app.api}/batches/one").json()["runs"]) == 1
 
@@ -114,7 +114,7 @@ def oversized(app: RunningApp, method: str, head: str, chunk: bytes) -> tuple[by
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_server_stops_reading_a_body_at_the_limit(app: RunningApp, method: str) -> None:
     data = b" " * 65_536
-    before = memory_of(app)
+    before = memory_usage(app)
     for head, chunk in [
         ("Content-Length: 300000000", data),
         ("Transfer-Encoding: chunked", b"10000\r\n" + data + b"\r\n"),
@@ -123,7 +123,7 @@ def test_server_stops_reading_a_body_at_the_limit(app: RunningApp, method: str) 
         assert response.startswith(b"HTTP/1.1 413 ")
         assert b'"code": "body-too-large"' in response
         assert sent < 30_000_000  # The rest of the connection's buffers.
-    assert memory_of(app) - before < 30_000_000
+    assert memory_usage(app) - before < 30_000_000
     assert http.get(f"{app.api}/batches/large").status_code == 404
 
 

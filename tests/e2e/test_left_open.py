@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browsers import QUIET, find_browser
 from tests.e2e.tab import DESK
 from tests.e2e.walk import expect_new_points, open_page, start, stop, tasks
-from tests.running_app import RunningApp
+from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect
@@ -212,7 +212,7 @@ def own_browser(browser: Browser) -> Iterator[Browser]:
     """A separate browser, with the back/forward cache, which Playwright disables by default."""
     launched = browser.browser_type.launch(
         executable_path=find_browser(),
-        args=QUIET,
+        args=BROWSER_ARGS,
         ignore_default_args=["--disable-back-forward-cache"],
     )
     yield launched

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import OPEN_VIEWERS, expect_new_points, open_page, start, wait_for_ticks
-from tests.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect

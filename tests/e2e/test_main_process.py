@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.running_app import REFLEX, WITHOUT_PAGES, RunningApp, http
+from tests.helpers.running_app import BACKEND_ONLY, REFLEX, RunningApp, http
 
 NewApp = Callable[..., RunningApp]
 
-MODES = pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+MODES = pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", BACKEND_ONLY)])
 
 
 def eventually(condition: Callable[[], object], within: float = 60) -> None:
@@ -103,7 +103,7 @@ def test_closed_terminal_ends_the_app_cleanly(
     app = new_app(mode, **settings)
     log = tmp_path / "log"
     terminal = Terminal(app, f"reflex run --env {mode} > {log} 2>&1; true")
-    eventually(lambda: app.answers(f"{app.api}/tasks") and app.answers(f"{app.url}/"))
+    eventually(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
     run_batch(app)
     processes = descendants(terminal.pid)
     try:
@@ -128,7 +128,7 @@ def test_app_under_nohup_survives_its_terminal(
         f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"  # As a shell that ends does.
     )
     terminal = Terminal(app, command)
-    eventually(lambda: app.answers(f"{app.api}/tasks") and app.answers(f"{app.url}/"))
+    eventually(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
     pid = int(pid_file.read_text())
     processes = [pid, *descendants(pid)]
     try:
@@ -140,7 +140,7 @@ def test_app_under_nohup_survives_its_terminal(
         # Six seconds: a reload by Granian takes four.
         eventually(lambda: http.get(f"{app.api}/").json()["row_count"] > rows + 24)
         assert descendants(pid) == processes[1:]
-        assert app.answers(f"{app.url}/")
+        assert app.is_ready(f"{app.url}/")
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not any(map(is_running, processes)))
     finally:
@@ -162,7 +162,7 @@ def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path
     terminal.close()
     pid = int(pid_file.read_text())
     try:
-        eventually(lambda: app.answers(f"{app.url}/"))
+        eventually(lambda: app.is_ready(f"{app.url}/"))
         processes = [pid, *descendants(pid)]
         os.kill(pid, signal.SIGKILL)  # The app does not outlive the process that was started.
         eventually(lambda: not any(map(is_running, processes)))
@@ -201,7 +201,7 @@ def test_removed_packages_are_restored_by_the_next_start(
     for folder in packages.glob("[!.]*") if keep_folder else [packages]:
         shutil.rmtree(folder)
     app.start()
-    assert app.answers(f"{app.url}/")
+    assert app.is_ready(f"{app.url}/")
 
 
 def test_development_server_listens_on_loopback_only(new_app: NewApp) -> None:

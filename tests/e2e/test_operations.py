@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.models import utc_now
-from tests.past import write_long_past
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
+from tests.helpers.history import write_long_history
+from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp, copy_project, http
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -76,11 +76,11 @@ class Shell:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """The app with two batches of four days, of which all but the last day is archived."""
-    folder = copy_of_project(tmp_path_factory.mktemp("operations") / "project")
+    folder = copy_project(tmp_path_factory.mktemp("operations") / "project")
     (folder / ".solo").mkdir()
     database = folder / ".solo" / "solo.duckdb"
-    write_long_past(database, BATCHES, POINTS, timedelta(minutes=1), utc_now())
-    app = RunningApp(folder, database, "prod", {"SOLO_RETENTION_DAYS": "1", **WITHOUT_PAGES})
+    write_long_history(database, BATCHES, POINTS, timedelta(minutes=1), utc_now())
+    app = RunningApp(folder, database, "prod", {"SOLO_RETENTION_DAYS": "1", **BACKEND_ONLY})
     try:
         yield app
     finally:
@@ -138,7 +138,7 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
 
 def test_a_damaged_database_is_put_aside_and_a_backup_in_its_place(app: RunningApp) -> None:
     shell = Shell(app)
-    if not app.answers(f"{app.api}/tasks"):
+    if not app.is_ready(f"{app.api}/tasks"):
         app.start()
     shell.do("Back up while it runs")
     before = points_of(app, "sensor-b")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect

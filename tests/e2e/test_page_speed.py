@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.modes import in_both_modes
 from tests.e2e.walk import open_page, overall, start, stop, tasks
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, copy_of_project, http
+from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp, copy_project, http
 
 README = (PROJECT / "README.md").read_text()
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -95,7 +95,7 @@ def shape(value: Any) -> Any:
 
 
 def test_the_curl_lines_get_the_answers_that_are_told(new_app: Callable[..., RunningApp]) -> None:
-    app = new_app("prod", **WITHOUT_PAGES).start()
+    app = new_app("prod", **BACKEND_ONLY).start()
     requests = told_requests()
     assert len(requests) >= 9
     for words, told in requests:
@@ -114,7 +114,7 @@ def test_the_curl_lines_get_the_answers_that_are_told(new_app: Callable[..., Run
 def test_a_newcomer_needs_nothing_but_python_and_the_first_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = copy_of_project(tmp_path / "project")
+    folder = copy_project(tmp_path / "project")
     plain = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("PIP_NO_COMPILE", "1")  # What is used is compiled when it is; most is not.

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
 from tests.e2e.walk import expect_new_points, open_page, start, stop
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect
@@ -108,14 +108,14 @@ def test_unresponsive_server_is_shown_with_the_age_of_the_data(app: RunningApp, 
     expect(page.locator(".connection.current")).to_be_visible()
     expect(page.locator(".time-labels time:visible")).to_have_count(1)
     expect(page.locator(".time-labels .now")).to_be_visible()
-    app.freeze()
+    app.suspend()
     try:
         expect(page.locator(".connection")).to_have_text(re.compile(r"\d\s+s old"))
         expect(page.locator(".time-labels time:visible")).to_have_count(2)
         expect(page.locator(".time-labels .now")).to_be_hidden()
         expect(page.get_by_text("The server has not answered since")).to_be_visible()
     finally:
-        app.thaw()
+        app.resume()
     expect(page.locator(".connection.current")).to_be_visible()
     expect(page.get_by_text("The server has not answered since")).to_have_count(0)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 
-from tests.running_app import WITHOUT_PAGES, RunningApp, http
+from tests.helpers.running_app import BACKEND_ONLY, RunningApp, http
 
 NewApp = Callable[..., RunningApp]
 
 
-def memory_of(app: RunningApp) -> int:
+def memory_usage(app: RunningApp) -> int:
     """Bytes that all processes of the app hold."""
     assert app.process
     total = 0
@@ -41,7 +41,7 @@ def produced_in(app: RunningApp, seconds: float) -> int:
 
 
 def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0.002", **WITHOUT_PAGES).start()
+    app = new_app("prod", SOLO_INTERVAL="0.002", **BACKEND_ONLY).start()
     http.post(f"{app.api}/stream/b")
     alone = produced_in(app, 2)
     idle = []
@@ -52,18 +52,18 @@ def test_readers_that_do_not_read_slow_nobody_and_hold_no_memory(new_app: NewApp
         reader.sendall(b"GET /stream/b?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         idle.append(reader)
     produced_in(app, 1)  # They are answered, and what the network holds for them fills up.
-    before = memory_of(app)
+    before = memory_usage(app)
     # Others use this machine too: what the app can do shows in the best of some spans.
     spans = (produced_in(app, 4) / 2 for _ in range(5))
     assert any(together > 0.8 * alone for together in spans)
-    assert memory_of(app) - before < 30_000_000
+    assert memory_usage(app) - before < 30_000_000
     for reader in idle:
         reader.close()
     assert app.stop() < 2
 
 
 def test_a_reader_that_takes_nothing_does_not_hold_the_end_up(new_app: NewApp) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0", **WITHOUT_PAGES).start()
+    app = new_app("prod", SOLO_INTERVAL="0", **BACKEND_ONLY).start()
     http.post(f"{app.api}/stream/b")
     while rows(app) < 1_000_000:  # More than the network holds for a reader.
         time.sleep(0.1)

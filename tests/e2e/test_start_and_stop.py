@@ -18,8 +18,8 @@ import duckdb
 import httpx
 import pytest
 
-from tests.past import write_past
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp, free_port, http
+from tests.helpers.history import write_history
+from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp, free_port, http
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -99,7 +99,7 @@ def stored(database: Path) -> list[int]:
 def test_it_ends_within_two_seconds_whatever_is_open_and_loses_nothing(
     new_app: NewApp, mode: str, number: int, whole_group: bool
 ) -> None:
-    settings = WITHOUT_PAGES if mode == "prod" else {}
+    settings = BACKEND_ONLY if mode == "prod" else {}
     app = new_app(mode, SOLO_INTERVAL="0.02", **settings).start()
     assert http.post(f"{app.api}/stream/b").status_code == 201
     readers = [followed(app, "b") for _ in range(5)]
@@ -145,12 +145,12 @@ def test_it_ends_within_two_seconds_with_open_pages(
 
 
 def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> None:
-    app = new_app("prod", **WITHOUT_PAGES).start()
+    app = new_app("prod", **BACKEND_ONLY).start()
     http.post(f"{app.api}/stream/b")
     assert app.process
     os.kill(app.process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while app.answers(f"{app.api}/tasks"):
+    while app.is_ready(f"{app.api}/tasks"):
         assert time.monotonic() < deadline, "the server lives on"
         time.sleep(0.05)
     app.kill()
@@ -159,7 +159,7 @@ def test_the_server_ends_with_the_process_that_started_it(new_app: NewApp) -> No
 
 
 def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0.02", **WITHOUT_PAGES).start()
+    app = new_app("prod", SOLO_INTERVAL="0.02", **BACKEND_ONLY).start()
     http.post(f"{app.api}/stream/b")
     reader = followed(app, "b")
     app.restart()
@@ -183,7 +183,7 @@ def test_what_ran_is_interrupted_and_one_request_starts_it_again(new_app: NewApp
 
 
 def test_kill_9_loses_no_point_that_a_reader_saw(new_app: NewApp) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0.001", **WITHOUT_PAGES).start()
+    app = new_app("prod", SOLO_INTERVAL="0.001", **BACKEND_ONLY).start()
     http.post(f"{app.api}/stream/b")
     readers = [followed(app, "b") for _ in range(3)]
     counted = http.get(f"{app.api}/").json()["row_count"]
@@ -220,7 +220,7 @@ def test_a_start_that_cannot_be_is_refused_with_one_line(
     assert damaged.read_bytes() == b"no database " * 1_000
 
     if mode == "prod":
-        alone = new_app(mode, damaged, **WITHOUT_PAGES)
+        alone = new_app(mode, damaged, **BACKEND_ONLY)
         refused(alone)
         assert "App running" not in alone.output()
 
@@ -264,7 +264,7 @@ def failed_start(app: RunningApp) -> str:
     return line
 
 
-@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", BACKEND_ONLY)])
 def test_database_that_only_the_worker_cannot_open_ends_the_app(
     new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
@@ -273,11 +273,11 @@ def test_database_that_only_the_worker_cannot_open_ends_the_app(
     assert str(link) in failed_start(new_app(mode, link, **settings))
 
 
-@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", WITHOUT_PAGES)])
+@pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", BACKEND_ONLY)])
 def test_any_error_while_the_database_opens_ends_the_app_with_one_line(
     new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
-    write_past(tmp_path / "solo.duckdb")
+    write_history(tmp_path / "solo.duckdb")
     with duckdb.connect(tmp_path / "solo.duckdb") as connection:
         connection.execute("UPDATE runs SET status = 'asleep'")
     line = failed_start(new_app(mode, **settings))

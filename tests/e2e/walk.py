@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect

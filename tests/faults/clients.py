@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 
 class Follower(threading.Thread):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running_app import RunningApp, copy_of_project
+from tests.helpers.running_app import RunningApp, copy_project
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,7 +89,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project, so that its pages are built once for all tests here."""
-    return copy_of_project(tmp_path_factory.mktemp("faults") / "project")
+    return copy_project(tmp_path_factory.mktemp("faults") / "project")
 
 
 @pytest.fixture

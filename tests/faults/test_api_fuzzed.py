@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.running_app import RunningApp
+from tests.helpers.running_app import RunningApp
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 FOLLOW = "follow_stream__batch_id__get"

@@ -16,9 +16,9 @@ import duckdb
 import pytest
 
 from solo_app.batches.models import utc_now
-from tests.past import write_long_past
-from tests.running_app import PROJECT
-from tests.workbench import open_service
+from tests.helpers.history import write_long_history
+from tests.helpers.running_app import PROJECT
+from tests.helpers.service import open_service
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -33,7 +33,7 @@ from solo_app.batches import retention
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.archive import Archive
-from tests.workbench import open_service
+from tests.helpers.service import open_service
 
 retention.POINTS_PER_FILE = 40_000
 AFTER = {"written": (Archive, "commit_move"), "removed": (Path, "rename")}
@@ -67,7 +67,7 @@ asyncio.run(main())
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = tmp_path_factory.mktemp("past") / "solo.duckdb"
     end = utc_now() - timedelta(days=3)
-    write_long_past(database, ["a", "b"], POINTS, timedelta(seconds=0.25), end)
+    write_long_history(database, ["a", "b"], POINTS, timedelta(seconds=0.25), end)
     return database
 
 

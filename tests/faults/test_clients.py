@@ -15,8 +15,8 @@ import httpx
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
-from tests.e2e.test_slow_readers import memory_of, produced_in
-from tests.running_app import RunningApp
+from tests.e2e.test_slow_readers import memory_usage, produced_in
+from tests.helpers.running_app import RunningApp
 
 NewApp = Callable[..., RunningApp]
 
@@ -57,14 +57,14 @@ def is_served(app: RunningApp) -> None:
 
 
 def test_a_thousand_idle_sockets(app: RunningApp) -> None:
-    before = memory_of(app)
+    before = memory_usage(app)
     idle = []
     for number in range(1_000):
         connection = socket.create_connection(("127.0.0.1", app.backend_port), timeout=20)
         connection.sendall(HALF_A_REQUEST[number % 3])
         idle.append(connection)
     is_served(app)
-    assert memory_of(app) - before < 100_000_000
+    assert memory_usage(app) - before < 100_000_000
     # They stay while the app ends.
     assert app.stop() < 3
     for connection in idle:
@@ -123,7 +123,7 @@ def odd_messages() -> Iterator[str]:
 
 
 def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
-    before = memory_of(app)
+    before = memory_usage(app)
     sent = 0
     for number in range(max(1, rounds // 10)):
         messages = odd_messages()
@@ -138,8 +138,8 @@ def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
                     sent += 1
     assert sent > 1_000
     deadline = time.monotonic() + 30
-    while memory_of(app) - before > 60_000_000:
-        assert time.monotonic() < deadline, memory_of(app) - before
+    while memory_usage(app) - before > 60_000_000:
+        assert time.monotonic() < deadline, memory_usage(app) - before
         time.sleep(0.2)
     is_served(app)
     assert httpx.get(f"{app.api}/batches").json()["total"] == 1

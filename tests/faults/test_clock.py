@@ -10,8 +10,8 @@ import pytest
 from solo_app.batches.minutes import whole_minute
 from solo_app.batches.models import MINUTE, Window
 from solo_app.sources.random import random_numbers
-from tests.faults.whole import whole
-from tests.workbench import HandClock, open_service, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.service import FakeClock, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ JUMPS = [3, -3, 60, -90, DAY, -DAY, -DAY, 2 * DAY, -1]
 async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
     tmp_path: Path, restarted: bool
 ) -> None:
-    clock = HandClock("2026-06-15 12:00:30")
+    clock = FakeClock("2026-06-15 12:00:30")
     database = tmp_path / "solo.duckdb"
     jumps = list(JUMPS)
     while jumps:
@@ -33,7 +33,7 @@ async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
             batch = service.batch("b")
             for jump in now:
                 count = service.row_count(batch)
-                await until(lambda: service.row_count(batch) >= count + 3)  # noqa: B023
+                await wait_until(lambda: service.row_count(batch) >= count + 3)  # noqa: B023
                 clock.advance(seconds=jump)
                 assert (await service.aggregate("b")).window.end == whole_minute(clock.now)
             await service.stop("b")
@@ -49,18 +49,18 @@ async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
                 assert (answer.min, answer.max) == (min(keys), max(keys))
     assert len(by_minute) >= 4
     assert max(by_minute) - min(by_minute) > timedelta(days=1)
-    whole(database)
+    check_integrity(database)
 
 
 async def test_a_clock_set_ahead_and_back_leaves_all_minutes_exact(tmp_path: Path) -> None:
-    clock = HandClock("2026-06-15 12:00:30")
+    clock = FakeClock("2026-06-15 12:00:30")
     async with open_service(tmp_path / "solo.duckdb", clock, flood=random_numbers(0)) as service:
         batches = [await service.start("b"), await service.start("flood", "flood")]
 
         async def points_come() -> None:
             for batch in batches:
                 count = service.row_count(batch)
-                await until(lambda: service.row_count(batch) > count)  # noqa: B023
+                await wait_until(lambda: service.row_count(batch) > count)  # noqa: B023
 
         hours = []
         for seconds in (DAY, 60 - DAY, 3 * DAY, 60 - 3 * DAY, -7_200, 60, 60):
@@ -77,4 +77,4 @@ async def test_a_clock_set_ahead_and_back_leaves_all_minutes_exact(tmp_path: Pat
             for hour in hours:
                 stored = await service._store.minutes(batch.no, hour)
                 assert await service.minutes(batch.batch_id, hour) == stored
-    whole(tmp_path / "solo.duckdb")
+    check_integrity(tmp_path / "solo.duckdb")

@@ -12,7 +12,7 @@ import pytest
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.workbench import duckdb_store, open_service, until
+from tests.helpers.service import duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -32,9 +32,9 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
         )
         await service.open()
         await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(lambda: service.totals().row_count > 3)
         reading = asyncio.create_task(duckdb_store(service)._read(endless))
-        await until(asked.is_set)
+        await wait_until(asked.is_set)
         async with asyncio.timeout(10):
             assert not await service.close()
         assert "ignored its interruption" in caplog.text

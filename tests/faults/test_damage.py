@@ -14,9 +14,9 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb.check import check
 from tests.faults.conftest import SmallDisk
 from tests.faults.test_kill import killed_while_writing
-from tests.faults.whole import whole
-from tests.running_app import RunningApp
-from tests.workbench import open_service, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.running_app import RunningApp
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -36,14 +36,14 @@ async def test_killed_database_is_whole_and_a_clean_end_leaves_one_file(tmp_path
     async with open_service(database):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["solo.duckdb"]
-    whole(database)
+    check_integrity(database)
 
 
 async def test_damaged_block_fails_only_queries_of_its_points(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(lambda: service.totals().row_count > 3)
         await service.stop("b")
         stored = service.totals().row_count
     with duckdb.connect(database) as connection:

@@ -23,9 +23,9 @@ from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.faults.conftest import SmallDisk
-from tests.faults.whole import whole
-from tests.running_app import RunningApp
-from tests.workbench import duckdb_store, open_service, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.running_app import RunningApp
+from tests.helpers.service import duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ async def steady() -> AsyncIterator[Numbers]:
 
 async def is_full(service: BatchService) -> dict[str, int]:
     """Wait until points wait; what is counted then can still be read."""
-    await until(lambda: service.totals().write_error, 60)
+    await wait_until(lambda: service.totals().write_error, 60)
     assert "No space left on the disk" in (service.totals().write_error or "")
     counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
     for batch in service.running():
@@ -71,7 +71,7 @@ async def first_point(service: BatchService, batch: Batch) -> Point:
 async def goes_on(service: BatchService, counted: dict[str, int]) -> None:
     """Wait until every batch has new points."""
     for batch_id, count in counted.items():
-        await until(lambda: service.row_count(service.batch(batch_id)) > count, 60)  # noqa: B023
+        await wait_until(lambda: service.row_count(service.batch(batch_id)) > count, 60)  # noqa: B023
 
 
 async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
@@ -89,9 +89,9 @@ async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
             await goes_on(service, counted)
         disk.grow(size + 512)
         await goes_on(service, counted)
-        await until(lambda: not service.totals().write_error)
+        await wait_until(lambda: not service.totals().write_error)
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
-    kept = whole(disk.path / "solo.duckdb")
+    kept = check_integrity(disk.path / "solo.duckdb")
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
 
 
@@ -125,22 +125,24 @@ async def test_a_checkpoint_without_room_ends_nothing(
         for _ in range(rounds):
             checkpoints_are_due(False)
             if set_off_by == "the store":  # More than what a full disk has left.
-                await until(lambda: checkpoints.Wal(database).size > 1_000_000, 30)
+                await wait_until(lambda: checkpoints.Wal(database).size > 1_000_000, 30)
             caplog.clear()
             # Mostly room for the log, and none for what it is folded into.
             with disk.filled_up_to(left):
                 checkpoints_are_due(True)
                 # What gathered in a pause may be more than the log has room for; then points wait.
-                await until(lambda: "Reopening" in caplog.text or service.totals().write_error, 30)
+                await wait_until(
+                    lambda: "Reopening" in caplog.text or service.totals().write_error, 30
+                )
                 batch = service.batch("b")
                 assert (await first_point(service, batch)).seq == 1
             counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
             await goes_on(service, counted)
-            await until(lambda: not service.totals().write_error)
+            await wait_until(lambda: not service.totals().write_error)
             opened_again += "Reopening" in caplog.text
         told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
     assert opened_again
-    kept = whole(database)
+    kept = check_integrity(database)
     assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
 
 
@@ -181,7 +183,7 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
     wait_until(lambda found: not found["write_error"] and found["row_count"] > full["row_count"])
     wait_until(lambda _: httpx.get(f"{app.api}/batches/b").json()["status"] == "stopped")
     assert app.stop() < 3
-    assert whole(app.database)["b"].points >= full["row_count"]
+    assert check_integrity(app.database)["b"].points >= full["row_count"]
 
 
 def test_the_app_ends_while_the_disk_is_full(
@@ -199,7 +201,7 @@ def test_the_app_ends_while_the_disk_is_full(
     app.start()
     assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
     assert app.stop() < 3
-    whole(app.database)
+    check_integrity(app.database)
 
 
 async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else(
@@ -209,7 +211,7 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
     database = disk.path / "solo.duckdb"
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count)
+        await wait_until(lambda: service.totals().row_count)
         count = (await service.stop("b")).run.last_seq or 0
     with duckdb.connect(database) as connection:
         # Of so many minutes that what a start has to write does not fit into the log's last page.
@@ -225,7 +227,7 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
         assert re.match(r"No space left.*SOLO_DATABASE", str(refused.value))
     async with open_service(database) as service:
         assert service.totals().row_count == count + 10_000
-    whole(database)
+    check_integrity(database)
 
 
 async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
@@ -243,9 +245,9 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
 
         monkeypatch.setattr(duckdb_store(service)._commits, "_insert", hold_and_fail)
         await service.start("b")
-        await until(lambda: len(failed) == 10)
+        await wait_until(lambda: len(failed) == 10)
         await service.stop("b")  # Minutes without points are written then.
         await service.start("b")
-        await until(lambda: len(failed) == 20)
+        await wait_until(lambda: len(failed) == 20)
         await service.stop("b")
-    assert whole(tmp_path / "solo.duckdb")["b"].points >= 15
+    assert check_integrity(tmp_path / "solo.duckdb")["b"].points >= 15

@@ -19,9 +19,9 @@ import pytest
 
 from solo_app.batches.models import BatchStatus
 from tests.faults.clients import Asker, Follower, holder_of
-from tests.faults.whole import whole
-from tests.running_app import PROJECT, WITHOUT_PAGES, RunningApp
-from tests.workbench import open_service
+from tests.helpers.integrity import check_integrity
+from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp
+from tests.helpers.service import open_service
 
 NewApp = Callable[..., RunningApp]
 
@@ -32,7 +32,7 @@ ROUNDS_PER_FILE = 5
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from tests.workbench import open_service
+from tests.helpers.service import open_service
 from solo_app.sources.random import random_numbers
 
 async def main():
@@ -133,7 +133,7 @@ def test_nothing_that_was_seen_is_lost_by_kill_9(
                 "prod",
                 tmp_path / f"{file}.duckdb",
                 SOLO_INTERVAL=("0", "0.001")[file % 2],
-                **WITHOUT_PAGES,
+                **BACKEND_ONLY,
             ).start()
         process = app.process
         assert process
@@ -149,7 +149,7 @@ def test_nothing_that_was_seen_is_lost_by_kill_9(
         seen |= harmed(app, kill, [f"b{number}.{n}" for n in range(5)])
         if turn == ROUNDS_PER_FILE - 1 or number == kills - 1:
             app.stop()
-            kept = whole(app.database)
+            kept = check_integrity(app.database)
             assert set(kept) == set(seen)
             for name, batch in kept.items():
                 assert batch.points >= seen[name]
@@ -178,7 +178,7 @@ def test_a_start_right_after_a_kill_works_or_names_who_is_in_the_way(
         again.backend_port, again.frontend_port = app.backend_port, app.frontend_port
         process = again.launch()
         deadline = time.monotonic() + 60
-        while process.poll() is None and not again.answers(f"{again.api}/tasks"):
+        while process.poll() is None and not again.is_ready(f"{again.api}/tasks"):
             assert time.monotonic() < deadline, again.output()
             time.sleep(0.1)
         if process.poll() is not None:
@@ -198,12 +198,12 @@ def test_in_development_a_saved_file_brings_a_killed_worker_back(new_app: NewApp
     httpx.post(f"{app.api}/stream/b")
     os.kill(holder_of(app), signal.SIGKILL)
     gone = threading.Event()
-    while app.answers(f"{app.api}/tasks"):
+    while app.is_ready(f"{app.api}/tasks"):
         gone.wait(0.1)
-    assert app.answers(f"{app.url}/")  # The pages stay, and say that they lost the server.
+    assert app.is_ready(f"{app.url}/")  # The pages stay, and say that they lost the server.
     (app.folder / "solo_app" / "__init__.py").touch()
     deadline = time.monotonic() + 30
-    while not app.answers(f"{app.api}/tasks"):
+    while not app.is_ready(f"{app.api}/tasks"):
         assert time.monotonic() < deadline, app.output()
         gone.wait(0.1)
     assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"

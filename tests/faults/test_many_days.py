@@ -20,9 +20,9 @@ from solo_app.batches.models import BUCKET_US, MINUTE, Window, utc_now
 from solo_app.batches.producer import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.past import write_long_past
-from tests.running_app import RunningApp, copy_of_project
-from tests.workbench import open_service, until
+from tests.helpers.history import write_long_history
+from tests.helpers.running_app import RunningApp, copy_project
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -51,7 +51,7 @@ were measured, on two cores."""
 @pytest.fixture(scope="module")
 def long_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = tmp_path_factory.mktemp("past") / "solo.duckdb"
-    write_long_past(database, BATCHES, POINTS, PACE, utc_now())
+    write_long_history(database, BATCHES, POINTS, PACE, utc_now())
     return database
 
 
@@ -87,7 +87,7 @@ async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read:
         assert 0 < sum(rows_read) <= (hour + 2) * len(BATCHES)
         for batch_id in BATCHES:
             await service.start(batch_id)
-        await until(lambda: service.totals().row_count > POINTS * len(BATCHES) + 1_000)
+        await wait_until(lambda: service.totals().row_count > POINTS * len(BATCHES) + 1_000)
         kept = service._recent._minutes
         assert sum(len(minutes) for minutes in kept.values()) <= (hour + 1) * len(BATCHES)
         gc.collect()
@@ -115,7 +115,7 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def memory_of(app: RunningApp) -> int:
+def memory_usage(app: RunningApp) -> int:
     """Bytes that all processes of the program hold."""
     assert app.process
     pages = 0
@@ -127,7 +127,7 @@ def memory_of(app: RunningApp) -> int:
 
 
 def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: Path) -> None:
-    project = copy_of_project(tmp_path / "project")
+    project = copy_project(tmp_path / "project")
     memory, seconds = [], []
     for database in (tmp_path / "empty.duckdb", tmp_path / "empty.duckdb", long_past):
         app = RunningApp(project, database, "prod")
@@ -137,9 +137,9 @@ def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: 
             seconds.append(time.monotonic() - began)
             if database == long_past:
                 for path in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
-                    assert app.answers(f"{app.api}/batches/{BATCHES[0]}/{path}")
-                assert app.answers(f"{app.url}/batch/{BATCHES[0]}")
-            memory.append(memory_of(app))
+                    assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{path}")
+                assert app.is_ready(f"{app.url}/batch/{BATCHES[0]}")
+            memory.append(memory_usage(app))
         finally:
             app.kill()
     assert memory[2] < memory[1] + MEMORY

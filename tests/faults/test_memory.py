@@ -10,7 +10,7 @@ import pytest
 
 from solo_app.storage.duckdb import connection
 from tests.api.conftest import client_of
-from tests.workbench import duckdb_store, open_service, until
+from tests.helpers.service import duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
     monkeypatch.setattr(connection, "MEMORY_LIMIT", "200MB")
     async with open_service(tmp_path / "solo.duckdb") as service, client_of(service) as client:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(lambda: service.totals().row_count > 3)
         described = (await client.get("/openapi.json")).json()["paths"]
         read = duckdb_store(service)._read
 
@@ -39,15 +39,15 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
             assert "503" in described["/batches/{batch_id}/points"]["get"]["responses"]
             assert answer.headers["content-type"] == "application/problem+json"
             assert "memory limit" in answer.json()["detail"]
-            await until(lambda: service.totals().row_count > counted)  # noqa: B023
-            await until(lambda: service.totals().write_error is None)
+            await wait_until(lambda: service.totals().row_count > counted)  # noqa: B023
+            await wait_until(lambda: service.totals().write_error is None)
             assert (await client.get("/batches/b/points")).status_code == 200
 
 
 async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(lambda: service.totals().row_count > 3)
         cursor = duckdb_store(service)._instance.writer
         assert cursor
 
@@ -58,5 +58,5 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
 
         await duckdb_store(service).on_writer(leave_it_open)
         counted = service.totals().row_count
-        await until(lambda: service.totals().row_count > counted)
+        await wait_until(lambda: service.totals().row_count > counted)
         assert service.totals().write_error is None

@@ -15,8 +15,8 @@ from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_numbers
-from tests.faults.whole import whole
-from tests.workbench import counting, duckdb_store, open_service, silent, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.service import counting, duckdb_store, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
 
     async with open_service(tmp_path / "solo.duckdb", stubborn=stubborn) as service:
         await service.start("b", "stubborn")
-        await until(lambda: service.totals().row_count == 1)
+        await wait_until(lambda: service.totals().row_count == 1)
         producer = service.producer(service.batch("b"))
         assert producer
         left = producer.task
@@ -47,10 +47,10 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
         assert service.running() == []
         await service.start("b", "random")
         let_go.set()
-        await until(left.done)
-        await until(lambda: service.totals().row_count > 3)
+        await wait_until(left.done)
+        await wait_until(lambda: service.totals().row_count > 3)
         await service.stop("b")
-    assert len(whole(tmp_path / "solo.duckdb")["b"].runs) == 2
+    assert len(check_integrity(tmp_path / "solo.duckdb")["b"].runs) == 2
 
 
 def held(service: BatchService) -> dict[str, int]:
@@ -82,7 +82,7 @@ async def test_starts_and_stops_without_end_leave_nothing_behind(
         if number % 10 == 0:
             await asyncio.sleep(0.01)
         await service.stop(name)
-        await until(lambda: not service.batch(name).is_running)
+        await wait_until(lambda: not service.batch(name).is_running)
 
     async with open_service(
         tmp_path / "solo.duckdb",
@@ -98,9 +98,9 @@ async def test_starts_and_stops_without_end_leave_nothing_behind(
         before = held(service)
         for number in range(21, 20 * rounds + 1):
             await asyncio.gather(*(cycle(service, name, number) for name in names))
-        await until(lambda: all(now <= before[what] for what, now in held(service).items()))
+        await wait_until(lambda: all(now <= before[what] for what, now in held(service).items()))
         assert len(await service.runs("b0", limit=100 * rounds)) == 20 * rounds + 1
         with pytest.raises(BatchRunningError):
             await asyncio.gather(*(service.start("b0") for _ in range(2)))
-    kept = whole(tmp_path / "solo.duckdb")
+    kept = check_integrity(tmp_path / "solo.duckdb")
     assert sum(len(batch.runs) for batch in kept.values()) == 5 * (20 * rounds + 1) + 1

@@ -35,8 +35,8 @@ from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.faults.whole import whole
-from tests.workbench import HandClock, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.service import FakeClock, wait_until
 
 T = TypeVar("T")
 Line = list[float] | Exception | None
@@ -72,7 +72,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.database = Path(self.folder.name) / "solo.duckdb"
-        self.clock = HandClock("2026-06-15 12:00:30")
+        self.clock = FakeClock("2026-06-15 12:00:30")
         self.hands: list[asyncio.Queue[Line]] = []
         self.lives: dict[str, Life] = {}
         self.slots: list[str] = []
@@ -98,7 +98,7 @@ class ServiceAndModel(RuleBasedStateMachine):
 
     def started(self, name: str) -> None:
         """Note a start in the model, and take the new source in hand."""
-        self.do(until(lambda: self.hands))
+        self.do(wait_until(lambda: self.hands))
         life = self.lives.setdefault(name, Life(len(self.lives)))
         life.started = self.clock.now
         life.runs.append((BatchStatus.RUNNING, None))
@@ -153,7 +153,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         life.hand.put_nowait(given)
         life.points += [(number, self.clock.now) for number in given]
         expected = sum(len(other.points) for other in self.lives.values())
-        self.do(until(lambda: self.service.totals().row_count == expected))
+        self.do(wait_until(lambda: self.service.totals().row_count == expected))
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), last=st.sampled_from([RuntimeError("no luck"), [float("nan")], None]))
@@ -162,7 +162,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         life = self.lives[name]
         assert life.hand
         life.hand.put_nowait(last)
-        self.do(until(lambda: name not in [b.batch_id for b in self.service.running()]))
+        self.do(wait_until(lambda: name not in [b.batch_id for b in self.service.running()]))
         if last is None:
             life.end(BatchStatus.FINISHED)
         else:
@@ -226,7 +226,7 @@ class ServiceAndModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.do(self.service.close())
         if self.lives:
-            kept = whole(self.database)
+            kept = check_integrity(self.database)
             assert {name: batch.points for name, batch in kept.items()} == {
                 name: len(life.points) for name, life in self.lives.items()
             }

@@ -22,7 +22,12 @@ async def fill(folder: Path) -> Path:
     from solo_app.batches.store.repair import repair  # type: ignore[import-not-found]
 
     from solo_app.batches.retention import Retention
-    from tests.workbench import HandClock, Script, open_service, until
+    from tests.workbench import (  # type: ignore[import-not-found]
+        HandClock,
+        Script,
+        open_service,
+        until,
+    )
 
     clock = HandClock(BEGAN.isoformat())
     script = Script(clock)

@@ -14,8 +14,8 @@ from solo_app.batches.models import BatchStatus, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_numbers
-from tests.past import write_long_past
-from tests.workbench import open_service, until
+from tests.helpers.history import write_long_history
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def test_backup_is_consistent_while_points_arrive(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
         await service.start("b")
         await service.start("fast", "flood")
-        await until(lambda: service.totals().row_count > 100_000)
+        await wait_until(lambda: service.totals().row_count > 100_000)
         before = {b.batch_id: service.row_count(b) for b in service.running()}
         await back_up(service, copy)
         after = {b.batch_id: service.row_count(b) for b in service.running()}
@@ -60,7 +60,7 @@ async def test_backup_is_consistent_while_points_arrive(tmp_path: Path) -> None:
 
 async def test_backup_lists_archived_points(tmp_path: Path) -> None:
     database, copy = tmp_path / "solo.duckdb", tmp_path / "copy" / "solo.duckdb"
-    write_long_past(database, ["b"], 1_000, timedelta(minutes=5), utc_now())
+    write_long_history(database, ["b"], 1_000, timedelta(minutes=5), utc_now())
     async with open_service(database) as service:
         assert await Retention(service._store, timedelta(days=1), utc_now).archive_old_points()
         await back_up(service, copy)
@@ -83,10 +83,10 @@ async def test_backup_without_enough_space_is_refused(
 
 async def test_shutdown_aborts_backup_and_leaves_no_file(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    write_long_past(database, ["b"], 2_000_000, timedelta(seconds=0.25), utc_now())
+    write_long_history(database, ["b"], 2_000_000, timedelta(seconds=0.25), utc_now())
     async with open_service(database) as service:
         under_way = asyncio.create_task(service.backup())
-        await until(lambda: list(tmp_path.glob(".*/file")))
+        await wait_until(lambda: list(tmp_path.glob(".*/file")))
         service.end_streams()
         with pytest.raises(ServiceClosedError):
             await under_way

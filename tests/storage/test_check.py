@@ -24,7 +24,7 @@ from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.check import check
 from solo_app.storage.duckdb.files import wal_path
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.workbench import counting, duckdb_store, open_service, until
+from tests.helpers.service import counting, duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ async def killed(tmp_path: Path) -> Path:
     async with open_service(original, few=counting(7)) as service:
         for batch_id in ("a", "b"):
             await service.start(batch_id, "few")
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
             if batch_id == "a":
                 await checkpoint(service)
         shutil.copy(original, copy)
@@ -137,7 +137,7 @@ async def test_truncated_database_is_refused(tmp_path: Path) -> None:
     async with open_service(file, flood=random_numbers(0)) as service:
         await service.start("b", "flood")
         for count in (300_000, 600_000):
-            await until(lambda: service.totals().row_count > count, 30)  # noqa: B023
+            await wait_until(lambda: service.totals().row_count > count, 30)  # noqa: B023
             await checkpoint(service)
     os.truncate(file, file.stat().st_size * 2 // 3)
     line = refusal(file)
@@ -183,13 +183,13 @@ async def test_additional_columns_are_accepted(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
     async with open_service(file, few=counting(3)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
     with duckdb.connect(file) as connection:
         connection.execute("ALTER TABLE batches ADD COLUMN unit VARCHAR")
     check(file)
     async with open_service(file, few=counting(3)) as service:
         await service.start("other", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         assert service.totals().row_count == 6
 
 

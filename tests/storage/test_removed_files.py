@@ -15,8 +15,8 @@ from solo_app.batches import ingest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb.files import wal_path
-from tests.faults.whole import whole
-from tests.workbench import duckdb_store, open_service, silent, until
+from tests.helpers.integrity import check_integrity
+from tests.helpers.service import duckdb_store, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ CASES = [*((harm, "silent") for harm in HARMS), (remove, "random")]
 
 
 async def write_error(service: BatchService) -> str:
-    await until(lambda: service.totals().write_error)
+    await wait_until(lambda: service.totals().write_error)
     return service.totals().write_error or ""
 
 
@@ -79,7 +79,7 @@ async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
     backup = tmp_path / "backup.duckdb"
     async with open_service(database, silent=silent) as service:
         await service.start("a")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         await service.stop("a")
         await service.start("b", source)
         harm(database)
@@ -105,7 +105,7 @@ async def test_batches_continue_when_the_files_are_moved_back(
 ) -> None:
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         harm(database)
         await write_error(service)
         count = service.totals().row_count
@@ -113,10 +113,10 @@ async def test_batches_continue_when_the_files_are_moved_back(
             database.parent.with_name("renamed").rename(database.parent)
         else:
             database.with_name("elsewhere.duckdb").rename(database)
-        await until(lambda: service.totals().row_count > count + 5)
+        await wait_until(lambda: service.totals().row_count > count + 5)
         assert service.totals().write_error is None
         stopped = await service.stop("b")
-    assert whole(database)["b"].points == stopped.run.last_seq
+    assert check_integrity(database)["b"].points == stopped.run.last_seq
 
 
 @pytest.mark.parametrize("other", ["a copy of the files", "another database"])
@@ -126,7 +126,7 @@ async def test_close_leaves_the_files_that_replaced_the_database(
     saved = tmp_path / "saved"
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         shutil.copytree(database.parent, saved)
         saved_count = service.totals().row_count
         remove(database)
@@ -148,7 +148,7 @@ async def test_close_leaves_the_files_that_replaced_the_database(
 async def test_truncated_database_is_a_write_error(database: Path, size: int) -> None:
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         os.truncate(database, size)
         assert "replaced while in use" in await write_error(service)
     assert database.stat().st_size == size
@@ -157,7 +157,7 @@ async def test_truncated_database_is_a_write_error(database: Path, size: int) ->
 async def test_invalidated_instance_is_not_reopened_on_another_file(database: Path) -> None:
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         remove(database)
         duckdb_store(service)._instance.invalidated = True
         assert "was removed" in await write_error(service)
@@ -172,7 +172,7 @@ async def test_contents_of_removed_wal_are_saved(
     killed = tmp_path / "killed.duckdb"
     async with open_service(database, silent=silent) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         await service.stop("b")
         await service.start("slow", "silent")
         wal = wal_path(database)
@@ -181,16 +181,16 @@ async def test_contents_of_removed_wal_are_saved(
         else:
             shutil.copy(wal, tmp_path / "copy")
             (tmp_path / "copy").replace(wal)
-        await until(lambda: "Contents of the removed WAL saved" in caplog.text)
+        await wait_until(lambda: "Contents of the removed WAL saved" in caplog.text)
         count = service.totals().row_count
         shutil.copy(database, killed)
         assert not wal.exists()
         # New commits create a new WAL.
         await service.start("b")
-        await until(lambda: service.totals().row_count > count + 5)
+        await wait_until(lambda: service.totals().row_count > count + 5)
         assert wal.exists()
         assert service.totals().write_error is None
-    assert whole(database)["b"].points > count
+    assert check_integrity(database)["b"].points > count
     async with open_service(killed) as restored:
         assert restored.totals().row_count == count
         assert [p.seq for p in await restored.points("b", 0, 10_000)] == [*range(1, count + 1)]
@@ -201,11 +201,11 @@ async def test_removed_wal_is_a_write_error_while_the_disk_is_full(
 ) -> None:
     async with open_service(database) as service:
         await service.start("b")
-        await until(lambda: service.totals().row_count > 5)
+        await wait_until(lambda: service.totals().row_count > 5)
         with monkeypatch.context() as full:
             full.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
             wal_path(database).unlink()
             assert "WAL" in await write_error(service)
-        await until(lambda: service.totals().write_error is None)
+        await wait_until(lambda: service.totals().write_error is None)
         stopped = await service.stop("b")
-    assert whole(database)["b"].points == stopped.run.last_seq
+    assert check_integrity(database)["b"].points == stopped.run.last_seq

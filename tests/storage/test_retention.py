@@ -23,14 +23,14 @@ from solo_app.batches.models import BatchStatus, FileFormat, Window, to_microsec
 from solo_app.batches.retention import Retention
 from solo_app.batches.series import read_buckets
 from solo_app.batches.service import BatchService
-from tests.past import write_long_past
-from tests.workbench import (
-    HandClock,
-    Script,
+from tests.helpers.history import write_long_history
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
     duckdb_store,
-    newest_points,
+    latest_points,
     open_service,
-    until,
+    wait_until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -42,17 +42,19 @@ DAYS = 8
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(BEGAN.isoformat())
+def clock() -> FakeClock:
+    return FakeClock(BEGAN.isoformat())
 
 
 @pytest.fixture
-def script(clock: HandClock) -> Script:
-    return Script(clock)
+def script(clock: FakeClock) -> ScriptedSource:
+    return ScriptedSource(clock)
 
 
 @pytest.fixture
-async def service(tmp_path: Path, clock: HandClock, script: Script) -> AsyncIterator[BatchService]:
+async def service(
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+) -> AsyncIterator[BatchService]:
     async with open_service(tmp_path / "solo.duckdb", clock, random=script) as opened:
         yield opened
 
@@ -62,16 +64,16 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "solo.duckdb.archive"
 
 
-async def commit_points(service: BatchService, script: Script, *times: datetime) -> None:
+async def commit_points(service: BatchService, script: ScriptedSource, *times: datetime) -> None:
     """Commit points with these times, and the minutes that include them."""
     before = service.totals().row_count
     for n, ts in enumerate(times, before + 1):
-        script.say(ts, n)
-    await until(lambda: service.totals().row_count == before + len(times))
+        script.emit(ts, n)
+    await wait_until(lambda: service.totals().row_count == before + len(times))
     await service._ingest.flush_minutes()
 
 
-async def with_past(service: BatchService, script: Script) -> None:
+async def with_past(service: BatchService, script: ScriptedSource) -> None:
     await service.start("b")
     await commit_points(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
 
@@ -119,7 +121,7 @@ async def all_query_results(service: BatchService, tmp_path: Path) -> list[objec
         await download(service, FileFormat.JSON),
         await service.points("b", 0, 10_000),
         await service.points("b", 20, 50),
-        await newest_points(service, "b", 5),
+        await latest_points(service, "b", 5),
         await service.minutes("b", window),
         await service.aggregate("b", BEGAN + 5 * HOUR + timedelta(seconds=90)),
         service.totals().row_count,
@@ -128,7 +130,7 @@ async def all_query_results(service: BatchService, tmp_path: Path) -> list[objec
 
 async def test_archiving_does_not_change_query_results(
     service: BatchService,
-    script: Script,
+    script: ScriptedSource,
     tmp_path: Path,
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -150,7 +152,7 @@ async def test_archiving_does_not_change_query_results(
 
 
 async def test_seq_continues_after_a_restart_with_archived_points(
-    tmp_path: Path, clock: HandClock, script: Script
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for seq in (DAYS * 24, DAYS * 24 + 1):
         async with open_service(tmp_path / "solo.duckdb", clock, random=script) as service:
@@ -168,7 +170,7 @@ async def test_seq_continues_after_a_restart_with_archived_points(
 
 
 async def test_reader_gets_each_point_once_during_archiving(
-    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "POINTS_PER_FILE", 13)
     monkeypatch.setattr("solo_app.batches.follow._AT_ONCE", 10)
@@ -187,7 +189,7 @@ async def test_reader_gets_each_point_once_during_archiving(
 
 
 async def test_points_stay_for_the_retention_time_and_at_most_one_day_longer(
-    service: BatchService, script: Script, clock: HandClock
+    service: BatchService, script: ScriptedSource, clock: FakeClock
 ) -> None:
     await service.start("b")
     await commit_points(service, script, BEGAN, BEGAN + 12 * HOUR)
@@ -200,7 +202,7 @@ async def test_points_stay_for_the_retention_time_and_at_most_one_day_longer(
 
 
 async def test_span_ends_before_a_newer_point_although_the_clock_was_set_back(
-    service: BatchService, script: Script, clock: HandClock
+    service: BatchService, script: ScriptedSource, clock: FakeClock
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + HOUR, BEGAN + timedelta(days=9), BEGAN + 2 * HOUR]
@@ -211,12 +213,12 @@ async def test_span_ends_before_a_newer_point_although_the_clock_was_set_back(
 
 
 async def test_points_that_the_minutes_do_not_include_are_not_archived(
-    service: BatchService, script: Script, clock: HandClock, archive: Path
+    service: BatchService, script: ScriptedSource, clock: FakeClock, archive: Path
 ) -> None:
     await with_past(service, script)
     for n in range(10):
-        script.say(clock.now, n)
-    await until(lambda: service.totals().row_count == DAYS * 24 + 10)
+        script.emit(clock.now, n)
+    await wait_until(lambda: service.totals().row_count == DAYS * 24 + 10)
     # After the clock jumps ahead, all points are old.
     clock.advance(days=400)
     keeper = keeping(service, 0.001)
@@ -227,7 +229,7 @@ async def test_points_that_the_minutes_do_not_include_are_not_archived(
 
 
 async def test_points_of_the_current_minute_are_not_archived(
-    service: BatchService, script: Script, clock: HandClock
+    service: BatchService, script: ScriptedSource, clock: FakeClock
 ) -> None:
     await service.start("b")
     minute = BEGAN + timedelta(minutes=1)
@@ -238,7 +240,7 @@ async def test_points_of_the_current_minute_are_not_archived(
 
 
 async def test_batch_ids_that_differ_only_in_case_have_separate_files(
-    service: BatchService, script: Script, clock: HandClock, archive: Path
+    service: BatchService, script: ScriptedSource, clock: FakeClock, archive: Path
 ) -> None:
     for batch_id in ("b", "B"):
         await service.start(batch_id)
@@ -252,7 +254,7 @@ async def test_batch_ids_that_differ_only_in_case_have_separate_files(
 
 async def test_failed_archiving_raises_the_reason_and_keeps_the_points(
     service: BatchService,
-    script: Script,
+    script: ScriptedSource,
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -279,7 +281,7 @@ async def test_failed_archiving_raises_the_reason_and_keeps_the_points(
 
 
 async def test_disk_full_while_syncing_leaves_no_file(
-    service: BatchService, script: Script, archive: Path, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_past(service, script)
 
@@ -295,7 +297,7 @@ async def test_disk_full_while_syncing_leaves_no_file(
 
 
 async def test_query_that_started_before_archiving_sees_each_point_once(
-    service: BatchService, script: Script
+    service: BatchService, script: ScriptedSource
 ) -> None:
     await with_past(service, script)
     store = duckdb_store(service)
@@ -311,14 +313,14 @@ async def test_query_that_started_before_archiving_sees_each_point_once(
         return [seq for (seq,) in rows]
 
     reading = asyncio.ensure_future(store._read(slow))
-    await until(listed.is_set)
+    await wait_until(listed.is_set)
     assert await keeping(service, 1).archive_old_points() > 0
     archived.set()
     assert await reading == list(range(1, DAYS * 24 + 1))
 
 
 async def test_incomplete_copy_does_not_replace_points(
-    service: BatchService, script: Script, archive: Path, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_past(service, script)
     everything = await in_table(service)
@@ -338,8 +340,8 @@ async def test_files_of_a_replaced_database_are_kept_and_logged(
     tmp_path: Path, archive: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        clock = HandClock(BEGAN.isoformat())
-        script = Script(clock)
+        clock = FakeClock(BEGAN.isoformat())
+        script = ScriptedSource(clock)
         async with open_service(tmp_path / "solo.duckdb", clock, random=script) as service:
             await with_past(service, script)
             await keeping(service, 1).archive_old_points()
@@ -354,7 +356,7 @@ async def test_files_of_a_replaced_database_are_kept_and_logged(
 
 
 async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
-    tmp_path: Path, clock: HandClock, script: Script, archive: Path
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource, archive: Path
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb", clock, random=script) as service:
         await with_past(service, script)
@@ -370,17 +372,17 @@ async def test_missing_or_damaged_file_is_reported_and_other_data_is_unaffected(
                     await service.download("b", file_format)
             with pytest.raises(StoreUnavailableError, match=re.escape(str(archive))):
                 await service.points("b", 10, 10)
-            assert await newest_points(service, "b", 20) == before[-20:]
+            assert await latest_points(service, "b", 20) == before[-20:]
             assert (await service.aggregate("b", BEGAN + HOUR)).window.end == BEGAN + HOUR
             await service.start("b")
             await commit_points(service, script, clock.now)
-            before.append((await newest_points(service, "b", 1))[0])
+            before.append((await latest_points(service, "b", 1))[0])
             file.write_bytes(content)
             assert await service.points("b", 0, 10_000) == before
 
 
 async def test_archived_points_are_in_the_recent_data(
-    service: BatchService, script: Script
+    service: BatchService, script: ScriptedSource
 ) -> None:
     await with_past(service, script)
     batch = await service.stop("b")
@@ -393,7 +395,7 @@ async def test_archived_points_are_in_the_recent_data(
 
 async def test_missing_file_fails_only_queries_for_its_points(
     service: BatchService,
-    script: Script,
+    script: ScriptedSource,
     tmp_path: Path,
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -416,7 +418,7 @@ async def test_missing_file_fails_only_queries_for_its_points(
 
 
 async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
-    service: BatchService, script: Script, archive: Path
+    service: BatchService, script: ScriptedSource, archive: Path
 ) -> None:
     await service.start("b")
     times = [BEGAN, BEGAN + 40 * HOUR, BEGAN + 20 * HOUR, BEGAN + 80 * HOUR]
@@ -435,7 +437,7 @@ async def test_missing_file_fails_queries_for_times_that_the_clock_repeated(
 
 async def test_a_shutdown_while_a_file_is_written_is_no_archive_error(
     service: BatchService,
-    script: Script,
+    script: ScriptedSource,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -449,14 +451,14 @@ async def test_a_shutdown_while_a_file_is_written_is_no_archive_error(
     monkeypatch.setattr("solo_app.storage.duckdb.archive._write", write_slowly)
     keeper = keeping(service, 1)
     running = asyncio.create_task(keeper.run())
-    await until(writing.is_set)
+    await wait_until(writing.is_set)
     service.end_streams()
     await asyncio.wait_for(running, 5)
     assert (keeper.archive_error, caplog.text) == (None, "")
 
 
 async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
-    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_past(service, script)
     before = await service.points("b", 0, 10_000)
@@ -481,7 +483,7 @@ async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
 def hundred_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one point per hour in one batch. Tests must copy it before opening it."""
     database = tmp_path_factory.mktemp("past") / "solo.duckdb"
-    write_long_past(database, ["b"], 100, HOUR, utc_now())
+    write_long_history(database, ["b"], 100, HOUR, utc_now())
     return database
 
 
@@ -519,7 +521,7 @@ async def test_database_without_archive_tables_can_archive(
 
 
 async def test_retention_retries_after_any_error(
-    service: BatchService, script: Script, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "ARCHIVE_EVERY", 0.001)
     await with_past(service, script)
@@ -535,12 +537,12 @@ async def test_retention_retries_after_any_error(
     keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
     running = asyncio.create_task(keeper.run())
-    await until(lambda: keeper.archive_error == "RuntimeError: of any kind")
+    await wait_until(lambda: keeper.archive_error == "RuntimeError: of any kind")
     failing = StoreUnavailableError("no room")
-    await until(lambda: keeper.archive_error == "no room")
+    await wait_until(lambda: keeper.archive_error == "no room")
     assert len(await in_table(service)) > 25
     failing = None
-    await until(lambda: keeper.archive_error is None)
+    await wait_until(lambda: keeper.archive_error is None)
     assert len(await in_table(service)) == 25
     assert not running.done()
     running.cancel()

@@ -18,8 +18,8 @@ from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.registry import BatchRow, RunRow
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.running_app import PROJECT
-from tests.workbench import counting, open_service, until
+from tests.helpers.running_app import PROJECT
+from tests.helpers.service import counting, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ async def test_next_run_continues_after_lost_points(database: Path) -> None:
     async with open_service(database, few=counting(3)) as service:
         for batch_id in ("lossy", "old"):
             await service.start(batch_id, "few")
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
         assert service.batch("lossy").run.first_seq == 8
         assert [p.seq for p in await service.points("lossy", 0, 100)] == [*range(4, 11)]
         assert service.row_count(service.batch("lossy")) == 7
@@ -156,7 +156,7 @@ async def test_database_of_the_first_versions_opens(database: Path) -> None:
     async with open_service(database, few=counting(3)) as service:
         assert service.totals().row_count == 3 + 5
         await service.start("old", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         assert [p.seq for p in await service.points("old", 0, 100)] == [1, 2, 3, 4, 5, 6]
 
 
@@ -195,7 +195,7 @@ async def test_migration_can_add_a_column(database: Path, monkeypatch: pytest.Mo
         async with open_service(database, few=counting(3)) as service:
             await has_every_point(service)
             await service.start("new", "few")
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
     with pytest.raises(StoreUnavailableError, match="newer version of SOLO"):
         await DuckDBStore(database).open()
 
@@ -260,10 +260,10 @@ from datetime import datetime, timedelta
 import duckdb
 from solo_app.batches.models import FileFormat
 from solo_app.batches.retention import Retention
-from tests.workbench import HandClock, open_service
+from tests.helpers.service import FakeClock, open_service
 
 async def main(database):
-    clock = HandClock("2026-04-01")
+    clock = FakeClock("2026-04-01")
     async with open_service(database, clock) as service:
         await Retention(service._store, timedelta(days=1), clock).archive_old_points()
         points = await service.points("old", 0, 100)

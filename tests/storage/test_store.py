@@ -25,7 +25,7 @@ from solo_app.batches.models import (
 )
 from solo_app.storage.duckdb.connection import Instance
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.workbench import counting, newest_points, open_service, until
+from tests.helpers.service import counting, latest_points, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -51,11 +51,11 @@ def block(first_seq: int, count: int) -> Block:
 async def test_points_are_paged_without_gaps_or_duplicates(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", few=counting(2_500)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         first = await service.points("b", 0, 1_000)
         rest = await service.points("b", first[-1].seq, 10_000)
         assert [p.key for p in first + rest] == list(range(1, 2_501))
-        assert await newest_points(service, "b", 2) == rest[-2:]
+        assert await latest_points(service, "b", 2) == rest[-2:]
         assert await service.points("b", 2_500, 10) == []
 
 
@@ -68,7 +68,7 @@ async def test_runs_keep_their_end_and_reason_after_a_restart(tmp_path: Path) ->
     async with open_service(database, few=counting(3), broken=broken) as service:  # type: ignore[arg-type]
         for source in ("few", "broken"):
             await service.start("b", source)
-            await until(lambda: not service.running())
+            await wait_until(lambda: not service.running())
         runs = await service.runs("b")
     async with open_service(database) as service:
         assert await service.runs("b") == runs
@@ -88,8 +88,8 @@ async def test_many_commits_trigger_a_checkpoint(
     wal = tmp_path / "solo.duckdb.wal"
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
-        await until(lambda: wal.exists() and wal.stat().st_size > 500)
-        await until(lambda: not wal.exists() or wal.stat().st_size < 500)
+        await wait_until(lambda: wal.exists() and wal.stat().st_size > 500)
+        await wait_until(lambda: not wal.exists() or wal.stat().st_size < 500)
         await service.stop("b")
         stored = await service.points("b", 0, 10_000)
         assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
@@ -179,12 +179,12 @@ async def test_seq_continues_beyond_32_bits(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     async with open_service(database, few=counting(3)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
     with duckdb.connect(database) as connection:
         connection.execute("UPDATE counters SET row_count = $n, last_seq = $n", {"n": 2**31})
     async with open_service(database, few=counting(3)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         run, first = await service.runs("b")
         assert (run.status, run.first_seq, run.last_seq) == ("finished", 2**31 + 1, 2**31 + 3)
         assert (first.first_seq, first.last_seq) == (1, 3)

@@ -10,8 +10,8 @@ from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Source
 from solo_app.sources.random import random_numbers
+from tests.helpers.service import open_service, stop_all
 from tests.ui.tabs import Tabs, tabs_on
-from tests.workbench import open_service, stop_all
 
 
 @pytest.fixture(scope="module")

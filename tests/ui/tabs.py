@@ -26,7 +26,7 @@ from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
 from solo_app.ui.console import connect, disconnect
 from solo_app.ui.state.batch import BatchState
-from tests.workbench import open_service
+from tests.helpers.service import open_service
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
 

@@ -14,8 +14,8 @@ from solo_app.batches.models import MINUTE, MinuteAggregate, Window, to_microsec
 from solo_app.batches.source import Numbers, Source
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.batch_view import LATEST_POINTS, minute_values
+from tests.helpers.service import wait_until
 from tests.ui.tabs import Tabs
-from tests.workbench import until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ async def open_page(tabs: Tabs, batch_id: str) -> Any:
     await tabs.open(batch_id, batch_id)
     await tabs.start_updates(batch_id, BatchState)
     state = await tabs.state(batch_id, BatchState)
-    await until(lambda: state.batch_id == batch_id)
+    await wait_until(lambda: state.batch_id == batch_id)
     return state
 
 
@@ -47,7 +47,7 @@ async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
     assert state.title == f"{batch_id} · Running · SOLO"
     for _ in range(3):
         row_count = state.row_count
-        await until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
+        await wait_until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("source", ["random", "fast"])
@@ -56,7 +56,7 @@ async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, so
     state = await open_page(tabs, batch_id)
     for _ in range(5):
         row_count = state.row_count
-        await until(lambda row_count=row_count: state.row_count > row_count + LATEST_POINTS)  # type: ignore[misc]
+        await wait_until(lambda row_count=row_count: state.row_count > row_count + LATEST_POINTS)  # type: ignore[misc]
     shown: dict[str, Any] = {}
     updates = 0
     for delta in tabs.state_deltas(batch_id, BatchState):
@@ -78,7 +78,7 @@ async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, so
 async def test_points_equal_those_in_the_store(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     state = await open_page(tabs, batch_id)
-    await until(lambda: state.row_count > LATEST_POINTS)
+    await wait_until(lambda: state.row_count > LATEST_POINTS)
     points = [dict(point) for point in reversed(state.points)]
     stored = await tabs.service.points(batch_id, points[0]["seq"] - 1, LATEST_POINTS)
     expected = [{"seq": p.seq, "t": to_microseconds(p.ts), "key": p.key} for p in stored]
@@ -90,7 +90,7 @@ async def test_only_changed_vars_are_sent(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.stop(batch_id)
     await open_page(tabs, batch_id)
     sent = len(tabs.deltas[batch_id])
-    await until(lambda: len(tabs.deltas[batch_id]) >= sent + 2)
+    await wait_until(lambda: len(tabs.deltas[batch_id]) >= sent + 2)
     for delta in tabs.state_deltas(batch_id, BatchState)[sent:]:
         assert set(delta) <= {"server_time", "minute"}
 
@@ -99,37 +99,37 @@ async def test_server_time_changes_every_second(tabs: Tabs) -> None:
     state = await open_page(tabs, "unknown")
     for _ in range(2):
         before = state.server_time
-        await until(lambda before=before: state.server_time > before)  # type: ignore[misc]
+        await wait_until(lambda before=before: state.server_time > before)  # type: ignore[misc]
 
 
 async def test_paused_table_keeps_its_points(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     state = await open_page(tabs, batch_id)
-    await until(lambda: state.row_count > LATEST_POINTS)
+    await wait_until(lambda: state.row_count > LATEST_POINTS)
     await tabs.send(batch_id, BatchState, "pause", paused=True)
     points, row_count = [dict(p) for p in state.points], state.row_count
-    await until(lambda: state.row_count > row_count + LATEST_POINTS)
+    await wait_until(lambda: state.row_count > row_count + LATEST_POINTS)
     assert [dict(p) for p in state.points] == points
     await tabs.send(batch_id, BatchState, "pause", paused=False)
-    await until(lambda: state.points[0]["seq"] == state.row_count)
+    await wait_until(lambda: state.points[0]["seq"] == state.row_count)
 
 
 async def test_page_shows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     state = await open_page(tabs, batch_id)
-    await until(lambda: state.row_count > 0)
+    await wait_until(lambda: state.row_count > 0)
     await tabs.service.stop(batch_id)
-    await until(lambda: state.status == "stopped")
+    await wait_until(lambda: state.status == "stopped")
     assert state.chart_end == state.ended
     assert [run.status for run in state.runs] == ["stopped"]
     row_count = tabs.service.row_count(tabs.service.batch(batch_id))
     assert state.row_count == row_count
     await tabs.send(batch_id, BatchState, "start")
-    await until(lambda: state.status == "running" and state.row_count > row_count)
+    await wait_until(lambda: state.status == "running" and state.row_count > row_count)
     assert [run.status for run in state.runs] == ["running", "stopped"]
     assert state.run_number == 2
     # The chart has the points of both runs, with a break between them.
-    await until(lambda: None in state.chart_keys)
+    await wait_until(lambda: None in state.chart_keys)
 
 
 async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
@@ -139,7 +139,7 @@ async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
     await tabs.ticks()
     assert tabs.service.batches() == before
     await tabs.send("never", BatchState, "start")
-    await until(lambda: state.kind == "batch")
+    await wait_until(lambda: state.kind == "batch")
 
 
 @pytest.mark.parametrize("invalid", ["a b", "<script>", "é", "'", "x" * 65, ".a", "a/b"])
@@ -186,7 +186,7 @@ async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str
     assert state.kind == "unknown"
     assert state.error
     await tabs.service.stop(f"{batch_id}-0")
-    await until(lambda: not state.error)
+    await wait_until(lambda: not state.error)
 
 
 async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
@@ -195,7 +195,7 @@ async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
     minutes = await tabs.state(batch_id, MinutesState)
     for span in (60, 15, 1440):
         await tabs.send(batch_id, BatchState, "show_range", minutes=span)
-        await until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
+        await wait_until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
 
 
 def test_gaps_break_the_line_and_have_labels() -> None:
@@ -237,7 +237,7 @@ async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.service.stop(batch_id)
     state = await open_page(tabs, batch_id)
-    await until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, within=10)
+    await wait_until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, within=10)
     assert state is await tabs.state(batch_id, BatchState)
 
 
@@ -245,8 +245,8 @@ async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None
     await tabs.service.start(batch_id)
     await open_page(tabs, batch_id)
     minutes = await tabs.state(batch_id, MinutesState)
-    await until(lambda: minutes.end > 0)
+    await wait_until(lambda: minutes.end > 0)
     state = await tabs.evict(batch_id, BatchState)
     minutes = await tabs.state(batch_id, MinutesState)
-    await until(lambda: state.kind == "batch" and state.runs and state.points)
-    await until(lambda: minutes.end > 0)
+    await wait_until(lambda: state.kind == "batch" and state.runs and state.points)
+    await wait_until(lambda: minutes.end > 0)

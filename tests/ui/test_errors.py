@@ -16,9 +16,9 @@ from solo_app.sources.random import random_numbers
 from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.home import HomeState
-from tests.memory_storage import MemoryStorage
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, ScriptedSource, silent, wait_until
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
-from tests.workbench import HandClock, Script, silent, until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,29 +62,29 @@ def test_banners_contain_the_errors(state: type) -> None:
 
 async def test_pages_show_committed_data_while_writes_fail() -> None:
     storage = MemoryStorage()
-    clock = HandClock("2012-11-11 07:00:30")
-    script = Script(clock)
+    clock = FakeClock("2012-11-11 07:00:30")
+    script = ScriptedSource(clock)
     async with open_tabs(storage, clock, script=script) as tabs:
         service = tabs.service
         for batch_id, now in (("ended", clock.now), ("b", datetime(2012, 11, 11, 10))):
             batch = await service.start(batch_id, "script")
-            script.say(now, 1.0)
-            await until(lambda: service.row_count(batch) == 1)  # noqa: B023
+            script.emit(now, 1.0)
+            await wait_until(lambda: service.row_count(batch) == 1)  # noqa: B023
             if batch_id == "ended":
                 await service.stop(batch_id)
         page = await _open_page(tabs, "b")
         storage.writes.fail("no room")
-        script.say(clock.now + timedelta(seconds=30), 2.0)
-        await until(lambda: page.write_error)
+        script.emit(clock.now + timedelta(seconds=30), 2.0)
+        await wait_until(lambda: page.write_error)
         clock.set("2012-11-11 10:01:05")
-        await until(lambda: page.minute.count == 1)
-        await until(lambda: page.chart_end == to_microseconds(clock.now))
+        await wait_until(lambda: page.minute.count == 1)
+        await wait_until(lambda: page.chart_end == to_microseconds(clock.now))
         other = await _open_page(tabs, "ended")
         assert "no room" in other.write_error
         minutes = await tabs.state("ended", MinutesState)
         assert [row["count"] for row in minutes.table] == [1]
         storage.writes.open()
-        await until(lambda: page.minute.count == 2 and not page.write_error)
+        await wait_until(lambda: page.minute.count == 2 and not page.write_error)
 
 
 async def test_page_without_data_shows_the_write_error() -> None:
@@ -96,7 +96,7 @@ async def test_page_without_data_shows_the_write_error() -> None:
         await tabs.open("b", "b")
         await tabs.start_updates("b", BatchState)
         page = await tabs.state("b", BatchState)
-        await until(lambda: page.write_error == "no room")
+        await wait_until(lambda: page.write_error == "no room")
         storage.writes.open()
 
 
@@ -109,10 +109,10 @@ async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> No
         storage.run_reads.fail("disk error")
         await tabs.open("a", "b")
         await tabs.start_updates("a", BatchState)
-        await until(lambda: page.read_error)
+        await wait_until(lambda: page.read_error)
         assert (page.title, page.status) == ("SOLO", "")
         storage.run_reads.open()
-        await until(lambda: page.title == "b · Running · SOLO" and not page.read_error)
+        await wait_until(lambda: page.title == "b · Running · SOLO" and not page.read_error)
 
 
 async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyP
         await tabs.send("home", HomeState, "stop", batch_id="b")
         assert "no room" in tabs.sent_events("home")
         storage.ends.open()
-        await until(lambda: page.status == "stopped" and not page.error)
+        await wait_until(lambda: page.status == "stopped" and not page.error)
 
 
 @pytest.mark.parametrize("reason", ["", "no room"])
@@ -140,7 +140,7 @@ async def test_result_of_a_slow_stop_does_not_change_another_page(reason: str) -
         await tabs.open("tab", "b")
         storage.ends.hold()
         stop = await tabs.enqueue("tab", BatchState, "stop")
-        await until(lambda: storage.ends.waiting)
+        await wait_until(lambda: storage.ends.waiting)
         await tabs.open("tab", "other")
         if reason:
             storage.ends.fail(reason)
@@ -159,5 +159,5 @@ async def _open_page(tabs: Tabs, batch_id: str) -> Any:
     await tabs.open(batch_id, batch_id)
     await tabs.start_updates(batch_id, BatchState)
     page = await tabs.state(batch_id, BatchState)
-    await until(lambda: page.batch_id == batch_id)
+    await wait_until(lambda: page.batch_id == batch_id)
     return page

@@ -14,8 +14,8 @@ from solo_app.batches.source import Numbers, Source
 from solo_app.sources.random import random_numbers
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.home_view import BatchTable, TableQuery
+from tests.helpers.service import open_service, silent, stop_all, wait_until
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
-from tests.workbench import open_service, silent, stop_all, until
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +106,7 @@ async def test_running_batch_is_shown_live(tmp_path: Path) -> None:
         state = await tabs.state("tab", HomeState)
         for _ in range(3):
             row_count = state.row_count
-            await until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
+            await wait_until(lambda row_count=row_count: state.row_count > row_count)  # type: ignore[misc]
         assert [slot["batch_id"] for slot in state.slots] == ["b", "", "", "", ""]
         assert [row["status"] for row in state.rows] == ["running"]
         updates.cancel()
@@ -118,9 +118,9 @@ async def test_only_changed_vars_are_sent(tabs: Tabs) -> None:
     await tabs.open("tab")
     await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
-    await until(lambda: state.loaded)
+    await wait_until(lambda: state.loaded)
     sent = len(tabs.deltas["tab"])
-    await until(lambda: len(tabs.deltas["tab"]) >= sent + 3)
+    await wait_until(lambda: len(tabs.deltas["tab"]) >= sent + 3)
     for delta in tabs.state_deltas("tab", HomeState)[sent:]:
         assert set(delta) <= {"server_time", "throughput"}
 
@@ -131,7 +131,7 @@ async def test_slots_table_and_totals_are_consistent(tabs: Tabs, batch_id: str) 
     await tabs.start_updates("tab", HomeState)
     before = tabs.service.totals().row_count
     state = await tabs.state("tab", HomeState)
-    await until(lambda: state.row_count > before + 50)
+    await wait_until(lambda: state.row_count > before + 50)
     shown: dict[str, Any] = {}
     for delta in tabs.state_deltas("tab", HomeState):
         shown |= delta
@@ -152,19 +152,19 @@ async def test_throughput_covers_sixty_seconds(tabs: Tabs, batch_id: str) -> Non
     await tabs.open("tab")
     await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
-    await until(lambda: sum(state.throughput) > 0)
+    await wait_until(lambda: sum(state.throughput) > 0)
     assert len(state.throughput) == 60
 
 
 async def test_page_load_ends_updates_of_the_previous_load(tabs: Tabs) -> None:
     await tabs.open("tab")
     updates = [await tabs.start_updates("tab", HomeState) for _ in range(5)]
-    await until(lambda: tabs.ticker.viewers == 1)
+    await wait_until(lambda: tabs.ticker.viewers == 1)
     await tabs.ticks()
-    await until(lambda: all(update.done() for update in updates[:-1]))
+    await wait_until(lambda: all(update.done() for update in updates[:-1]))
     assert not updates[-1].done()
     updates[-1].cancel()
-    await until(lambda: tabs.ticker.viewers == 0)
+    await wait_until(lambda: tabs.ticker.viewers == 0)
 
 
 async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
@@ -177,11 +177,11 @@ async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     def slot_ids() -> list[str]:
         return [slot["batch_id"] for slot in state.slots]
 
-    await until(lambda: slot_ids() == ["a", "b", "c", "", ""])
+    await wait_until(lambda: slot_ids() == ["a", "b", "c", "", ""])
     await tabs.service.stop("a")
-    await until(lambda: slot_ids() == ["", "b", "c", "", ""])
+    await wait_until(lambda: slot_ids() == ["", "b", "c", "", ""])
     await tabs.service.start("d")
-    await until(lambda: slot_ids() == ["d", "b", "c", "", ""])
+    await wait_until(lambda: slot_ids() == ["d", "b", "c", "", ""])
     updates.cancel()
 
 
@@ -191,20 +191,20 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     await tabs.open("tab")
     updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
-    await until(lambda: state.loaded)
+    await wait_until(lambda: state.loaded)
     await start(tabs, "tab", "sixth")
     assert state.error.startswith("5 batches are already running")
     await tabs.ticks(2)
     assert state.error.startswith("5 batches are already running")
     await tabs.service.stop("b0")
-    await until(lambda: state.error == "")
+    await wait_until(lambda: state.error == "")
     await start(tabs, "tab", "b1")
     assert state.already_running == "b1"
     await tabs.service.stop("b1")
-    await until(lambda: state.error == "")
+    await wait_until(lambda: state.error == "")
     await start(tabs, "tab", "no such name")
     await tabs.service.stop("b2")
-    await until(lambda: state.running_count == 2)
+    await wait_until(lambda: state.running_count == 2)
     assert state.error  # The name is still invalid.
     await tabs.send("tab", HomeState, "clear_error")
     assert state.error == ""
@@ -238,7 +238,7 @@ async def test_saved_query_is_restored(with_25_ended: BatchService) -> None:
             state = await tabs.state(tab, HomeState)
             state.saved_query = query
             updates = await tabs.start_updates(tab, HomeState)
-            await until(lambda state=state: state.loaded)  # type: ignore[misc]
+            await wait_until(lambda state=state: state.loaded)  # type: ignore[misc]
             shown = (state.search, state.status_filter, state.page_no, len(state.rows))
             assert shown == (("old", "ended", 1, 5) if tab == "after" else ("", "all", 0, 20))
             updates.cancel()
@@ -252,20 +252,20 @@ async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path
         await tabs.open("tab")
         await tabs.start_updates("tab", HomeState)
         state = await tabs.state("tab", HomeState)
-        await until(lambda: state.match_count == 3)
+        await wait_until(lambda: state.match_count == 3)
         tabs.ticker._tick = 0.5
         await tabs.ticks(0)
         await tabs.send("tab", HomeState, "search_batches", text="a")
         assert state.match_count == 2
         await tabs.service.start("a-3", "silent")
-        await until(lambda: state.match_count == 3)
+        await wait_until(lambda: state.match_count == 3)
 
 
 async def test_rows_of_a_search_refer_to_the_slots(tabs: Tabs, batch_id: str) -> None:
     await tabs.open("tab")
     await tabs.start_updates("tab", HomeState)
     state = await tabs.state("tab", HomeState)
-    await until(lambda: state.loaded)
+    await wait_until(lambda: state.loaded)
     tabs.ticker._tick = 1e9
     await asyncio.sleep(0.05)  # The updates wait for a tick that does not come.
     await tabs.service.start(batch_id)
@@ -279,7 +279,7 @@ async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None
     await tabs.open("tab")
     updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.evict("tab", HomeState)
-    await until(lambda: state.loaded and state.rows and len(state.slots) == 5)
+    await wait_until(lambda: state.loaded and state.rows and len(state.slots) == 5)
     assert state.running_count == 1
     updates.cancel()
 
@@ -298,7 +298,7 @@ async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:
     await tabs.service.start("good")
     await tabs.service.stop("good")
     await tabs.service.start("bad", "broken")
-    await until(lambda: not tabs.service.running())
+    await wait_until(lambda: not tabs.service.running())
     await tabs.open("tab")
     await tabs.send("tab", HomeState, "filter_by_status", status_filter="failed")
     (row,) = (await tabs.state("tab", HomeState)).rows

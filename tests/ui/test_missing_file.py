@@ -14,9 +14,9 @@ from solo_app.batches.service import BatchService
 from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
-from tests.memory_storage import MemoryStorage
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, ScriptedSource, counting, open_service, wait_until
 from tests.ui.tabs import open_tabs, tabs_on
-from tests.workbench import HandClock, Script, counting, open_service, until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,14 +25,14 @@ START = datetime(2026, 3, 1)
 
 @pytest.mark.parametrize("is_running", [True, False])
 async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> None:
-    clock = HandClock(START.isoformat())
-    script = Script(clock)
+    clock = FakeClock(START.isoformat())
+    script = ScriptedSource(clock)
     database = tmp_path / "solo.duckdb"
     async with open_service(database, clock, script=script) as service:
         batch = await service.start("b", "script")
         for n in range(5):
-            script.say(START + timedelta(seconds=n), n)
-        await until(lambda: service.row_count(batch) == 5)
+            script.emit(START + timedelta(seconds=n), n)
+        await wait_until(lambda: service.row_count(batch) == 5)
         await service.stop("b")
         clock.advance(days=3)
         retention = Retention(service._store, timedelta(days=1), clock)
@@ -42,33 +42,33 @@ async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> 
     async with open_tabs(database, clock, script=script) as tabs:
         if is_running:
             batch = await tabs.service.start("b", "script")
-            script.say(clock.now, 6)
-            await until(lambda: tabs.service.row_count(batch) == 6)
+            script.emit(clock.now, 6)
+            await wait_until(lambda: tabs.service.row_count(batch) == 6)
         for tab, state in (("b", BatchState), ("home", HomeState)):
             await tabs.open(tab, "b")
             await tabs.start_updates(tab, state)
         page = await tabs.state("b", BatchState)
         home = await tabs.state("home", HomeState)
-        await until(lambda: page.read_error and home.loaded)
+        await wait_until(lambda: page.read_error and home.loaded)
         assert file.name in page.read_error
         assert page.status == ("running" if is_running else "stopped")
         assert [row["batch_id"] for row in home.rows] == ["b"]
         assert [point["seq"] for point in page.points] == ([6] if is_running else [])
         if is_running:
             assert file.name in home.read_error
-            script.say(clock.now, 7)
-            await until(lambda: page.row_count == 7)
+            script.emit(clock.now, 7)
+            await wait_until(lambda: page.row_count == 7)
             assert page.points_in_minute == 2
         aside.rename(file)
-        await until(lambda: len(page.points) == (7 if is_running else 5))
-        await until(lambda: not page.read_error and not home.read_error)
+        await wait_until(lambda: len(page.points) == (7 if is_running else 5))
+        await wait_until(lambda: not page.read_error and not home.read_error)
 
 
 async def test_failing_reads_are_not_retried_at_every_tick() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5)) as service:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
     now = 0.0
     backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
     service = BatchService(storage, {}, backoff=backoff)
@@ -79,18 +79,18 @@ async def test_failing_reads_are_not_retried_at_every_tick() -> None:
             await tabs.open(tab, "b")
             await tabs.start_updates(tab, BatchState)
         pages = [await tabs.state(tab, BatchState) for tab in ("one", "two")]
-        await until(lambda: all(page.read_error for page in pages))
+        await wait_until(lambda: all(page.read_error for page in pages))
         queries = storage.reads.calls
         await tabs.ticks(20)
         assert storage.reads.calls == queries <= 2  # One per tab.
         now = 5.0
-        await until(lambda: storage.reads.calls > queries)
+        await wait_until(lambda: storage.reads.calls > queries)
         storage.reads.open()
         await tabs.ticks(20)
         assert all("1.parquet" in page.read_error for page in pages)
         now = 15.0
-        await until(lambda: all(len(page.points) == 5 for page in pages))
-        await until(lambda: not any(page.read_error for page in pages))
+        await wait_until(lambda: all(len(page.points) == 5 for page in pages))
+        await wait_until(lambda: not any(page.read_error for page in pages))
     await service.close()
 
 
@@ -98,15 +98,15 @@ async def test_read_error_is_not_shown_on_the_page_of_another_batch() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5)) as service, tabs_on(service) as tabs:
         await service.start("b", "few")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
         storage.reads.fail("1.parquet is missing")
         await tabs.open("tab", "b")
         await tabs.start_updates("tab", BatchState)
         page = await tabs.state("tab", BatchState)
-        await until(lambda: page.read_error)
+        await wait_until(lambda: page.read_error)
         await tabs.open("tab", "unknown")
         await tabs.start_updates("tab", BatchState)
-        await until(lambda: page.batch_id == "unknown")
+        await wait_until(lambda: page.batch_id == "unknown")
         assert page.read_error == ""
         storage.reads.open()
 

@@ -10,7 +10,7 @@ import pytest
 from solo_app.batches.models import Run
 from solo_app.batches.snapshots import Ticker
 from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
-from tests.workbench import open_service, silent
+from tests.helpers.service import open_service, silent
 
 pytestmark = pytest.mark.anyio
 

@@ -10,14 +10,14 @@ import duckdb
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredBatch:
     """One batch as the file has it."""
 
     points: int
     runs: list[tuple[str, int, int]]
 
 
-def whole(database: Path) -> dict[str, Kept]:
+def check_integrity(database: Path) -> dict[str, StoredBatch]:
     """Every batch of a file that nobody has open; fails when any promise is broken.
 
     ``seq`` without gaps or repeats in the order of the table; minutes and counters that count
@@ -57,7 +57,7 @@ def whole(database: Path) -> dict[str, Kept]:
             assert (first, last) == (1, count), batch_id
         assert counters.get(batch_id, (0, 0)) == (count, count), batch_id
     assert by_minutes == by_points
-    found = {batch_id: Kept(count, []) for batch_id, count, *_ in counts}
+    found = {batch_id: StoredBatch(count, []) for batch_id, count, *_ in counts}
     for batch_id, status, first_seq, last_seq in runs:
         assert status != "running", batch_id
         before = found[batch_id].runs

@@ -18,7 +18,7 @@ from typing import Self
 
 import httpx
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 REFLEX = Path(sys.executable).parent / "reflex"
 
 _NOT_COPIED = shutil.ignore_patterns(
@@ -34,7 +34,7 @@ _NOT_COPIED = shutil.ignore_patterns(
     ".*_cache",
 )
 
-WITHOUT_PAGES = {"REFLEX_BACKEND_ONLY": "true"}
+BACKEND_ONLY = {"REFLEX_BACKEND_ONLY": "true"}
 """Settings for the server only: the same worker with the API and the socket of the pages, without
 building the pages, which takes most of the time of a production start."""
 
@@ -43,7 +43,7 @@ _given: set[int] = set()
 _numbers = itertools.count(1)
 
 
-def copy_of_project(folder: Path) -> Path:
+def copy_project(folder: Path) -> Path:
     """A copy that can be run without touching what the project's own folder has built."""
     shutil.copytree(PROJECT, folder, ignore=_NOT_COPIED)
     return folder
@@ -127,23 +127,23 @@ class RunningApp:
         """Start it and wait until API and pages answer."""
         process = self.launch()
         deadline = time.monotonic() + within
-        while not (self.answers(f"{self.api}/tasks") and self.answers(f"{self.url}/")):
+        while not (self.is_ready(f"{self.api}/tasks") and self.is_ready(f"{self.url}/")):
             assert process.poll() is None, f"ended with {process.returncode}:\n{self.output()}"
             assert time.monotonic() < deadline, f"does not answer:\n{self.output()}"
             time.sleep(0.1)
         return self
 
-    def free_slots(self) -> None:
+    def stop_batches(self) -> None:
         """Stop every batch that runs."""
         for task in http.get(f"{self.api}/tasks").raise_for_status().json()["tasks"]:
             http.delete(f"{self.api}/stream/{task['batch_id']}").raise_for_status()
 
-    def freeze(self) -> None:
+    def suspend(self) -> None:
         """Stop every process of it where it is, as a machine does that hangs."""
         for pid in self.processes():
             os.kill(pid, signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """Let them go on."""
         for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
@@ -201,7 +201,7 @@ class RunningApp:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     @staticmethod
-    def answers(url: str) -> bool:
+    def is_ready(url: str) -> bool:
         """Whether somebody answers there, and well."""
         try:
             return http.get(url, timeout=5).status_code == 200

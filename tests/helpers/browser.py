@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-QUIET = [
+BROWSER_ARGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -18,7 +18,7 @@ from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 
 
-class HandClock:
+class FakeClock:
     """A clock that shows what it was set to."""
 
     def __init__(self, now: str) -> None:
@@ -34,14 +34,14 @@ class HandClock:
         self.now += timedelta(**span)
 
 
-class Script:
+class ScriptedSource:
     """A source that gives what a test hands it, each number at the time the test names."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self._lines: asyncio.Queue[tuple[datetime, object] | Exception | None] = asyncio.Queue()
 
-    def say(self, ts: datetime, number: object) -> None:
+    def emit(self, ts: datetime, number: object) -> None:
         self._lines.put_nowait((ts, number))
 
     def fail(self, error: Exception) -> None:
@@ -76,21 +76,21 @@ def counting(up_to: int) -> Source:
 
 
 @dataclass
-class Bench:
+class Harness:
     """A service whose clock, and whose source ``random``, a test holds in its hand.
 
     Tests may share one, one after the other, each with batch ids of its own.
     """
 
     service: BatchService
-    clock: HandClock
-    script: Script
+    clock: FakeClock
+    script: ScriptedSource
     begins: str
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Have clock and script as if they were new."""
         self.clock.set(self.begins)
-        self.script = Script(self.clock)
+        self.script = ScriptedSource(self.clock)
 
 
 def duckdb_store(service: BatchService) -> DuckDBStore:
@@ -99,7 +99,7 @@ def duckdb_store(service: BatchService) -> DuckDBStore:
     return service._store
 
 
-async def newest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
+async def latest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
     """The last points of a batch, in order."""
     after = max(0, service.last_seq(service.batch(batch_id)) - limit)
     return await service.points(batch_id, after, limit)
@@ -112,13 +112,13 @@ async def stop_all(service: BatchService) -> None:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, begins: str = "2012-11-11 10:11:10") -> AsyncIterator[Bench]:
+async def open_harness(folder: Path, begins: str = "2012-11-11 10:11:10") -> AsyncIterator[Harness]:
     """A bench whose database is in that folder; its source ``few`` gives five numbers and ends."""
-    clock = HandClock(begins)
-    sources: dict[str, Source] = {"random": lambda: bench.script(), "few": counting(5)}
+    clock = FakeClock(begins)
+    sources: dict[str, Source] = {"random": lambda: harness.script(), "few": counting(5)}
     async with open_service(folder / "solo.duckdb", clock, False, **sources) as service:
-        bench = Bench(service, clock, Script(clock), begins)
-        yield bench
+        harness = Harness(service, clock, ScriptedSource(clock), begins)
+        yield harness
 
 
 @asynccontextmanager
@@ -140,12 +140,12 @@ async def open_service(
         await service.close()
 
 
-def producers() -> list[str]:
+def producer_tasks() -> list[str]:
     """The names of the tasks that execute runs."""
     return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("producer:")]
 
 
-async def until(condition: Callable[[], object], within: float = 5) -> None:
+async def wait_until(condition: Callable[[], object], within: float = 5) -> None:
     """Wait for a condition to hold."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110

@@ -16,7 +16,7 @@ from pathlib import Path
 from solo_app.batches.models import MICROSECOND, utc_now
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.workbench import HandClock, open_service, until
+from tests.helpers.service import FakeClock, open_service, wait_until
 
 PACE = timedelta(seconds=0.25)
 _HOUR = timedelta(hours=1)
@@ -25,11 +25,11 @@ RUNNING = ("sensor-a", "sensor-b", "line-3.pressure", "lab_7", "night-watch")
 """Batches with a past hour that a gap divides; whoever wants them running starts them again."""
 
 FAILED, FINISHED = "import.2026-11", "calibration"
-WHY_IT_FAILED = "The instrument at port 3 does not answer."
+FAILURE_REASON = "The instrument at port 3 does not answer."
 
 
 @dataclass(frozen=True)
-class PastRun:
+class HistoricRun:
     """One run that was: so long ago it began, so long it went on, so it ended."""
 
     batch_id: str
@@ -38,8 +38,8 @@ class PastRun:
     ending: str = "stopped"
 
 
-def write_past(
-    database: Path, runs: Sequence[PastRun] | None = None, pace: timedelta = PACE
+def write_history(
+    database: Path, runs: Sequence[HistoricRun] | None = None, pace: timedelta = PACE
 ) -> None:
     """Write runs into a new database as if they had been, until this moment."""
     work = _write(database, runs or _runs(), pace)
@@ -47,7 +47,7 @@ def write_past(
         thread.submit(asyncio.run, work).result()
 
 
-def write_long_past(
+def write_long_history(
     database: Path, batch_ids: Sequence[str], points: int, pace: timedelta, end: datetime
 ) -> None:
     """Write batches into a new database as if they had run side by side, and stopped at ``end``.
@@ -94,32 +94,32 @@ async def _fill(
     await store.close()
 
 
-async def _write(database: Path, runs: Sequence[PastRun], pace: timedelta) -> None:
+async def _write(database: Path, runs: Sequence[HistoricRun], pace: timedelta) -> None:
     now = utc_now()
     for run in sorted(runs, key=lambda run: run.ago, reverse=True):
         await _carry_out(database, run, now - run.ago, pace)
 
 
-def _runs() -> list[PastRun]:
+def _runs() -> list[HistoricRun]:
     runs = []
     for n, batch_id in enumerate(RUNNING):
         early = _HOUR * (1.1 + 0.3 * n)
         runs += [
-            PastRun(batch_id, early, early - _HOUR * 0.6),
-            PastRun(batch_id, _HOUR * 0.45, _HOUR * 0.45 - PACE),
+            HistoricRun(batch_id, early, early - _HOUR * 0.6),
+            HistoricRun(batch_id, _HOUR * 0.45, _HOUR * 0.45 - PACE),
         ]
     return [
         *runs,
-        PastRun(FAILED, _HOUR * 5, _HOUR * 0.8, "failed"),
-        PastRun(FINISHED, _HOUR * 7, _HOUR * 0.5, "finished"),
-        PastRun("torque-rig", _HOUR * 20, _HOUR * 1.5),
-        PastRun("furnace.2", _HOUR * 26, _HOUR, "interrupted"),
-        PastRun("first-try", _HOUR * 50, _HOUR * 0.02),
+        HistoricRun(FAILED, _HOUR * 5, _HOUR * 0.8, "failed"),
+        HistoricRun(FINISHED, _HOUR * 7, _HOUR * 0.5, "finished"),
+        HistoricRun("torque-rig", _HOUR * 20, _HOUR * 1.5),
+        HistoricRun("furnace.2", _HOUR * 26, _HOUR, "interrupted"),
+        HistoricRun("first-try", _HOUR * 50, _HOUR * 0.02),
     ]
 
 
-async def _carry_out(database: Path, run: PastRun, began: datetime, pace: timedelta) -> None:
-    clock = HandClock(began.isoformat())
+async def _carry_out(database: Path, run: HistoricRun, began: datetime, pace: timedelta) -> None:
+    clock = FakeClock(began.isoformat())
 
     async def source() -> AsyncIterator[Numbers]:
         numbers = random.Random(run.batch_id)
@@ -127,15 +127,15 @@ async def _carry_out(database: Path, run: PastRun, began: datetime, pace: timede
             yield float(numbers.randint(0, 100))
             clock.now += pace
         if run.ending == "failed":
-            raise ConnectionError(WHY_IT_FAILED)
+            raise ConnectionError(FAILURE_REASON)
         if run.ending != "finished":
             await asyncio.Event().wait()
 
     async with open_service(database, clock, random=source) as service:
         await service.start(run.batch_id)
         if run.ending in ("failed", "finished"):
-            await until(lambda: not service.running(), within=30)
+            await wait_until(lambda: not service.running(), within=30)
             return
-        await until(lambda: clock.now >= began + run.lasted, within=30)
+        await wait_until(lambda: clock.now >= began + run.lasted, within=30)
         if run.ending == "stopped":
             await service.stop(run.batch_id)
