@@ -14,18 +14,18 @@ _MEDIA_TYPES = {
     FileFormat.PARQUET: "application/vnd.apache.parquet",
     FileFormat.JSON: "application/json",
 }
-_BACKUP_TYPE = "application/octet-stream"
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BACKUP_MEDIA_TYPE = "application/octet-stream"
+_BINARY_CONTENT = {"schema": {"type": "string", "format": "binary"}}
 _HEADERS = {"Content-Disposition": {"schema": {"type": "string"}}}
 
-DOWNLOAD_RESPONSES: dict[int | str, dict[str, Any]] = {
+POINTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The points as a file, in order of seq",
         "content": {
             _MEDIA_TYPES[FileFormat.CSV]: {"schema": {"type": "string"}},
-            _MEDIA_TYPES[FileFormat.PARQUET]: _BINARY,
+            _MEDIA_TYPES[FileFormat.PARQUET]: _BINARY_CONTENT,
             _MEDIA_TYPES[FileFormat.JSON]: {
-                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/PointValue"}}
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Point"}}
             },
         },
         "headers": _HEADERS,
@@ -34,13 +34,13 @@ DOWNLOAD_RESPONSES: dict[int | str, dict[str, Any]] = {
 BACKUP_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A DuckDB file",
-        "content": {_BACKUP_TYPE: _BINARY},
+        "content": {_BACKUP_MEDIA_TYPE: _BINARY_CONTENT},
         "headers": _HEADERS,
     }
 }
 
 
-def download_response(
+def points_response(
     download: Download | None, batch_id: str, file_format: FileFormat, now: datetime
 ) -> StreamingResponse:
     """Return the points of a batch as a file; ``now`` (naive UTC) is part of its name.
@@ -49,7 +49,7 @@ def download_response(
     """
     # The characters of a batch_id are safe in file names and headers.
     return _file_response(
-        download, f"{batch_id}-{_stamp(now)}.{file_format}", _MEDIA_TYPES[file_format]
+        download, f"{batch_id}-{_timestamp(now)}.{file_format}", _MEDIA_TYPES[file_format]
     )
 
 
@@ -58,10 +58,10 @@ def backup_response(download: Download | None, now: datetime) -> StreamingRespon
 
     Without a download, the body is empty.
     """
-    return _file_response(download, f"solo-{_stamp(now)}.duckdb", _BACKUP_TYPE)
+    return _file_response(download, f"solo-{_timestamp(now)}.duckdb", _BACKUP_MEDIA_TYPE)
 
 
-def _stamp(now: datetime) -> str:
+def _timestamp(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}"
 
 

@@ -1,22 +1,20 @@
-"""The outermost ASGI app: access control, and dispatch to API or pages.
+"""The outermost ASGI app: checks requests, dispatches them, and completes their responses.
 
-Browsers let any page send requests to this app. Three headers that pages cannot forge identify
-such requests: ``Host`` (a foreign one is DNS rebinding), ``Origin`` (sent with WebSockets, requests
-by scripts, and all methods except GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata, sent with
-all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are allowed.
+Every response is uncacheable unless it has an ETag, and every error is a problem document, also
+those of Reflex's server.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from solo_app.api.access import AccessControl
 from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
 
 MAX_BODY_BYTES = 65_536
@@ -28,8 +26,8 @@ _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 class Gateway:
     """Dispatches paths below ``api_prefixes`` to ``api`` and all others to Reflex's ``pages``.
 
-    Only ``origins`` may use the API and the socket of the pages. ``serves_pages`` is true if
-    ``pages`` contains the compiled pages (production), false if only their socket (development).
+    ``origins`` are those of the pages. ``serves_pages`` is true if ``pages`` contains the compiled
+    pages (production), false if only their socket (development).
     """
 
     def __init__(
@@ -44,8 +42,7 @@ class Gateway:
         # In development the pages have a different origin and need CORS to read responses.
         self._api = CORSMiddleware(api, origins, allow_methods=["*"], allow_headers=["*"])
         self._api_prefixes = api_prefixes
-        self._origins = frozenset(origins)
-        self._hosts = {urlsplit(origin).hostname for origin in origins}
+        self._access = AccessControl(origins)
         self._serves_pages = serves_pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +52,7 @@ class Gateway:
         headers = Headers(scope=scope)
         wants_page = self._wants_page(scope, headers)
         is_document = wants_page or scope["path"] == "/docs"
-        refusal = self._refusal(scope, headers, is_document)
+        refusal = self._access.refusal_reason(scope, headers, is_document)
         if scope["type"] == "websocket":
             if refusal:
                 await send({"type": "websocket.close", "code": 1008, "reason": refusal})
@@ -70,21 +67,6 @@ class Gateway:
             await problem(413, detail, {"Connection": "close"})(scope, receive, send)
         else:
             await self._route(scope, wants_page)(scope, _replay(body, receive), send)
-
-    def _refusal(self, scope: Scope, headers: Headers, is_document: bool) -> str | None:
-        hosts = [_host_name(host) for host in headers.getlist("host")]
-        if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return "This app does not serve this host name."
-        origins = set(headers.getlist("origin"))
-        if origins or scope["type"] == "websocket":
-            is_allowed = bool(origins) and origins <= self._origins
-        elif set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"}:
-            is_allowed = True
-        else:
-            is_allowed = _is_navigation(scope, headers) and (
-                is_document or headers.get("sec-fetch-user") == "?1"
-            )
-        return None if is_allowed else "Requests from pages of other origins are not allowed."
 
     def _wants_page(self, scope: Scope, headers: Headers) -> bool:
         """Return whether to respond with a page (the not-found page for unknown paths)."""
@@ -188,19 +170,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return replay
-
-
-def _is_navigation(scope: Scope, headers: Headers) -> bool:
-    """Return whether a browser opens the response in a tab, not in a frame."""
-    return (
-        scope["method"] in ("GET", "HEAD")
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest") == "document"
-    )
-
-
-def _host_name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from solo_app.api import schemas
+from solo_app.api import parameters, schemas
 from solo_app.api.dependencies import BatchId, IsHead, Service
 from solo_app.api.downloads import (
     BACKUP_RESPONSES,
-    DOWNLOAD_RESPONSES,
+    POINTS_RESPONSES,
     backup_response,
-    download_response,
+    points_response,
 )
 from solo_app.api.problems import problem_responses
-from solo_app.api.sse import EVENT, stream
-from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.minutes import whole_minute
-from solo_app.batches.models import MINUTE, Window
-from solo_app.batches.service import BatchService
-
-LONGEST_RANGE = timedelta(days=31)
-"""The longest range of minutes in one response."""
+from solo_app.api.sse import EVENT_SCHEMA, stream_response
 
 LATEST_RUNS = 10
-"""Number of runs in the response of one batch."""
+"""Number of runs in the response for one batch."""
 
-NoQuery = Annotated[schemas.NoParameters, Query()]
+NoQuery = Annotated[parameters.NoParameters, Query()]
 
 _LOCATION = {"Location": {"description": "URL of the batch", "schema": {"type": "string"}}}
 
@@ -43,10 +35,10 @@ router = APIRouter(
 
 
 @router.get("/", summary="Overall data")
-async def overall(service: Service, _: NoQuery) -> schemas.Overall:
+async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
     """Committed points, running batches, and current errors."""
     totals = service.totals()
-    return schemas.Overall(
+    return schemas.Totals(
         row_count=totals.row_count,
         task_count=totals.running,
         rows_per_second=totals.rows_per_second,
@@ -57,15 +49,15 @@ async def overall(service: Service, _: NoQuery) -> schemas.Overall:
 
 
 @router.get("/tasks", summary="Running batches")
-async def tasks(service: Service, _: NoQuery) -> schemas.Tasks:
+async def list_tasks(service: Service, _: NoQuery) -> schemas.Tasks:
     """All running batches."""
     return schemas.Tasks(
         tasks=[
-            schemas.Task.of(
+            schemas.Task.from_batch(
                 batch,
                 service,
                 rows_per_second=service.rows_per_second(batch),
-                latest=schemas.PointValue.of(point)
+                latest=schemas.Point.from_point(point)
                 if (point := service.latest_point(batch))
                 else None,
             )
@@ -80,7 +72,7 @@ async def tasks(service: Service, _: NoQuery) -> schemas.Tasks:
     summary="Start a batch",
     responses={201: {"headers": _LOCATION}, **problem_responses(409, 429)},
 )
-async def start(
+async def start_batch(
     batch_id: BatchId,
     service: Service,
     response: Response,
@@ -94,7 +86,7 @@ async def start(
 
 
 @router.delete("/stream/{batch_id}", summary="Stop a batch", responses=problem_responses(404))
-async def stop(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
+async def stop_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
     """Stop a batch and wait until its last point is committed. No effect if it has ended.
 
     Returns 503 with the reason while the database cannot be written. In that case the source has
@@ -111,18 +103,18 @@ async def stop(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Messa
     responses={
         200: {
             "description": "Points as server-sent events, then one named `end`",
-            "content": {"text/event-stream": {"itemSchema": EVENT}},
+            "content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}},
         },
         204: {"description": "The batch has ended and the client has every point"},
         **problem_responses(404, 409),
     },
 )
-async def follow(
+async def stream_batch(
     batch_id: BatchId,
     service: Service,
     is_head: IsHead,
-    query: Annotated[schemas.StreamParameters, Query()],
-    last_event_id: Annotated[schemas.Seq, Header()] = None,
+    query: Annotated[parameters.StreamParameters, Query()],
+    last_event_id: Annotated[parameters.Seq, Header()] = None,
 ) -> Response:
     """Each point once, in order, as it is committed. The stream continues while the batch runs.
 
@@ -138,60 +130,60 @@ async def follow(
     """
     positions = (last_event_id, query.last_event_id, query.after)
     after = next((position for position in positions if position is not None), None)
-    return await stream(service, batch_id, after, headers_only=is_head)
+    return await stream_response(service, batch_id, after, headers_only=is_head)
 
 
 @router.get("/agg/{batch_id}", summary="The last whole minute", responses=problem_responses(404))
-async def aggregate(
-    batch_id: BatchId, service: Service, query: Annotated[schemas.AggregateParameters, Query()]
-) -> schemas.AggregateValue:
+async def get_aggregate(
+    batch_id: BatchId, service: Service, query: Annotated[parameters.AggregateParameters, Query()]
+) -> schemas.Aggregate:
     """Average, sum and count of the points of the last whole minute."""
-    return schemas.AggregateValue.of(await service.aggregate(batch_id, query.at))
+    return schemas.Aggregate.from_aggregate(await service.aggregate(batch_id, query.at))
 
 
 @router.get("/batches", summary="All batches")
-async def batches(
-    service: Service, query: Annotated[schemas.BatchesParameters, Query()]
+async def list_batches(
+    service: Service, query: Annotated[parameters.BatchesParameters, Query()]
 ) -> schemas.Batches:
     """All batches, latest start first."""
     found = service.batches(query.status)
     selected = found[query.offset : query.offset + query.limit]
     return schemas.Batches(
         batches=[
-            schemas.BatchValue.of(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
+            schemas.Batch.from_batch(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
             for b in selected
         ],
         total=len(found),
-        next=_next_page("/batches", query, len(found)),
+        next=query.next_page("/batches", len(found)),
     )
 
 
 @router.get("/batches/{batch_id}", summary="One batch", responses=problem_responses(404))
-async def batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.BatchWithRuns:
+async def get_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.BatchWithRuns:
     """A batch with its latest 10 runs and the reason if it failed."""
     runs = await service.runs(batch_id, 0, LATEST_RUNS)
     batch = service.batch(batch_id)
-    return schemas.BatchWithRuns.of(
+    return schemas.BatchWithRuns.from_batch(
         batch,
         service,
         ended_at=batch.run.ended_at,
         reason=batch.run.reason,
-        runs=[schemas.RunValue.model_validate(run) for run in runs],
+        runs=[schemas.Run.model_validate(run) for run in runs],
     )
 
 
 @router.get("/batches/{batch_id}/runs", summary="Runs of a batch", responses=problem_responses(404))
-async def runs(
-    batch_id: BatchId, service: Service, query: Annotated[schemas.PageParameters, Query()]
+async def list_runs(
+    batch_id: BatchId, service: Service, query: Annotated[parameters.PageParameters, Query()]
 ) -> schemas.Runs:
     """All runs, newest first."""
     found = await service.runs(batch_id, query.offset, query.limit)
     total = service.batch(batch_id).run.number
     return schemas.Runs(
         batch_id=batch_id,
-        runs=[schemas.RunValue.model_validate(run) for run in found],
+        runs=[schemas.Run.model_validate(run) for run in found],
         total=total,
-        next=_next_page(f"/batches/{batch_id}/runs", query, total),
+        next=query.next_page(f"/batches/{batch_id}/runs", total),
     )
 
 
@@ -201,8 +193,8 @@ async def runs(
     response_class=Response,
     responses={200: {"model": schemas.Points}, **problem_responses(404)},
 )
-async def points(
-    batch_id: BatchId, service: Service, query: Annotated[schemas.PointsParameters, Query()]
+async def list_points(
+    batch_id: BatchId, service: Service, query: Annotated[parameters.PointsParameters, Query()]
 ) -> Response:
     """Committed points in order of seq."""
     found = await service.points(batch_id, query.after or 0, query.limit)
@@ -217,17 +209,17 @@ async def points(
 @router.get(
     "/batches/{batch_id}/minutes", summary="A batch per minute", responses=problem_responses(404)
 )
-async def minutes(
-    batch_id: BatchId, service: Service, query: Annotated[schemas.MinutesParameters, Query()]
+async def list_minutes(
+    batch_id: BatchId, service: Service, query: Annotated[parameters.MinutesParameters, Query()]
 ) -> schemas.Minutes:
     """The minutes with points. `from` and `to` are truncated to the minute; `to` is exclusive."""
-    window = _window(query, service)
+    window = query.window(service.clock())
     found = await service.minutes(batch_id, window)
     return schemas.Minutes(
         batch_id=batch_id,
         start=window.start,
         end=window.end,
-        minutes=[schemas.MinuteValue.model_validate(minute) for minute in found],
+        minutes=[schemas.Minute.model_validate(minute) for minute in found],
     )
 
 
@@ -235,13 +227,13 @@ async def minutes(
     "/batches/{batch_id}/download",
     summary="Points of a batch as a file",
     response_class=Response,
-    responses={**DOWNLOAD_RESPONSES, **problem_responses(404)},
+    responses={**POINTS_RESPONSES, **problem_responses(404)},
 )
-async def download(
+async def download_points(
     batch_id: BatchId,
     service: Service,
     is_head: IsHead,
-    query: Annotated[schemas.DownloadParameters, Query()],
+    query: Annotated[parameters.DownloadParameters, Query()],
 ) -> Response:
     """The committed points with `from` <= `ts` < `to`, in order of seq.
 
@@ -253,7 +245,7 @@ async def download(
     if not is_head:
         start, end = query.start or datetime.min, query.end or datetime.max
         file = await service.download(batch_id, query.file_format, start, end)
-    return download_response(file, batch_id, query.file_format, service.clock())
+    return points_response(file, batch_id, query.file_format, service.clock())
 
 
 @router.get(
@@ -262,30 +254,9 @@ async def download(
     response_class=Response,
     responses=BACKUP_RESPONSES,
 )
-async def backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
+async def download_backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
     """A consistent snapshot of the database, created while batches keep running.
 
     It does not contain archived points. Copy the archive files, which never change, after it.
     """
     return backup_response(None if is_head else await service.backup(), service.clock())
-
-
-def _next_page(path: str, query: schemas.PageParameters, total: int) -> str | None:
-    offset = query.offset + query.limit
-    if offset >= total:
-        return None
-    parameters = query.model_dump(mode="json", exclude_none=True) | {"offset": offset}
-    return f"{path}?{urlencode(parameters)}"
-
-
-def _window(query: schemas.MinutesParameters, service: BatchService) -> Window:
-    end = whole_minute(query.end or service.clock())
-    try:
-        start = whole_minute(query.start) if query.start else end - 60 * MINUTE
-    except OverflowError:
-        raise WindowOutOfRangeError("There is no hour before that time.") from None
-    if start >= end:
-        raise WindowOutOfRangeError("`from` must be at least one whole minute before `to`.")
-    if end - start > LONGEST_RANGE:
-        raise WindowOutOfRangeError(f"Request at most {LONGEST_RANGE.days} days of minutes.")
-    return Window(start, end)

@@ -1,37 +1,19 @@
-"""The query parameters and JSON objects of the API as pydantic models."""
+"""The JSON objects of requests and responses."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from solo_app.batches.models import (
-    LAST_SEQ,
-    Aggregate,
-    Batch,
-    BatchStatus,
-    FileFormat,
-    Point,
-    format_number,
-)
+from solo_app.batches import models
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import DEFAULT_SOURCE
-
-_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
@@ -39,137 +21,28 @@ def to_iso(moment: datetime, timespec: str = "auto") -> str:
     return moment.isoformat(timespec=timespec) + "Z"
 
 
-def parse_time(text: object) -> datetime:
-    """Parse a time in the extended format of ISO 8601 as naive UTC.
-
-    A date, ``T`` or a space, a time, and ``Z``, an offset or nothing for UTC. Raises ValueError for
-    anything else, including a date without a time.
-    """
-    # An unescaped "+" in a URL is decoded as a space.
-    text = re.sub(r"(:\d\d(?:[.,]\d+)?) (\d\d:?\d\d)$", r"\1+\2", str(text))
-    try:
-        if not _ISO_8601.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        raise ValueError("use a time in ISO 8601, such as 2012-11-11T10:11:10Z") from None
-
-
-def parse_whole_number(text: object) -> object:
-    """Reject other formats that pydantic accepts as whole numbers, such as ``1_0`` and ``5.0``.
-
-    Raises ValueError.
-    """
-    if isinstance(text, str) and not re.fullmatch("-?[0-9]+", text):
-        raise ValueError("use a whole number, such as 10")
-    return text
-
-
 def _to_number(value: float) -> int | float | None:
     """Return the number that ``json.dumps`` renders as ``format_number`` does.
 
     An infinite sum becomes None, because JSON has no infinity.
     """
-    return json.loads(format_number(value)) if math.isfinite(value) else None
+    return json.loads(models.format_number(value)) if math.isfinite(value) else None
 
 
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
 
 Time = Annotated[datetime, PlainSerializer(to_iso, return_type=str), _TIME_SCHEMA]
-TimeParameter = Annotated[datetime, BeforeValidator(parse_time), _TIME_SCHEMA]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(lambda ts: to_iso(ts, "microseconds"), return_type=str),
+    _TIME_SCHEMA,
+]
 Number = Annotated[
     float,
     PlainSerializer(_to_number, return_type=int | float | None),
     WithJsonSchema({"type": "number"}),
 ]
 Count = Annotated[int, Field(ge=0)]
-WholeNumber = BeforeValidator(parse_whole_number)
-Seq = Annotated[
-    Annotated[int, Field(ge=0, le=LAST_SEQ)] | None,
-    BeforeValidator(lambda text: parse_whole_number(text) if text != "" else None),
-    # Not nullable: a client without a seq omits the parameter.
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LAST_SEQ}),
-]
-"""A ``seq`` in a request. An empty value means missing."""
-
-
-class NoParameters(BaseModel):
-    """Base of all query parameters. Unknown ones are errors; ``_`` is ignored.
-
-    Some libraries add ``_`` with a random value to bypass caches.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_cache_buster(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if name != "_"}
-
-
-class StreamParameters(NoParameters):
-    """Where a stream resumes."""
-
-    after: Seq = Field(None, description="only points with a higher seq")
-    last_event_id: Seq = Field(
-        None,
-        alias="lastEventId",
-        description="like `Last-Event-ID`, for clients that cannot set headers",
-    )
-
-
-class AggregateParameters(NoParameters):
-    """The time of an aggregate."""
-
-    at: TimeParameter | None = Field(None, description="compute the result as of this time")
-
-
-class PageParameters(NoParameters):
-    """A page of a list."""
-
-    offset: Annotated[int, Field(ge=0, le=LAST_SEQ), WholeNumber] = 0
-    limit: Annotated[int, Field(ge=1, le=1_000), WholeNumber] = 100
-
-
-class BatchesParameters(PageParameters):
-    """A page of batches, optionally filtered by status."""
-
-    status: BatchStatus | None = None
-
-
-class PointsParameters(NoParameters):
-    """Consecutive points."""
-
-    after: Seq = Field(None, description="only points with a higher seq")
-    limit: Annotated[int, Field(ge=1, le=10_000), WholeNumber] = 1_000
-
-
-class MinutesParameters(NoParameters):
-    """A range of minutes."""
-
-    start: TimeParameter | None = Field(
-        None, alias="from", description="default: an hour before `to`"
-    )
-    end: TimeParameter | None = Field(
-        None, alias="to", description="default: now, truncated to the minute"
-    )
-
-
-class DownloadParameters(NoParameters):
-    """The format and the range of a download."""
-
-    file_format: FileFormat = Field(FileFormat.CSV, alias="format")
-    start: TimeParameter | None = Field(None, alias="from", description="default: the first point")
-    end: TimeParameter | None = Field(
-        None, alias="to", description="exclusive; default: the last point"
-    )
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        if self.start and self.end and self.start >= self.end:
-            raise ValueError("`from` must be before `to`")
-        return self
 
 
 class Schema(BaseModel):
@@ -191,8 +64,8 @@ class Message(Schema):
     batch_id: str
 
 
-class Overall(Schema):
-    """The overall data.
+class Totals(Schema):
+    """Numbers of all batches.
 
     ``write_error`` and ``archive_error`` are the reasons why points currently cannot be committed
     or archived.
@@ -213,26 +86,21 @@ class PointData(Schema):
     key: Number
 
 
-class PointValue(Schema):
+class Point(Schema):
     """One produced value."""
 
     seq: int
-    ts: Annotated[
-        datetime,
-        PlainSerializer(lambda ts: to_iso(ts, "microseconds"), return_type=str),
-        _TIME_SCHEMA,
-    ]
+    ts: Timestamp
     data: PointData
 
     @classmethod
-    def of(cls, point: Point) -> Self:
-        """Return the JSON object of a point."""
+    def from_point(cls, point: models.Point) -> Self:
         return cls(seq=point.seq, ts=point.ts, data=PointData(key=point.key))
 
 
-def point_json(point: Point) -> str:
-    """Format a point like ``PointValue``, but faster: responses contain up to 10 000 points."""
-    ts, key = to_iso(point.ts, "microseconds"), format_number(point.key)
+def point_json(point: models.Point) -> str:
+    """Format a point like ``Point``, but faster: responses contain up to 10 000 points."""
+    ts, key = to_iso(point.ts, "microseconds"), models.format_number(point.key)
     return f'{{"seq": {point.seq}, "ts": "{ts}", "data": {{"key": {key}}}}}'
 
 
@@ -245,7 +113,7 @@ class _BatchFields(Schema):
     row_count: Count
 
     @classmethod
-    def of(cls, batch: Batch, service: BatchService, **fields: Any) -> Self:
+    def from_batch(cls, batch: models.Batch, service: BatchService, **fields: Any) -> Self:
         """Return the JSON object of a batch; ``fields`` are the fields of the subclass."""
         return cls(
             batch_id=batch.batch_id,
@@ -262,7 +130,7 @@ class Task(_BatchFields):
     """A running batch. ``run`` is the number of its run, ``latest`` its latest committed point."""
 
     rows_per_second: Number
-    latest: PointValue | None
+    latest: Point | None
 
 
 class Tasks(Schema):
@@ -271,8 +139,8 @@ class Tasks(Schema):
     tasks: list[Task]
 
 
-class BatchValue(_BatchFields):
-    """A batch with the outcome of its latest run."""
+class Batch(_BatchFields):
+    """A batch with the outcome of its latest run. ``reason`` is why that run failed."""
 
     ended_at: Time | None
     reason: str | None
@@ -281,12 +149,12 @@ class BatchValue(_BatchFields):
 class Batches(Schema):
     """A page of batches, latest start first. ``next`` is the URL of the next page."""
 
-    batches: list[BatchValue]
+    batches: list[Batch]
     total: Count
     next: str | None
 
 
-class RunValue(Schema):
+class Run(Schema):
     """One execution of a batch. ``reason`` is why it failed, ``last_seq`` its last point."""
 
     run: int = Field(validation_alias="number")
@@ -299,17 +167,17 @@ class RunValue(Schema):
     reason: str | None
 
 
-class BatchWithRuns(BatchValue):
+class BatchWithRuns(Batch):
     """A batch with its latest runs, newest first; ``/batches/{batch_id}/runs`` lists all."""
 
-    runs: list[RunValue]
+    runs: list[Run]
 
 
 class Runs(Schema):
     """A page of the runs of a batch, newest first. ``next`` is the URL of the next page."""
 
     batch_id: str
-    runs: list[RunValue]
+    runs: list[Run]
     total: Count
     next: str | None
 
@@ -318,11 +186,11 @@ class Points(Schema):
     """Points in order of seq. ``next`` is the URL of the next page."""
 
     batch_id: str
-    points: list[PointValue]
+    points: list[Point]
     next: str | None
 
 
-class AggregateValue(Schema):
+class Aggregate(Schema):
     """The aggregate of points with ``from <= ts < to``. ``average`` is null without points."""
 
     batch_id: str
@@ -333,8 +201,7 @@ class AggregateValue(Schema):
     count: Count
 
     @classmethod
-    def of(cls, aggregate: Aggregate) -> Self:
-        """Return the JSON object of an aggregate."""
+    def from_aggregate(cls, aggregate: models.Aggregate) -> Self:
         minute, window = aggregate.minute, aggregate.window
         return cls(
             batch_id=aggregate.batch_id,
@@ -346,8 +213,8 @@ class AggregateValue(Schema):
         )
 
 
-class MinuteValue(Schema):
-    """The aggregate of one minute; ``minute`` is its first instant."""
+class Minute(Schema):
+    """The aggregate of one minute; ``minute`` is its start."""
 
     minute: Time
     count: Count
@@ -363,4 +230,4 @@ class Minutes(Schema):
     batch_id: str
     start: Time = Field(alias="from")
     end: Time = Field(alias="to")
-    minutes: list[MinuteValue]
+    minutes: list[Minute]

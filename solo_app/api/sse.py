@@ -23,10 +23,10 @@ from solo_app.batches.service import BatchService
 KEEP_ALIVE_INTERVAL = 10.0
 """Seconds between two comment lines. Clients rely on at most 15."""
 
-RETRY = 1_000
+RETRY_MS = 1_000
 """Milliseconds after which a client reconnects."""
 
-EVENT = {
+EVENT_SCHEMA = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "description": "the seq of the point"},
@@ -38,7 +38,7 @@ EVENT = {
 """The OpenAPI schema of an event."""
 
 
-async def stream(
+async def stream_response(
     service: BatchService, batch_id: str, after: int | None, headers_only: bool = False
 ) -> Response:
     """Stream the points of a batch with ``seq > after``; with None, only new points.
@@ -70,7 +70,7 @@ async def events(
     keep_alive_interval: float = KEEP_ALIVE_INTERVAL,
 ) -> AsyncIterator[bytes]:
     """Yield the encoded events of a stream. Raises StoreUnavailableError."""
-    yield f"retry: {RETRY}\n\n".encode()
+    yield f"retry: {RETRY_MS}\n\n".encode()
     commented = time.monotonic()
     async for update in follow(service, batch_id, after, keep_alive_interval):
         if isinstance(update, BatchStatus):

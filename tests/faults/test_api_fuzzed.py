@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.running_app import RunningApp
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-FOLLOW = "follow_stream__batch_id__get"
+FOLLOW = "stream_batch"
 
 
 def fuzz(app: RunningApp, rounds: int, *selection: str) -> None:
