@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from solo_app.batches.models import (
 )
 from solo_app.batches.series import Series
 from solo_app.batches.source import Source, to_array, to_finite_doubles
+
+logger = logging.getLogger(__name__)
 
 CACHED_POINTS = 1_024
 """Minimum of latest points kept in memory for readers: four minutes at the default interval."""
@@ -222,13 +225,17 @@ class Producer:
         self.wake()
 
     def outcome(self) -> tuple[BatchStatus, str | None]:
-        """Return the status of a task that ended by itself, and the reason if it failed."""
+        """Return the status of a task that ended by itself, and the reason if it failed.
+
+        Logs the traceback of a source that raised.
+        """
         if self.task.cancelled():
             return BatchStatus.FAILED, "The source cancelled its own task."
         error = self.task.exception()
         if error is None:
             return BatchStatus.FINISHED, None
         text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
+        logger.error('Batch "%s" failed', self.batch.batch_id, exc_info=error)
         return BatchStatus.FAILED, text[:_LONGEST_REASON]
 
     async def _produce(self) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from solo_app.batches.models import Block, Point, to_microseconds
 from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
+from solo_app.batches.source import Numbers
+from tests.workbench import open_service, until
+
+pytestmark = pytest.mark.anyio
 
 NOW = datetime(2012, 11, 11, 10, 10)
 
@@ -73,3 +79,18 @@ def test_earlier_points_do_not_change_what_streams_read() -> None:
     assert recent.since(62) == points(63, 64)
     assert recent.since(63) == points(64)
     assert recent.since(61) is None
+
+
+async def test_exception_of_a_source_is_logged_with_its_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> AsyncIterator[Numbers]:
+        yield 1.0
+        raise LookupError("no sensor")
+
+    async with open_service(tmp_path / "solo.duckdb", failing=failing) as service:
+        await service.start("b", "failing")
+        await until(lambda: not service.running())
+    record = next(r for r in caplog.records if r.getMessage() == 'Batch "b" failed')
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], LookupError)
