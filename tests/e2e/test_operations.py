@@ -114,9 +114,9 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     before = {batch_id: points_of(app, batch_id) for batch_id in (*BATCHES, "live")}
     assert [seq for seq, _ in before["sensor-a"]] == list(range(1, POINTS + 1))
 
-    shell.do("Back up while it runs")
-    shell.do("Upgrading")
-    (by_archive, by_backup) = shell.do("Retention and the archive")
+    shell.do("Back up")
+    shell.do("Upgrade")
+    (by_archive, by_backup) = shell.do("Retention")
     assert re.search(r"sensor-a +│ +\d+", by_archive)
     assert re.search(rf"sensor-b +│ +{POINTS} │ +1 │ +{POINTS} ", by_backup), by_backup
     shell.do("Disk full")
@@ -125,7 +125,7 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     assert points_of(app, "sensor-a") == before["sensor-a"]
 
     app.stop()
-    shell.do("When a start refuses the database")
+    shell.do("Startup errors")
     shell.do("Restore")
     for batch_id, points in before.items():
         # The batch that ran has its points up to the backup, which came later.
@@ -140,7 +140,7 @@ def test_a_damaged_database_is_put_aside_and_a_backup_in_its_place(app: RunningA
     shell = Shell(app)
     if not app.is_ready(f"{app.api}/tasks"):
         app.start()
-    shell.do("Back up while it runs")
+    shell.do("Back up")
     before = points_of(app, "sensor-b")
     app.stop()
     with app.database.open("r+b") as file:

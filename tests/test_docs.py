@@ -1,0 +1,66 @@
+"""The documents match the code: settings, links and the names of files and tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from solo_app.config import Settings
+from tests.helpers.running_app import PROJECT
+
+DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]
+CODE = [path for folder in ("solo_app", "assets") for path in (PROJECT / folder).rglob("*.*")]
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub generates for a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def table_below(document: Path, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    section = document.read_text().split(f"\n## {heading}\n")[1]
+    lines = [line for line in section.split("\n#")[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_readme_documents_every_setting() -> None:
+    documented = {row[0]: row[1:] for row in table_below(PROJECT / "README.md", "Settings")}
+    for field in Settings.model_fields.values():
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict)
+        default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        shown = "none" if default is None else f"`{default}`"
+        row = documented.pop(f"`{field.validation_alias}`")
+        assert row == [shown, field.description, extra["allowed"]]
+    assert documented == {}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_to_files_and_headings(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text()):
+        path, _, fragment = target.partition("#")
+        linked = (document.parent / path) if path else document
+        assert linked.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)", linked.read_text(), re.M)
+            assert fragment in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_code_files_exist(document: Path) -> None:
+    for name in re.findall(r"`([\w/.-]+\.(?:py|js|css|html|toml))`", document.read_text()):
+        if (PROJECT / name).exists():
+            continue
+        assert any(path.as_posix().endswith(f"/{name}") for path in CODE), name
+
+
+def test_architecture_names_existing_tests() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    names = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert names
+    for path, function in names:
+        source = (PROJECT / path).read_text()
+        assert not function or f"def {function}(" in source, f"{path}::{function}"
