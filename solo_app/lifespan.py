@@ -18,12 +18,10 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from solo_app.batches.snapshots import Ticker
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start
 from solo_app.sources import create_sources
 from solo_app.storage.duckdb.store import DuckDBStore
-from solo_app.ui.console import connect, disconnect
 from solo_app.watchdog import watch_loop
 
 logger = logging.getLogger(__name__)
@@ -47,9 +45,9 @@ Use = Callable[[BatchService | None], None]
 
 @asynccontextmanager
 async def running_service(
-    settings: Settings, use: Use, responses_end_within: float = RESPONSES_END_WITHIN
+    settings: Settings, *uses: Use, responses_end_within: float = RESPONSES_END_WITHIN
 ) -> AsyncIterator[BatchService]:
-    """Open the service, pass it to the API (``use``) and the pages, and close it on exit."""
+    """Open the service, pass it to each of ``uses``, and close it on exit. They then get None."""
     _raise_file_limit()
     gc.set_threshold(*_GC_THRESHOLDS)
     store = DuckDBStore(settings.database)
@@ -64,8 +62,8 @@ async def running_service(
     if retention:
         tasks.append(asyncio.create_task(retention.run(), name="retention"))
     shutdown = _ShutdownOnSignal(service, responses_end_within)
-    use(service)
-    connect(service, Ticker(service))
+    for use in uses:
+        use(service)
     try:
         with watch_loop():
             yield service
@@ -74,8 +72,8 @@ async def running_service(
         for task in tasks:
             task.cancel()
         closed = await service.close()
-        use(None)
-        disconnect()
+        for use in uses:
+            use(None)
         if not closed:
             os._exit(0)  # The interpreter would wait for running threads.
 

@@ -13,14 +13,20 @@ from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.config import read_settings
 from solo_app.lifespan import running_service
+from solo_app.ui.console import Console
 from solo_app.ui.pages import add_pages
 
 api = create_api()
+console = Console()
 
 
 def service_lifespan() -> AbstractAsyncContextManager[object]:
     """Return the lifespan of the service. Reflex enters it in the worker process only."""
-    return running_service(read_settings(), lambda service: setattr(api.state, "service", service))
+    return running_service(
+        read_settings(),
+        lambda service: setattr(api.state, "service", service),
+        console.connect,
+    )
 
 
 def mount_api(pages: ASGIApp) -> ASGIApp:
@@ -43,4 +49,4 @@ class App(rx.App):
 
 app = App(stylesheets=["/solo.css"], html_lang="en")
 app.register_lifespan_task(service_lifespan)
-add_pages(app)
+add_pages(app, console)

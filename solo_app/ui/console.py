@@ -1,4 +1,4 @@
-"""Access to the service for the states, which Reflex instantiates without arguments."""
+"""The access of the pages to the service."""
 
 from __future__ import annotations
 
@@ -9,49 +9,61 @@ from dataclasses import dataclass
 from reflex_base.event.context import EventContext
 
 from solo_app.batches.service import BatchService
-from solo_app.batches.snapshots import Snapshot, Ticker
-from solo_app.ui.state.home_view import BatchTable
+from solo_app.batches.snapshots import TICK, Snapshot, Ticker
+from solo_app.ui.state.batch_table import BatchTable
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
-    """The objects that the states use; one per process."""
-
+class _Session:
     service: BatchService
     ticker: Ticker
     table: BatchTable
 
 
-_console: Console | None = None
+class Console:
+    """The objects that all tabs share. They exist while the service is open.
 
-
-def connect(service: BatchService, ticker: Ticker) -> None:
-    """Connect the states to the service on startup."""
-    global _console
-    _console = Console(service, ticker, BatchTable(service))
-
-
-def disconnect() -> None:
-    """Disconnect the states from the service on shutdown."""
-    global _console
-    _console = None
-
-
-def console() -> Console:
-    """Return the objects that the states use. Raises RuntimeError if the app is not running."""
-    if _console is None:
-        raise RuntimeError("The app is not running.")
-    return _console
-
-
-async def subscribe() -> AsyncGenerator[Snapshot]:
-    """Yield the snapshots for one page until its tab closes or navigates to another page.
-
-    Yields none if a client sends the event itself: Reflex cancels only the handlers that it
-    started to load a page, so the loop would never end.
+    ``tick`` is the time between two updates of a page in seconds.
     """
-    if EventContext.get().parent_txid is None:
-        return
-    async with aclosing(console().ticker.subscribe()) as snapshots:
-        async for snapshot in snapshots:
-            yield snapshot
+
+    def __init__(self, tick: float = TICK) -> None:
+        self._tick = tick
+        self._session: _Session | None = None
+
+    def connect(self, service: BatchService | None) -> None:
+        """Connect the pages to an open service, or disconnect them (None)."""
+        self._session = (
+            _Session(service, Ticker(service, self._tick), BatchTable(service)) if service else None
+        )
+
+    @property
+    def service(self) -> BatchService:
+        """The open service. Raises RuntimeError if there is none."""
+        return self._connected().service
+
+    @property
+    def ticker(self) -> Ticker:
+        """The source of snapshots. Raises RuntimeError if no service is open."""
+        return self._connected().ticker
+
+    @property
+    def table(self) -> BatchTable:
+        """The table of all batches. Raises RuntimeError if no service is open."""
+        return self._connected().table
+
+    async def subscribe(self) -> AsyncGenerator[Snapshot]:
+        """Yield the snapshots for one page until its tab closes or navigates to another page.
+
+        Yields none if a client sends the event itself: Reflex cancels only the handlers that it
+        started to load a page, so the loop would never end.
+        """
+        if EventContext.get().parent_txid is None:
+            return
+        async with aclosing(self.ticker.subscribe()) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    def _connected(self) -> _Session:
+        if self._session is None:
+            raise RuntimeError("The service is not open.")
+        return self._session

@@ -24,8 +24,9 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
 from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
-from solo_app.ui.console import connect, disconnect
+from solo_app.ui.console import Console
 from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.live_updates import LiveState
 from tests.helpers.service import open_service
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
@@ -130,9 +131,9 @@ async def open_tabs(
 @asynccontextmanager
 async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
     """Yield tabs on a service, with a fast ticker."""
-    ticker = Ticker(service, tick=0.01)
-    tabs = Tabs(service, ticker)
-    connect(service, ticker)
+    console = LiveState.console = Console(tick=0.01)
+    console.connect(service)
+    tabs = Tabs(service, console.ticker)
     try:
         async with tabs.processor.configure(
             state_manager=tabs.manager,
@@ -140,4 +141,4 @@ async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
         ):
             yield tabs
     finally:
-        disconnect()
+        console.connect(None)

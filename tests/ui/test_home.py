@@ -12,8 +12,8 @@ import pytest
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers, Source
 from solo_app.sources.random import random_numbers
+from solo_app.ui.state.batch_table import BatchTable, TableQuery
 from solo_app.ui.state.home import HomeState
-from solo_app.ui.state.home_view import BatchTable, TableQuery
 from tests.helpers.service import open_service, silent, stop_all, wait_until
 from tests.ui.tabs import Tabs, open_tabs, tabs_on
 

@@ -9,17 +9,20 @@ from reflex.event import EventSpec
 
 from solo_app.ui import text
 from solo_app.ui.components.layout import ICON, bar, liveness, tab_icon
+from solo_app.ui.console import Console
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
 from solo_app.ui.pages.not_found import not_found_page
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
+from solo_app.ui.state.live_updates import LiveState
 
 logger = logging.getLogger(__name__)
 
 
-def add_pages(app: rx.App) -> None:
+def add_pages(app: rx.App, console: Console) -> None:
     """Add the pages, the loading screen, the toasts and the error handler to the app."""
+    LiveState.console = console
     app.add_page(
         home_page,
         route="/",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import reflex as rx
@@ -11,7 +12,7 @@ from reflex.event import EventSpec
 from solo_app.batches.catalog import check_batch_id
 from solo_app.batches.errors import InvalidBatchIdError, SoloError
 from solo_app.batches.snapshots import Snapshot
-from solo_app.ui.console import console
+from solo_app.ui.state.live_updates import LiveState
 
 DOUBLE_CLICK = 600
 """Milliseconds within which a repeated action is part of a double click."""
@@ -22,39 +23,29 @@ ToastButton = tuple[str, Any]
 """The label and the event of a button in a toast."""
 
 
-class ActionState(rx.State, mixin=True):
-    """The error of the latest action in a tab; empty if it succeeded."""
+class ActionState(LiveState, mixin=True):
+    """A live page with actions. ``error`` is why the latest action failed; empty if it did not."""
 
     error: str = ""
     _error_revision: float = math.inf
+
+    async def _start(self, batch_id: object) -> SoloError | None:
+        """Start a batch. Returns the error if this fails."""
+        return await _run(self.console.service.start, batch_id)
+
+    async def _stop(self, batch_id: object) -> SoloError | None:
+        """Stop a batch; no effect if it has ended. Returns the error if this fails."""
+        return await _run(self.console.service.stop, batch_id)
 
     def _show_error(self, error: SoloError | None) -> None:
         """Show an error until a batch starts or ends, or an invalid id is changed."""
         self.error = str(error or "")
         expires = error and not isinstance(error, InvalidBatchIdError)
-        self._error_revision = console().service.revision if expires else math.inf
+        self._error_revision = self.console.service.revision if expires else math.inf
 
     def _expire_error(self, snapshot: Snapshot) -> None:
         if snapshot.revision > self._error_revision:
             self._show_error(None)
-
-
-async def start(batch_id: object) -> SoloError | None:
-    """Start a batch. Returns the error if this fails."""
-    try:
-        await console().service.start(_checked(batch_id))
-    except SoloError as error:
-        return error
-    return None
-
-
-async def stop(batch_id: object) -> SoloError | None:
-    """Stop a batch; no effect if it has ended. Returns the error if this fails."""
-    try:
-        await console().service.stop(_checked(batch_id))
-    except SoloError as error:
-        return error
-    return None
 
 
 def success_toast(text: str, undo: ToastButton, action: ToastButton | None = None) -> EventSpec:
@@ -65,12 +56,15 @@ def success_toast(text: str, undo: ToastButton, action: ToastButton | None = Non
 
 
 def error_toast(error: SoloError) -> EventSpec:
-    """Return a toast that shows an error."""
     return rx.toast.error(str(error))
 
 
-def _checked(batch_id: object) -> str:
-    """Return a valid batch id. Clients can send values of any type."""
+async def _run(action: Callable[[str], Awaitable[object]], batch_id: object) -> SoloError | None:
+    """Run an action. Clients can send ids of any type."""
     text = batch_id if isinstance(batch_id, str) else ""
-    check_batch_id(text)
-    return text
+    try:
+        check_batch_id(text)
+        await action(text)
+    except SoloError as error:
+        return error
+    return None

@@ -9,7 +9,6 @@ from reflex.event import EventSpec
 
 from solo_app.batches.errors import SoloError, StoreUnavailableError
 from solo_app.ui import text
-from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
 from solo_app.ui.state.batch_view import (
     FIRST_RUNS,
@@ -24,7 +23,8 @@ from solo_app.ui.state.batch_view import (
     RunRow,
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
-from solo_app.ui.state.live_updates import LiveState, Values, app_status, assign, assign_changed
+from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.values import Values, assign, assign_changed
 
 _SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in text.SPANS}
 _FIRST_SPAN = timedelta(minutes=text.FIRST_SPAN)
@@ -44,7 +44,7 @@ class MinutesState(rx.State):
     end: int = 0
 
 
-class BatchState(LiveState, actions.ActionState, rx.State):
+class BatchState(actions.ActionState, rx.State):
     """The batch page in one tab. All values belong to the batch ``batch_id``.
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
@@ -81,14 +81,14 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     async def stream_updates(self) -> None:
         """Update the page until the tab closes or navigates to another page."""
         batch_id = self._route_id()
-        view = BatchView(console().service, batch_id)
+        view = BatchView(self.console.service, batch_id)
         async with self:
             self.paused, self._shown_runs = False, FIRST_RUNS
             self._show_error(None)
             if self.batch_id != batch_id:
                 self.title, self.status = text.PRODUCT, ""
         shown = BatchValues({})
-        async for snapshot in subscribe():
+        async for snapshot in self.console.subscribe():
             span = _SPANS.get(str(self.span), _FIRST_SPAN)
             try:
                 updated = await view.values(snapshot, span, self._shown_runs)
@@ -108,7 +108,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     async def stop(self) -> list[EventSpec]:
         """Stop the batch and redirect to the home page, even if the batch has already ended."""
         batch_id = self._route_id()
-        error = await actions.stop(batch_id)
+        error = await self._stop(batch_id)
         async with self:
             is_open = self._route_id() == batch_id
             errors = self._report(error, batch_id)
@@ -120,7 +120,7 @@ class BatchState(LiveState, actions.ActionState, rx.State):
     async def start(self) -> list[EventSpec]:
         """Start the batch, for the first time or again."""
         batch_id = self._route_id()
-        error = await actions.start(batch_id)
+        error = await self._start(batch_id)
         async with self:
             errors = self._report(error, batch_id)
         return errors if error else [started_toast(batch_id)]

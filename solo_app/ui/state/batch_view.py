@@ -31,7 +31,8 @@ from solo_app.batches.series import Chart, RecentData
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import text
-from solo_app.ui.state.live_updates import Values, app_status
+from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.values import Values
 
 T = TypeVar("T")
 

@@ -11,16 +11,16 @@ from reflex.event import EventSpec
 from solo_app.batches.errors import BatchRunningError, StoreUnavailableError
 from solo_app.batches.snapshots import Snapshot
 from solo_app.ui import text
-from solo_app.ui.console import console, subscribe
 from solo_app.ui.state import actions
-from solo_app.ui.state.home_view import LONGEST_SEARCH, Row, Slot, TableQuery, home_values
-from solo_app.ui.state.live_updates import LiveState, Values, assign, assign_changed
+from solo_app.ui.state.batch_table import LONGEST_SEARCH, Row, TableQuery
+from solo_app.ui.state.home_view import Slot, home_values
+from solo_app.ui.state.values import Values, assign, assign_changed
 
 NAME_FIELD = "batch-id"
 """The id of the field for the name of a new batch."""
 
 
-class HomeState(LiveState, actions.ActionState, rx.State):
+class HomeState(actions.ActionState, rx.State):
     """The home page in one tab.
 
     Handlers that change data are temporal: Reflex discards their events while disconnected.
@@ -55,8 +55,8 @@ class HomeState(LiveState, actions.ActionState, rx.State):
             self.page_no = query.page
             self._show_error(None)
         shown: Values = {}
-        async for snapshot in subscribe():
-            read_error = await _load_earlier(snapshot)
+        async for snapshot in self.console.subscribe():
+            read_error = await self._load_earlier(snapshot)
             async with self:
                 if not self.server_time or self._query() != query:  # Evicted, or other rows.
                     shown, query = {}, self._query()
@@ -73,7 +73,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
         async with self:
             if self._is_repeated(batch_id):
                 return []
-        error = await actions.start(batch_id)
+        error = await self._start(batch_id)
         async with self:
             self._show_error(error)
             self.already_running = batch_id if isinstance(error, BatchRunningError) else ""
@@ -86,7 +86,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
     @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
         """Start a batch that has ended."""
-        error = await actions.start(batch_id)
+        error = await self._start(batch_id)
         if error:
             return actions.error_toast(error)
         return started_toast(batch_id, _open_button(batch_id))
@@ -94,7 +94,7 @@ class HomeState(LiveState, actions.ActionState, rx.State):
     @rx.event(background=True, temporal=True)
     async def stop(self, batch_id: str) -> EventSpec:
         """Stop a batch."""
-        error = await actions.stop(batch_id)
+        error = await self._stop(batch_id)
         return actions.error_toast(error) if error else stopped_toast(batch_id)
 
     @rx.event
@@ -125,11 +125,21 @@ class HomeState(LiveState, actions.ActionState, rx.State):
         self.search, self.status_filter = query.search, query.status_filter
         self.page_no = query.page
         self.saved_query = str(query)
-        assign(self, self._values(console().ticker.snapshot()))
+        assign(self, self._values(self.console.ticker.snapshot()))
 
     def _values(self, snapshot: Snapshot) -> Values:
         """Return the values of the table, and all others: its rows refer to the slots."""
-        return {**home_values(snapshot), **console().table.values(snapshot, self._query())}
+        return {**home_values(snapshot), **self.console.table.values(snapshot, self._query())}
+
+    async def _load_earlier(self, snapshot: Snapshot) -> str:
+        """Load points of earlier runs of the running batches. Returns the error if this fails."""
+        read_error = ""
+        for running in snapshot.running:
+            try:
+                await self.console.service.load_earlier(running.batch)
+            except StoreUnavailableError as error:
+                read_error = str(error)
+        return read_error
 
     def _query(self) -> TableQuery:
         return TableQuery(self.search, self.status_filter, self.page_no)
@@ -140,17 +150,6 @@ class HomeState(LiveState, actions.ActionState, rx.State):
         last_id, last_at = self._submitted
         self._submitted = (batch_id, now)
         return batch_id == last_id and now - last_at < actions.DOUBLE_CLICK / 1000
-
-
-async def _load_earlier(snapshot: Snapshot) -> str:
-    """Load points of earlier runs of the running batches. Returns the error if this fails."""
-    read_error = ""
-    for running in snapshot.running:
-        try:
-            await console().service.load_earlier(running.batch)
-        except StoreUnavailableError as error:
-            read_error = str(error)
-    return read_error
 
 
 def started_toast(batch_id: str, action: actions.ToastButton | None = None) -> EventSpec:
