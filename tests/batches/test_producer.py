@@ -12,7 +12,7 @@ import pytest
 from solo_app.batches.models import Block, Point, to_microseconds
 from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
 from solo_app.batches.source import Numbers
-from tests.workbench import open_service, until
+from tests.helpers.service import open_service, until
 
 pytestmark = pytest.mark.anyio
 

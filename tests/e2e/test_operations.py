@@ -119,6 +119,7 @@ def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
     (by_archive, by_backup) = shell.do("Retention")
     assert re.search(r"sensor-a +│ +\d+", by_archive)
     assert re.search(rf"sensor-b +│ +{POINTS} │ +1 │ +{POINTS} ", by_backup), by_backup
+    shell.do("Failed and interrupted batches")
     shell.do("Disk full")
     linked = [path for path in archive.iterdir() if path.is_symlink()]
     assert len(linked) == 1
