@@ -12,7 +12,7 @@ import pytest
 from solo_app.batches.models import Block, Point, to_microseconds
 from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
 from solo_app.batches.source import Numbers
-from tests.helpers.service import open_service, until
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ async def test_exception_of_a_source_is_logged_with_its_traceback(
 
     async with open_service(tmp_path / "solo.duckdb", failing=failing) as service:
         await service.start("b", "failing")
-        await until(lambda: not service.running())
+        await wait_until(lambda: not service.running())
     record = next(r for r in caplog.records if r.getMessage() == 'Batch "b" failed')
     assert record.exc_info
     assert isinstance(record.exc_info[1], LookupError)
