@@ -7,12 +7,14 @@ import gc
 import itertools
 import os
 import re
-from collections.abc import Generator
+import subprocess
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.small_disk import SmallDisk
 from tests.sharing import group_of
 
 WORKERS = 3
@@ -39,6 +41,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def anyio_backend() -> str:
     """Coroutine tests run on asyncio, as the app does."""
     return "asyncio"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
+    """Create small disks, with a size in MB. They are unmounted after the test."""
+    disks: list[SmallDisk] = []
+
+    def mount(size: int) -> SmallDisk:
+        try:
+            disks.append(SmallDisk(tmp_path / f"disk{len(disks)}", size))
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("mounting a small disk needs root privileges")
+        return disks[-1]
+
+    yield mount
+    for disk in disks:
+        disk.remove()
 
 
 _numbers = itertools.count(1)

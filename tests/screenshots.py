@@ -21,7 +21,6 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from solo_app.batches.models import utc_now
 from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
-from tests.faults.conftest import SmallDisk
 from tests.helpers.browser import BROWSER_ARGS, find_browser
 from tests.helpers.history import (
     FAILED,
@@ -32,6 +31,7 @@ from tests.helpers.history import (
     write_long_history,
 )
 from tests.helpers.running_app import PROJECT, RunningApp, copy_project
+from tests.helpers.small_disk import SmallDisk
 
 DOCS = PROJECT / "docs" / "screenshots"
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS

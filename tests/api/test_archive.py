@@ -14,7 +14,7 @@ import pytest
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from tests.api.conftest import client_of
+from tests.helpers.api import create_client
 from tests.helpers.history import write_long_history
 from tests.helpers.service import open_service
 
@@ -44,7 +44,7 @@ async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
 @pytest.fixture
 async def archived(mostly_archived: BatchService) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API of that service."""
-    async with client_of(mostly_archived) as client:
+    async with create_client(mostly_archived) as client:
         yield client
 
 

@@ -21,7 +21,7 @@ from solo_app.batches.models import FileFormat, Point
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import export
-from tests.api.conftest import client_of
+from tests.helpers.api import create_client
 from tests.helpers.service import (
     FakeClock,
     ScriptedSource,
@@ -236,7 +236,7 @@ async def mingled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bat
 @pytest.mark.parametrize("kind", FORMATS)
 async def test_many_points_are_complete_and_in_order(kind: str, mingled: BatchService) -> None:
     assert MANY > 2 * export.SLICE_POINTS
-    async with client_of(mingled) as client:
+    async with create_client(mingled) as client:
         for batch_id in "ab":
             answer = await client.get(f"/batches/{batch_id}/download?format={kind}")
             points = read(kind, answer.content)

@@ -13,8 +13,8 @@ from starlette.types import Message
 from solo_app.api.app import api_prefixes
 from solo_app.api.gateway import MAX_BODY_BYTES, Gateway
 from solo_app.batches.service import BatchService
-from tests.api.conftest import FILE, FILES, OWN, PAGE, gateway_of, the_api
 from tests.api.test_bad_input import is_problem
+from tests.helpers.api import FILE, FILES, OWN, PAGE, cached_api, create_gateway
 
 pytestmark = pytest.mark.anyio
 
@@ -308,7 +308,7 @@ async def posted(length: int | None, chunk: bytes, chunks: int) -> tuple[int, li
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await gateway_of(None)(scope, receive, send)
+    await create_gateway(None)(scope, receive, send)
     return read, sent
 
 
@@ -335,7 +335,7 @@ async def test_body_of_disconnected_client_is_discarded(service: BatchService) -
     async def send(_: Message) -> None:
         pass
 
-    await gateway_of(service)(scope, receive, send)
+    await create_gateway(service)(scope, receive, send)
     assert service.batches() == before
 
 
@@ -360,7 +360,7 @@ async def test_body_limit_applies_to_every_route(
 
 
 def test_prefixes_come_from_the_routes() -> None:
-    assert api_prefixes(the_api()) == {
+    assert api_prefixes(cached_api()) == {
         *("tasks", "stream", "agg", "batches", "backup"),
         *("docs", "openapi.json", "static-offline-docs"),
     }

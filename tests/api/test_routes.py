@@ -13,7 +13,7 @@ import pytest
 from solo_app.batches.errors import BatchRunningError
 from solo_app.batches.models import format_number
 from solo_app.batches.service import BatchService
-from tests.api.conftest import client_of
+from tests.helpers.api import create_client
 from tests.helpers.service import FakeClock, ScriptedSource, open_harness, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def produce(
 
 
 async def test_overall(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
+    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
         empty = await client.get("/")
         assert empty.status_code == 200
         assert empty.json() == {
@@ -157,7 +157,7 @@ async def test_aggregate_of_the_last_whole_minute(
 
 
 async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
+    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
         for n in range(5):
             harness.clock.advance(seconds=1)
             await client.post(f"/stream/b{n}")
@@ -175,7 +175,7 @@ async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
 
 
 async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, client_of(harness.service) as client:
+    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
         for _ in range(13):
             await client.post("/stream/b")
             await client.delete("/stream/b")
@@ -408,7 +408,7 @@ async def test_stream_of_an_ended_batch_without_new_points_is_204(
 
 
 async def test_request_before_the_service_is_open_is_503() -> None:
-    async with client_of(None) as client:
+    async with create_client(None) as client:
         answer = await client.get("/")
     assert answer.status_code == 503
     assert answer.json()["title"] == "Service Unavailable"

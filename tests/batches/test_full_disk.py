@@ -15,7 +15,7 @@ from solo_app.batches.models import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_numbers
-from tests.api.conftest import client_of
+from tests.helpers.api import create_client
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import (
     FakeClock,
@@ -79,7 +79,7 @@ async def test_queries_that_need_unwritten_points_fail_with_the_reason(
         for question in (service.aggregate("b"), service.minutes("b", LONG_AGO)):
             with pytest.raises(StoreUnavailableError, match="no room"):
                 await question
-        async with client_of(service) as client:
+        async with create_client(service) as client:
             answer = await client.get("/agg/b")
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
@@ -123,7 +123,7 @@ async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
     await wait_until(
         lambda: service.totals().write_error or service.row_count(service.batch("b")) == 2
     )
-    async with asyncio.timeout(5), client_of(service) as client:
+    async with asyncio.timeout(5), create_client(service) as client:
         for _ in range(2):
             answer = await client.delete("/stream/b")
             assert answer.status_code == 503

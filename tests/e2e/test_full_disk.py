@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.walk import open_page, start, tasks
-from tests.faults.conftest import SmallDisk, small_disk
 from tests.helpers.running_app import RunningApp
+from tests.helpers.small_disk import SmallDisk
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-__all__ = ["small_disk"]
 
 REASON = "No space left on the disk"
 

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from tests.e2e.modes import in_both_modes
-from tests.e2e.test_slow_readers import memory_usage
 from tests.helpers.running_app import PROJECT, RunningApp, http
 
 
@@ -114,7 +113,7 @@ def oversized(app: RunningApp, method: str, head: str, chunk: bytes) -> tuple[by
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_server_stops_reading_a_body_at_the_limit(app: RunningApp, method: str) -> None:
     data = b" " * 65_536
-    before = memory_usage(app)
+    before = app.memory_usage()
     for head, chunk in [
         ("Content-Length: 300000000", data),
         ("Transfer-Encoding: chunked", b"10000\r\n" + data + b"\r\n"),
@@ -123,7 +122,7 @@ def test_server_stops_reading_a_body_at_the_limit(app: RunningApp, method: str) 
         assert response.startswith(b"HTTP/1.1 413 ")
         assert b'"code": "body-too-large"' in response
         assert sent < 30_000_000  # The rest of the connection's buffers.
-    assert memory_usage(app) - before < 30_000_000
+    assert app.memory_usage() - before < 30_000_000
     assert http.get(f"{app.api}/batches/large").status_code == 404
 
 

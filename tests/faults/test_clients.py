@@ -15,7 +15,6 @@ import httpx
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
-from tests.e2e.test_slow_readers import memory_usage, produced_in
 from tests.helpers.running_app import RunningApp
 
 NewApp = Callable[..., RunningApp]
@@ -44,27 +43,27 @@ def app(new_app: NewApp) -> Iterator[RunningApp]:
     with few_files():
         app = new_app("prod", SOLO_INTERVAL="0.01").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
-    produced_in(app, 1)
+    app.wait_for_points()
     yield app
     assert app.stop() < 3
 
 
 def is_served(app: RunningApp) -> None:
     """Whoever asks is answered, and the batch goes on."""
-    assert produced_in(app, 1) > 30
+    app.wait_for_points(30)
     assert [task["batch_id"] for task in httpx.get(f"{app.api}/tasks").json()["tasks"]] == ["b"]
     assert httpx.get(f"{app.url}/", headers={"Accept": "text/html"}).status_code == 200
 
 
 def test_a_thousand_idle_sockets(app: RunningApp) -> None:
-    before = memory_usage(app)
+    before = app.memory_usage()
     idle = []
     for number in range(1_000):
         connection = socket.create_connection(("127.0.0.1", app.backend_port), timeout=20)
         connection.sendall(HALF_A_REQUEST[number % 3])
         idle.append(connection)
     is_served(app)
-    assert memory_usage(app) - before < 100_000_000
+    assert app.memory_usage() - before < 100_000_000
     # They stay while the app ends.
     assert app.stop() < 3
     for connection in idle:
@@ -123,7 +122,7 @@ def odd_messages() -> Iterator[str]:
 
 
 def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
-    before = memory_usage(app)
+    before = app.memory_usage()
     sent = 0
     for number in range(max(1, rounds // 10)):
         messages = odd_messages()
@@ -138,8 +137,8 @@ def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
                     sent += 1
     assert sent > 1_000
     deadline = time.monotonic() + 30
-    while memory_usage(app) - before > 60_000_000:
-        assert time.monotonic() < deadline, memory_usage(app) - before
+    while app.memory_usage() - before > 60_000_000:
+        assert time.monotonic() < deadline, app.memory_usage() - before
         time.sleep(0.2)
     is_served(app)
     assert httpx.get(f"{app.api}/batches").json()["total"] == 1

@@ -12,11 +12,11 @@ import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb.check import check
-from tests.faults.conftest import SmallDisk
 from tests.faults.test_kill import killed_while_writing
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import RunningApp
 from tests.helpers.service import open_service, wait_until
+from tests.helpers.small_disk import SmallDisk
 
 pytestmark = pytest.mark.anyio
 

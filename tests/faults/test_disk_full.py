@@ -22,10 +22,10 @@ from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.faults.conftest import SmallDisk
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import RunningApp
 from tests.helpers.service import duckdb_store, open_service, wait_until
+from tests.helpers.small_disk import SmallDisk
 
 pytestmark = pytest.mark.anyio
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,17 +113,6 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def memory_usage(app: RunningApp) -> int:
-    """Bytes that all processes of the program hold."""
-    assert app.process
-    pages = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ProcessLookupError):
-            if os.getpgid(int(process.name)) == app.process.pid:
-                pages += int((process / "statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     memory, seconds = [], []
@@ -139,7 +126,7 @@ def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: 
                 for path in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
                     assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{path}")
                 assert app.is_ready(f"{app.url}/batch/{BATCHES[0]}")
-            memory.append(memory_usage(app))
+            memory.append(app.memory_usage())
         finally:
             app.kill()
     assert memory[2] < memory[1] + MEMORY

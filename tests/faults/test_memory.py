@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from solo_app.storage.duckdb import connection
-from tests.api.conftest import client_of
+from tests.helpers.api import create_client
 from tests.helpers.service import duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     monkeypatch.setattr(connection, "MEMORY_LIMIT", "200MB")
-    async with open_service(tmp_path / "solo.duckdb") as service, client_of(service) as client:
+    async with open_service(tmp_path / "solo.duckdb") as service, create_client(service) as client:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 3)
         described = (await client.get("/openapi.json")).json()["paths"]

@@ -134,8 +134,8 @@ async def _carry_out(database: Path, run: HistoricRun, began: datetime, pace: ti
     async with open_service(database, clock, random=source) as service:
         await service.start(run.batch_id)
         if run.ending in ("failed", "finished"):
-            await wait_until(lambda: not service.running(), within=30)
+            await wait_until(lambda: not service.running(), timeout=30)
             return
-        await wait_until(lambda: clock.now >= began + run.lasted, within=30)
+        await wait_until(lambda: clock.now >= began + run.lasted, timeout=30)
         if run.ending == "stopped":
             await service.stop(run.batch_id)

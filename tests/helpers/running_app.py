@@ -1,4 +1,4 @@
-"""The real `reflex run` as a process, for tests that need a server or pages."""
+"""`reflex run` as a process, for tests that need a server or pages."""
 
 from __future__ import annotations
 
@@ -35,26 +35,24 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 
 BACKEND_ONLY = {"REFLEX_BACKEND_ONLY": "true"}
-"""Settings for the server only: the same worker with the API and the socket of the pages, without
-building the pages, which takes most of the time of a production start."""
+"""Settings that start the server without building pages, the slowest part of a production start."""
 
-_given: set[int] = set()
+_used_ports: set[int] = set()
 
-_numbers = itertools.count(1)
+_log_numbers = itertools.count(1)
 
 
 def copy_project(folder: Path) -> Path:
-    """A copy that can be run without touching what the project's own folder has built."""
+    """Copy the project, without build results. Each copy builds its own pages."""
     shutil.copytree(PROJECT, folder, ignore=_NOT_COPIED)
     return folder
 
 
 def free_port() -> int:
-    """A port that nobody listens on.
+    """Return a free port that no test has used.
 
-    Not one of those that the system gives to outgoing connections: it could be taken before
-    the app gets to it. Each process of pytest-xdist has ports of its own, and none is given twice:
-    the app that has it may be between two lives.
+    Ports from 32768 on are avoided: Linux assigns them to outgoing connections. Each pytest-xdist
+    worker has its own range. No port is returned twice, because an app may be restarting on it.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20_000 + process % 12 * 1_000
@@ -62,14 +60,14 @@ def free_port() -> int:
         port = random.randrange(first, first + 1_000)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
+            if port not in _used_ports:
+                _used_ports.add(port)
                 return port
 
 
 http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
-"""Asks an app. `httpx.get` reads all certificates of the system each time, which takes longer
-than the answer; a connection that is kept would not outlive a restart."""
+"""Sends requests to apps. Unlike ``httpx.get``, it does not load the system's certificates for each
+request. It keeps no connections, because they would not survive a restart of the app."""
 
 
 class RunningApp:
@@ -93,21 +91,21 @@ class RunningApp:
         self.settings = settings or {}
         self.backend_port, frontend_port = ports or (free_port(), free_port())
         self.frontend_port = frontend_port if mode == "dev" else self.backend_port
-        self.log = folder.parent / f"{mode}-{next(_numbers)}.log"
+        self.log = folder.parent / f"{mode}-{next(_log_numbers)}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def api(self) -> str:
-        """The address of the API, without a slash at its end."""
+        """The base URL of the API, without a trailing slash."""
         return f"http://localhost:{self.backend_port}"
 
     @property
     def url(self) -> str:
-        """The address of the pages, without a slash at its end."""
+        """The base URL of the pages, without a trailing slash."""
         return f"http://localhost:{self.frontend_port}"
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process and do not wait for it."""
+        """Start the process without waiting until it is ready."""
         ports = {"REFLEX_BACKEND_PORT": str(self.backend_port)}
         if self.mode == "dev":
             ports["REFLEX_FRONTEND_PORT"] = str(self.frontend_port)
@@ -123,33 +121,54 @@ class RunningApp:
             )
         return self.process
 
-    def start(self, within: float = 180) -> Self:
-        """Start it and wait until API and pages answer."""
+    def start(self, timeout: float = 180) -> Self:
+        """Start the process and wait until API and pages respond."""
         process = self.launch()
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while not (self.is_ready(f"{self.api}/tasks") and self.is_ready(f"{self.url}/")):
-            assert process.poll() is None, f"ended with {process.returncode}:\n{self.output()}"
-            assert time.monotonic() < deadline, f"does not answer:\n{self.output()}"
+            assert process.poll() is None, f"exited with {process.returncode}:\n{self.output()}"
+            assert time.monotonic() < deadline, f"not ready after {timeout} s:\n{self.output()}"
             time.sleep(0.1)
         return self
 
     def stop_batches(self) -> None:
-        """Stop every batch that runs."""
+        """Stop all running batches."""
         for task in http.get(f"{self.api}/tasks").raise_for_status().json()["tasks"]:
             http.delete(f"{self.api}/stream/{task['batch_id']}").raise_for_status()
 
+    def row_count(self) -> int:
+        return int(http.get(f"{self.api}/").raise_for_status().json()["row_count"])
+
+    def wait_for_points(self, count: int = 3, timeout: float = 60) -> None:
+        """Wait until this number of further points is committed."""
+        target = self.row_count() + count
+        deadline = time.monotonic() + timeout
+        while self.row_count() < target:
+            assert time.monotonic() < deadline, f"no {count} points within {timeout} s"
+            time.sleep(0.05)
+
+    def memory_usage(self) -> int:
+        """Return the resident memory of all processes of the app in bytes."""
+        assert self.process is not None
+        pages = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.getsid(int(process.name)) == self.process.pid:
+                    pages += int((process / "statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def suspend(self) -> None:
-        """Stop every process of it where it is, as a machine does that hangs."""
+        """Suspend all processes of the app, like a machine that hangs."""
         for pid in self.processes():
             os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let them go on."""
+        """Resume the suspended processes."""
         for pid in self.processes():
             os.kill(pid, signal.SIGCONT)
 
     def processes(self) -> list[int]:
-        """The ids of its main process and all descendants, in any process group."""
+        """Return the ids of the main process and its descendants, in any process group."""
         assert self.process is not None
         listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, check=True)
         rows = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
@@ -159,7 +178,10 @@ class RunningApp:
         return found
 
     def stop(self, number: int = signal.SIGINT, whole_group: bool = True) -> float:
-        """Signal it as Ctrl-C does (the whole group) or a supervisor; seconds until its end."""
+        """Send a signal to the process group, like Ctrl-C, or to the main process only.
+
+        Returns the seconds until the main process has exited.
+        """
         assert self.process is not None
         began = time.monotonic()
         if whole_group:
@@ -174,7 +196,7 @@ class RunningApp:
         return took
 
     def kill(self) -> None:
-        """End whatever is left of it, at once."""
+        """Kill all remaining processes of the app."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -182,7 +204,7 @@ class RunningApp:
             self._wait_for_ports()
 
     def _wait_for_ports(self) -> None:
-        """The next app may get the same ones, and a process that was killed may hold them yet."""
+        """Wait until the ports are free again. A killed process may hold them for a moment."""
         deadline = time.monotonic() + 10
         for port in {self.backend_port, self.frontend_port}:
             while time.monotonic() < deadline:
@@ -192,17 +214,17 @@ class RunningApp:
                 time.sleep(0.01)
 
     def restart(self) -> None:
-        """Stop it as Ctrl-C does and start it again on the same ports and database."""
+        """Stop the app and start it again with the same ports and database."""
         self.stop()
         self.start()
 
     def output(self) -> str:
-        """What it printed so far."""
+        """Return everything the app has printed."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     @staticmethod
     def is_ready(url: str) -> bool:
-        """Whether somebody answers there, and well."""
+        """Whether a URL returns status 200."""
         try:
             return http.get(url, timeout=5).status_code == 200
         except httpx.TransportError:

@@ -237,7 +237,7 @@ async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.service.stop(batch_id)
     state = await open_page(tabs, batch_id)
-    await wait_until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, within=10)
+    await wait_until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, timeout=10)
     assert state is await tabs.state(batch_id, BatchState)
 
 
