@@ -20,7 +20,7 @@ def create_api() -> FastAPI:
     api = FastAPIOffline(
         title="SOLO",
         description=(
-            "Background data batches: start, follow, aggregate, stop. HEAD is supported wherever "
+            "Start, stream, aggregate and stop background data batches. HEAD is supported wherever "
             "GET is. The query parameter `_` is ignored; other unknown ones are errors. Times are "
             "ISO 8601: a date, `T` or a space, a time, and `Z`, an offset or nothing for UTC."
         ),

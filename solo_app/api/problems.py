@@ -47,7 +47,7 @@ STATUS_OF: dict[type[SoloError], int] = {
 }
 """The status of each domain error; all others are 500."""
 
-_CODES = {
+CODES = {
     400: "bad-request",
     403: "foreign-request",
     404: "not-found",
@@ -89,7 +89,7 @@ def problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        code=code or _CODES.get(status, "internal-error"),
+        code=code or CODES.get(status, "internal-error"),
         **members,
     )
     return Response(
@@ -138,7 +138,7 @@ async def _solo_error(_: Request, error: Exception) -> Response:
     if isinstance(error, BatchLimitReachedError):
         members = {"limit": error.limit, "running": error.running}
     status = STATUS_OF.get(type(error), 500)
-    return problem(status, str(error), code=_code(type(error)), **members)
+    return problem(status, str(error), code=error_code(type(error)), **members)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:
@@ -186,6 +186,7 @@ def format_error(error: Mapping[str, Any]) -> str:
     return f"{subject}: {error['msg'].removeprefix('Value error, ')}."
 
 
-def _code(error: type[SoloError]) -> str:
+def error_code(error: type[SoloError]) -> str:
+    """Return the code of a domain error, such as ``batch-running``."""
     words = re.findall("[A-Z][a-z]+", error.__name__.removesuffix("Error"))
     return "-".join(words).lower()

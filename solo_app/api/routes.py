@@ -114,7 +114,9 @@ async def stream_batch(
     service: Service,
     is_head: IsHead,
     query: Annotated[parameters.StreamParameters, Query()],
-    last_event_id: Annotated[parameters.Seq, Header()] = None,
+    last_event_id: Annotated[
+        parameters.Seq, Header(alias="Last-Event-ID", description="only points with a higher seq")
+    ] = None,
 ) -> Response:
     """Each point once, in order, as it is committed. The stream continues while the batch runs.
 
