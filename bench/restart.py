@@ -25,7 +25,7 @@ from bench.figures import Figure, told, under
 from bench.places import folder
 from bench.progress import say
 from bench.scale import Scale
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, utc_now
 from solo_app.config import HOST
 from tests.helpers.running_app import BACKEND_ONLY, RunningApp
@@ -105,7 +105,7 @@ def _round(place: Path, database: Path, pages_on: int | None = None) -> float:
     again = RunningApp(place / "app", database, "prod", {} if pages_on else BACKEND_ONLY)
     again.backend_port = again.frontend_port = pages_on or app.backend_port
     # The minute in which it was killed, asked for as if it were over.
-    path = f"/agg/{_NAME}?at={(whole_minute(killed.at) + MINUTE).isoformat()}Z"
+    path = f"/agg/{_NAME}?at={(start_of_minute(killed.at) + MINUTE).isoformat()}Z"
     began = time.perf_counter()
     try:
         again.launch()
@@ -147,7 +147,7 @@ def _first_answer(app: RunningApp, path: str) -> Mapping[str, Any]:
 
 
 def _check(database: Path, killed: Killed, answer: Mapping[str, Any]) -> None:
-    minute = whole_minute(killed.at)
+    minute = start_of_minute(killed.at)
     with duckdb.connect(database, read_only=True) as connection:
         ((batch_no,),) = connection.execute(
             "SELECT no FROM batches WHERE batch_id = ?", [_NAME]

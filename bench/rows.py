@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 
 from bench import template
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import BatchStatus, utc_now
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
@@ -55,7 +55,7 @@ def write(database: Path, rows: int) -> datetime:
 
     Returns when the last whole minute that has rows ended, naive UTC.
     """
-    end = whole_minute(utc_now())
+    end = start_of_minute(utc_now())
     asyncio.run(_write(database, rows // (_SPAN * BATCH_LIMIT), end - timedelta(seconds=_SPAN)))
     return end
 

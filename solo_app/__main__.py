@@ -26,10 +26,10 @@ def main(arguments: list[str]) -> str | None:
             path = Path(file).expanduser()
         case _:
             return USAGE
-    from solo_app.storage.duckdb.check import check
+    from solo_app.storage.duckdb.check import check_database
 
     try:
-        check(path)
+        check_database(path)
     except StoreUnavailableError as error:
         return str(error)
     state = "can be used" if path.exists() else "does not exist yet and can be created"

@@ -74,5 +74,5 @@ def _file_response(download: Download | None, name: str, media_type: str) -> Str
     if download and download.size is not None:
         headers["Content-Length"] = str(download.size)
     return StreamingResponse(
-        download.pieces if download else (), headers=headers, media_type=media_type
+        download.chunks if download else (), headers=headers, media_type=media_type
     )

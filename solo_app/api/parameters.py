@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import LAST_SEQ, MINUTE, BatchStatus, FileFormat, Window
 
 MAX_MINUTES_RANGE = timedelta(days=31)
@@ -122,9 +122,9 @@ class MinutesParameters(NoParameters):
 
         Raises WindowOutOfRangeError.
         """
-        end = whole_minute(self.end or now)
+        end = start_of_minute(self.end or now)
         try:
-            start = whole_minute(self.start) if self.start else end - 60 * MINUTE
+            start = start_of_minute(self.start) if self.start else end - 60 * MINUTE
         except OverflowError:
             raise WindowOutOfRangeError("There is no hour before that time.") from None
         if start >= end:

@@ -40,9 +40,9 @@ async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
     totals = service.totals()
     return schemas.Totals(
         row_count=totals.row_count,
-        task_count=totals.running,
+        task_count=totals.running_count,
         rows_per_second=totals.rows_per_second,
-        batch_count=totals.batches,
+        batch_count=totals.batch_count,
         write_error=totals.write_error,
         archive_error=totals.archive_error,
     )

@@ -36,7 +36,7 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def keep(self, batch: Batch) -> None:
+    def upsert(self, batch: Batch) -> None:
         """Add a batch, or replace it by its current state."""
         self._batches[batch.batch_id] = batch
         self._newest_first = None
@@ -52,18 +52,18 @@ class Catalog:
         """Return the number of committed points of a batch and the last ``seq``."""
         return self._counters.get(batch_no, _NO_POINTS)
 
-    def find(self, batch_id: str) -> Batch:
+    def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises BatchNotFoundError."""
         try:
             return self._batches[batch_id]
         except KeyError:
             raise BatchNotFoundError(batch_id) from None
 
-    def get(self, batch_id: str) -> Batch | None:
+    def find(self, batch_id: str) -> Batch | None:
         """Return a batch, None if it does not exist."""
         return self._batches.get(batch_id)
 
-    def free_name(self) -> str:
+    def suggest_name(self) -> str:
         """Return the first unused name of ``batch-1``, ``batch-2``, ..."""
         while f"batch-{self._free_number}" in self._batches:
             self._free_number += 1

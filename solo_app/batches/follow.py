@@ -7,25 +7,26 @@ from collections.abc import AsyncIterator
 from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
 
-_AT_ONCE = 1_000
+_PAGE_SIZE = 1_000
 
 
 async def follow(
-    service: BatchService, batch_id: str, after: int, quiet: float
+    service: BatchService, batch_id: str, after: int, idle_timeout: float
 ) -> AsyncIterator[list[Point] | BatchStatus]:
     """Yield committed points with ``seq > after``, once each and in order, as they are committed.
 
-    Yields an empty list after at most ``quiet`` seconds without points. After the last point of
-    the current (or else the latest) run, yields the status of the run and ends. During shutdown,
-    ends without a status. A slow reader keeps only its position. Raises BatchNotFoundError.
+    Yields an empty list after ``idle_timeout`` seconds without points, or earlier. After the last
+    point of the current (or else the latest) run, yields the status of the run and ends. During
+    shutdown, ends without a status. A slow reader does not use more memory: only its position is
+    kept. Raises BatchNotFoundError.
     """
     batch = service.batch(batch_id)
     producer = service.producer(batch)
-    while not service.closing:
+    while not service.is_closing:
         over = producer is None or producer.has_ended
         run = producer.batch.run if producer else batch.run
         committed = producer.committed_seq if producer else after
-        points = await service.points(batch_id, after, _AT_ONCE)
+        points = await service.points(batch_id, after, _PAGE_SIZE)
         if over and run.last_seq is not None:
             # Later points belong to the next run, which may have started in the meantime.
             points = [point for point in points if point.seq <= run.last_seq]
@@ -39,5 +40,5 @@ async def follow(
             assert producer is not None
             # Skip numbers without a point, which exist in a database that was once repaired.
             after = max(after, committed)
-            if not await producer.wait_for_points(after, quiet) and not service.closing:
+            if not await producer.wait_for_points(after, idle_timeout) and not service.is_closing:
                 yield []

@@ -16,14 +16,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from solo_app.batches.minutes import Minutes, fold, merge, whole_minute
+from solo_app.batches.minutes import Minutes, aggregate_by_minute, merge, start_of_minute
 from solo_app.batches.models import Block, Clock, MinuteAggregate
 from solo_app.batches.storage import Storage
-from solo_app.batches.write_retry import Writes
+from solo_app.batches.write_retry import WriteRetry
 
 logger = logging.getLogger(__name__)
 
-LINGER = 0.03
+COMMIT_DELAY = 0.03
 """Seconds between the first new point and its commit. Limits the number of disk syncs per second.
 
 Too short to notice. A waiting caller or a full buffer triggers an immediate flush."""
@@ -34,13 +34,13 @@ until a point is on disk. Larger commits take longer but do not increase the thr
 
 MAX_POINTS_PER_APPEND = BUFFER_POINTS // 2
 
-ROWS_PER_FOLD = 5_000_000
+MAX_UNWRITTEN_ROWS = 5_000_000
 """Committed points after which minutes are written early. Limits the work of the next start."""
 
 CommitListener = Callable[[Block, list[MinuteAggregate]], None]
 """Called with each committed block and its aggregates per minute."""
 
-CHECK_STORE_EVERY = 2.0
+STORE_CHECK_INTERVAL = 2.0
 """Seconds without points after which an empty commit checks that the store is writable."""
 
 FailureListener = Callable[[int, str], None]
@@ -142,7 +142,7 @@ class Ingest:
     def __init__(
         self,
         store: Storage,
-        writes: Writes,
+        write_retry: WriteRetry,
         clock: Clock,
         on_commit: CommitListener,
         on_failure: FailureListener,
@@ -150,14 +150,14 @@ class Ingest:
         self.failure: str | None = None
         """Why a batch failed in ingest; reset when a batch starts."""
         self._store = store
-        self._writes = writes
+        self._write_retry = write_retry
         self._clock = clock
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._buffers: dict[int, PointBuffer] = {}
         self._unwritten: dict[int, Minutes] = {}
         self._rows_unwritten = 0
-        self._written_up_to = whole_minute(clock())
+        self._written_up_to = start_of_minute(clock())
         self._minutes_requested = False
         self._work = asyncio.Event()
         self._flush_requested = asyncio.Event()
@@ -195,10 +195,10 @@ class Ingest:
         """Commit until cancelled. An unexpected error fails all running batches."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_STORE_EVERY):
+                async with asyncio.timeout(STORE_CHECK_INTERVAL):
                     await self._work.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LINGER):
+                async with asyncio.timeout(COMMIT_DELAY):
                     await self._flush_requested.wait()
             self._flush_requested.clear()
             self._work.clear()
@@ -213,22 +213,22 @@ class Ingest:
                 self._current_commit = None
 
     async def _commit(self) -> None:
-        minute = whole_minute(self._clock())
+        minute = start_of_minute(self._clock())
         drained = []
         for buffer in list(self._buffers.values()):
             with self._failing_only(buffer):
                 if block := buffer.drain():
-                    drained.append((buffer, block, self._fold(block)))
+                    drained.append((buffer, block, self._aggregate(block)))
         minutes = self._drain_minutes(minute) if self._are_minutes_due(minute) else {}
         blocks = [block for _, block, _ in drained]
-        await self._writes.repeat("Commit", lambda: self._store.write(blocks, minutes))
+        await self._write_retry.run("Commit", lambda: self._store.write(blocks, minutes))
         for buffer, block, parts in drained:
             buffer.acknowledge(block)
             with self._failing_only(buffer):
                 self._on_commit(block, parts)
 
-    def _fold(self, block: Block) -> list[MinuteAggregate]:
-        parts = fold(block.ts, block.key)
+    def _aggregate(self, block: Block) -> list[MinuteAggregate]:
+        parts = aggregate_by_minute(block.ts, block.key)
         merge(self._unwritten.setdefault(block.batch_no, {}), parts)
         self._rows_unwritten += len(block.ts)
         return parts
@@ -237,7 +237,7 @@ class Ingest:
         return (
             self._minutes_requested
             or minute != self._written_up_to
-            or self._rows_unwritten >= ROWS_PER_FOLD
+            or self._rows_unwritten >= MAX_UNWRITTEN_ROWS
         )
 
     def _drain_minutes(self, minute: datetime) -> dict[int, list[MinuteAggregate]]:

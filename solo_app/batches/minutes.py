@@ -22,13 +22,13 @@ from solo_app.batches.models import (
 )
 from solo_app.batches.storage import Storage
 
-KEPT = timedelta(minutes=61)
+MAX_AGE = timedelta(minutes=61)
 """Maximum age of the minutes in memory: one hour of whole minutes and the current one."""
 
 _MINUTE_US = 60_000_000
 
 
-def whole_minute(moment: datetime) -> datetime:
+def start_of_minute(moment: datetime) -> datetime:
     """Truncate ``moment`` to the start of its minute."""
     return moment.replace(second=0, microsecond=0)
 
@@ -38,14 +38,14 @@ def last_whole_minute(now: datetime) -> Window:
 
     Raises WindowOutOfRangeError if its start is not a valid datetime.
     """
-    end = whole_minute(now)
+    end = start_of_minute(now)
     try:
         return Window(end - MINUTE, end)
     except OverflowError:
         raise WindowOutOfRangeError("There is no whole minute before that time.") from None
 
 
-def fold(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregate]:
+def aggregate_by_minute(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregate]:
     """Aggregate points by minute. ``ts`` in microseconds since 1970, same length as ``key``.
 
     The result contains each minute once, even if the clock moved back and forth between minutes.
@@ -86,7 +86,7 @@ class RecentMinutes:
     """
 
     def __init__(self, store: Storage, clock: Clock) -> None:
-        self.complete_since = whole_minute(clock()) - KEPT
+        self.complete_since = start_of_minute(clock()) - MAX_AGE
         self._store = store
         self._clock = clock
         self._minutes: defaultdict[int, Minutes] = defaultdict(dict)
@@ -104,7 +104,7 @@ class RecentMinutes:
     def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
         """Add committed points of a batch, and evict minutes that are more than an hour old."""
         merge(self._minutes[batch_no], [p for p in parts if p.minute >= self.complete_since])
-        self.evict(whole_minute(self._clock()) - KEPT)
+        self.evict(start_of_minute(self._clock()) - MAX_AGE)
 
     def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
         """Return the aggregate of a minute since ``complete_since``; None if it has no points."""

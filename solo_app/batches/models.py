@@ -234,8 +234,8 @@ class Totals:
 
     row_count: int
     rows_per_second: float
-    running: int
-    batches: int
+    running_count: int
+    batch_count: int
     write_error: str | None
     archive_error: str | None = None
 
@@ -280,5 +280,5 @@ class Span:
 class Download:
     """A file in pieces; ``size`` is in bytes, None if it is not known in advance."""
 
-    pieces: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes]
     size: int | None = None

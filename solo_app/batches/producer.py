@@ -33,11 +33,12 @@ RECENT_POINTS = 40
 """Latest points of a batch in a snapshot."""
 
 _RATE_SECONDS = 5
-# A source that never waits is paused for _PAUSE after _TURNS values and _TIME_SLICE seconds.
-_TURNS = 16
+# A source that never waits is paused for _PAUSE seconds after at least _VALUES_PER_SLICE values
+# and _TIME_SLICE seconds.
+_VALUES_PER_SLICE = 16
 _TIME_SLICE = 0.002
 _PAUSE = 0.001
-_LONGEST_REASON = 500
+_MAX_REASON_LENGTH = 500
 
 
 class RecentPoints:
@@ -68,7 +69,7 @@ class RecentPoints:
         while self._length - len(self._blocks[0].ts) >= CACHED_POINTS:
             self._length -= len(self._blocks.popleft().ts)
 
-    def add_earlier(self, points: Sequence[Point]) -> None:
+    def add_earlier_points(self, points: Sequence[Point]) -> None:
         """Add the latest points of earlier runs, in order of ``seq``. Call this once."""
         self._earlier = [*points]
 
@@ -150,7 +151,7 @@ class Producer:
 
     ``slot`` is the slot of the batch, counted from 0. ``ending`` is the task that ends the run,
     None until the run is being stopped. ``batch`` contains the outcome if ``has_ended``.
-    ``has_earlier`` is whether ``points`` and ``series`` contain the points of earlier runs;
+    ``has_earlier_runs`` is whether ``points`` and ``series`` contain the points of earlier runs;
     ``loading`` is held while those are read.
     """
 
@@ -163,8 +164,8 @@ class Producer:
         self.points = RecentPoints()
         self.series = Series(batch.run.number)
         self.rate = RateMeter()
-        self.has_earlier = batch.run.first_seq == 1
-        self.loading = asyncio.Lock()
+        self.has_earlier_runs = batch.run.first_seq == 1
+        self.loading_lock = asyncio.Lock()
         self.ending: asyncio.Task[None] | None = None
         self.has_ended = False
         self._source = source
@@ -180,18 +181,18 @@ class Producer:
         """The last committed ``seq`` of the batch."""
         return self.buffer.committed_seq
 
-    def commit(self, block: Block) -> None:
+    def add(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
         self.points.add(block)
         self.series.add(block)
         self.rate.add(len(block.ts))
         self.wake()
 
-    def add_earlier(self, points: Sequence[Point], buckets: Sequence[Bucket]) -> None:
+    def add_earlier_runs(self, points: Sequence[Point], buckets: Sequence[Bucket]) -> None:
         """Add the points of earlier runs to ``points`` and ``series``. Call this once."""
-        self.points.add_earlier(points)
-        self.series.add_earlier(buckets)
-        self.has_earlier = True
+        self.points.add_earlier_points(points)
+        self.series.add_buckets(buckets)
+        self.has_earlier_runs = True
 
     def end(self, batch: Batch) -> None:
         """Set the outcome and notify waiting readers."""
@@ -236,7 +237,7 @@ class Producer:
             return BatchStatus.FINISHED, None
         text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
         logger.error('Batch "%s" failed', self.batch.batch_id, exc_info=error)
-        return BatchStatus.FAILED, text[:_LONGEST_REASON]
+        return BatchStatus.FAILED, text[:_MAX_REASON_LENGTH]
 
     async def _produce(self) -> None:
         turns, slice_end = 0, time.monotonic() + _TIME_SLICE
@@ -253,7 +254,7 @@ class Producer:
                     rest = rest[len(part) :]
                     await self.buffer.wait_for_capacity()
                 turns += 1
-                if turns >= _TURNS and time.monotonic() > slice_end:
+                if turns >= _VALUES_PER_SLICE and time.monotonic() > slice_end:
                     # Unlike sleep(0), a short pause also releases the GIL to the store's threads.
                     await asyncio.sleep(_PAUSE)
                     turns, slice_end = 0, time.monotonic() + _TIME_SLICE

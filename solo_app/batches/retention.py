@@ -10,16 +10,16 @@ import logging
 from datetime import timedelta
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import Clock, Span
 from solo_app.batches.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-ARCHIVE_EVERY = 600.0
+ARCHIVE_INTERVAL = 600.0
 """Seconds between two checks for old points."""
 
-TOGETHER = timedelta(days=1)
+ARCHIVE_PERIOD = timedelta(days=1)
 """Extra time in the database, so that a batch gets one file per day instead of one per check."""
 
 POINTS_PER_FILE = 1_000_000
@@ -51,7 +51,7 @@ class Retention:
                 logger.exception("Archiving failed, retrying later")
             else:
                 self.archive_error = None
-            await asyncio.sleep(ARCHIVE_EVERY)
+            await asyncio.sleep(ARCHIVE_INTERVAL)
 
     async def archive_old_points(self) -> int:
         """Archive all points that are old enough now. Returns their number.
@@ -60,9 +60,11 @@ class Retention:
         archived before the error remain in the archive, and no data is lost.
         """
         await self._store.recover_archive()
-        before = whole_minute(self._clock() - self._keep)
+        before = start_of_minute(self._clock() - self._keep)
         archived = 0
-        for span in await self._store.old_spans(before, before - min(TOGETHER, self._keep)):
+        for span in await self._store.archivable_spans(
+            before, before - min(ARCHIVE_PERIOD, self._keep)
+        ):
             for first in range(span.first_seq, span.last_seq + 1, POINTS_PER_FILE):
                 last = min(first + POINTS_PER_FILE - 1, span.last_seq)
                 archived += await self._store.move_to_archive(Span(span.batch_no, first, last))

@@ -21,20 +21,20 @@ from solo_app.batches.models import Batch, BatchStatus, Clock, Point, Run
 from solo_app.batches.producer import Producer
 from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.write_retry import Writes
+from solo_app.batches.write_retry import WriteRetry
 
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 5
 """Number of batches that may run at once."""
 
-CANCEL_WITHIN = 1.0
+CANCEL_TIMEOUT = 1.0
 """Seconds that a source has to end after it was cancelled."""
 
-CLOSE_WITHIN = 1.2
+SHUTDOWN_TIMEOUT = 1.2
 """Seconds that all runs have to end during shutdown."""
 
-STOP_PATIENCE = 2.0
+STOP_GRACE_PERIOD = 2.0
 """Seconds after which ``stop`` raises if writes are failing. The batch is stopped later."""
 
 
@@ -47,16 +47,16 @@ class Runner:
     def __init__(
         self,
         store: Storage,
-        writes: Writes,
+        write_retry: WriteRetry,
         ingest: Ingest,
         catalog: Catalog,
         sources: Mapping[str, Source],
         clock: Clock,
     ) -> None:
-        self.closing = False
+        self.is_closing = False
         """Whether the app is shutting down and no run can be started."""
         self._store = store
-        self._writes = writes
+        self._write_retry = write_retry
         self._ingest = ingest
         self._catalog = catalog
         self._sources = sources
@@ -71,7 +71,7 @@ class Runner:
     def __iter__(self) -> Iterator[Producer]:
         return iter(self._by_no.values())
 
-    def of(self, batch_no: int) -> Producer | None:
+    def find(self, batch_no: int) -> Producer | None:
         """Return the producer of a running batch."""
         return self._by_no.get(batch_no)
 
@@ -101,7 +101,7 @@ class Runner:
     async def _start(self, batch_id: str, source: str) -> Batch:
         async with self._starting:
             self._check_can_start(batch_id)
-            known = self._catalog.get(batch_id)
+            known = self._catalog.find(batch_id)
             run = Run(
                 number=known.run.number + 1 if known else 1,
                 source=source,
@@ -110,7 +110,7 @@ class Runner:
                 first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
             )
             batch = await self._store.open_run(batch_id, run)
-            if self.closing:  # The next start of the app marks the run as interrupted.
+            if self.is_closing:  # The next start of the app marks the run as interrupted.
                 raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(
@@ -118,11 +118,11 @@ class Runner:
             )
             producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
             self._by_no[batch.no] = producer
-            self._catalog.keep(batch)
+            self._catalog.upsert(batch)
             return batch
 
     def _check_can_start(self, batch_id: str) -> None:
-        if self.closing:
+        if self.is_closing:
             raise ServiceClosedError
         running = [producer.batch.batch_id for producer in self]
         if batch_id in running:
@@ -138,21 +138,23 @@ class Runner:
 
     async def stop(self, batch_id: str) -> Batch:
         """See ``BatchService.stop``."""
-        batch = self._catalog.find(batch_id)
-        producer = self.of(batch.no)
+        batch = self._catalog.get(batch_id)
+        producer = self.find(batch.no)
         if producer is None:
             return batch
-        await self._writes.wait_for(self._end(producer, BatchStatus.STOPPED), STOP_PATIENCE)
+        await self._write_retry.wait_for(
+            self._end(producer, BatchStatus.STOPPED), STOP_GRACE_PERIOD
+        )
         return producer.batch
 
     def fail(self, batch_no: int, reason: str) -> None:
         """End a run as ``failed``."""
-        if producer := self.of(batch_no):
+        if producer := self.find(batch_no):
             self._end(producer, BatchStatus.FAILED, reason)
 
     def close(self) -> None:
         """Reject new runs and wake all waiting readers."""
-        self.closing = True
+        self.is_closing = True
         for producer in self:
             producer.wake()
 
@@ -168,7 +170,7 @@ class Runner:
             if producer.ending:
                 producer.ending.cancel()
 
-    async def interrupted(self, batch: Batch) -> Batch:
+    async def mark_interrupted(self, batch: Batch) -> Batch:
         """Record the end of a run that an earlier process left open. Returns its batch."""
         last_seq = self._catalog.counter(batch.no).last_seq
         newest: list[Point] = []
@@ -188,7 +190,7 @@ class Runner:
         endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
             # Failing writes must not delay the shutdown.
-            await asyncio.wait(endings, timeout=CLOSE_WITHIN)
+            await asyncio.wait(endings, timeout=SHUTDOWN_TIMEOUT)
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:
@@ -209,7 +211,7 @@ class Runner:
         self, producer: Producer, status: BatchStatus, reason: str | None
     ) -> None:
         batch_id, buffer = producer.batch.batch_id, producer.buffer
-        _, pending = await asyncio.wait({producer.task}, timeout=CANCEL_WITHIN)
+        _, pending = await asyncio.wait({producer.task}, timeout=CANCEL_TIMEOUT)
         if pending:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
         buffer.close()
@@ -226,8 +228,8 @@ class Runner:
             last_seq=buffer.committed_seq,
         )
         batch = replace(producer.batch, run=run)
-        await self._writes.repeat(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
+        await self._write_retry.run(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
         self._ingest.close_buffer(batch.no)
         del self._by_no[batch.no]
-        self._catalog.keep(batch)
+        self._catalog.upsert(batch)
         producer.end(batch)

@@ -71,7 +71,7 @@ class Series:
             self._insert(bucket)
         self._evict(buckets[-1].number)
 
-    def add_earlier(self, buckets: Iterable[Bucket]) -> None:
+    def add_buckets(self, buckets: Iterable[Bucket]) -> None:
         """Add the points that are not added as blocks. Call this once."""
         for bucket in buckets:
             self._insert(bucket)

@@ -11,7 +11,7 @@ from typing import Any
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.minutes import RecentMinutes, last_whole_minute, whole_minute
+from solo_app.batches.minutes import RecentMinutes, last_whole_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
     Aggregate,
@@ -39,11 +39,11 @@ from solo_app.batches.runner import Runner
 from solo_app.batches.series import RecentData, Series, read_buckets
 from solo_app.batches.source import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.write_retry import RETRY_AFTER, Writes
+from solo_app.batches.write_retry import RETRY_INTERVAL, WriteRetry
 
 logger = logging.getLogger(__name__)
 
-_CLOSE_STORE_WITHIN = 0.5
+_CLOSE_STORE_TIMEOUT = 0.5
 """Seconds that the store has to close if the last writes did not complete."""
 
 
@@ -56,18 +56,18 @@ class BatchService:
         sources: Mapping[str, Source],
         clock: Clock = utc_now,
         retention: Retention | None = None,
-        retry_after: float = RETRY_AFTER,
+        retry_interval: float = RETRY_INTERVAL,
         backoff: ReadBackoff | None = None,
     ) -> None:
         self.clock = clock
         self._store = store
         self._retention = retention
-        self._writes = Writes(retry_after)
-        self._ingest = Ingest(store, self._writes, clock, self._committed, self._ingest_failed)
+        self._write_retry = WriteRetry(retry_interval)
+        self._ingest = Ingest(store, self._write_retry, clock, self._committed, self._ingest_failed)
         self._recent = RecentMinutes(store, clock)
         self._backoff = backoff or ReadBackoff()
         self._catalog = Catalog()
-        self._runner = Runner(store, self._writes, self._ingest, self._catalog, sources, clock)
+        self._runner = Runner(store, self._write_retry, self._ingest, self._catalog, sources, clock)
         self._throughput = RateMeter(history_seconds=60)
         self._recent_reads: dict[Batch, asyncio.Task[RecentData]] = {}
         self._commits: asyncio.Task[None] | None = None
@@ -91,12 +91,14 @@ class BatchService:
         for batch_no, counter in (await self._recent.load()).items():
             self._catalog.add_points(batch_no, counter)
         for batch in await self._store.batches():
-            self._catalog.keep(await self._runner.interrupted(batch) if batch.is_running else batch)
+            self._catalog.upsert(
+                await self._runner.mark_interrupted(batch) if batch.is_running else batch
+            )
 
     @property
-    def closing(self) -> bool:
+    def is_closing(self) -> bool:
         """Whether the app is shutting down and no batch can be started."""
-        return self._runner.closing
+        return self._runner.is_closing
 
     async def end_runs(self) -> None:
         """End all runs as ``interrupted`` and commit their points.
@@ -120,14 +122,14 @@ class BatchService:
         await self.end_runs()
         for producer in self._runner:
             if count := producer.buffer.uncommitted:
-                batch_id, reason = producer.batch.batch_id, self._writes.error
+                batch_id, reason = producer.batch.batch_id, self._write_retry.error
                 logger.error('%d points of "%s" are not saved: %s', count, batch_id, reason)
         self._runner.cancel_endings()
         if self._commits:
             self._commits.cancel()
         if self._closing is None:
             self._closing = asyncio.create_task(self._store.close(), name="close-store")
-        limit = _CLOSE_STORE_WITHIN if self._runner.has_unfinished_writes else None
+        limit = _CLOSE_STORE_TIMEOUT if self._runner.has_unfinished_writes else None
         await asyncio.wait({self._closing}, timeout=limit)
         if self._closing.done():
             return self._closing.result()
@@ -159,9 +161,9 @@ class BatchService:
         return Totals(
             row_count=self._catalog.row_count,
             rows_per_second=sum(p.rate.per_second for p in self._runner),
-            running=len(self._runner),
-            batches=len(self._catalog),
-            write_error=self._writes.error or self._ingest.failure,
+            running_count=len(self._runner),
+            batch_count=len(self._catalog),
+            write_error=self._write_retry.error or self._ingest.failure,
             archive_error=self._retention.archive_error if self._retention else None,
         )
 
@@ -173,13 +175,13 @@ class BatchService:
         """
         return self._throughput.history
 
-    def free_name(self) -> str:
+    def suggest_name(self) -> str:
         """Return the first unused name of ``batch-1``, ``batch-2``, ..."""
-        return self._catalog.free_name()
+        return self._catalog.suggest_name()
 
     def batch(self, batch_id: str) -> Batch:
         """Return a batch. Raises BatchNotFoundError."""
-        return self._catalog.find(batch_id)
+        return self._catalog.get(batch_id)
 
     def batches(self, status: BatchStatus | None = None, search: str = "") -> list[Batch]:
         """Return the batches with this status whose name contains ``search``, if given.
@@ -199,13 +201,13 @@ class BatchService:
 
     def slot(self, batch: Batch) -> int:
         """Return the slot of a running batch, from 0 to ``BATCH_LIMIT`` - 1."""
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         assert producer, f"{batch.batch_id} is not running"
         return producer.slot
 
     def producer(self, batch: Batch) -> Producer | None:
         """Return the producer of a batch, None if it is not running."""
-        return self._runner.of(batch.no)
+        return self._runner.find(batch.no)
 
     def row_count(self, batch: Batch) -> int:
         """Return the number of committed points of a batch in all its runs."""
@@ -217,12 +219,12 @@ class BatchService:
 
     def rows_per_second(self, batch: Batch) -> float:
         """Return the current rate of committed points; 0 for a batch that is not running."""
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         return producer.rate.per_second if producer else 0.0
 
     def latest_point(self, batch: Batch) -> Point | None:
         """Return the latest committed point of the current run."""
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         return producer.points.latest if producer else None
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
@@ -241,37 +243,39 @@ class BatchService:
         batch = self.batch(batch_id)
         if after >= self.last_seq(batch):
             return []
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         recent = producer.points.since(after) if producer else None
         if recent is not None:
             return recent[:limit]
         return await self._store.points(batch.no, after, limit)
 
-    async def load_earlier(self, batch: Batch) -> None:
+    async def load_earlier_runs(self, batch: Batch) -> None:
         """Load the points of earlier runs for ``recent``, unless they are loaded.
 
         No effect if the batch is not running. Failing reads are retried only after a backoff.
         Raises StoreUnavailableError.
         """
-        producer = self._runner.of(batch.no)
-        if producer is None or producer.has_earlier:
+        producer = self._runner.find(batch.no)
+        if producer is None or producer.has_earlier_runs:
             return
-        async with producer.loading:
-            if not producer.has_earlier:
+        async with producer.loading_lock:
+            if not producer.has_earlier_runs:
                 until, before_seq = self.clock(), producer.batch.run.first_seq
-                producer.add_earlier(*await self._read_recent(batch, until, before_seq))
+                producer.add_earlier_runs(
+                    *await self._read_points_and_buckets(batch, until, before_seq)
+                )
 
     def recent(self, batch: Batch, until: datetime) -> RecentData:
         """Return the latest points of a running batch and the chart of the minute before ``until``.
 
-        Points of earlier runs are included once they are loaded (``load_earlier``).
+        Points of earlier runs are included once they are loaded (``load_earlier_runs``).
         """
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         assert producer, f"{batch.batch_id} is not running"
         series, until_us = producer.series, to_microseconds(until)
         return RecentData(producer.points.recent(), series.chart(until_us), series.count(until_us))
 
-    async def recent_of_ended(self, batch: Batch) -> RecentData:
+    async def read_recent(self, batch: Batch) -> RecentData:
         """Return the latest points of an ended batch and the chart of the minute before its end.
 
         Concurrent calls share one read: all open pages of a batch call this when it ends. Failing
@@ -279,21 +283,21 @@ class BatchService:
         """
         reading = self._recent_reads.get(batch)
         if reading is None:
-            reading = asyncio.create_task(self._read_recent_of_ended(batch))
+            reading = asyncio.create_task(self._read_recent(batch))
             self._recent_reads[batch] = reading
             reading.add_done_callback(lambda _: self._recent_reads.pop(batch))
         return await asyncio.shield(reading)
 
-    async def _read_recent_of_ended(self, batch: Batch) -> RecentData:
+    async def _read_recent(self, batch: Batch) -> RecentData:
         run = batch.run
         assert run.ended_at is not None, f"{batch.batch_id} is running"
         assert run.last_seq is not None, f"{batch.batch_id} is running"
-        points, buckets = await self._read_recent(batch, run.ended_at, run.last_seq + 1)
+        points, buckets = await self._read_points_and_buckets(batch, run.ended_at, run.last_seq + 1)
         series, until_us = Series(run.number), to_microseconds(run.ended_at)
-        series.add_earlier(buckets)
+        series.add_buckets(buckets)
         return RecentData(points, series.chart(until_us), series.count(until_us))
 
-    async def _read_recent(
+    async def _read_points_and_buckets(
         self, batch: Batch, until: datetime, before_seq: int
     ) -> tuple[list[Point], list[Bucket]]:
         """Read the latest points before ``before_seq`` and the buckets of a minute to ``until``."""
@@ -356,7 +360,7 @@ class BatchService:
         """
         return await self._minutes(self.batch(batch_id), window)
 
-    async def minutes_so_far(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
+    async def committed_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
         """Return the committed part of the minutes of a window, without waiting for the rest."""
         border = self._recent.complete_since
         young = self._recent.between(batch.no, Window(max(window.start, border), window.end))
@@ -366,31 +370,31 @@ class BatchService:
         return old + young
 
     async def _minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
-        producer = self._runner.of(batch.no)
+        producer = self._runner.find(batch.no)
         if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
             await self._wait_for_commit(self._ingest.flush())
         # The stored minutes of a running batch may lack points, for example after the clock was
         # set back. Those of an ended run are complete.
         if producer and window.start < self._recent.complete_since:
             await self._wait_for_commit(self._ingest.flush_minutes())
-        return await self.minutes_so_far(batch, window)
+        return await self.committed_minutes(batch, window)
 
     async def _wait_for_commit(self, flush: Coroutine[Any, Any, None]) -> None:
         flushing = asyncio.create_task(flush)
         try:
-            await self._writes.wait_for(flushing)
+            await self._write_retry.wait_for(flushing)
         finally:
             flushing.cancel()
 
     def _committed(self, block: Block, parts: list[MinuteAggregate]) -> None:
         points = BatchCounter(len(block.ts), block.last_seq)
         self._catalog.add_points(block.batch_no, points)
-        if producer := self._runner.of(block.batch_no):
-            producer.commit(block)
+        if producer := self._runner.find(block.batch_no):
+            producer.add(block)
         self._recent.add(block.batch_no, parts)
         self._throughput.add(len(block.ts))
 
     def _ingest_failed(self, batch_no: int, reason: str) -> None:
         # The minutes in memory may lack committed points, so read them from the store.
-        self._recent.evict(whole_minute(self.clock()) + MINUTE)
+        self._recent.evict(start_of_minute(self.clock()) + MINUTE)
         self._runner.fail(batch_no, reason)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Totals, Window
 from solo_app.batches.series import RecentData
 from solo_app.batches.service import BatchService
@@ -49,8 +49,8 @@ class Snapshot:
 
     ``at`` is naive UTC; ``interval`` is the time between two snapshots in seconds; ``throughput``
     has the number of points committed in each of the last 60 s, latest last; ``running`` is in
-    start order. ``revision`` and ``free_name`` are those of the service. ``derived`` caches values
-    that are computed from the snapshot. All viewers share a snapshot and must not change its lists.
+    start order. ``derived`` caches values that are computed from the snapshot. All viewers share a
+    snapshot and must not change its lists.
     """
 
     at: datetime
@@ -59,7 +59,7 @@ class Snapshot:
     throughput: list[int]
     running: tuple[RunningBatch, ...]
     revision: int
-    free_name: str
+    suggested_name: str
     derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     def find(self, batch_id: str) -> RunningBatch | None:
@@ -101,7 +101,7 @@ class Ticker:
         loop = asyncio.get_running_loop()
         self.viewers += 1
         try:
-            while not self._service.closing:
+            while not self._service.is_closing:
                 yield self.snapshot()
                 next_tick = (self._current_tick() + 1) * self.interval
                 await asyncio.sleep(next_tick - loop.time())
@@ -129,7 +129,7 @@ def _create_snapshot(service: BatchService, interval: float) -> Snapshot:
         throughput=service.throughput,
         running=tuple(_running_batch(service, batch, at) for batch in service.running()),
         revision=service.revision,
-        free_name=service.free_name(),
+        suggested_name=service.suggest_name(),
     )
 
 
@@ -146,7 +146,7 @@ def _running_batch(service: BatchService, batch: Batch, at: datetime) -> Running
 
 
 def _hour(service: BatchService, batch: Batch, at: datetime) -> list[float | None]:
-    end = whole_minute(at)
+    end = start_of_minute(at)
     start = end - _HOUR * MINUTE
     averages: list[float | None] = [None] * _HOUR
     for minute in service.recent_minutes(batch, Window(start, end)):

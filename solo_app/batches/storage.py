@@ -80,7 +80,7 @@ class Storage(Protocol):
         Both are from one consistent read.
         """
 
-    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+    async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         """Return the points to archive: points older than ``before``, of batches with a point
         older than ``oldest_before``."""
 

@@ -10,20 +10,20 @@ from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER = 0.5
+RETRY_INTERVAL = 0.5
 """Seconds between two attempts of a failing write."""
 
-LONGEST_WAIT = 10.0
+WRITE_TIMEOUT = 10.0
 """Seconds that a caller waits for a write that neither completes nor fails."""
 
 _POLL = 0.1
 
 
-class Writes:
+class WriteRetry:
     """Retries failing writes. ``error`` is the current error, None if no write is failing."""
 
-    def __init__(self, retry_after: float = RETRY_AFTER) -> None:
-        self._retry_after = retry_after
+    def __init__(self, retry_interval: float = RETRY_INTERVAL) -> None:
+        self._retry_interval = retry_interval
         self._errors: dict[object, str] = {}
 
     @property
@@ -31,7 +31,7 @@ class Writes:
         """The error of the write that has been failing the longest."""
         return next(iter(self._errors.values()), None)
 
-    async def repeat(self, name: str, write: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, name: str, write: Callable[[], Awaitable[None]]) -> None:
         """Call ``write`` until it succeeds. Logs only the first error, with ``name``."""
         key = object()
         try:
@@ -43,23 +43,23 @@ class Writes:
                         unexpected = not isinstance(error, StoreUnavailableError)
                         logger.error("%s failed, retrying: %s", name, error, exc_info=unexpected)
                     self._errors[key] = str(error)
-                await asyncio.sleep(self._retry_after)
+                await asyncio.sleep(self._retry_interval)
         finally:
             self._errors.pop(key, None)
 
-    async def wait_for(self, task: asyncio.Task[None], patience: float = 0.0) -> None:
+    async def wait_for(self, task: asyncio.Task[None], grace_period: float = 0.0) -> None:
         """Wait for a task that waits for writes. If this raises, the task continues.
 
-        Raises StoreUnavailableError with the reason if writes are failing after ``patience``
+        Raises StoreUnavailableError with the reason if writes are failing after ``grace_period``
         seconds or if the task does not end, and ServiceClosedError if the task is cancelled.
         """
         now = asyncio.get_running_loop().time
         began = now()
         while not task.done():
             waited = now() - began
-            if self.error and waited >= patience:
+            if self.error and waited >= grace_period:
                 raise StoreUnavailableError(f"Writes are failing: {self.error}")
-            if waited >= LONGEST_WAIT:
+            if waited >= WRITE_TIMEOUT:
                 raise StoreUnavailableError("The database does not complete a write. Try again.")
             await asyncio.wait({task}, timeout=_POLL)
         if task.cancelled():

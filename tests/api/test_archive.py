@@ -21,7 +21,7 @@ from tests.helpers.service import open_service
 pytestmark = pytest.mark.anyio
 
 POINTS = 50
-KEPT = 23
+MAX_AGE = 23
 """Number of points of the last day, one per hour. Earlier points are archived."""
 
 
@@ -37,7 +37,7 @@ async def mostly_archived(database: Path) -> AsyncIterator[BatchService]:
     write_long_history(database, ["b"], POINTS, timedelta(hours=1), end)
     async with open_service(database) as service:
         keeper = Retention(service._store, timedelta(days=1), utc_now)
-        assert await keeper.archive_old_points() == POINTS - KEPT
+        assert await keeper.archive_old_points() == POINTS - MAX_AGE
         yield service
 
 
@@ -52,7 +52,7 @@ def ids(text: str) -> list[int]:
     return [int(seq) for seq in re.findall(r"^id: (\d+)$", text, re.M)]
 
 
-@pytest.mark.parametrize("last_seen", [0, 10, POINTS - KEPT, POINTS - 1])
+@pytest.mark.parametrize("last_seen", [0, 10, POINTS - MAX_AGE, POINTS - 1])
 async def test_stream_resumes_from_the_archive_without_gaps_or_duplicates(
     archived: httpx.AsyncClient, last_seen: int
 ) -> None:
@@ -89,7 +89,7 @@ async def check_missing_file(file: Path, archived: httpx.AsyncClient) -> None:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert file.name in answer.json()["detail"]
-    assert len((await archived.get(f"/batches/b/points?after={POINTS - KEPT}")).json()["points"])
+    assert len((await archived.get(f"/batches/b/points?after={POINTS - MAX_AGE}")).json()["points"])
     assert ids((await archived.get(f"/stream/b?after={POINTS - 2}")).text) == [POINTS - 1, POINTS]
 
 
@@ -100,5 +100,5 @@ async def test_backup_is_a_file_download(archived: httpx.AsyncClient, tmp_path: 
     assert int(answer.headers["content-length"]) == len(answer.content)
     (tmp_path / "copy.duckdb").write_bytes(answer.content)
     with duckdb.connect(tmp_path / "copy.duckdb") as copy:
-        assert copy.execute("SELECT count(*) FROM points").fetchall() == [(KEPT,)]
+        assert copy.execute("SELECT count(*) FROM points").fetchall() == [(MAX_AGE,)]
     assert (await archived.get("/backup?to=/etc")).status_code == 422

@@ -258,7 +258,7 @@ async def test_points_produced_during_a_download_are_not_included(
     await produce(service, script, [1, 2, 3, 4, 5])
     download = await service.download(batch_id, FileFormat(kind))
     content = b""
-    async for piece in download.pieces:
+    async for piece in download.chunks:
         content += piece
         await produce(service, script, [6])
     assert [point.key for point in read(kind, content)] == [1, 2, 3, 4, 5]
@@ -284,7 +284,7 @@ async def test_disconnected_client_leaves_no_file(
     never_begun = await service.download(batch_id, FileFormat.PARQUET)
     assert leftovers(service) == []  # Not even during the download.
     begun = await service.download(batch_id, FileFormat.PARQUET)
-    assert (await anext(begun.pieces)).startswith(b"PAR1")
+    assert (await anext(begun.chunks)).startswith(b"PAR1")
     del never_begun, begun
     assert leftovers(service) == []
 
@@ -316,7 +316,7 @@ async def test_shutdown_aborts_a_download(tmp_path: Path, monkeypatch: pytest.Mo
         await harness.service.start("b")
         await produce(harness.service, harness.script, [1, 2, 3])
         download = await harness.service.download("b", FileFormat.CSV)
-        assert await anext(download.pieces) == b"seq,ts,key\n"
+        assert await anext(download.chunks) == b"seq,ts,key\n"
         harness.service.end_streams()
         with pytest.raises(Exception, match="shutting down"):
-            await anext(download.pieces)
+            await anext(download.chunks)

@@ -24,7 +24,7 @@ async def read(
 ) -> tuple[list[int], BatchStatus | None]:
     """The seqs that a reader of batch ``b`` gets, and the status it is told at the end."""
     seqs: list[int] = []
-    async for news in follow(service, "b", after, quiet=5):
+    async for news in follow(service, "b", after, idle_timeout=5):
         if isinstance(news, BatchStatus):
             return seqs, news
         seqs += [point.seq for point in news]
@@ -68,7 +68,7 @@ async def test_a_reader_of_a_run_is_told_its_end_though_another_began_at_once(
     async with open_service(tmp_path / "solo.duckdb") as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count >= 3)
-        reader = follow(service, "b", 0, quiet=5)
+        reader = follow(service, "b", 0, idle_timeout=5)
         first = await anext(reader)
         assert isinstance(first, list)
         last = (await service.stop("b")).run.last_seq
@@ -89,7 +89,7 @@ async def test_silence_is_told(tmp_path: Path) -> None:
         tmp_path / "solo.duckdb", clock, script=ScriptedSource(clock)
     ) as service:
         await service.start("b", "script")
-        assert await anext(follow(service, "b", 0, quiet=0.01)) == []
+        assert await anext(follow(service, "b", 0, idle_timeout=0.01)) == []
 
 
 async def test_readers_go_home_without_an_end_when_the_app_shuts_down(tmp_path: Path) -> None:
@@ -106,13 +106,13 @@ async def test_readers_go_home_without_an_end_when_the_app_shuts_down(tmp_path: 
 async def test_following_what_never_was_is_an_error(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         with pytest.raises(BatchNotFoundError):
-            await anext(follow(service, "b", 0, quiet=1))
+            await anext(follow(service, "b", 0, idle_timeout=1))
 
 
 async def test_readers_that_do_not_read_hold_up_nobody_and_hold_nothing(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
         await service.start("b", "flood")
-        idle = [follow(service, "b", 0, quiet=5) for _ in range(40)]
+        idle = [follow(service, "b", 0, idle_timeout=5) for _ in range(40)]
         held = [await anext(reader) for reader in idle]
         gc.collect()
         tracemalloc.start()

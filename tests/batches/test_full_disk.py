@@ -117,7 +117,7 @@ async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
     gate: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "STOP_PATIENCE", 0.05)
+    monkeypatch.setattr(runner, "STOP_GRACE_PERIOD", 0.05)
     getattr(storage, gate).fail("no room")
     script.emit(TEN + timedelta(seconds=1), 2.0)
     await wait_until(
@@ -154,7 +154,7 @@ async def test_stop_waits_through_a_write_that_fails_once(
 async def test_stop_reports_a_write_that_never_completes(
     service: BatchService, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_retry, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(write_retry, "WRITE_TIMEOUT", 0.05)
     storage.ends.hold()
     with pytest.raises(StoreUnavailableError, match="does not complete"):
         await service.stop("b")

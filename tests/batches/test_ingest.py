@@ -12,7 +12,7 @@ import pytest
 
 from solo_app.batches import ingest, runner
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.minutes import fold
+from solo_app.batches.minutes import aggregate_by_minute
 from solo_app.batches.models import BatchStatus, MinuteAggregate
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_numbers
@@ -57,7 +57,7 @@ async def test_a_full_buffer_makes_its_producer_wait_until_it_is_drained() -> No
 async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "LINGER", 3_600)
+    monkeypatch.setattr(ingest, "COMMIT_DELAY", 3_600)
     async with (
         asyncio.timeout(10),
         open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as s,
@@ -125,7 +125,7 @@ async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
 async def test_points_that_are_lost_at_shutdown_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(runner, "CLOSE_WITHIN", 0.05)
+    monkeypatch.setattr(runner, "SHUTDOWN_TIMEOUT", 0.05)
 
     async def eleven() -> AsyncIterator[Numbers]:
         yield np.zeros(4)
@@ -160,8 +160,10 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
             if where == "fold":
                 patched.setattr(
                     ingest,
-                    "fold",
-                    lambda ts, key: broken_fold() if 1000.0 in key else fold(ts, key),
+                    "aggregate_by_minute",
+                    lambda ts, key: (
+                        broken_fold() if 1000.0 in key else aggregate_by_minute(ts, key)
+                    ),
                 )
             else:
                 producer = service.producer(bad)
@@ -202,7 +204,7 @@ async def test_an_error_in_ingest_fails_its_batch_and_no_other(
 async def test_a_stop_during_an_error_in_ingest_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_service(MemoryStorage()) as service:
         await service.start("b")
-        monkeypatch.setattr(ingest, "fold", broken_fold)
+        monkeypatch.setattr(ingest, "aggregate_by_minute", broken_fold)
         async with asyncio.timeout(5):
             assert (await service.stop("b")).status in (BatchStatus.FAILED, BatchStatus.STOPPED)
             await service.aggregate("b")
@@ -214,7 +216,7 @@ async def test_an_error_between_two_batches_does_not_end_ingest(
     async with open_service(MemoryStorage(), silent=silent) as service:
         await service.start("b", "silent")
         with monkeypatch.context() as patched:
-            patched.setattr(ingest, "whole_minute", broken_fold)
+            patched.setattr(ingest, "start_of_minute", broken_fold)
             async with asyncio.timeout(5):
                 await service._ingest.flush_minutes()
         await wait_until(lambda: not service.running())

@@ -62,7 +62,7 @@ def test_latest_points_of_the_run_are_in_memory(lengths: list[int]) -> None:
 def test_points_of_earlier_runs_precede_those_of_the_run() -> None:
     recent = RecentPoints()
     earlier = points(*range(3, 20), *range(40, 63))  # Some points are missing.
-    recent.add_earlier(earlier)
+    recent.add_earlier_points(earlier)
     assert recent.recent() == earlier
     assert recent.latest is None
     recent.add(block(63, 1))
@@ -75,7 +75,7 @@ def test_points_of_earlier_runs_precede_those_of_the_run() -> None:
 def test_earlier_points_do_not_change_what_streams_read() -> None:
     recent = RecentPoints()
     recent.add(block(63, 2))
-    recent.add_earlier(points(60, 62))
+    recent.add_earlier_points(points(60, 62))
     assert recent.since(62) == points(63, 64)
     assert recent.since(63) == points(64)
     assert recent.since(61) is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.minutes import KEPT, fold, whole_minute
+from solo_app.batches.minutes import MAX_AGE, aggregate_by_minute, start_of_minute
 from solo_app.batches.models import MINUTE, Point, Window
 from solo_app.batches.service import BatchService
 from tests.helpers.service import FakeClock, ScriptedSource, open_service, wait_until
@@ -61,11 +61,11 @@ class Teller:
         self._base += timedelta(days=30)
         self._clock.now = self._base
         # What is in memory is what an app holds that begins now.
-        self._service._recent.evict(whole_minute(self._base) - KEPT)
+        self._service._recent.evict(start_of_minute(self._base) - MAX_AGE)
         batch_id = f"from-{self._base:%Y-%m-%d}"
         half = len(story) // 2 if restart else 0
         for part in filter(None, (story[:half], story[half:])):
-            if batch := self._service._catalog.get(batch_id):
+            if batch := self._service._catalog.find(batch_id):
                 await self.close()
                 await self.open()
             known = self._service.row_count(batch) if batch else 0
@@ -90,11 +90,12 @@ async def compare(
     ]
     assert [p.seq for p in points] == list(range(1, len(story) + 1))
     span = Window(
-        whole_minute(min(p.ts for p in points)), whole_minute(max(p.ts for p in points)) + MINUTE
+        start_of_minute(min(p.ts for p in points)),
+        start_of_minute(max(p.ts for p in points)) + MINUTE,
     )
     minutes = {m.minute: m for m in await service.minutes(batch_id, span)}
-    assert set(minutes) == {whole_minute(p.ts) for p in points}
-    for start in {whole_minute(p.ts) + step * MINUTE for p in points for step in (-1, 0, 1)}:
+    assert set(minutes) == {start_of_minute(p.ts) for p in points}
+    for start in {start_of_minute(p.ts) + step * MINUTE for p in points for step in (-1, 0, 1)}:
         answer = await service.aggregate(batch_id, start + MINUTE + timedelta(milliseconds=1))
         assert answer.window == Window(start, start + MINUTE)
         told = answer.minute
@@ -128,7 +129,7 @@ def test_last_minute_minutes_and_points_agree(
 def test_folding_is_counting_by_hand(story: list[tuple[int, int]]) -> None:
     base = 1_352_628_600_000_000
     ts = np.array([base + offset for offset, _ in story], np.int64)
-    folded = fold(ts, np.array([float(key) for _, key in story]))
+    folded = aggregate_by_minute(ts, np.array([float(key) for _, key in story]))
     by_minute = itertools.groupby(
         sorted(((base + offset) // 60_000_000, key) for offset, key in story), lambda pair: pair[0]
     )

@@ -149,7 +149,7 @@ def test_chart_begins_with_the_last_point_before_the_minute() -> None:
 
 def test_points_of_another_run_come_after_a_break() -> None:
     series = make_series([block(3, (2.01, 3), (2.02, 4))], run_number=2)
-    series.add_earlier(split_into_buckets(block(1, (1, 1), (2, 2)), run_number=1))
+    series.add_buckets(split_into_buckets(block(1, (1, 1), (2, 2)), run_number=1))
     assert line(series.chart(us(3))) == [(1, 1), (2, 2), (2.01, None), (2.01, 3), (2.02, 4)]
     assert series.count(us(3)) == 4
     assert line(series.chart(us(62))) == [(2, 2), (2.01, None), (2.01, 3), (2.02, 4)]
@@ -221,7 +221,7 @@ async def test_fast_batch_has_the_same_chart_after_its_end(
         clock.advance(seconds=0.15)  # The minute begins within a bucket.
         running = recent_data(service, batch)
         stored = await service.points("b", 0, 100_000)
-        assert await service.recent_of_ended(await service.stop("b")) == running
+        assert await service.read_recent(await service.stop("b")) == running
     assert seqs(running.points) == [*range(34_961, 35_001)]
     assert extremes(without_first(running.chart)) == by_bucket(
         (to_microseconds(point.ts), point.key) for point in stored if point.ts > at(9.9)
@@ -239,7 +239,7 @@ async def test_slow_batch_has_the_same_chart_after_its_end(
         await produce(service, script, "b", *[(second, float(second)) for second in times])
         clock.advance(seconds=0.5)
         running = recent_data(service, batch)
-        assert await service.recent_of_ended(await service.stop("b")) == running
+        assert await service.read_recent(await service.stop("b")) == running
         assert running.count == sum(second > times[-1] - 59.5 for second in times)
 
 
@@ -257,12 +257,12 @@ async def test_restart_within_the_minute_leaves_a_break(
         batch = await service.start("b", "script")
         await produce(service, script, "b", (5, 5), (5.1, 6), (5.2, 4))
         assert line(recent_data(service, batch).chart) == [(5.1, 6), (5.2, 4)]
-        await service.load_earlier(batch)
+        await service.load_earlier_runs(batch)
         recent = recent_data(service, batch)
         expected = [(1, 1), (2, 2), (2.01, None), (2.01, 3), (5.1, None), (5.1, 6), (5.2, 4)]
         assert line(recent.chart) == expected
         assert (recent.count, seqs(recent.points)) == (6, [1, 2, 3, 4, 5, 6])
-        assert await service.recent_of_ended(await service.stop("b")) == recent
+        assert await service.read_recent(await service.stop("b")) == recent
 
 
 @pytest.mark.anyio
@@ -275,13 +275,13 @@ async def test_restart_of_the_app_keeps_the_last_minute(tmp_path: Path) -> None:
         points = [(0, 1), (10, 2), (70, 3), (70.01, 4), (70.02, 5), (72, 6), (72, 6)]
         await produce(service, script, "b", *points)
     async with open_service(database, clock) as service:
-        ended = await service.recent_of_ended(service.batch("b"))
+        ended = await service.read_recent(service.batch("b"))
         expected = [(10, 2), (70, 3), (70.02, 5), (72, 6), (72, 6)]
         assert (line(ended.chart), ended.count) == (expected, 5)
     script = ScriptedSource(clock)
     async with open_service(database, clock, resume=True, random=script) as service:
         batch = service.batch("b")
-        await service.load_earlier(batch)
+        await service.load_earlier_runs(batch)
         assert recent_data(service, batch) == ended
         await produce(service, script, "b", (73, 7))
         recent = recent_data(service, batch)
@@ -298,11 +298,11 @@ async def test_latest_points_of_earlier_runs_are_in_memory(
         await service.start("b", "few")
         await wait_until(lambda: not service.running())
         batch = await service.start("b", "script")
-        await service.load_earlier(batch)
+        await service.load_earlier_runs(batch)
         queries = storage.reads.calls
         assert seqs(recent_data(service, batch).points) == [*range(21, 61)]
         await produce(service, script, "b", (1, 1), (2, 2))
-        await service.load_earlier(batch)
+        await service.load_earlier_runs(batch)
         assert seqs(recent_data(service, batch).points) == [*range(23, 63)]
         assert storage.reads.calls == queries
 
@@ -312,9 +312,9 @@ async def test_first_run_needs_no_query(tmp_path: Path) -> None:
     storage = MemoryStorage()
     async with open_service(storage, silent=silent) as service:
         batch = await service.start("b", "silent")
-        await service.load_earlier(batch)
+        await service.load_earlier_runs(batch)
         assert is_empty(recent_data(service, batch))
-        await service.load_earlier(await service.stop("b"))
+        await service.load_earlier_runs(await service.stop("b"))
         assert storage.reads.calls == 0
 
 
@@ -332,7 +332,7 @@ async def test_concurrent_loads_add_earlier_points_once() -> None:
         batch = await start_silent_rerun(service)
         revision = service.revision
         storage.reads.hold()
-        loads = [asyncio.create_task(service.load_earlier(batch)) for _ in range(3)]
+        loads = [asyncio.create_task(service.load_earlier_runs(batch)) for _ in range(3)]
         await wait_until(lambda: storage.reads.waiting)
         loads[0].cancel()
         await wait_until(lambda: loads[0].done() and storage.reads.waiting == 1)
@@ -352,7 +352,7 @@ async def test_pages_of_an_ended_batch_share_one_read() -> None:
         await wait_until(lambda: not service.running())
         batch, calls = service.batch("b"), storage.reads.calls
         storage.reads.hold()
-        reads = [asyncio.create_task(service.recent_of_ended(batch)) for _ in range(3)]
+        reads = [asyncio.create_task(service.read_recent(batch)) for _ in range(3)]
         await wait_until(lambda: storage.reads.waiting)
         reads[0].cancel()
         await wait_until(lambda: reads[0].done())
@@ -372,19 +372,19 @@ async def test_failing_load_is_retried_after_a_backoff() -> None:
     storage.reads.fail("1.parquet is missing")
     for _ in range(10):
         with pytest.raises(StoreUnavailableError, match=r"1\.parquet"):
-            await service.load_earlier(batch)
+            await service.load_earlier_runs(batch)
     assert storage.reads.calls == 1
     assert is_empty(recent_data(service, batch))
     storage.reads.open()
     monotonic = 5.0
-    await service.load_earlier(batch)
+    await service.load_earlier_runs(batch)
     assert recent_data(service, batch).count == 5
     ended = await service.stop("b")
     storage.reads.fail("1.parquet is missing")
     for _ in range(10):
         queries = storage.reads.calls
         with pytest.raises(StoreUnavailableError, match=r"1\.parquet"):
-            await service.recent_of_ended(ended)
+            await service.read_recent(ended)
     assert storage.reads.calls == queries
     await service.close()
 
@@ -406,10 +406,10 @@ async def test_unreadable_point_before_the_minute_is_omitted(
         in_minute = [(100 + n, float(n)) for n in range(50)]
         await produce(service, script, "b", (1, 1.0), *in_minute)
         batch = await service.stop("b")
-        complete = await service.recent_of_ended(batch)
+        complete = await service.read_recent(batch)
         assert line(complete.chart) == [(1, 1.0), *in_minute]
         monkeypatch.setattr(storage, "points", recent_points)
-        without = await service.recent_of_ended(batch)
+        without = await service.read_recent(batch)
         assert without == replace(complete, chart=without_first(complete.chart))
 
 
@@ -422,7 +422,7 @@ async def test_points_of_the_next_run_do_not_replace_lost_ones() -> None:
             await wait_until(lambda: not service.running())
         first = replace(batch, run=(await service.runs("b"))[1])
         storage._points[batch.no] = [p for p in storage._points[batch.no] if not 30 <= p.seq <= 60]
-        assert seqs((await service.recent_of_ended(first)).points) == [*range(21, 30)]
+        assert seqs((await service.read_recent(first)).points) == [*range(21, 30)]
 
 
 @pytest.mark.anyio
@@ -435,7 +435,7 @@ async def test_chart_of_a_batch_whose_clock_jumped_ends_with_its_run(
         running = recent_data(service, batch)
         assert line(running.chart) == [(70, 3), (71, 4)]
         assert running.count == 2
-        assert await service.recent_of_ended(await service.stop("b")) == running
+        assert await service.read_recent(await service.stop("b")) == running
 
 
 @pytest.mark.anyio
@@ -447,6 +447,6 @@ async def test_points_are_counted_once_although_the_clock_jumped(
     async with open_service(store, clock, script=script) as service:
         await service.start("b", "script")
         await produce(service, script, "b", (1, 1), (100, 2), (30, 3), (101, 4))
-        ended = await service.recent_of_ended(await service.stop("b"))
+        ended = await service.read_recent(await service.stop("b"))
         assert line(ended.chart) == [(100, 2), (101, 4)]
         assert ended.count == 2

@@ -337,13 +337,13 @@ async def test_batches_are_listed_newest_first_and_can_be_searched(service: Batc
 
 async def test_the_suggested_name_is_the_first_free_one() -> None:
     async with open_service(MemoryStorage(), silent=silent) as service:
-        assert service.free_name() == "batch-1"
+        assert service.suggest_name() == "batch-1"
         for batch_id in ("batch-2", "batch-1", "batch-4"):
             await service.start(batch_id, "silent")
-        assert service.free_name() == "batch-3"
+        assert service.suggest_name() == "batch-3"
         await service.stop("batch-1")
         await service.start("batch-3", "silent")
-        assert service.free_name() == "batch-5"
+        assert service.suggest_name() == "batch-5"
 
 
 def test_a_suggested_name_searches_no_name_twice() -> None:
@@ -362,8 +362,8 @@ def test_a_suggested_name_searches_no_name_twice() -> None:
     catalog._batches = batches
     run = Run(1, "random", BatchStatus.STOPPED, datetime(2026, 1, 1), first_seq=1)
     for number in range(1, 1_001):
-        assert catalog.free_name() == f"batch-{number}"
-        catalog.keep(Batch(number, f"batch-{number}", run))
+        assert catalog.suggest_name() == f"batch-{number}"
+        catalog.upsert(Batch(number, f"batch-{number}", run))
     assert batches.lookups < 3_000
 
 

@@ -51,7 +51,7 @@ async def test_subscriber_receives_a_snapshot_immediately(service: BatchService)
     async with aclosing(Ticker(service, NEVER).subscribe()) as snapshots:
         snapshot = await anext(snapshots)
     assert snapshot.interval == NEVER
-    assert snapshot.totals.running == 1
+    assert snapshot.totals.running_count == 1
     running = snapshot.find("b")
     assert running
     assert snapshot.running == (running,)
@@ -74,7 +74,7 @@ async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
         await wait_until(lambda: service.row_count(batch) == 4)
         snapshot = Ticker(service).snapshot()
         assert snapshot.at == clock.now
-        assert (snapshot.revision, snapshot.free_name) == (service.revision, "batch-2")
+        assert (snapshot.revision, snapshot.suggested_name) == (service.revision, "batch-2")
         assert len(snapshot.throughput) == 60
         assert [(r.batch.batch_id, r.slot, r.row_count) for r in snapshot.running] == [
             ("b", 1, 4),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, Window
 from solo_app.sources.random import random_numbers
 from tests.helpers.integrity import check_integrity
@@ -35,13 +35,13 @@ async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
                 count = service.row_count(batch)
                 await wait_until(lambda: service.row_count(batch) >= count + 3)  # noqa: B023
                 clock.advance(seconds=jump)
-                assert (await service.aggregate("b")).window.end == whole_minute(clock.now)
+                assert (await service.aggregate("b")).window.end == start_of_minute(clock.now)
             await service.stop("b")
             points = await service.points("b", 0, 10_000)
             assert [p.seq for p in points] == list(range(1, len(points) + 1))
             by_minute: dict[datetime, list[float]] = {}
             for point in points:
-                by_minute.setdefault(whole_minute(point.ts), []).append(point.key)
+                by_minute.setdefault(start_of_minute(point.ts), []).append(point.key)
             for minute, keys in by_minute.items():
                 answer = (await service.aggregate("b", minute + MINUTE)).minute
                 assert answer is not None
@@ -66,7 +66,7 @@ async def test_a_clock_set_ahead_and_back_leaves_all_minutes_exact(tmp_path: Pat
         for seconds in (DAY, 60 - DAY, 3 * DAY, 60 - 3 * DAY, -7_200, 60, 60):
             await points_come()
             clock.advance(seconds=seconds)
-            now = whole_minute(clock.now)
+            now = start_of_minute(clock.now)
             hours.append(Window(now - timedelta(minutes=60), now + MINUTE))
             for batch in batches:  # Asked while points come: no answer may be of half a commit.
                 await service.minutes(batch.batch_id, hours[-1])

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.storage.duckdb.check import check
+from solo_app.storage.duckdb.check import check_database
 from tests.faults.test_kill import killed_while_writing
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import RunningApp
@@ -32,7 +32,7 @@ def flip(file: Path, offset: int) -> None:
 async def test_killed_database_is_whole_and_a_clean_end_leaves_one_file(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     killed_while_writing(database, after_lines=80)
-    check(database)
+    check_database(database)
     async with open_service(database):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["solo.duckdb"]
@@ -54,7 +54,7 @@ async def test_damaged_block_fails_only_queries_of_its_points(tmp_path: Path) ->
         )
         connection.execute("UPDATE counters SET row_count = $n, last_seq = $n", {"n": 1_000_000})
     flip(database, 3_000_000)
-    check(database)
+    check_database(database)
     async with open_service(database) as service:
         queries = [service.points("b", after, 10_000) for after in range(0, 1_000_000, 10_000)]
         answers = await asyncio.gather(*queries, return_exceptions=True)
@@ -70,7 +70,7 @@ def test_read_only_disk_is_refused(small_disk: Callable[[int], SmallDisk]) -> No
     before = database.read_bytes()
     subprocess.run(["mount", "-o", "remount,ro", str(disk.path)], check=True)
     with pytest.raises(StoreUnavailableError, match=r"not writable.*SOLO_DATABASE"):
-        check(database)
+        check_database(database)
     assert database.read_bytes() == before
 
 

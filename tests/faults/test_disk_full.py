@@ -117,7 +117,9 @@ async def test_a_checkpoint_without_room_ends_nothing(
         monkeypatch.setattr(OpenFiles, "is_wal_missing", False)
         monkeypatch.setattr(files, "_size", lambda _: 0)
     else:
-        monkeypatch.setattr(checkpoints, "SPARE_BYTES", -(2**40))  # As if there were always room.
+        monkeypatch.setattr(
+            checkpoints, "RESERVED_BYTES", -(2**40)
+        )  # As if there were always room.
     async with open_service(database, steady=steady) as service:
         await service.start("b", "steady")
         await service.start("calm")
@@ -234,7 +236,7 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
-        insert = duckdb_store(service)._commits._insert
+        insert = duckdb_store(service)._point_writer._insert
         failed: list[object] = []
 
         def hold_and_fail(*args: object) -> None:
@@ -243,7 +245,7 @@ async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have
                 failed.append(args)
                 raise duckdb.FatalException("No space left on device")
 
-        monkeypatch.setattr(duckdb_store(service)._commits, "_insert", hold_and_fail)
+        monkeypatch.setattr(duckdb_store(service)._point_writer, "_insert", hold_and_fail)
         await service.start("b")
         await wait_until(lambda: len(failed) == 10)
         await service.stop("b")  # Minutes without points are written then.

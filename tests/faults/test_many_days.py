@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from solo_app.batches.minutes import KEPT, whole_minute
+from solo_app.batches.minutes import MAX_AGE, start_of_minute
 from solo_app.batches.models import BUCKET_US, MINUTE, Window, utc_now
 from solo_app.batches.producer import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
@@ -80,7 +80,7 @@ async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read:
     async with open_service(long_past) as service:
         assert time.monotonic() - began < USABLE
         assert service.totals().row_count == POINTS * len(BATCHES)
-        hour = KEPT // timedelta(minutes=1)
+        hour = MAX_AGE // timedelta(minutes=1)
         assert len(rows_read) <= 2 + len(BATCHES)
         assert 0 < sum(rows_read) <= (hour + 2) * len(BATCHES)
         for batch_id in BATCHES:
@@ -98,7 +98,7 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
         batch = service.batch(BATCHES[0])
         ended = batch.run.ended_at
         assert ended
-        at = whole_minute(ended - timedelta(days=50))
+        at = start_of_minute(ended - timedelta(days=50))
         assert (await within_reason(service.aggregate(batch.batch_id, at))).minute is not None
         month = Window(at, at + timedelta(days=31))
         assert len(await within_reason(service.minutes(batch.batch_id, month))) == 31 * 24 * 60
@@ -106,7 +106,7 @@ async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[
             points = await within_reason(service.points(batch.batch_id, after, 100))
             assert [p.seq for p in points] == list(range(after + 1, after + 101))
         rows_read.clear()
-        recent = await within_reason(service.recent_of_ended(batch))
+        recent = await within_reason(service.read_recent(batch))
         assert len(recent.points) == RECENT_POINTS
         # The first point of the minute is exactly at its start, which is not part of it.
         assert recent.count == MINUTE // PACE - 1

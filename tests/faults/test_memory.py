@@ -56,7 +56,7 @@ async def test_a_transaction_that_could_not_be_rolled_back_holds_nothing_up(tmp_
             with pytest.raises(duckdb.InvalidInputException):
                 cursor.execute("SELECT error('as for want of memory')")
 
-        await duckdb_store(service).on_writer(leave_it_open)
+        await duckdb_store(service).run_on_writer(leave_it_open)
         counted = service.totals().row_count
         await wait_until(lambda: service.totals().row_count > counted)
         assert service.totals().write_error is None

@@ -56,7 +56,7 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
 def held(service: BatchService) -> dict[str, int]:
     """What a start takes and a stop must give back."""
     gc.collect()
-    pool = duckdb_store(service)._records._engine.pool
+    pool = duckdb_store(service)._open_batches._engine.pool
     return {
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),

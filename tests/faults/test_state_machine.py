@@ -29,7 +29,7 @@ from solo_app.batches.errors import (
     BatchRunningError,
     InvalidBatchIdError,
 )
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, BatchStatus
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
@@ -199,8 +199,8 @@ class ServiceAndModel(RuleBasedStateMachine):
             assert run.status is status
             assert (reason or "") in (run.reason or "")
             assert (reason is None) is (run.reason is None)
-        for minute in {whole_minute(ts) for _, ts in life.points}:
-            keys = [key for key, ts in life.points if whole_minute(ts) == minute]
+        for minute in {start_of_minute(ts) for _, ts in life.points}:
+            keys = [key for key, ts in life.points if start_of_minute(ts) == minute]
             told = self.do(self.service.aggregate(name, minute + MINUTE)).minute
             assert told is not None
             assert (told.count, told.sum, told.min, told.max) == (
@@ -213,8 +213,8 @@ class ServiceAndModel(RuleBasedStateMachine):
     @invariant()
     def what_is_shown_is_what_is(self) -> None:
         totals = self.service.totals()
-        assert totals.running == len(self.slots)
-        assert totals.batches == len(self.lives)
+        assert totals.running_count == len(self.slots)
+        assert totals.batch_count == len(self.lives)
         assert totals.row_count == sum(len(life.points) for life in self.lives.values())
         assert totals.write_error is None
         assert [batch.batch_id for batch in self.service.running()] == self.slots

@@ -84,13 +84,13 @@ async def _fill(
     store = DuckDBStore(database)
 
     def fill() -> None:
-        with store._commits.transaction() as cursor:
+        with store._point_writer.transaction() as cursor:
             for insert in _LONG_PAST:
                 named = {name: values[name] for name in values if re.search(rf"\${name}\b", insert)}
                 cursor.execute(insert, named)
 
     await store.open()
-    await store.on_writer(fill)
+    await store.run_on_writer(fill)
     await store.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.minutes import Minutes, merge, whole_minute
+from solo_app.batches.minutes import Minutes, merge, start_of_minute
 from solo_app.batches.models import (
     BUCKET_US,
     Batch,
@@ -150,7 +150,7 @@ class MemoryStorage:
             young[no] = [minute for minute in minutes.values() if minute.minute >= start]
         return StoredMinutes(counters, young)
 
-    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+    async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         return []
 
     async def move_to_archive(self, span: Span) -> int:
@@ -170,7 +170,7 @@ class MemoryStorage:
 
 
 def _minute_of(point: Point) -> MinuteAggregate:
-    return MinuteAggregate(whole_minute(point.ts), 1, point.key, point.key, point.key)
+    return MinuteAggregate(start_of_minute(point.ts), 1, point.key, point.key, point.key)
 
 
 def _bucket(point: Point, run_number: int) -> Bucket:

@@ -132,7 +132,7 @@ async def open_service(
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
     available = {"random": random_numbers(0.01), **more}
     backoff = ReadBackoff(first=0.01, longest=0.01)
-    service = BatchService(store, available, clock, retry_after=0.01, backoff=backoff)
+    service = BatchService(store, available, clock, retry_interval=0.01, backoff=backoff)
     await service.open(resume)
     try:
         yield service

@@ -24,7 +24,7 @@ async def back_up(service: BatchService, into: Path) -> None:
     """Save a backup to a file, as a client does."""
     into.parent.mkdir(exist_ok=True)
     download = await service.backup()
-    into.write_bytes(b"".join([piece async for piece in download.pieces]))
+    into.write_bytes(b"".join([piece async for piece in download.chunks]))
     assert into.stat().st_size == download.size
 
 

@@ -21,7 +21,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb import schema
-from solo_app.storage.duckdb.check import check
+from solo_app.storage.duckdb.check import check_database
 from solo_app.storage.duckdb.files import wal_path
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.service import counting, duckdb_store, open_service, wait_until
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 def refusal(database: Path) -> str:
     with pytest.raises(StoreUnavailableError) as refused:
-        check(database)
+        check_database(database)
     line = str(refused.value)
     assert "\n" not in line
     assert "SOLO_DATABASE" in line
@@ -40,7 +40,7 @@ def refusal(database: Path) -> str:
 
 async def checkpoint(service: BatchService) -> None:
     store = duckdb_store(service)
-    await store.on_writer(store._commits.checkpoint)
+    await store.run_on_writer(store._point_writer.checkpoint)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -126,7 +126,7 @@ async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: st
 
 async def test_check_accepts_the_files_of_a_killed_process_and_keeps_them(killed: Path) -> None:
     before = contents(killed.parent)
-    check(killed)
+    check_database(killed)
     assert contents(killed.parent) == before
     async with open_service(killed) as service:
         assert {b.batch_id: service.row_count(b) for b in service.batches()} == {"a": 7, "b": 7}
@@ -186,7 +186,7 @@ async def test_additional_columns_are_accepted(tmp_path: Path) -> None:
         await wait_until(lambda: not service.running())
     with duckdb.connect(file) as connection:
         connection.execute("ALTER TABLE batches ADD COLUMN unit VARCHAR")
-    check(file)
+    check_database(file)
     async with open_service(file, few=counting(3)) as service:
         await service.start("other", "few")
         await wait_until(lambda: not service.running())
@@ -202,8 +202,9 @@ def test_database_of_another_engine_downloads_no_extension(tmp_path: Path) -> No
 async def test_database_in_use_names_the_process(tmp_path: Path) -> None:
     database = tmp_path / ("a-long-name-" * 15) / "solo.duckdb"
     check_in_another_process = (
-        "import sys; from pathlib import Path; from solo_app.storage.duckdb.check import check; "
-        "check(Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; "
+        "from solo_app.storage.duckdb.check import check_database; "
+        "check_database(Path(sys.argv[1]))"
     )
     async with open_service(database):
         program = await asyncio.create_subprocess_exec(
@@ -241,7 +242,7 @@ def test_unusable_folder_is_refused(tmp_path: Path) -> None:
 
 async def test_check_leaves_no_folder_behind(tmp_path: Path) -> None:
     database = tmp_path / "a" / "b" / "solo.duckdb"
-    check(database)
+    check_database(database)
     assert list(tmp_path.iterdir()) == []
     async with open_service(database):
         assert database.exists()

@@ -27,7 +27,7 @@ def test_close_interrupts_only_open_cursors(tmp_path: Path) -> None:
     instance = Instance(tmp_path / "solo.duckdb")
     instance.open()
     instance._reading = Reading()
-    with instance.reading() as cursor:
+    with instance.reader() as cursor:
         assert instance.has_active_readers
         cursor.execute("SELECT 1").fetchall()
     assert not instance.has_active_readers
@@ -42,7 +42,7 @@ def test_closing_while_queries_end_does_not_raise(tmp_path: Path) -> None:
     def read() -> None:
         while not ended.is_set():
             try:
-                with instance.reading() as cursor:
+                with instance.reader() as cursor:
                     cursor.execute("SELECT 1").fetchall()
             except Exception:
                 return
@@ -71,7 +71,7 @@ async def test_runs_are_paged_latest_first_while_the_writer_is_busy(tmp_path: Pa
         writer_blocked.set()
         release.wait()
 
-    writing = asyncio.create_task(store.on_writer(block))
+    writing = asyncio.create_task(store.run_on_writer(block))
     await asyncio.to_thread(writer_blocked.wait)
     try:
         async with asyncio.timeout(10):

@@ -45,7 +45,7 @@ async def test_csv_and_json_format_numbers_alike(tmp_path: Path) -> None:
     texts = {}
     for file_format in (FileFormat.CSV, FileFormat.JSON):
         download = await store.download(file_format, Selection(1, len(keys)))
-        texts[file_format] = b"".join([piece async for piece in download.pieces]).decode()
+        texts[file_format] = b"".join([piece async for piece in download.chunks]).decode()
     await store.close()
     rows = texts[FileFormat.CSV].splitlines()[1:]
     assert [row.rpartition(",")[2] for row in rows] == list(map(format_number, keys.tolist()))

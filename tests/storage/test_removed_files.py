@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "CHECK_STORE_EVERY", 0.02)
+    monkeypatch.setattr(ingest, "STORE_CHECK_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
             await service.start("c")
         count = service.totals().row_count
         download = await service.backup()
-        backup.write_bytes(b"".join([piece async for piece in download.pieces]))
+        backup.write_bytes(b"".join([piece async for piece in download.chunks]))
         assert set(tmp_path.rglob("*")) - left == {backup}
         assert service.totals().row_count == count
     async with open_service(backup) as restored:
@@ -159,10 +159,10 @@ async def test_invalidated_instance_is_not_reopened_on_another_file(database: Pa
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         remove(database)
-        duckdb_store(service)._instance.invalidated = True
+        duckdb_store(service)._instance.is_invalidated = True
         assert "was removed" in await write_error(service)
         assert not database.exists()
-        duckdb_store(service)._instance.invalidated = False
+        duckdb_store(service)._instance.is_invalidated = False
 
 
 @pytest.mark.parametrize("harm", ["removed", "replaced"])

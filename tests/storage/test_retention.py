@@ -103,7 +103,7 @@ async def download(
     start: datetime = datetime.min,
     end: datetime = datetime.max,
 ) -> bytes:
-    pieces = (await service.download("b", file_format, start, end)).pieces
+    pieces = (await service.download("b", file_format, start, end)).chunks
     return b"".join([piece async for piece in pieces])
 
 
@@ -173,10 +173,10 @@ async def test_reader_gets_each_point_once_during_archiving(
     service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "POINTS_PER_FILE", 13)
-    monkeypatch.setattr("solo_app.batches.follow._AT_ONCE", 10)
+    monkeypatch.setattr("solo_app.batches.follow._PAGE_SIZE", 10)
     await with_past(service, script)
     await service.stop("b")
-    reader = follow(service, "b", 3, quiet=5)
+    reader = follow(service, "b", 3, idle_timeout=5)
     seqs: list[int] = []
     async for news in reader:
         if isinstance(news, BatchStatus):
@@ -386,11 +386,11 @@ async def test_archived_points_are_in_the_recent_data(
 ) -> None:
     await with_past(service, script)
     batch = await service.stop("b")
-    before = await service.recent_of_ended(batch)
+    before = await service.read_recent(batch)
     assert (len(before.points), len(before.chart.keys), before.count) == (40, 2, 1)
     service.clock.advance(days=9)  # type: ignore[attr-defined]
     assert await keeping(service, 3).archive_old_points() == DAYS * 24
-    assert await service.recent_of_ended(batch) == before
+    assert await service.read_recent(batch) == before
 
 
 async def test_missing_file_fails_only_queries_for_its_points(
@@ -467,7 +467,7 @@ async def test_a_reopening_that_deletes_the_new_file_keeps_its_points(
 
     def write_then_invalidate(*arguments: Any) -> Any:
         file = write(*arguments)
-        store._instance.invalidated = True  # By a checkpoint that failed, for example.
+        store._instance.is_invalidated = True  # By a checkpoint that failed, for example.
         return file
 
     with monkeypatch.context() as failing:
@@ -523,17 +523,17 @@ async def test_database_without_archive_tables_can_archive(
 async def test_retention_retries_after_any_error(
     service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ARCHIVE_EVERY", 0.001)
+    monkeypatch.setattr(retention, "ARCHIVE_INTERVAL", 0.001)
     await with_past(service, script)
     failing: Exception | None = None
-    old_spans = service._store.old_spans
+    archivable_spans = service._store.archivable_spans
 
     async def failing_old_spans(*limits: datetime) -> object:
         if failing:
             raise failing
-        return await old_spans(*limits)
+        return await archivable_spans(*limits)
 
-    monkeypatch.setattr(service._store, "old_spans", failing_old_spans)
+    monkeypatch.setattr(service._store, "archivable_spans", failing_old_spans)
     keeper = keeping(service, 1)
     failing = RuntimeError("of any kind")
     running = asyncio.create_task(keeper.run())

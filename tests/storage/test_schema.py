@@ -16,7 +16,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
-from solo_app.storage.duckdb.registry import BatchRow, RunRow
+from solo_app.storage.duckdb.batches import BatchRow, RunRow
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import counting, open_service, wait_until
@@ -135,7 +135,7 @@ async def test_lost_points_at_the_start_are_skipped(database: Path) -> None:
         assert [p.seq for p in await service.points("lossy", 0, 2)] == [5004, 5005]
         assert [p.seq for p in await service.points("lossy", 5005, 100)] == [5006, 5007]
         download = await service.download("lossy", FileFormat.CSV)
-        text = b"".join([piece async for piece in download.pieces]).decode()
+        text = b"".join([piece async for piece in download.chunks]).decode()
         assert [line.split(",")[0] for line in text.splitlines()[1:]] == [
             "5004",
             "5005",
@@ -268,7 +268,7 @@ async def main(database):
         await Retention(service._store, timedelta(days=1), clock).archive_old_points()
         points = await service.points("old", 0, 100)
         span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
-        csv = (await service.download("old", FileFormat.CSV, *span)).pieces
+        csv = (await service.download("old", FileFormat.CSV, *span)).chunks
         text = b"".join([piece async for piece in csv]).decode()
     files = sorted(database.with_name("solo.duckdb.archive").glob("000001-*"))
     with duckdb.connect() as plain:

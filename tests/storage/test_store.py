@@ -121,7 +121,7 @@ async def test_error_after_a_commit_does_not_repeat_the_commit(
 
     async with opened(tmp_path / "solo.duckdb") as store:
         if failing == "size of the WAL":
-            store._commits._wal._path = tmp_path / ("long" * 99)
+            store._point_writer._wal._path = tmp_path / ("long" * 99)
         else:
             monkeypatch.setattr("solo_app.storage.duckdb.checkpoints.MAX_COMMITS", 1)
             monkeypatch.setattr("shutil.disk_usage", stale)
@@ -165,7 +165,7 @@ async def test_calls_fail_until_an_invalidated_database_is_reopened(
     async with opened(tmp_path / "solo.duckdb") as store:
         await store.write([block(1, 5)], {})
         monkeypatch.setattr(Instance, "open", refuse_twice)
-        store._instance.invalidated = True
+        store._instance.is_invalidated = True
         with pytest.raises(StoreUnavailableError, match="not now"):
             await store.write([block(6, 5)], {})
         with pytest.raises(StoreUnavailableError, match="not now"):

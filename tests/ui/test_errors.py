@@ -116,7 +116,7 @@ async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> No
 
 
 async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STOP_PATIENCE", 0)
+    monkeypatch.setattr(runner, "STOP_GRACE_PERIOD", 0)
     storage = MemoryStorage()
     async with open_tabs(storage, silent=silent) as tabs:
         await tabs.service.start("b", "silent")

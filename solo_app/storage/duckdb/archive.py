@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import LAST_SEQ, Span
-from solo_app.storage.duckdb.aggregates import counters
-from solo_app.storage.duckdb.check import one_line
+from solo_app.storage.duckdb.errors import one_line
 from solo_app.storage.duckdb.files import check_space, sync
+from solo_app.storage.duckdb.minutes import counters
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,7 +92,7 @@ class ArchiveFile:
     points: int
 
 
-def old_spans(
+def archivable_spans(
     cursor: duckdb.DuckDBPyConnection, before: datetime, oldest_before: datetime
 ) -> list[Span]:
     """Return the oldest points of each batch, produced before ``before`` (naive UTC).

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb import schema
+from solo_app.storage.duckdb.errors import format_open_error
 from solo_app.storage.duckdb.files import wal_path
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_e
 """Configuration of every connection. By default DuckDB downloads extensions to open a file."""
 
 
-def check(path: Path) -> None:
+def check_database(path: Path) -> None:
     """Check that the database can be opened or created, without changing anything.
 
     Raises StoreUnavailableError.
@@ -30,7 +31,7 @@ def check(path: Path) -> None:
 
     try:
         with _folder(path.parent):
-            refuse_wal_without_database(path)
+            reject_orphaned_wal(path)
             if path.exists():
                 with duckdb.connect(path, read_only=True, config=OFFLINE) as connection:
                     check_content(path, connection)
@@ -39,10 +40,10 @@ def check(path: Path) -> None:
                 if not os.access(needed, os.W_OK):
                     raise PermissionError
     except (duckdb.Error, OSError) as error:
-        raise StoreUnavailableError(open_error(path, error)) from error
+        raise StoreUnavailableError(format_open_error(path, error)) from error
 
 
-def refuse_wal_without_database(path: Path) -> None:
+def reject_orphaned_wal(path: Path) -> None:
     """Refuse to create a database next to a WAL, which DuckDB would delete.
 
     Raises StoreUnavailableError.
@@ -73,66 +74,6 @@ def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
         schema.check(connection)
     except StoreUnavailableError as error:
         raise StoreUnavailableError(f"The database {path} {error}") from None
-
-
-def open_error(path: Path, error: Exception) -> str:
-    """Return one line: why the database cannot be opened, and what to do."""
-    text = str(error)
-    if isinstance(error, BlockingIOError) or "Could not set lock" in text:
-        return (
-            f"The database {path} is in use by another process{_lock_owner(text)}. "
-            "Stop that process, or choose another file with SOLO_DATABASE."
-        )
-    read_only = os.strerror(errno.EROFS)
-    if isinstance(error, PermissionError) or "Permission denied" in text or read_only in text:
-        return (
-            f"The database {path} is not writable. Give this user write permission for it and "
-            "its folder, or choose another file with SOLO_DATABASE."
-        )
-    if is_disk_full(error):
-        return f"{_disk_full(path)} Free some space, or choose another file with SOLO_DATABASE."
-    if isinstance(error, OSError):
-        return (
-            f"The folder {path.parent} cannot be used ({error.strerror}). "
-            "Choose another file with SOLO_DATABASE."
-        )
-    if "created with a newer version" in text:
-        return (
-            f"The database {path} was written by a newer DuckDB. Nothing in it was changed. "
-            "Update SOLO, or choose another file with SOLO_DATABASE. "
-            f"DuckDB reports: {one_line(error)}"
-        )
-    return (
-        f"The database {path} cannot be opened. Nothing in it was changed. Restore a backup, or "
-        f"choose another file with SOLO_DATABASE. DuckDB reports: {one_line(error)}"
-    )
-
-
-def write_error(path: Path, error: Exception) -> str:
-    """Return one line: why the open database rejected a write."""
-    if is_disk_full(error):
-        return _disk_full(path)
-    return f"The database rejected the write: {one_line(error)}"
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Return whether an operation failed because the disk is full."""
-    return os.strerror(errno.ENOSPC) in str(error)
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of an error, at most 200 characters without line breaks."""
-    return " ".join(str(error).split())[:200]
-
-
-def _disk_full(path: Path) -> str:
-    return f"No space left on the disk of {path}."
-
-
-def _lock_owner(text: str) -> str:
-    _, found, rest = text.partition("PID ")
-    pid = rest.split(" ")[0].rstrip(").,") if found else ""
-    return f" (process {pid})" if pid.isdigit() else ""
 
 
 def _check_unlocked(path: Path) -> None:

@@ -17,7 +17,7 @@ MAX_WAL_BYTES = 128 * 2**20
 MAX_COMMITS = 20_000
 """Commits between two checkpoints. After a kill DuckDB replays 43 000 commits per second."""
 
-SPARE_BYTES = 16 * 2**20
+RESERVED_BYTES = 16 * 2**20
 """Disk space that a checkpoint may need in addition to the size of the WAL."""
 
 
@@ -40,16 +40,16 @@ class Wal:
     def has_space(self) -> bool:
         """Whether the disk has enough space for a checkpoint."""
         try:
-            return shutil.disk_usage(self._path.parent).free >= self.size + SPARE_BYTES
+            return shutil.disk_usage(self._path.parent).free >= self.size + RESERVED_BYTES
         except OSError:
             return False
 
-    def committed(self) -> bool:
+    def record_commit(self) -> bool:
         """Count a commit. Returns whether a checkpoint is due and has enough space."""
         self._commits += 1
         is_due = self._commits >= MAX_COMMITS or self.size >= MAX_WAL_BYTES
         return is_due and self.has_space
 
-    def checkpointed(self) -> None:
+    def record_checkpoint(self) -> None:
         """Reset the number of commits."""
         self._commits = 0

@@ -14,10 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from solo_app.batches.errors import StoreUnavailableError
-from solo_app.storage.duckdb.check import OFFLINE, one_line
+from solo_app.storage.duckdb.check import OFFLINE
+from solo_app.storage.duckdb.errors import is_fatal
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,7 +28,7 @@ MEMORY_LIMIT = "512MB"
 CHECKPOINT_THRESHOLD = "1TB"
 """WAL size at which DuckDB checkpoints automatically: never reached, see ``checkpoints``."""
 
-_INTERRUPT_WITHIN = 0.7
+_INTERRUPT_TIMEOUT = 0.7
 """Seconds that interrupted queries have to end before the file is closed."""
 
 
@@ -42,7 +40,7 @@ class Instance:
     """The open file. Call ``reading`` on any thread, everything else on the writer thread."""
 
     def __init__(self, path: Path) -> None:
-        self.invalidated = False
+        self.is_invalidated = False
         """Whether DuckDB rejects every call until the file is opened again."""
         self._path = path
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -83,7 +81,7 @@ class Instance:
         return self._root.cursor()
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor for queries. Raises InvalidatedError if the file must be reopened."""
         with self._change:
             root = self._root
@@ -95,7 +93,7 @@ class Instance:
             yield cursor
         except Exception as error:
             if root is self._root:
-                self.note(error)
+                self.record_error(error)
             if is_fatal(error) or root is not self._root:
                 raise InvalidatedError from error
             raise
@@ -120,7 +118,7 @@ class Instance:
 
         with self._change:
             root, self._root, self._writer = self._root, None, None
-            deadline = time.monotonic() + _INTERRUPT_WITHIN
+            deadline = time.monotonic() + _INTERRUPT_TIMEOUT
             while self._reading:
                 if time.monotonic() > deadline:
                     logger.warning("Query ignored its interruption; abandoning it")
@@ -140,37 +138,6 @@ class Instance:
         """Whether a query is still running."""
         return bool(self._reading)
 
-    def note(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Set ``invalidated`` if DuckDB invalidates its instance with this error."""
-        self.invalidated = self.invalidated or is_fatal(error)
-
-
-def is_fatal(error: BaseException | None) -> bool:
-    """Return whether an error, or the error that SQLAlchemy wrapped, invalidates the instance."""
-    import duckdb
-
-    if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-        return True
-    return error is not None and is_fatal(error.__cause__)
-
-
-@contextmanager
-def read_errors() -> Iterator[None]:
-    """Convert errors of the database to StoreUnavailableError.
-
-    Errors in the query itself are propagated.
-    """
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.Error, SQLAlchemyError) as raised:
-        error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise StoreUnavailableError(
-                "The query exceeds the memory limit of the database. Request a smaller range."
-            ) from raised
-        # DuckDB raises the base class for an unreadable block.
-        if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
-            raise
-        raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised
+        self.is_invalidated = self.is_invalidated or is_fatal(error)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.models import Download, FileFormat, Selection
 from solo_app.storage.duckdb.archive import Archive
-from solo_app.storage.duckdb.check import one_line
+from solo_app.storage.duckdb.errors import one_line
 from solo_app.storage.duckdb.files import check_space, wal_path
-from solo_app.storage.duckdb.long_reads import LongReads, Read
+from solo_app.storage.duckdb.long_queries import LongQueries, RunQuery
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,9 +72,11 @@ Fill = Callable[["duckdb.DuckDBPyConnection", Path], None]
 class Exports:
     """Creates downloads and backups. Call all methods on the event loop."""
 
-    def __init__(self, read: Read, long_reads: LongReads, archive: Archive, database: Path) -> None:
+    def __init__(
+        self, read: RunQuery, long_queries: LongQueries, archive: Archive, database: Path
+    ) -> None:
         self._read = read
-        self._long_reads = long_reads
+        self._long_queries = long_queries
         self._archive = archive
         self._database = database
         self._prefix = f".{database.name}.download-"
@@ -97,7 +99,7 @@ class Exports:
     def stop(self) -> None:
         """Abort all downloads and backups in progress."""
         self._stopped = True
-        self._long_reads.stop()
+        self._long_queries.stop()
 
     def remove_leftovers(self) -> None:
         """Delete the temporary files of a killed process."""
@@ -121,7 +123,7 @@ class Exports:
         yield text_format.tail.encode()
 
     async def _whole_file(self, fill: Fill) -> Download:
-        file, size = await self._long_reads(lambda cursor: self._filled(cursor, fill))
+        file, size = await self._long_queries(lambda cursor: self._filled(cursor, fill))
         return Download(_chunks(file), size)
 
     def _filled(self, cursor: duckdb.DuckDBPyConnection, fill: Fill) -> tuple[BinaryIO, int]:

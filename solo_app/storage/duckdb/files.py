@@ -51,17 +51,17 @@ class OpenFiles:
         self._min_size = 0
         self._wal: _Identity | None = None
 
-    def opened(self) -> None:
+    def record_open(self) -> None:
         """Record the files at their paths as those that DuckDB has opened."""
         self._opened = _identity(self._database)
         self._min_size = _size(self._database)
         self._wal = _identity(wal_path(self._database))
 
-    def committed(self) -> None:
+    def record_commit(self) -> None:
         """Record the WAL, which DuckDB creates in the first commit after a checkpoint."""
         self._wal = self._wal or _identity(wal_path(self._database))
 
-    def checkpointed(self) -> None:
+    def record_checkpoint(self) -> None:
         """Record that DuckDB has removed its WAL and may have shrunk the database file."""
         self._min_size = _size(self._database)
         self._wal = None

@@ -17,8 +17,8 @@ from solo_app.batches.models import (
     Point,
     from_microseconds,
 )
-from solo_app.storage.duckdb.aggregates import Columns
 from solo_app.storage.duckdb.archive import Archive
+from solo_app.storage.duckdb.minutes import Columns
 
 if TYPE_CHECKING:
     import duckdb

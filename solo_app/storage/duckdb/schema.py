@@ -1,6 +1,6 @@
 """The database schema, as a list of numbered migrations.
 
-Migrations define the schema; ``registry`` only maps it. To change a table, append a migration.
+Migrations define the schema; ``batches`` only maps it. To change a table, append a migration.
 Each migration runs once, in a transaction that also updates the schema version.
 """
 

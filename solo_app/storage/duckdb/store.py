@@ -31,21 +31,21 @@ from solo_app.batches.models import (
     StoredMinutes,
     Window,
 )
-from solo_app.storage.duckdb import aggregates, archive, points, schema
+from solo_app.storage.duckdb import archive, minutes, points, schema
 from solo_app.storage.duckdb.archive import Archive, ArchiveFile
-from solo_app.storage.duckdb.check import (
-    check_content,
+from solo_app.storage.duckdb.batches import BatchTables
+from solo_app.storage.duckdb.check import check_content, reject_orphaned_wal
+from solo_app.storage.duckdb.connection import Instance, InvalidatedError
+from solo_app.storage.duckdb.errors import (
+    format_open_error,
+    format_write_error,
     one_line,
-    open_error,
-    refuse_wal_without_database,
-    write_error,
+    read_errors,
 )
-from solo_app.storage.duckdb.commits import Commits
-from solo_app.storage.duckdb.connection import Instance, InvalidatedError, read_errors
 from solo_app.storage.duckdb.export import Exports
 from solo_app.storage.duckdb.files import OpenFiles
-from solo_app.storage.duckdb.long_reads import LongReads
-from solo_app.storage.duckdb.registry import Registry
+from solo_app.storage.duckdb.long_queries import LongQueries
+from solo_app.storage.duckdb.writer import PointWriter
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,14 +63,14 @@ class DuckDBStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._archive = Archive(path)
-        self._long_reads = LongReads(self._read)
-        self._exports = Exports(self._read, self._long_reads, self._archive, path)
+        self._long_queries = LongQueries(self._read)
+        self._exports = Exports(self._read, self._long_queries, self._archive, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._instance = Instance(path)
         self._files = OpenFiles(path)
-        self._registry: Registry | None = None
-        self._commits = Commits(path, self._instance, self._files)
+        self._batches: BatchTables | None = None
+        self._point_writer = PointWriter(path, self._instance, self._files)
 
     # Storage
 
@@ -80,7 +80,7 @@ class DuckDBStore:
         Runs migrations and completes the minutes.
         Raises StoreUnavailableError.
         """
-        return await self.on_writer(self._open)
+        return await self.run_on_writer(self._open)
 
     async def close(self) -> bool:
         """Finish pending writes, then close the file; returns False if a query was abandoned."""
@@ -94,25 +94,25 @@ class DuckDBStore:
 
     async def batches(self) -> list[Batch]:
         """Return all batches with their latest runs."""
-        return await self._read(lambda _: self._records.batches())
+        return await self._read(lambda _: self._open_batches.batches())
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         """Return runs of a batch, latest first."""
-        return await self._read(lambda _: self._records.runs(batch_no, offset, limit))
+        return await self._read(lambda _: self._open_batches.runs(batch_no, offset, limit))
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         """Record the start of a run, and its batch if it is new."""
-        return await self.on_writer(lambda: self._records.open_run(batch_id, run))
+        return await self.run_on_writer(lambda: self._open_batches.open_run(batch_id, run))
 
     async def end_run(self, batch: Batch) -> None:
         """Record the outcome of the latest run of a batch."""
-        await self.on_writer(lambda: self._records.end_run(batch))
+        await self.run_on_writer(lambda: self._open_batches.end_run(batch))
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
         """Commit points and merge ``minutes`` (by batch number), atomically."""
-        await self.on_writer(self._commits.write, blocks, minutes)
+        await self.run_on_writer(self._point_writer.write, blocks, minutes)
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
@@ -128,21 +128,23 @@ class DuckDBStore:
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the stored aggregates of a window, oldest first."""
-        return await self._read(lambda cursor: aggregates.minutes(cursor, batch_no, window))
+        return await self._read(lambda cursor: minutes.minutes(cursor, batch_no, window))
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
         """Return the counters of all batches and their aggregates since a minute."""
-        return await self._read(lambda cursor: aggregates.stored_minutes(cursor, start))
+        return await self._read(lambda cursor: minutes.stored_minutes(cursor, start))
 
-    async def old_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
-        """Return the points to archive, see ``archive.old_spans``."""
-        return await self._read(lambda cursor: archive.old_spans(cursor, before, oldest_before))
+    async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+        """Return the points to archive, see ``archive.archivable_spans``."""
+        return await self._read(
+            lambda cursor: archive.archivable_spans(cursor, before, oldest_before)
+        )
 
     async def move_to_archive(self, span: Span) -> int:
         """Move committed points to the archive. Returns their number."""
-        file = await self._long_reads(lambda cursor: self._archive.write(cursor, span))
+        file = await self._long_queries(lambda cursor: self._archive.write(cursor, span))
         try:
-            await self.on_writer(self._commit_move, file)
+            await self.run_on_writer(self._commit_move, file)
         except StoreUnavailableError:
             await self.recover_archive()  # Delete the file: it may have filled the disk.
             raise
@@ -150,7 +152,7 @@ class DuckDBStore:
 
     async def recover_archive(self) -> None:
         """Complete or undo an interrupted move to the archive."""
-        await self.on_writer(self._recover_archive)
+        await self.run_on_writer(self._recover_archive)
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         """Return the selected points in order of ``seq``, as a file."""
@@ -166,7 +168,7 @@ class DuckDBStore:
 
     # Threads
 
-    async def on_writer(self, call: Callable[..., T], *args: object) -> T:
+    async def run_on_writer(self, call: Callable[..., T], *args: object) -> T:
         """Run a call on the writer thread, after all earlier writes.
 
         Raises StoreUnavailableError if the database rejects it.
@@ -177,17 +179,17 @@ class DuckDBStore:
             )
         except SQLAlchemyError as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-            raise StoreUnavailableError(write_error(self.path, cause)) from error
+            raise StoreUnavailableError(format_write_error(self.path, cause)) from error
 
     async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         def run() -> T:
-            with self._instance.reading() as cursor, read_errors():
+            with self._instance.reader() as cursor, read_errors():
                 return query(cursor)
 
         loop = asyncio.get_running_loop()
         with suppress(InvalidatedError):
             return await loop.run_in_executor(self._readers, run)
-        await self.on_writer(lambda: None)  # Reopens the file.
+        await self.run_on_writer(lambda: None)  # Reopens the file.
         try:
             return await loop.run_in_executor(self._readers, run)
         except InvalidatedError:
@@ -197,34 +199,34 @@ class DuckDBStore:
         """Check the files, reopen the database if it is invalidated, and run a call."""
         self._files.check_database()
         if self._files.is_wal_missing:
-            self._commits.checkpoint_missing_wal()
-        if self._instance.invalidated:
+            self._point_writer.checkpoint_missing_wal()
+        if self._instance.is_invalidated:
             logger.warning("Reopening the database")
             self._close()
             with self._closed_on_error():
                 self._connect()
-            self._instance.invalidated = False
+            self._instance.is_invalidated = False
         try:
             result = call(*args)
         except Exception as error:
-            self._instance.note(error)
+            self._instance.record_error(error)
             raise
-        self._files.committed()
+        self._files.record_commit()
         return result
 
     @property
-    def _records(self) -> Registry:
-        assert self._registry, "the store is not open"
-        return self._registry
+    def _open_batches(self) -> BatchTables:
+        assert self._batches, "the store is not open"
+        return self._batches
 
     def _open(self) -> bool:
         existed = self.path.exists()
         with self._closed_on_error():
-            refuse_wal_without_database(self.path)
+            reject_orphaned_wal(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connect()
-            with self._commits.transaction() as cursor:
-                aggregates.add_remaining_points(cursor)
+            with self._point_writer.transaction() as cursor:
+                minutes.add_remaining_points(cursor)
             # Earlier releases counted commits in this file.
             self.path.with_name(f"{self.path.name}.tally").unlink(missing_ok=True)
         return existed
@@ -234,14 +236,14 @@ class DuckDBStore:
 
         self._instance.open()
         cursor = self._instance.writer
-        self._files.opened()
+        self._files.record_open()
         # A refused database and its WAL must remain unchanged.
         cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
         check_content(self.path, cursor)
         cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
         schema.migrate(cursor)
         self._exports.remove_leftovers()
-        self._registry = Registry(lambda: ConnectionWrapper(self._instance.cursor()))
+        self._batches = BatchTables(lambda: ConnectionWrapper(self._instance.cursor()))
         self._archive.recover(cursor)
         self._archive.log_inconsistencies(cursor)
 
@@ -256,7 +258,7 @@ class DuckDBStore:
             raise
         except (duckdb.Error, OSError, SQLAlchemyError) as error:
             self._close()
-            raise StoreUnavailableError(open_error(self.path, error)) from error
+            raise StoreUnavailableError(format_open_error(self.path, error)) from error
 
     def _close(self) -> None:
         import duckdb
@@ -264,16 +266,16 @@ class DuckDBStore:
         # First, because readers use the registry until it returns.
         self._instance.close(checkpoint=not self._files.is_database_replaced)
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
-            if self._registry:
-                self._registry.close()
-        self._registry = None
-        self._files.checkpointed()
+            if self._batches:
+                self._batches.close()
+        self._batches = None
+        self._files.record_checkpoint()
 
     def _commit_move(self, file: ArchiveFile) -> None:
         import duckdb
 
         try:
-            self._archive.commit_move(self._commits.transaction, file)
+            self._archive.commit_move(self._point_writer.transaction, file)
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(
                 f"The points cannot be moved to the archive: {one_line(error)}"

@@ -59,10 +59,10 @@ def _shortcuts() -> rx.Component:
 
 def _hint() -> rx.Component:
     at_once = rx.el.button(
-        HomeState.free_name,
+        HomeState.suggested_name,
         type="button",
-        on_click=HomeState.start({"batch_id": HomeState.free_name}),  # type: ignore[misc]
-        aria_label=f"Start {HomeState.free_name}",
+        on_click=HomeState.start({"batch_id": HomeState.suggested_name}),  # type: ignore[misc]
+        aria_label=f"Start {HomeState.suggested_name}",
         class_name="link",
     )
     return rx.fragment(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypedDict
 from urllib.parse import parse_qs, urlencode
 
-from solo_app.batches.minutes import whole_minute
+from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import Batch, MinuteAggregate, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
@@ -125,7 +125,7 @@ class BatchTable:
 def _version(snapshot: Snapshot) -> tuple[int, datetime, tuple[MinuteAggregate | None, ...]]:
     # A point may be committed shortly after the end of its minute.
     minutes = tuple(running.minute for running in snapshot.running)
-    return snapshot.revision, whole_minute(snapshot.at), minutes
+    return snapshot.revision, start_of_minute(snapshot.at), minutes
 
 
 def _running_row(running: RunningBatch) -> Row:

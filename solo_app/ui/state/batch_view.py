@@ -17,7 +17,7 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
     StoreUnavailableError,
 )
-from solo_app.batches.minutes import last_whole_minute, whole_minute
+from solo_app.batches.minutes import last_whole_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
     Batch,
@@ -161,9 +161,9 @@ class BatchView:
         recent, read_error = _no_data(batch), ""
         try:
             if running:
-                await self._service.load_earlier(batch)
+                await self._service.load_earlier_runs(batch)
             else:
-                query = partial(self._service.recent_of_ended, batch)
+                query = partial(self._service.read_recent, batch)
                 recent = await self._once("recent", batch, query)
         except StoreUnavailableError as error:
             read_error = str(error)
@@ -200,7 +200,7 @@ class BatchView:
         """Return the minutes of all points; while writes fail, of committed points only."""
         if snapshot.totals.write_error is None:
             return await self._service.minutes(self._batch_id, window)
-        return await self._service.minutes_so_far(batch, window)
+        return await self._service.committed_minutes(batch, window)
 
     async def _run_rows(self, batch: Batch, count: int) -> list[RunRow]:
         async def query() -> list[RunRow]:
@@ -284,9 +284,9 @@ def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
 
 def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
     """Return the last whole minutes, of an ended batch up to the minute of its end."""
-    end = whole_minute(at)
+    end = start_of_minute(at)
     if run.ended_at is not None:
-        end = min(end, whole_minute(run.ended_at) + MINUTE)
+        end = min(end, start_of_minute(run.ended_at) + MINUTE)
     return Window(end - span, end)
 
 

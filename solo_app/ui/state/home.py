@@ -35,7 +35,7 @@ class HomeState(actions.ActionState, rx.State):
     running_count: int = 0
     throughput: rx.Field[list[int]] = rx.field(default_factory=list)
     slots: rx.Field[list[Slot]] = rx.field(default_factory=list)
-    free_name: str = ""
+    suggested_name: str = ""
     rows: rx.Field[list[Row]] = rx.field(default_factory=list)
     match_count: int = 0
     page_count: int = 1
@@ -56,7 +56,7 @@ class HomeState(actions.ActionState, rx.State):
             self._show_error(None)
         shown: Values = {}
         async for snapshot in self.console.subscribe():
-            read_error = await self._load_earlier(snapshot)
+            read_error = await self._load_earlier_runs(snapshot)
             async with self:
                 if not self.server_time or self._query() != query:  # Evicted, or other rows.
                     shown, query = {}, self._query()
@@ -131,12 +131,12 @@ class HomeState(actions.ActionState, rx.State):
         """Return the values of the table, and all others: its rows refer to the slots."""
         return {**home_values(snapshot), **self.console.table.values(snapshot, self._query())}
 
-    async def _load_earlier(self, snapshot: Snapshot) -> str:
+    async def _load_earlier_runs(self, snapshot: Snapshot) -> str:
         """Load points of earlier runs of the running batches. Returns the error if this fails."""
         read_error = ""
         for running in snapshot.running:
             try:
-                await self.console.service.load_earlier(running.batch)
+                await self.console.service.load_earlier_runs(running.batch)
             except StoreUnavailableError as error:
                 read_error = str(error)
         return read_error

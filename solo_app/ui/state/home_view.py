@@ -34,13 +34,13 @@ def home_values(snapshot: Snapshot) -> Values:
         values = snapshot.derived["home"] = {
             **app_status(snapshot),
             "loaded": True,
-            "title": text.home_title(totals.running),
+            "title": text.home_title(totals.running_count),
             "row_count": totals.row_count,
             "rows_per_second": round(totals.rows_per_second, 1),
-            "running_count": totals.running,
+            "running_count": totals.running_count,
             "throughput": snapshot.throughput,
             "slots": _slots(snapshot),
-            "free_name": snapshot.free_name,
+            "suggested_name": snapshot.suggested_name,
         }
     return values
 

@@ -47,7 +47,7 @@ class RunRow(SQLModel, table=True):
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class Registry:
+class BatchTables:
     """Reads and writes batches and runs. Each method is one transaction."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_INTERRUPT_AGAIN_AFTER = 0.01
+_INTERRUPT_INTERVAL = 0.01
 
 
-class Read(Protocol):
+class RunQuery(Protocol):
     """Runs a query on a reader thread, on a cursor of its own."""
 
     def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T], /) -> Awaitable[T]: ...
 
 
-class LongReads:
-    """Runs queries like ``Read``, but one after the other."""
+class LongQueries:
+    """Runs queries like ``RunQuery``, but one after the other."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: RunQuery) -> None:
         self._read = read
         self._one_at_a_time = asyncio.Lock()
         self._active: duckdb.DuckDBPyConnection | None = None
@@ -62,4 +62,4 @@ class LongReads:
                 return
             self._active.interrupt()
         # An interruption between two statements has no effect, so repeat it until the query ends.
-        asyncio.get_running_loop().call_later(_INTERRUPT_AGAIN_AFTER, self.stop)
+        asyncio.get_running_loop().call_later(_INTERRUPT_INTERVAL, self.stop)

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import Block, MinuteAggregate
-from solo_app.storage.duckdb import aggregates
-from solo_app.storage.duckdb.check import write_error
 from solo_app.storage.duckdb.checkpoints import Wal
-from solo_app.storage.duckdb.connection import Instance, is_fatal
+from solo_app.storage.duckdb.connection import Instance
+from solo_app.storage.duckdb.errors import format_write_error, is_fatal
 from solo_app.storage.duckdb.files import OpenFiles, wal_path
+from solo_app.storage.duckdb.minutes import (
+    ADD_COUNTERS,
+    ADD_MINUTES,
+    counter_columns,
+    counters,
+    minute_columns,
+)
 from solo_app.storage.duckdb.points import point_columns
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Commits:
+class PointWriter:
     """Writes to the open instance."""
 
     def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
@@ -34,7 +40,7 @@ class Commits:
         self._instance = instance
         self._files = files
         self._wal = Wal(path)
-        self._in_doubt = False
+        self._is_in_doubt = False
         self._last_seqs: dict[int, int] = {}
 
     def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
@@ -45,13 +51,13 @@ class Commits:
             return
         self._last_seqs.update((block.batch_no, block.last_seq) for block in blocks)
         try:
-            if not (self._in_doubt and self._is_stored(blocks, minutes)):
+            if not (self._is_in_doubt and self._is_stored(blocks, minutes)):
                 self._insert(blocks, minutes)
-            self._in_doubt = False
+            self._is_in_doubt = False
         except duckdb.Error as error:
-            self._in_doubt = self._in_doubt or is_fatal(error)
-            raise StoreUnavailableError(write_error(self._path, error)) from error
-        if self._wal.committed():
+            self._is_in_doubt = self._is_in_doubt or is_fatal(error)
+            raise StoreUnavailableError(format_write_error(self._path, error)) from error
+        if self._wal.record_commit():
             self.checkpoint()
 
     def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
@@ -61,10 +67,10 @@ class Commits:
                 new_points = point_columns(blocks)  # noqa: F841
                 cursor.execute("INSERT INTO points SELECT * FROM new_points")
             if minutes:
-                new_minutes = aggregates.minute_columns(minutes)  # noqa: F841
-                cursor.execute(aggregates.ADD_MINUTES)
-                new_counters = aggregates.counter_columns(minutes, self._last_seqs)  # noqa: F841
-                cursor.execute(aggregates.ADD_COUNTERS)
+                new_minutes = minute_columns(minutes)  # noqa: F841
+                cursor.execute(ADD_MINUTES)
+                new_counters = counter_columns(minutes, self._last_seqs)  # noqa: F841
+                cursor.execute(ADD_COUNTERS)
 
     def _is_stored(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
@@ -75,7 +81,7 @@ class Commits:
             values = [blocks[0].batch_no, blocks[0].last_seq]
             ((found,),) = self._instance.writer.execute(query, values).fetchall()
             return bool(found)
-        included = {no: c.last_seq for no, c in aggregates.counters(self._instance.writer).items()}
+        included = {no: c.last_seq for no, c in counters(self._instance.writer).items()}
         return all(included.get(no) == self._last_seqs[no] for no in minutes)
 
     def checkpoint(self) -> bool:
@@ -84,15 +90,15 @@ class Commits:
 
         if not self._wal.has_space:
             return False
-        self._wal.checkpointed()
+        self._wal.record_checkpoint()
         try:
             self._instance.writer.execute("CHECKPOINT")
         except duckdb.Error as error:  # The WAL remains, so no data is lost.
-            self._instance.note(error)
-            if self._instance.invalidated:
-                self._files.checkpointed()
+            self._instance.record_error(error)
+            if self._instance.is_invalidated:
+                self._files.record_checkpoint()
             return False
-        self._files.checkpointed()
+        self._files.record_checkpoint()
         return True
 
     def checkpoint_missing_wal(self) -> None:
@@ -101,7 +107,7 @@ class Commits:
         Raises StoreUnavailableError.
         """
         wal = wal_path(self._path)
-        if self._instance.invalidated or not self.checkpoint():
+        if self._instance.is_invalidated or not self.checkpoint():
             raise StoreUnavailableError(
                 f"The WAL {wal} was removed while in use, and its contents cannot be written into "
                 "the database. Free some space, or download /backup, stop the app, and restore "

@@ -1,0 +1,107 @@
+"""Errors of DuckDB: their kinds, and one-line messages for users.
+
+DuckDB reports some conditions only in the text of the error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from solo_app.batches.errors import StoreUnavailableError
+
+
+def format_open_error(path: Path, error: Exception) -> str:
+    """Return one line: why the database cannot be opened, and what to do."""
+    text = str(error)
+    if isinstance(error, BlockingIOError) or "Could not set lock" in text:
+        return (
+            f"The database {path} is in use by another process{_lock_owner(text)}. "
+            "Stop that process, or choose another file with SOLO_DATABASE."
+        )
+    read_only = os.strerror(errno.EROFS)
+    if isinstance(error, PermissionError) or "Permission denied" in text or read_only in text:
+        return (
+            f"The database {path} is not writable. Give this user write permission for it and "
+            "its folder, or choose another file with SOLO_DATABASE."
+        )
+    if _is_disk_full(error):
+        return f"{_disk_full(path)} Free some space, or choose another file with SOLO_DATABASE."
+    if isinstance(error, OSError):
+        return (
+            f"The folder {path.parent} cannot be used ({error.strerror}). "
+            "Choose another file with SOLO_DATABASE."
+        )
+    if "created with a newer version" in text:
+        return (
+            f"The database {path} was written by a newer DuckDB. Nothing in it was changed. "
+            "Update SOLO, or choose another file with SOLO_DATABASE. "
+            f"DuckDB reports: {one_line(error)}"
+        )
+    return (
+        f"The database {path} cannot be opened. Nothing in it was changed. Restore a backup, or "
+        f"choose another file with SOLO_DATABASE. DuckDB reports: {one_line(error)}"
+    )
+
+
+def format_write_error(path: Path, error: Exception) -> str:
+    """Return one line: why the open database rejected a write."""
+    if _is_disk_full(error):
+        return _disk_full(path)
+    return f"The database rejected the write: {one_line(error)}"
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Return whether an operation failed because the disk is full."""
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
+def one_line(error: Exception) -> str:
+    """Return the text of an error, at most 200 characters without line breaks."""
+    return " ".join(str(error).split())[:200]
+
+
+def _disk_full(path: Path) -> str:
+    return f"No space left on the disk of {path}."
+
+
+def _lock_owner(text: str) -> str:
+    _, found, rest = text.partition("PID ")
+    pid = rest.split(" ")[0].rstrip(").,") if found else ""
+    return f" (process {pid})" if pid.isdigit() else ""
+
+
+def is_fatal(error: BaseException | None) -> bool:
+    """Return whether an error, or the error that SQLAlchemy wrapped, invalidates the instance."""
+    import duckdb
+
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+        return True
+    return error is not None and is_fatal(error.__cause__)
+
+
+@contextmanager
+def read_errors() -> Iterator[None]:
+    """Convert errors of the database to StoreUnavailableError.
+
+    Errors in the query itself are propagated.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, SQLAlchemyError) as raised:
+        error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise StoreUnavailableError(
+                "The query exceeds the memory limit of the database. Request a smaller range."
+            ) from raised
+        # DuckDB raises the base class for an unreadable block.
+        if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
+            raise
+        raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised
