@@ -20,7 +20,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from solo_app.batches.models import utc_now
-from tests.e2e.walk import OPEN_VIEWERS, settled, start, stop
+from tests.e2e.actions import OPEN_VIEWERS, open_page, start, stop
 from tests.helpers.browser import BROWSER_ARGS, find_browser
 from tests.helpers.history import (
     FAILED,
@@ -117,10 +117,7 @@ def start_all(app: RunningApp, batch_ids: Sequence[str]) -> None:
 def visit(page: Page, app: RunningApp, path: str) -> None:
     """Open a page and wait until all data is shown."""
     page.mouse.move(0, 0)
-    page.goto(app.url + path)
-    page.locator("main h1").wait_for()
-    page.locator(".connection.current").wait_for()
-    settled(page)
+    open_page(page, app, path)
     page.wait_for_timeout(700)  # A few updates.
 
 

@@ -11,7 +11,7 @@ import re
 
 _ALONE = (
     "test_full_disk",
-    "test_left_open",
+    "test_idle_pages",
     "test_main_process",
     "test_readme",
     "test_slow_readers",
@@ -24,9 +24,9 @@ _OTHER_APPS = {
     "test_axe": "console",
     "test_layout": "console",
     "test_accessibility": "console",
-    "test_page_speed": "page_speed",  # It wants a quiet machine, and so a time of its own.
+    "test_page_size": "page_size",  # It wants a quiet machine, and so a time of its own.
     "test_operations": "operations",
-    "test_drawing": "drawing",
+    "test_format": "format",
 }
 """Files whose tests use another app than that in development or production, or none."""
 

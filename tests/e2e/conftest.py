@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.tab import DESK, Tab
-from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_browser
 from tests.helpers.history import RUNNING, write_history
 from tests.helpers.running_app import RunningApp, copy_project, free_port, http
 from tests.sharing import group_of
@@ -25,7 +24,7 @@ PATIENCE = 30_000
 LONGEST = ["test_a_newcomer", "dev", "prod", "console", "operations"]
 """The groups that take longest begin first, so that all processes end together."""
 
-LAST = "page_speed"
+LAST = "page_size"
 """The group whose tests want a quiet machine."""
 
 
@@ -156,25 +155,10 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Tab]:
-    """The tab that the tests of a file use one after the other."""
-    kept = Tab(browser)
-    yield kept
-    kept.close()
-
-
 @pytest.fixture
-def page(tab: Tab) -> Iterator[Page]:
-    """A tab as good as new. What cannot be taken back in it needs ``own_page``."""
-    yield tab.page()
-    tab.tidy()
-
-
-@pytest.fixture
-def own_page(browser: Browser) -> Iterator[Page]:
-    """A tab in a profile of its own, for scripts, clocks and sockets that stay with a tab."""
-    context = browser.new_context(viewport=DESK)
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab with a new profile."""
+    context = browser.new_context(viewport=DESKTOP)
     yield context.new_page()
     context.close()
 
@@ -189,21 +173,13 @@ def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
 
 
 @pytest.fixture
-def clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a test does: no error in its page, nothing asked of another host."""
-    name = "own_page" if "own_page" in request.fixturenames else "page"
-    page: Page = request.getfixturevalue(name)
+def expect_no_page_errors(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail if the page raises or logs an error, or sends a request to another host."""
     problems: list[str] = []
-    listeners: dict[str, Callable[[Any], None]] = {
-        "pageerror": lambda error: problems.append(f"page error: {error}"),
-        "console": lambda m: _note(problems, m.type == "error", f"console: {m.text} {m.location}"),
-        "request": lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"),
-    }
-    for event, listener in listeners.items():
-        page.on(event, listener)  # type: ignore[call-overload]
+    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    page.on("console", lambda m: _note(problems, m.type == "error", f"{m.text} {m.location}"))
+    page.on("request", lambda r: _note(problems, _foreign(r.url), f"foreign: {r.url}"))
     yield
-    for event, listener in listeners.items():
-        page.remove_listener(event, listener)
     if "/" in request.node.name or "nowhere" in request.node.name:
         problems = [text for text in problems if "status of 404" not in text]
     assert problems == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.e2e.walk import visit
+from tests.e2e.actions import open_page
 from tests.helpers.history import FINISHED, RUNNING
 from tests.helpers.running_app import RunningApp, http
 
@@ -43,7 +43,7 @@ def tabbed(page: Page, count: int) -> list[str]:
 def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     console: RunningApp, page: Page
 ) -> None:
-    visit(page, console, "/")
+    open_page(page, console, "/")
     frame = ["Skip to the content", "SOLO, all batches", "Theme: as the system has it"]
     form = ["New batch", "Start", "Keys / and n lead to this field", "Search batches"]
     filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
@@ -53,7 +53,7 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     assert sorted(slots) == sorted(running)
     order = [*frame, *slots, *form, *filters, *rows]
     assert tabbed(page, len(order)) == order
-    visit(page, console, f"/batch/{RUNNING[0]}")
+    open_page(page, console, f"/batch/{RUNNING[0]}")
     minutes = ["15 min", "1 h", "6 h", "24 h", "Download", "Average, lowest and highest by minute"]
     below = ["As a table", "Pause"]
     whole = [*frame, "Stop", "Newest points", *minutes, *below]
@@ -63,7 +63,7 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
 
 
 def test_a_chart_tells_its_points_to_the_keyboard(console: RunningApp, page: Page) -> None:
-    visit(page, console, f"/batch/{FINISHED}")
+    open_page(page, console, f"/batch/{FINISHED}")
     page.get_by_label("Average, lowest and highest by minute").focus()
     page.keyboard.press("ArrowRight")
     told = page.locator(".minutes .recharts-tooltip-wrapper")
@@ -72,14 +72,14 @@ def test_a_chart_tells_its_points_to_the_keyboard(console: RunningApp, page: Pag
 
 
 def test_the_skip_link_leads_past_the_frame(console: RunningApp, page: Page) -> None:
-    visit(page, console, f"/batch/{RUNNING[0]}")
+    open_page(page, console, f"/batch/{RUNNING[0]}")
     assert tabbed(page, 1) == ["Skip to the content"]
     page.keyboard.press("Enter")
     assert tabbed(page, 1) == ["Stop"]
 
 
 def test_a_batch_is_stopped_and_started_without_a_mouse(console: RunningApp, page: Page) -> None:
-    visit(page, console, f"/batch/{RUNNING[4]}")
+    open_page(page, console, f"/batch/{RUNNING[4]}")
     page.get_by_role("button", name="Stop").focus()
     page.keyboard.press("Enter")
     page.wait_for_url(f"{console.url}/")
@@ -109,7 +109,7 @@ def test_rows_that_look_like_cards_are_rows_to_whoever_hears_them(
     console: RunningApp, page: Page
 ) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
-    visit(page, console, "/")
+    open_page(page, console, "/")
     row = page.get_by_role("table").get_by_role("row").nth(1)
     assert row.get_by_role("cell").count() == 8
     assert page.get_by_role("columnheader", name="Average, last minute").count() == 1
@@ -119,7 +119,7 @@ def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(
     console: RunningApp, page: Page
 ) -> None:
     page.emulate_media(forced_colors="active")
-    visit(page, console, "/")
+    open_page(page, console, "/")
     for part, pseudo in ((".connection .dot", None), (".batches .pill", "::before")):
         edge = page.locator(part).first.evaluate(
             "(it, pseudo) => getComputedStyle(it, pseudo).borderTopWidth", pseudo
@@ -131,9 +131,9 @@ def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(
     assert len(set(grounds)) == 2
 
 
-def test_who_wants_no_motion_gets_none(console: RunningApp, own_page: Page) -> None:
-    own_page.emulate_media(reduced_motion="reduce")
-    own_page.add_init_script(
+def test_who_wants_no_motion_gets_none(console: RunningApp, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.add_init_script(
         """window.moving = new Set();
         (function look() {
           for (const animation of document.getAnimations()) {
@@ -144,11 +144,11 @@ def test_who_wants_no_motion_gets_none(console: RunningApp, own_page: Page) -> N
           requestAnimationFrame(look);
         })();"""
     )
-    visit(own_page, console, f"/batch/{RUNNING[2]}")
-    own_page.get_by_role("button", name="Stop").click()
-    toast = own_page.locator("[data-sonner-toast]")
+    open_page(page, console, f"/batch/{RUNNING[2]}")
+    page.get_by_role("button", name="Stop").click()
+    toast = page.locator("[data-sonner-toast]")
     toast.get_by_role("button", name="Start again").click()
-    own_page.get_by_text(f"Started {RUNNING[2]}").wait_for()
-    own_page.get_by_role("button", name="Theme").click()
-    own_page.wait_for_timeout(1000)  # As long as a motion might take.
-    assert own_page.evaluate("[...window.moving]") == []
+    page.get_by_text(f"Started {RUNNING[2]}").wait_for()
+    page.get_by_role("button", name="Theme").click()
+    page.wait_for_timeout(1000)  # As long as a motion might take.
+    assert page.evaluate("[...window.moving]") == []

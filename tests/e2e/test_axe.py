@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.walk import visit
+from tests.e2e.actions import open_page
 from tests.helpers.history import FAILED, FINISHED, RUNNING
 from tests.helpers.running_app import RunningApp, http
 
@@ -57,7 +57,7 @@ def test_axe_finds_nothing_wrong_before_the_first_batch(
     app = new_app("prod").start()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
-        visit(page, app, "/")
+        open_page(page, app, "/")
         assert wrong_at_any_width(page) == {}
 
 
@@ -65,7 +65,7 @@ def test_axe_finds_nothing_wrong_before_the_first_batch(
 @pytest.mark.parametrize("path", PLACES)
 def test_axe_finds_nothing_wrong(console: RunningApp, page: Page, path: str, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
-    visit(page, console, path)
+    open_page(page, console, path)
     assert page.locator(f"html.{theme}").count() == 1
     assert wrong_at_any_width(page) == {}
 
@@ -73,7 +73,7 @@ def test_axe_finds_nothing_wrong(console: RunningApp, page: Page, path: str, the
 @in_each_theme
 def test_axe_finds_nothing_wrong_with_answers(console: RunningApp, page: Page, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
-    visit(page, console, "/")
+    open_page(page, console, "/")
     page.get_by_role("button", name=f"Stop: {RUNNING[0]}").click()
     page.locator("[data-sonner-toast][data-mounted='true']").wait_for()
     page.get_by_label("New batch").fill(RUNNING[1])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.actions import open_page, start
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import open_page, start
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 UPDATES = 20
 """Number of different updates to check."""
@@ -46,7 +46,7 @@ BATCH = """(() => {
     const curve = document.querySelector(".live-chart .recharts-line-curve").getAttribute("d");
     const y = Number(curve.match(/-?[\\d.]+$/)[0]);
     return {
-      latest: number(text(".latest")),
+      latest: number(text(".latest-value")),
       first: number(first.querySelector(".key").innerText),
       seq: number(first.querySelector(".seq").innerText),
       rows: number(facts[3].innerText),

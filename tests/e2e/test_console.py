@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.walk import open_page
+from tests.e2e.actions import open_page
 from tests.helpers.history import HistoricRun, write_history
 from tests.helpers.running_app import RunningApp, http
 

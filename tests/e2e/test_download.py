@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tests.e2e.actions import open_page
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import open_page
 from tests.helpers.running_app import RunningApp, http
 
 if TYPE_CHECKING:
@@ -98,15 +98,15 @@ def test_each_format_is_saved_completely(app: RunningApp, page: Page) -> None:
 
 
 @in_both_modes
-def test_page_stays_live_during_a_download(app: RunningApp, own_page: Page) -> None:
+def test_page_stays_live_during_a_download(app: RunningApp, page: Page) -> None:
     sockets: list[WebSocket] = []
-    own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
-    form = open_form(own_page, app)
-    save(own_page, form)
+    page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
+    form = open_form(page, app)
+    save(page, form)
     with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
         pass
     assert len(sockets) == 1
-    assert own_page.locator(".connection.current").is_visible()
+    assert page.locator(".connection.current").is_visible()
     assert form.is_visible()
 
 
@@ -118,12 +118,12 @@ def test_download_works_under_the_other_host_name(app: RunningApp, page: Page) -
     assert file_rows(save(page, page.get_by_role("form", name="Download"))) == api_rows(app)
 
 
-def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, own_page: Page) -> None:
-    own_page.clock.install()
-    own_page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
-    form = open_form(own_page, app)
+def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, page: Page) -> None:
+    page.clock.install()
+    page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
+    form = open_form(page, app)
     form.get_by_label("Time").select_option("Last 15 min")
-    assert file_rows(save(own_page, form)) == api_rows(app)
+    assert file_rows(save(page, form)) == api_rows(app)
 
 
 def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -> None:

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.actions import (
+    ID_RULE,
+    expect_new_points,
+    open_page,
+    running_tasks,
+    start,
+    start_by_form,
+)
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import RULE, expect_new_points, open_page, start, start_by_form, tasks
 from tests.helpers.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -16,7 +23,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 FULL = "5 batches are already running. Stop one to start another."
 
@@ -73,7 +80,7 @@ def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: R
     open_page(page, app, "/")
     field = page.get_by_label("New batch")
     start_by_form(page, "not one")
-    expect(page.get_by_role("alert")).to_contain_text(RULE)
+    expect(page.get_by_role("alert")).to_contain_text(ID_RULE)
     expect(field).to_have_value("not one")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
@@ -99,4 +106,4 @@ def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/batch/sixth")
     page.get_by_role("button", name="Start it").click()
     expect(page.get_by_role("alert")).to_have_text(FULL)
-    assert len(tasks(app)) == 5
+    assert len(running_tasks(app)) == 5

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.walk import open_page, start, tasks
+from tests.e2e.actions import open_page, running_tasks, start
 from tests.helpers.running_app import RunningApp
 from tests.helpers.small_disk import SmallDisk
 
@@ -21,23 +21,23 @@ REASON = "No space left on the disk"
 
 
 def test_stop_shows_why_points_cannot_be_written(
-    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk], own_page: Page
+    new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk], page: Page
 ) -> None:
     disk = small_disk(32)
     app = new_app("prod", disk.path / "solo.duckdb").start()
     for batch_id in ("first", "second"):
         start(app, batch_id)
-    open_page(own_page, app, "/batch/first")
+    open_page(page, app, "/batch/first")
     with disk.filled_up_to(0):
-        expect(own_page.locator(".banner.error")).to_contain_text(REASON)
-        own_page.get_by_role("button", name="Stop", exact=True).click()
-        expect(own_page.locator(".page-header [role=alert]")).to_contain_text(REASON)
-        expect(own_page).to_have_url(f"{app.url}/batch/first")
-        open_page(own_page, app, "/")
-        expect(own_page.locator(".banner.error")).to_contain_text(REASON)
-        own_page.get_by_role("button", name="Stop: second", exact=True).click()
-        toast = own_page.locator("[data-sonner-toast]")
+        expect(page.locator(".banner.error")).to_contain_text(REASON)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.locator(".page-header [role=alert]")).to_contain_text(REASON)
+        expect(page).to_have_url(f"{app.url}/batch/first")
+        open_page(page, app, "/")
+        expect(page.locator(".banner.error")).to_contain_text(REASON)
+        page.get_by_role("button", name="Stop: second", exact=True).click()
+        toast = page.locator("[data-sonner-toast]")
         expect(toast.filter(has_text=REASON)).to_be_visible()
-        assert len(tasks(app)) == 2
-    expect(own_page.locator("a.slot")).to_have_count(0)
-    expect(own_page.locator(".banner.error")).to_have_count(0)
+        assert len(running_tasks(app)) == 2
+    expect(page.locator("a.slot")).to_have_count(0)
+    expect(page.locator(".banner.error")).to_have_count(0)

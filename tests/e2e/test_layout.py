@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.walk import visit
+from tests.e2e.actions import open_page
 from tests.helpers.history import FINISHED, RUNNING
 from tests.helpers.running_app import RunningApp, http
 
@@ -49,7 +49,7 @@ def test_bones_stand_where_the_data_will(
     waiting.goto(console.url + path)
     waiting.locator("main .skeleton").first.wait_for()
     waiting.evaluate("document.fonts.ready")
-    visit(page, console, path)
+    open_page(page, console, path)
     assert tops(waiting, PARTS[path]) == tops(page, PARTS[path])
 
 
@@ -60,9 +60,9 @@ def test_the_first_points_and_minutes_find_their_place_kept(
     assert http.post(f"{console.api}/stream/fresh").status_code == 201
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 900})
-        visit(page, console, "/batch/fresh")
+        open_page(page, console, "/batch/fresh")
         new = tops(page, BATCH_PARTS)
-        visit(page, console, f"/batch/{RUNNING[0]}")
+        open_page(page, console, f"/batch/{RUNNING[0]}")
         assert new == tops(page, BATCH_PARTS)
     assert http.delete(f"{console.api}/stream/fresh").status_code == 200
     assert http.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
@@ -73,12 +73,12 @@ def test_no_words_are_cut_and_nothing_sticks_out(
     console: RunningApp, page: Page, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    visit(page, console, "/")
+    open_page(page, console, "/")
     cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
     assert page.locator(".batches td:visible").evaluate_all(cut) == []
     for figure in (".average", ".rows", ".started"):
         assert page.locator(f".batches .running {figure}").first.is_visible()
-    visit(page, console, f"/batch/{RUNNING[4]}")
+    open_page(page, console, f"/batch/{RUNNING[4]}")
     assert page.locator(".minute-table tr:visible").count() == 0
     page.get_by_role("button", name="24 h", exact=True).click()
     page.get_by_text("As a table").click()
@@ -92,13 +92,13 @@ def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: P
     label = page.locator(".minutes text", has_text="no points")
     for width, is_visible in ((1280, True), (360, False)):
         page.set_viewport_size({"width": width, "height": 900})
-        visit(page, console, f"/batch/{RUNNING[0]}")
+        open_page(page, console, f"/batch/{RUNNING[0]}")
         label.wait_for(state="visible" if is_visible else "hidden")
         assert label.count() == 1
 
 
 def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, page: Page) -> None:
-    visit(page, console, "/")
+    open_page(page, console, "/")
     for width in (1280, 900, 760, 640, 480, 412, 360, 320):
         page.set_viewport_size({"width": width, "height": 900})
         ends = page.locator(".batches td.action .button").evaluate_all(
@@ -114,7 +114,7 @@ def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, 
 
 def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
-    visit(page, console, f"/batch/{FINISHED}")
+    open_page(page, console, f"/batch/{FINISHED}")
     heading = page.get_by_role("heading", level=1)
     before = heading.bounding_box()
     page.get_by_role("button", name="Start again").click()
@@ -127,21 +127,21 @@ def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Pa
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
-def test_nothing_moves_when_data_come(console: RunningApp, own_page: Page, path: str) -> None:
-    own_page.add_init_script(
+def test_nothing_moves_when_data_come(console: RunningApp, page: Page, path: str) -> None:
+    page.add_init_script(
         """window.moved = 0;
         new PerformanceObserver((list) => {
           for (const entry of list.getEntries()) window.moved += entry.value;
         }).observe({ type: 'layout-shift', buffered: true });"""
     )
-    visit(own_page, console, path)
-    own_page.wait_for_timeout(5000)  # About twenty ticks.
-    assert own_page.evaluate("window.moved") < 0.01
+    open_page(page, console, path)
+    page.wait_for_timeout(5000)  # About twenty ticks.
+    assert page.evaluate("window.moved") < 0.01
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
 def test_digits_are_equally_wide(console: RunningApp, page: Page, path: str) -> None:
-    visit(page, console, path)
+    open_page(page, console, path)
     uneven = page.evaluate(
         """() => [...document.querySelectorAll('main *')]
           .filter((it) => /\\d/.test(it.textContent)

@@ -117,21 +117,21 @@ def test_elements_and_scripts_of_other_sites_are_refused(
 
 @pytest.mark.parametrize("host", [SAME_SITE, CROSS_SITE])
 def test_other_site_can_redirect_to_pages_and_docs(
-    own_page: Page, app: RunningApp, site: OtherSite, host: str
+    page: Page, app: RunningApp, site: OtherSite, host: str
 ) -> None:
     refresh = f'<meta http-equiv="refresh" content="0;url={app.url}/">'
-    assert status_of(own_page, site, host, refresh, f"{app.url}/") == 200
-    expect(own_page.get_by_role("heading", level=1)).to_have_text("Batches")
+    assert status_of(page, site, host, refresh, f"{app.url}/") == 200
+    expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
     redirect = f'<script>location = "{app.api}/docs"</script>'
-    assert status_of(own_page, site, host, redirect, f"{app.api}/docs") == 200
-    expect(own_page.get_by_text("Start a batch")).to_be_visible()
+    assert status_of(page, site, host, redirect, f"{app.api}/docs") == 200
+    expect(page.get_by_text("Start a batch")).to_be_visible()
 
 
 @in_both_modes
-def test_link_on_a_page_downloads_the_points(own_page: Page, app: RunningApp) -> None:
+def test_link_on_a_page_downloads_the_points(page: Page, app: RunningApp) -> None:
     assert http.post(f"{app.api}/stream/b").status_code == 201
-    own_page.goto(f"{app.url}/batch/b")
-    own_page.evaluate(
+    page.goto(f"{app.url}/batch/b")
+    page.evaluate(
         """url => {
             const link = Object.assign(document.createElement("a"), {href: url, download: ""});
             link.textContent = "a link";
@@ -140,15 +140,15 @@ def test_link_on_a_page_downloads_the_points(own_page: Page, app: RunningApp) ->
         }""",
         f"{app.api}/batches/b/download",
     )
-    with own_page.expect_download() as download:
-        own_page.get_by_role("link", name="a link").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="a link").click()
     assert download.value.suggested_filename.endswith(".csv")
     assert download.value.path().read_bytes().startswith(b"seq,ts,key\n")
 
 
-def test_docs_offer_try_it_out_except_for_streams(own_page: Page, app: RunningApp) -> None:
-    own_page.goto(f"{app.api}/docs")
-    operations = own_page.locator(".opblock")
+def test_docs_offer_try_it_out_except_for_streams(page: Page, app: RunningApp) -> None:
+    page.goto(f"{app.api}/docs")
+    operations = page.locator(".opblock")
     stream = operations.filter(has_text="Stream of a batch")
     stream.locator(".opblock-summary").click()
     expect(stream.get_by_text("six HTTP/1.1 connections")).to_be_visible()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.actions import open_page, running_tasks, start, stop, totals
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import open_page, overall, start, stop, tasks
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 
 @in_both_modes
@@ -29,7 +29,7 @@ def test_stop_returns_to_all_batches_and_can_be_undone(page: Page, app: RunningA
     expect(page).to_have_url(f"{app.url}/")
     page.get_by_text("Stopped stop-me").hover()  # So that it stays.
     expect(page.locator("tr", has_text="stop-me").locator(".pill:visible")).to_have_text("Stopped")
-    assert tasks(app) == []
+    assert running_tasks(app) == []
     page.locator("[data-sonner-toast]").get_by_role("button", name="Start again").click()
     expect(page.locator("a.slot", has_text="stop-me")).to_be_visible()
     assert page.evaluate("window.same")
@@ -72,14 +72,14 @@ def test_rows_are_stopped_and_started_from_the_table(page: Page, app: RunningApp
 def test_an_unknown_batch_is_offered_and_looking_starts_nothing(
     page: Page, app: RunningApp
 ) -> None:
-    before = overall(app)["batch_count"]
+    before = totals(app)["batch_count"]
     open_page(page, app, "/batch/not-yet")
     expect(page.get_by_role("heading", level=1)).to_have_text("There never was such a batch")
     page.reload()
     expect(page.get_by_role("button", name="Start it")).to_be_visible()
     open_page(page, app, "/")
-    assert overall(app)["batch_count"] == before
-    assert tasks(app) == []
+    assert totals(app)["batch_count"] == before
+    assert running_tasks(app) == []
     open_page(page, app, "/batch/not-yet")
     page.get_by_role("button", name="Start it").click()
     # Not that in the toast.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.actions import expect_new_points, open_page, start, stop
 from tests.e2e.modes import in_both_modes
 from tests.e2e.restart import restart_under
-from tests.e2e.walk import expect_new_points, open_page, start, stop
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -126,16 +126,16 @@ _RECORD_UNLOAD = "addEventListener('beforeunload', () => { window.isUnloading = 
 @in_both_modes
 @pytest.mark.parametrize("address", ["{api}/backup", "/nothing", "mailto:a@example.org"])
 def test_page_stays_connected_when_a_navigation_does_not_leave_it(
-    app: RunningApp, own_page: Page, address: str
+    app: RunningApp, page: Page, address: str
 ) -> None:
     sockets: list[WebSocket] = []
-    own_page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
-    own_page.route("**/nothing", lambda route: route.fulfill(status=204))
-    own_page.add_init_script(_RECORD_UNLOAD)
-    open_page(own_page, app, "/")
-    own_page.evaluate("url => { location.href = url }", address.format(api=app.api))
-    own_page.wait_for_function("window.isUnloading")
+    page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)
+    page.route("**/nothing", lambda route: route.fulfill(status=204))
+    page.add_init_script(_RECORD_UNLOAD)
+    open_page(page, app, "/")
+    page.evaluate("url => { location.href = url }", address.format(api=app.api))
+    page.wait_for_function("window.isUnloading")
     with sockets[0].expect_event("framereceived", lambda frame: "server_time" in str(frame)):
         pass
     assert len(sockets) == 1
-    expect(own_page.locator(".connection.current")).to_be_visible()
+    expect(page.locator(".connection.current")).to_be_visible()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.actions import OPEN_VIEWERS, expect_new_points, open_page, start, wait_for_updates
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import OPEN_VIEWERS, expect_new_points, open_page, start, wait_for_ticks
 from tests.helpers.running_app import RunningApp, http
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page, WebSocketRoute
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 
 @in_both_modes
@@ -35,21 +35,19 @@ def test_values_on_both_pages_are_updated(page: Page, app: RunningApp) -> None:
     expect(page).to_have_title("alive · Running · SOLO")
 
 
-def test_page_is_marked_live_only_once_it_is_loaded(own_page: Page, app: RunningApp) -> None:
-    own_page.route("**/assets/_batch_*", lambda route: None)  # Never fulfilled.
+def test_page_is_marked_live_only_once_it_is_loaded(page: Page, app: RunningApp) -> None:
+    page.route("**/assets/_batch_*", lambda route: None)  # Never fulfilled.
     frames: list[str | bytes] = []
-    own_page.on(
+    page.on(
         "websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame))
     )
-    own_page.goto(f"{app.url}/batch/slow", wait_until="commit")
+    page.goto(f"{app.url}/batch/slow", wait_until="commit")
     while not any('"is_hydrated_rx_state_":true' in str(frame) for frame in frames):
-        own_page.wait_for_timeout(20)
-    own_page.evaluate(
-        "() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn)))"
-    )
-    expect(own_page.locator("header .connection")).to_have_text("connecting")
-    own_page.unroute_all()
-    expect(own_page.locator("header .connection")).to_have_text("live")
+        page.wait_for_timeout(20)
+    page.evaluate("() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn)))")
+    expect(page.locator("header .connection")).to_have_text("connecting")
+    page.unroute_all()
+    expect(page.locator("header .connection")).to_have_text("live")
 
 
 AGES = """(wanted) => new Promise((resolve) => {
@@ -93,7 +91,7 @@ def committed_points(app: RunningApp, batch_id: str, last: int, count: int) -> l
     return [(p["seq"], f"{p['ts'][:23]}Z", str(p["data"]["key"])) for p in points]
 
 
-def test_page_is_complete_after_a_reconnect(own_page: Page, app: RunningApp) -> None:
+def test_page_is_complete_after_a_reconnect(page: Page, app: RunningApp) -> None:
     start(app, "lossy")
     sockets: list[WebSocketRoute] = []
     lost: list[object] = []
@@ -107,18 +105,18 @@ def test_page_is_complete_after_a_reconnect(own_page: Page, app: RunningApp) -> 
         )
 
     broken: list[WebSocketRoute] = []
-    own_page.route_web_socket(re.compile("_event"), intercept)
-    open_page(own_page, app, "/batch/lossy")
-    expect(own_page.locator("table.points tbody tr")).to_have_count(10)
-    own_page.evaluate("window.same = true")
+    page.route_web_socket(re.compile("_event"), intercept)
+    open_page(page, app, "/batch/lossy")
+    expect(page.locator("table.points tbody tr")).to_have_count(10)
+    page.evaluate("window.same = true")
     broken.append(sockets[-1])
     while len(lost) < 5:
-        own_page.wait_for_timeout(50)
+        page.wait_for_timeout(50)
     sockets[-1].close()
-    expect_new_points(own_page)
+    expect_new_points(page)
     assert len(sockets) == 2
-    assert own_page.evaluate("window.same")
-    shown = shown_points(own_page)
+    assert page.evaluate("window.same")
+    shown = shown_points(page)
     assert shown == committed_points(app, "lossy", shown[0][0], 10)
 
 
@@ -160,17 +158,17 @@ def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> Non
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
 
 
-def test_notice_appears_while_more_than_100_pages_are_open(own_page: Page, app: RunningApp) -> None:
+def test_notice_appears_while_more_than_100_pages_are_open(page: Page, app: RunningApp) -> None:
     start(app, "busy")
-    open_page(own_page, app, "/batch/busy")
-    notice = own_page.get_by_text("this page is updated every")
-    expect(own_page.locator("td.seq").first).to_be_visible()
+    open_page(page, app, "/batch/busy")
+    notice = page.get_by_text("this page is updated every")
+    expect(page.locator("td.seq").first).to_be_visible()
     expect(notice).to_have_count(0)
-    own_page.evaluate(OPEN_VIEWERS, 100)
+    page.evaluate(OPEN_VIEWERS, 100)
     expect(notice).to_contain_text(re.compile(r"every 1\s+s"))
-    expect_new_points(own_page)
-    expect(own_page.locator(".connection.current")).to_be_visible()
-    own_page.evaluate("window.viewers.forEach((socket) => socket.close())")
+    expect_new_points(page)
+    expect(page.locator(".connection.current")).to_be_visible()
+    page.evaluate("window.viewers.forEach((socket) => socket.close())")
     expect(notice).to_have_count(0)
 
 
@@ -187,7 +185,7 @@ def test_closed_tabs_receive_no_more_updates(page: Page, app: RunningApp) -> Non
         tab.go_back()
         expect(tab.locator(".connection.current")).to_be_visible()
         tab.close()
-    wait_for_ticks(app)
+    wait_for_updates(app)
     failed_sends = app.output().count("disconnected client")
-    wait_for_ticks(app)
+    wait_for_updates(app)
     assert app.output().count("disconnected client") == failed_sends

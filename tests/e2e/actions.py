@@ -16,7 +16,8 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-RULE = "beginning with a letter or digit"
+ID_RULE = "beginning with a letter or digit"
+"""Part of the message about an invalid batch id."""
 
 OPEN_VIEWERS = """(count) => {
     const path = { pathname: "/", asPath: "/", query: {} };
@@ -31,7 +32,7 @@ OPEN_VIEWERS = """(count) => {
         return socket;
     });
 }"""
-"""Open the home page ``count`` times without tabs, by Reflex's protocol."""
+"""Open ``count`` connections to the home page without tabs, by Reflex's protocol."""
 
 
 def start(app: RunningApp, batch_id: str) -> None:
@@ -42,39 +43,29 @@ def stop(app: RunningApp, batch_id: str) -> None:
     http.delete(f"{app.api}/stream/{batch_id}").raise_for_status()
 
 
-def tasks(app: RunningApp) -> list[dict[str, object]]:
+def running_tasks(app: RunningApp) -> list[dict[str, object]]:
     response = http.get(f"{app.api}/tasks").raise_for_status()
     return list(response.json()["tasks"])
 
 
-def overall(app: RunningApp) -> dict[str, int]:
+def totals(app: RunningApp) -> dict[str, int]:
     response = http.get(f"{app.api}/", headers={"Accept": "application/json"}).raise_for_status()
     return dict(response.json())
 
 
-def wait_for_ticks(app: RunningApp) -> None:
+def wait_for_updates(app: RunningApp) -> None:
     """Wait until enough points are committed that every open page was due an update."""
-    row_count, deadline = overall(app)["row_count"], time.monotonic() + 30
-    while overall(app)["row_count"] < row_count + 8:
+    row_count, deadline = totals(app)["row_count"], time.monotonic() + 30
+    while totals(app)["row_count"] < row_count + 8:
         assert time.monotonic() < deadline, "no points are produced"
         time.sleep(0.05)
 
 
 def open_page(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait until it is live: scripts loaded, first state received."""
+    """Open a page and wait until it is connected and shows all its data."""
     page.goto(f"{app.url}{path}")
     expect(page.locator(".connection.current")).to_be_visible()
-
-
-def visit(page: Page, app: RunningApp, path: str) -> None:
-    """Open a page and wait until it is complete."""
-    open_page(page, app, path)
     page.locator("main h1").wait_for()
-    settled(page)
-
-
-def settled(page: Page) -> None:
-    """Wait until there are no placeholders and every chart is drawn."""
     page.wait_for_function(
         """() => !document.querySelector('.skeleton')
           && [...document.querySelectorAll('.minutes, .live-chart')]
@@ -87,7 +78,7 @@ def start_by_form(page: Page, batch_id: str) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
 
 
-def seq(page: Page) -> int:
+def latest_seq(page: Page) -> int:
     """The highest seq on the batch page."""
     text = page.locator("td.seq").first.inner_text()
     return int(re.sub(r"\D", "", text))
@@ -95,8 +86,7 @@ def seq(page: Page) -> int:
 
 def expect_new_points(page: Page) -> None:
     """Expect the batch page to show a point later than the latest one now."""
-    seen = seq(page)
     page.wait_for_function(
         "seen => Number(document.querySelector('td.seq')?.innerText.replace(/\\D/g, '')) > seen",
-        arg=seen,
+        arg=latest_seq(page),
     )

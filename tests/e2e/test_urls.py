@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.actions import ID_RULE, open_page, start, stop
 from tests.e2e.modes import in_both_modes
-from tests.e2e.walk import RULE, open_page, settled, start, stop
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 
 @in_both_modes
@@ -51,7 +51,7 @@ def test_a_name_that_means_something_to_javascript_is_a_name(page: Page, app: Ru
 def test_what_can_be_no_id_is_told_the_rule(page: Page, app: RunningApp, odd: str) -> None:
     open_page(page, app, f"/batch/{quote(odd, safe='')}")
     expect(page.get_by_role("heading", level=1)).to_have_text("No batch can have this name")
-    expect(page.get_by_text(RULE)).to_be_visible()
+    expect(page.get_by_text(ID_RULE)).to_be_visible()
     page.get_by_role("link", name="To all batches").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
@@ -73,5 +73,4 @@ def test_nothing_sticks_out(page: Page, app: RunningApp, width: int) -> None:
     start(app, "w" * 64)
     for path in ("/", f"/batch/{'w' * 64}", "/batch/unknown"):
         open_page(page, app, path)
-        settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.tab import DESK
-from tests.e2e.walk import expect_new_points, open_page, start, stop, tasks
-from tests.helpers.browser import BROWSER_ARGS, find_browser
+from tests.e2e.actions import expect_new_points, open_page, running_tasks, start, stop
+from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_browser
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -63,7 +62,7 @@ def app(
 def stop_other_batches(app: RunningApp) -> Iterator[None]:
     """Stop the batches that a test started."""
     yield
-    for task in tasks(app):
+    for task in running_tasks(app):
         if task["batch_id"] != "live":
             stop(app, str(task["batch_id"]))
 
@@ -71,7 +70,7 @@ def stop_other_batches(app: RunningApp) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def idle_pages(browser: Browser, app: RunningApp) -> Iterator[dict[str, Page]]:
     """A tab on each page, idle for longer than the app keeps a state."""
-    context = browser.new_context(viewport=DESK)
+    context = browser.new_context(viewport=DESKTOP)
     for batch_id in ("old", "other"):
         start(app, batch_id)
         stop(app, batch_id)
@@ -169,33 +168,33 @@ def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: 
     expect_running(page, "live")
 
 
-def test_duplicated_tab_is_independent(own_page: Page, app: RunningApp) -> None:
+def test_duplicated_tab_is_independent(page: Page, app: RunningApp) -> None:
     for batch_id in ("gone", "also-ended"):
         start(app, batch_id)
         stop(app, batch_id)
     start(app, "twin")
-    open_page(own_page, app, "/batch/twin")
-    twin = duplicate(own_page)
-    for page in (own_page, twin):
-        expect_running(page, "twin")
+    open_page(page, app, "/batch/twin")
+    twin = duplicate(page)
+    for tab in (page, twin):
+        expect_running(tab, "twin")
     twin.get_by_role("button", name="Pause").click()
-    expect(own_page.get_by_role("button", name="Pause")).to_be_visible()
-    own_page.reload()
-    for page in (own_page, twin):
-        page.locator("header").get_by_role("link").first.click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
-    search_ended(own_page, "gone")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.reload()
+    for tab in (page, twin):
+        tab.locator("header").get_by_role("link").first.click()
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Batches")
+    search_ended(page, "gone")
     expect(twin.get_by_label("Search batches")).to_have_value("")
-    third = duplicate(own_page)
+    third = duplicate(page)
     expect_ended_search(third, "gone")
     third.get_by_role("button", name="All", exact=True).click()
     third.get_by_label("Search batches").fill("twin")
     third.get_by_role("button", name="Stop: twin", exact=True).click()
-    for page in (own_page, twin, third):
-        expect(page.locator("a.slot", has_text="twin")).to_have_count(0)
-    expect_ended_search(own_page, "gone")
-    own_page.go_back()
-    expect(own_page.locator(".status-line .pill")).to_have_text("Stopped")
+    for tab in (page, twin, third):
+        expect(tab.locator("a.slot", has_text="twin")).to_have_count(0)
+    expect_ended_search(page, "gone")
+    page.go_back()
+    expect(page.locator(".status-line .pill")).to_have_text("Stopped")
 
 
 def duplicate(page: Page) -> Page:
@@ -241,7 +240,7 @@ def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: Runn
     for batch_id in ("dusk", "also-ended"):
         start(app, batch_id)
         stop(app, batch_id)
-    context = own_browser.new_context(viewport=DESK)
+    context = own_browser.new_context(viewport=DESKTOP)
     home, night, dusk = context.new_page(), context.new_page(), context.new_page()
     open_page(home, app, "/")
     search_ended(home, "dusk")
@@ -267,7 +266,7 @@ def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: Runn
 
 def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: RunningApp) -> None:
     start(app, "away")
-    page = own_browser.new_context(viewport=DESK).new_page()
+    page = own_browser.new_context(viewport=DESKTOP).new_page()
     open_page(page, app, "/batch/away")
     expect_running(page, "away")
     page.evaluate("window.same = true")
