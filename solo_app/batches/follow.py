@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator
 from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
 
-_PAGE_SIZE = 1_000
+PAGE_SIZE = 1_000
+"""Maximum number of points per update."""
 
 
 async def follow(
-    service: BatchService, batch_id: str, after: int, idle_timeout: float
+    service: BatchService,
+    batch_id: str,
+    after: int,
+    idle_timeout: float,
+    page_size: int = PAGE_SIZE,
 ) -> AsyncIterator[list[Point] | BatchStatus]:
     """Yield committed points with ``seq > after``, once each and in order, as they are committed.
 
@@ -26,7 +31,7 @@ async def follow(
         over = producer is None or producer.has_ended
         run = producer.batch.run if producer else batch.run
         committed = producer.committed_seq if producer else after
-        points = await service.points(batch_id, after, _PAGE_SIZE)
+        points = await service.points(batch_id, after, page_size)
         if over and run.last_seq is not None:
             # Later points belong to the next run, which may have started in the meantime.
             points = [point for point in points if point.seq <= run.last_seq]

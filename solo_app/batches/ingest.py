@@ -146,6 +146,8 @@ class Ingest:
         clock: Clock,
         on_commit: CommitListener,
         on_failure: FailureListener,
+        commit_delay: float = COMMIT_DELAY,
+        store_check_interval: float = STORE_CHECK_INTERVAL,
     ) -> None:
         self.failure: str | None = None
         """Why a batch failed in ingest; reset when a batch starts."""
@@ -154,6 +156,8 @@ class Ingest:
         self._clock = clock
         self._on_commit = on_commit
         self._on_failure = on_failure
+        self._commit_delay = commit_delay
+        self._store_check_interval = store_check_interval
         self._buffers: dict[int, PointBuffer] = {}
         self._unwritten: dict[int, Minutes] = {}
         self._rows_unwritten = 0
@@ -195,10 +199,10 @@ class Ingest:
         """Commit until cancelled. An unexpected error fails all running batches."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(STORE_CHECK_INTERVAL):
+                async with asyncio.timeout(self._store_check_interval):
                     await self._work.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(COMMIT_DELAY):
+                async with asyncio.timeout(self._commit_delay):
                     await self._flush_requested.wait()
             self._flush_requested.clear()
             self._work.clear()

@@ -29,12 +29,21 @@ POINTS_PER_FILE = 1_000_000
 class Retention:
     """Keeps points in the database for ``keep``, plus at most one day (or ``keep``, if less)."""
 
-    def __init__(self, store: Storage, keep: timedelta, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Storage,
+        keep: timedelta,
+        clock: Clock,
+        interval: float = ARCHIVE_INTERVAL,
+        points_per_file: int = POINTS_PER_FILE,
+    ) -> None:
         self.archive_error: str | None = None
         """Why old points cannot be archived; None if there is no error."""
         self._store = store
         self._keep = keep
         self._clock = clock
+        self._interval = interval
+        self._points_per_file = points_per_file
 
     async def run(self) -> None:
         """Archive old points periodically until cancelled."""
@@ -51,7 +60,7 @@ class Retention:
                 logger.exception("Archiving failed, retrying later")
             else:
                 self.archive_error = None
-            await asyncio.sleep(ARCHIVE_INTERVAL)
+            await asyncio.sleep(self._interval)
 
     async def archive_old_points(self) -> int:
         """Archive all points that are old enough now. Returns their number.
@@ -65,7 +74,7 @@ class Retention:
         for span in await self._store.archivable_spans(
             before, before - min(ARCHIVE_PERIOD, self._keep)
         ):
-            for first in range(span.first_seq, span.last_seq + 1, POINTS_PER_FILE):
-                last = min(first + POINTS_PER_FILE - 1, span.last_seq)
+            for first in range(span.first_seq, span.last_seq + 1, self._points_per_file):
+                last = min(first + self._points_per_file - 1, span.last_seq)
                 archived += await self._store.move_to_archive(Span(span.batch_no, first, last))
         return archived

@@ -52,6 +52,8 @@ class Runner:
         catalog: Catalog,
         sources: Mapping[str, Source],
         clock: Clock,
+        stop_grace_period: float = STOP_GRACE_PERIOD,
+        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     ) -> None:
         self.is_closing = False
         """Whether the app is shutting down and no run can be started."""
@@ -61,6 +63,8 @@ class Runner:
         self._catalog = catalog
         self._sources = sources
         self._clock = clock
+        self._stop_grace_period = stop_grace_period
+        self._shutdown_timeout = shutdown_timeout
         self._by_no: dict[int, Producer] = {}
         self._starting = asyncio.Lock()
         self._all_end: asyncio.Task[None] | None = None
@@ -143,7 +147,7 @@ class Runner:
         if producer is None:
             return batch
         await self._write_retry.wait_for(
-            self._end(producer, BatchStatus.STOPPED), STOP_GRACE_PERIOD
+            self._end(producer, BatchStatus.STOPPED), self._stop_grace_period
         )
         return producer.batch
 
@@ -190,7 +194,7 @@ class Runner:
         endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
             # Failing writes must not delay the shutdown.
-            await asyncio.wait(endings, timeout=SHUTDOWN_TIMEOUT)
+            await asyncio.wait(endings, timeout=self._shutdown_timeout)
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:

@@ -35,7 +35,7 @@ from solo_app.batches.models import (
 from solo_app.batches.producer import RECENT_POINTS, Producer, RateMeter
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.retention import Retention
-from solo_app.batches.runner import Runner
+from solo_app.batches.runner import SHUTDOWN_TIMEOUT, STOP_GRACE_PERIOD, Runner
 from solo_app.batches.series import RecentData, Series, read_buckets
 from solo_app.batches.source import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
@@ -58,6 +58,8 @@ class BatchService:
         retention: Retention | None = None,
         retry_interval: float = RETRY_INTERVAL,
         backoff: ReadBackoff | None = None,
+        stop_grace_period: float = STOP_GRACE_PERIOD,
+        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     ) -> None:
         self.clock = clock
         self._store = store
@@ -67,7 +69,16 @@ class BatchService:
         self._recent = RecentMinutes(store, clock)
         self._backoff = backoff or ReadBackoff()
         self._catalog = Catalog()
-        self._runner = Runner(store, self._write_retry, self._ingest, self._catalog, sources, clock)
+        self._runner = Runner(
+            store,
+            self._write_retry,
+            self._ingest,
+            self._catalog,
+            sources,
+            clock,
+            stop_grace_period,
+            shutdown_timeout,
+        )
         self._throughput = RateMeter(history_seconds=60)
         self._recent_reads: dict[Batch, asyncio.Task[RecentData]] = {}
         self._commits: asyncio.Task[None] | None = None

@@ -22,8 +22,11 @@ _POLL = 0.1
 class WriteRetry:
     """Retries failing writes. ``error`` is the current error, None if no write is failing."""
 
-    def __init__(self, retry_interval: float = RETRY_INTERVAL) -> None:
+    def __init__(
+        self, retry_interval: float = RETRY_INTERVAL, write_timeout: float = WRITE_TIMEOUT
+    ) -> None:
         self._retry_interval = retry_interval
+        self._write_timeout = write_timeout
         self._errors: dict[object, str] = {}
 
     @property
@@ -59,7 +62,7 @@ class WriteRetry:
             waited = now() - began
             if self.error and waited >= grace_period:
                 raise StoreUnavailableError(f"Writes are failing: {self.error}")
-            if waited >= WRITE_TIMEOUT:
+            if waited >= self._write_timeout:
                 raise StoreUnavailableError("The database does not complete a write. Try again.")
             await asyncio.wait({task}, timeout=_POLL)
         if task.cancelled():

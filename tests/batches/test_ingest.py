@@ -57,7 +57,7 @@ async def test_a_full_buffer_makes_its_producer_wait_until_it_is_drained() -> No
 async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "COMMIT_DELAY", 3_600)
+    monkeypatch.setattr(ingest.Ingest.__init__, "__defaults__", (3_600, 2.0))
     async with (
         asyncio.timeout(10),
         open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as s,

@@ -29,13 +29,11 @@ KEEPER = """
 import asyncio, itertools, os, signal, sys
 from datetime import timedelta
 from pathlib import Path
-from solo_app.batches import retention
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.archive import Archive
 from tests.helpers.service import open_service
 
-retention.POINTS_PER_FILE = 40_000
 AFTER = {"written": (Archive, "commit_move"), "removed": (Path, "rename")}
 
 def die_after(step, times):
@@ -56,7 +54,8 @@ async def main():
         if len(sys.argv) > 2:
             die_after(sys.argv[2], int(sys.argv[3]))
         print("begins", flush=True)
-        await Retention(service._store, timedelta(days=1), utc_now).archive_old_points()
+        retention = Retention(service._store, timedelta(days=1), utc_now, points_per_file=40_000)
+        await retention.archive_old_points()
         print("done", service.row_count(service.batch("live")), flush=True)
 
 asyncio.run(main())

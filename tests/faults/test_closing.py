@@ -33,7 +33,7 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
         await service.open()
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 3)
-        reading = asyncio.create_task(duckdb_store(service)._read(endless))
+        reading = asyncio.create_task(duckdb_store(service).run_on_reader(endless))
         await wait_until(asked.is_set)
         async with asyncio.timeout(10):
             assert not await service.close()

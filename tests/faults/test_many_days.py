@@ -57,14 +57,14 @@ def long_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each query of the store gave to Python."""
     rows: list[int] = []
-    read = DuckDBStore._read
+    read = DuckDBStore.run_on_reader
 
     async def counted(self: DuckDBStore, query: Callable[[Any], T]) -> T:
         found = await read(self, query)
         rows.append(len(found) if isinstance(found, list) else 1)
         return found
 
-    monkeypatch.setattr(DuckDBStore, "_read", counted)
+    monkeypatch.setattr(DuckDBStore, "run_on_reader", counted)
     return rows
 
 

@@ -23,7 +23,7 @@ async def test_it_is_answered_clearly_and_ingest_goes_on(
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 3)
         described = (await client.get("/openapi.json")).json()["paths"]
-        read = duckdb_store(service)._read
+        read = duckdb_store(service).run_on_reader
 
         async def greedy(*_: object) -> Any:
             return await read(

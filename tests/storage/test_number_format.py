@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from solo_app.batches.models import format_number
-from solo_app.storage.duckdb.export import _NUMBER
+from solo_app.storage.duckdb.export import NUMBER
 
 pytest.importorskip("hypothesis", reason="property tests need requirements-dev.txt")
 import numpy as np
@@ -22,5 +22,5 @@ numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), whole)
 def test_sql_formats_numbers_as_python_does(keys: list[float]) -> None:
     columns = {"key": np.array(keys)}  # noqa: F841 (DuckDB resolves table names to local variables)
     with duckdb.connect() as connection:
-        rows = connection.execute(f"SELECT {_NUMBER} FROM columns").fetchall()
+        rows = connection.execute(f"SELECT {NUMBER} FROM columns").fetchall()
     assert [text for (text,) in rows] == list(map(format_number, keys))

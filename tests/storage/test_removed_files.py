@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "STORE_CHECK_INTERVAL", 0.02)
+    monkeypatch.setattr(ingest.Ingest.__init__, "__defaults__", (0.03, 0.02))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from solo_app.batches import retention
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.follow import follow
 from solo_app.batches.models import BatchStatus, FileFormat, Window, to_microseconds, utc_now
@@ -78,8 +77,9 @@ async def with_past(service: BatchService, script: ScriptedSource) -> None:
     await commit_points(service, script, *(BEGAN + n * HOUR for n in range(DAYS * 24)))
 
 
-def keeping(service: BatchService, days: float) -> Retention:
-    return Retention(service._store, timedelta(days=days), service.clock)
+def keeping(service: BatchService, days: float, points_per_file: int = 1_000_000) -> Retention:
+    keep = timedelta(days=days)
+    return Retention(service._store, keep, service.clock, 0.001, points_per_file)
 
 
 def in_files(archive: Path) -> list[tuple[Any, ...]]:
@@ -92,7 +92,7 @@ def in_files(archive: Path) -> list[tuple[Any, ...]]:
 
 
 async def in_table(service: BatchService) -> list[int]:
-    return await duckdb_store(service)._read(
+    return await duckdb_store(service).run_on_reader(
         lambda cursor: [seq for (seq,) in cursor.execute("SELECT seq FROM points").fetchall()]
     )
 
@@ -135,11 +135,10 @@ async def test_archiving_does_not_change_query_results(
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "POINTS_PER_FILE", 50)
     await with_past(service, script)
     await service.stop("b")
     before = await all_query_results(service, tmp_path)
-    assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
+    assert await keeping(service, 3, 50).archive_old_points() == 5 * 24 - 1
     files = sorted(path.name for path in archive.iterdir())
     assert files == [
         "000001-000000000001-000000000050.parquet",
@@ -172,18 +171,16 @@ async def test_seq_continues_after_a_restart_with_archived_points(
 async def test_reader_gets_each_point_once_during_archiving(
     service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "POINTS_PER_FILE", 13)
-    monkeypatch.setattr("solo_app.batches.follow._PAGE_SIZE", 10)
     await with_past(service, script)
     await service.stop("b")
-    reader = follow(service, "b", 3, idle_timeout=5)
+    reader = follow(service, "b", 3, idle_timeout=5, page_size=10)
     seqs: list[int] = []
     async for news in reader:
         if isinstance(news, BatchStatus):
             break
         seqs += [point.seq for point in news]
         # About one more day each time, so that files appear before, at and after the position.
-        await keeping(service, max(0.1, 7 - len(seqs) / 24)).archive_old_points()
+        await keeping(service, max(0.1, 7 - len(seqs) / 24), 13).archive_old_points()
     assert seqs == list(range(4, DAYS * 24 + 1))
     assert len(await in_table(service)) < 24
 
@@ -312,7 +309,7 @@ async def test_query_that_started_before_archiving_sees_each_point_once(
             rows = cursor.execute(f"SELECT seq FROM {points}").fetchall()
         return [seq for (seq,) in rows]
 
-    reading = asyncio.ensure_future(store._read(slow))
+    reading = asyncio.ensure_future(store.run_on_reader(slow))
     await wait_until(listed.is_set)
     assert await keeping(service, 1).archive_old_points() > 0
     archived.set()
@@ -400,10 +397,9 @@ async def test_missing_file_fails_only_queries_for_its_points(
     archive: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retention, "POINTS_PER_FILE", 50)
     await with_past(service, script)
     batch = await service.stop("b")
-    assert await keeping(service, 3).archive_old_points() == 5 * 24 - 1
+    assert await keeping(service, 3, 50).archive_old_points() == 5 * 24 - 1
     spans = [(datetime.min, BEGAN + 50 * HOUR), (BEGAN + 120 * HOUR, datetime.max)]
     spans.append((BEGAN + 110 * HOUR, BEGAN + 130 * HOUR))
     before = [await download(service, form, *span) for span in spans for form in FileFormat]
@@ -523,7 +519,6 @@ async def test_database_without_archive_tables_can_archive(
 async def test_retention_retries_after_any_error(
     service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ARCHIVE_INTERVAL", 0.001)
     await with_past(service, script)
     failing: Exception | None = None
     archivable_spans = service._store.archivable_spans

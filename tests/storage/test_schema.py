@@ -191,7 +191,9 @@ async def test_migration_can_add_a_column(database: Path, monkeypatch: pytest.Mo
         pass
     added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
     with monkeypatch.context() as newer:
-        newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+        migrations = (*schema.MIGRATIONS, added)
+        newer.setattr(schema, "MIGRATIONS", migrations)
+        newer.setattr(schema.migrate, "__defaults__", (migrations,))
         async with open_service(database, few=counting(3)) as service:
             await has_every_point(service)
             await service.start("new", "few")

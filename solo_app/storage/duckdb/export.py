@@ -38,7 +38,7 @@ _COPY = '"a/copy"'
 
 _TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"
 # Same format as ``model.format_number``: DuckDB formats a DOUBLE like Python's repr.
-_NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VARCHAR)"
+NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VARCHAR)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class _TextFormat:
 
 _TEXT_FORMATS = {
     FileFormat.CSV: _TextFormat(
-        "seq,ts,key\n", f"concat(seq, ',', {_TIME}, ',', {_NUMBER}, chr(10))", "", ""
+        "seq,ts,key\n", f"concat(seq, ',', {_TIME}, ',', {NUMBER}, chr(10))", "", ""
     ),
     FileFormat.JSON: _TextFormat(
         "[",
-        f"""concat('{{"seq":', seq, ',"ts":"', {_TIME}, '","data":{{"key":', {_NUMBER}, '}}}}')""",
+        f"""concat('{{"seq":', seq, ',"ts":"', {_TIME}, '","data":{{"key":', {NUMBER}, '}}}}')""",
         ",\n",
         "]\n",
     ),

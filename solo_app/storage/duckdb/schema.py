@@ -6,6 +6,7 @@ Each migration runs once, in a transaction that also updates the schema version.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
@@ -126,10 +127,12 @@ def check(cursor: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def migrate(cursor: duckdb.DuckDBPyConnection) -> None:
+def migrate(
+    cursor: duckdb.DuckDBPyConnection, migrations: Sequence[tuple[str, ...]] = MIGRATIONS
+) -> None:
     """Run all pending migrations. Raises duckdb.Error."""
-    for number in range(version(cursor) + 1, len(MIGRATIONS) + 1):
-        for statement in ("BEGIN", *MIGRATIONS[number - 1], *_set_version(number), "COMMIT"):
+    for number in range(version(cursor) + 1, len(migrations) + 1):
+        for statement in ("BEGIN", *migrations[number - 1], *_set_version(number), "COMMIT"):
             cursor.execute(statement)
 
 

@@ -35,6 +35,7 @@ from solo_app.storage.duckdb import archive, minutes, points, schema
 from solo_app.storage.duckdb.archive import Archive, ArchiveFile
 from solo_app.storage.duckdb.batches import BatchTables
 from solo_app.storage.duckdb.check import check_content, reject_orphaned_wal
+from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance, InvalidatedError
 from solo_app.storage.duckdb.errors import (
     format_open_error,
@@ -63,14 +64,14 @@ class DuckDBStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._archive = Archive(path)
-        self._long_queries = LongQueries(self._read)
-        self._exports = Exports(self._read, self._long_queries, self._archive, path)
+        self._long_queries = LongQueries(self.run_on_reader)
+        self._exports = Exports(self.run_on_reader, self._long_queries, self._archive, path)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._instance = Instance(path)
         self._files = OpenFiles(path)
         self._batches: BatchTables | None = None
-        self._point_writer = PointWriter(path, self._instance, self._files)
+        self._point_writer = PointWriter(path, self._instance, self._files, Wal(path))
 
     # Storage
 
@@ -94,11 +95,11 @@ class DuckDBStore:
 
     async def batches(self) -> list[Batch]:
         """Return all batches with their latest runs."""
-        return await self._read(lambda _: self._open_batches.batches())
+        return await self.run_on_reader(lambda _: self._open_batches.batches())
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         """Return runs of a batch, latest first."""
-        return await self._read(lambda _: self._open_batches.runs(batch_no, offset, limit))
+        return await self.run_on_reader(lambda _: self._open_batches.runs(batch_no, offset, limit))
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         """Record the start of a run, and its batch if it is new."""
@@ -116,27 +117,27 @@ class DuckDBStore:
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
-        return await self._read(
+        return await self.run_on_reader(
             lambda cursor: points.points(cursor, self._archive, batch_no, after, limit)
         )
 
     async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
         """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``."""
-        return await self._read(
+        return await self.run_on_reader(
             lambda cursor: points.buckets(cursor, self._archive, batch_no, since, before_seq)
         )
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the stored aggregates of a window, oldest first."""
-        return await self._read(lambda cursor: minutes.minutes(cursor, batch_no, window))
+        return await self.run_on_reader(lambda cursor: minutes.minutes(cursor, batch_no, window))
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
         """Return the counters of all batches and their aggregates since a minute."""
-        return await self._read(lambda cursor: minutes.stored_minutes(cursor, start))
+        return await self.run_on_reader(lambda cursor: minutes.stored_minutes(cursor, start))
 
     async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
         """Return the points to archive, see ``archive.archivable_spans``."""
-        return await self._read(
+        return await self.run_on_reader(
             lambda cursor: archive.archivable_spans(cursor, before, oldest_before)
         )
 
@@ -181,7 +182,12 @@ class DuckDBStore:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StoreUnavailableError(format_write_error(self.path, cause)) from error
 
-    async def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    async def run_on_reader(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Run a query on a reader thread, on a cursor of its own.
+
+        Raises StoreUnavailableError if the database cannot be read.
+        """
+
         def run() -> T:
             with self._instance.reader() as cursor, read_errors():
                 return query(cursor)

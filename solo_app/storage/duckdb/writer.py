@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 class PointWriter:
     """Writes to the open instance."""
 
-    def __init__(self, path: Path, instance: Instance, files: OpenFiles) -> None:
+    def __init__(self, path: Path, instance: Instance, files: OpenFiles, wal: Wal) -> None:
         self._path = path
         self._instance = instance
         self._files = files
-        self._wal = Wal(path)
+        self._wal = wal
         self._is_in_doubt = False
         self._last_seqs: dict[int, int] = {}
 
