@@ -1,4 +1,4 @@
-"""Following a batch: each committed point once, in order, to its end."""
+"""Readers of a batch receive each committed point once, in order, to its end."""
 
 from __future__ import annotations
 
@@ -11,120 +11,123 @@ import pytest
 
 from solo_app.batches.errors import BatchNotFoundError
 from solo_app.batches.follow import follow
-from solo_app.batches.models import BatchStatus, Point
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_numbers
-from tests.helpers.service import FakeClock, ScriptedSource, counting, open_service, wait_until
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    counting,
+    open_service,
+    silent,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
 
 async def read(
-    service: BatchService, after: int, most: int | None = None
+    service: BatchService, after: int = 0, limit: int | None = None
 ) -> tuple[list[int], BatchStatus | None]:
-    """The seqs that a reader of batch ``b`` gets, and the status it is told at the end."""
+    """Read batch ``b`` to its end or up to ``limit`` points.
+
+    Returns the ``seq`` of the points, and the status of the run if it has ended.
+    """
     seqs: list[int] = []
-    async for news in follow(service, "b", after, idle_timeout=5):
-        if isinstance(news, BatchStatus):
-            return seqs, news
-        seqs += [point.seq for point in news]
-        if most and len(seqs) >= most:
-            return seqs[:most], None
+    async for update in follow(service, "b", after, idle_timeout=5):
+        if isinstance(update, BatchStatus):
+            return seqs, update
+        seqs += [point.seq for point in update]
+        if limit and len(seqs) >= limit:
+            return seqs[:limit], None
     return seqs, None
 
 
-async def test_every_point_once_in_order_to_the_end(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", few=counting(3_000)) as service:
-        await service.start("b", "few")
-        readers = [asyncio.create_task(read(service, 0)) for _ in range(10)]
+async def test_concurrent_readers_receive_all_points() -> None:
+    async with open_service(MemoryStorage(), many=counting(3_000)) as service:
+        await service.start("b", "many")
+        readers = [asyncio.create_task(read(service)) for _ in range(10)]
         for seqs, status in await asyncio.gather(*readers):
             assert seqs == list(range(1, 3_001))
             assert status is BatchStatus.FINISHED
 
 
-async def test_a_reader_that_comes_back_misses_nothing_and_gets_nothing_twice(
-    tmp_path: Path,
-) -> None:
-    got: list[int] = []
-    for _ in range(3):  # Each time the app has ended in between.
+async def test_reader_resumes_across_restarts(tmp_path: Path) -> None:
+    received: list[int] = []
+    for _ in range(3):
         async with open_service(tmp_path / "solo.duckdb") as service:
             await service.start("b")
-            for most in (5, 7):
-                got += (await read(service, got[-1] if got else 0, most))[0]
-    assert got == list(range(1, 37))
+            for limit in (2, 3):
+                received += (await read(service, len(received), limit))[0]
+    assert received == list(range(1, 16))
 
 
-async def test_an_ended_batch_gives_the_rest_and_its_status(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", few=counting(10)) as service:
+async def test_reader_of_an_ended_batch_receives_remaining_points_and_status() -> None:
+    async with open_service(MemoryStorage(), few=counting(10)) as service:
         await service.start("b", "few")
         await wait_until(lambda: not service.running())
         assert await read(service, 7) == ([8, 9, 10], BatchStatus.FINISHED)
         assert await read(service, 10) == ([], BatchStatus.FINISHED)
 
 
-async def test_a_reader_of_a_run_is_told_its_end_though_another_began_at_once(
-    tmp_path: Path,
-) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        await wait_until(lambda: service.totals().row_count >= 3)
-        reader = follow(service, "b", 0, idle_timeout=5)
-        first = await anext(reader)
-        assert isinstance(first, list)
-        last = (await service.stop("b")).run.last_seq
-        await service.start("b")
-        await wait_until(lambda: service.totals().row_count > (last or 0) + 3)
-        seqs = [point.seq for point in first]
-        async for news in reader:
-            if isinstance(news, BatchStatus):
-                assert news is BatchStatus.STOPPED
-                break
-            seqs += [point.seq for point in news]
-        assert seqs == list(range(1, (last or 0) + 1))
-
-
-async def test_silence_is_told(tmp_path: Path) -> None:
+async def test_reader_receives_the_end_although_another_run_has_started() -> None:
     clock = FakeClock("2026-01-01")
-    async with open_service(
-        tmp_path / "solo.duckdb", clock, script=ScriptedSource(clock)
-    ) as service:
+    script = ScriptedSource(clock)
+    async with open_service(MemoryStorage(), clock, script=script, few=counting(5)) as service:
         await service.start("b", "script")
+        reader = follow(service, "b", 0, idle_timeout=5)
+        script.emit(clock.now, 1.0)
+        updates = [await anext(reader)]
+        script.emit(clock.now, 2.0)
+        script.finish()
+        await wait_until(lambda: not service.running())
+        await service.start("b", "few")
+        await wait_until(lambda: service.totals().row_count == 7)
+        updates += [update async for update in reader]
+    assert updates.pop() is BatchStatus.FINISHED
+    points = [point for update in updates if isinstance(update, list) for point in update]
+    assert [point.seq for point in points] == [1, 2]
+
+
+async def test_idle_reader_receives_an_empty_list() -> None:
+    async with open_service(MemoryStorage(), silent=silent) as service:
+        await service.start("b", "silent")
         assert await anext(follow(service, "b", 0, idle_timeout=0.01)) == []
 
 
-async def test_readers_go_home_without_an_end_when_the_app_shuts_down(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
+async def test_readers_end_without_status_when_the_app_shuts_down() -> None:
+    async with open_service(MemoryStorage()) as service:
         await service.start("b")
-        readers = [asyncio.create_task(read(service, 0)) for _ in range(5)]
+        readers = [asyncio.create_task(read(service)) for _ in range(5)]
         await wait_until(lambda: service.totals().row_count >= 3)
         service.end_streams()
-        for seqs, status in await asyncio.wait_for(asyncio.gather(*readers), 1):
-            assert seqs == list(range(1, len(seqs) + 1))
-            assert status is None
+        async with asyncio.timeout(5):
+            for seqs, status in await asyncio.gather(*readers):
+                assert seqs == list(range(1, len(seqs) + 1))
+                assert status is None
 
 
-async def test_following_what_never_was_is_an_error(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
+async def test_unknown_batch_is_not_found() -> None:
+    async with open_service(MemoryStorage()) as service:
         with pytest.raises(BatchNotFoundError):
             await anext(follow(service, "b", 0, idle_timeout=1))
 
 
-async def test_readers_that_do_not_read_hold_up_nobody_and_hold_nothing(tmp_path: Path) -> None:
+async def test_stalled_readers_delay_no_commits_and_hold_no_points(tmp_path: Path) -> None:
     async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
         await service.start("b", "flood")
-        idle = [follow(service, "b", 0, idle_timeout=5) for _ in range(40)]
-        held = [await anext(reader) for reader in idle]
+        stalled = [follow(service, "b", 0, idle_timeout=5) for _ in range(40)]
+        first, *_ = [await anext(reader) for reader in stalled]
         gc.collect()
         tracemalloc.start()
         row_count = service.totals().row_count
         await wait_until(lambda: service.totals().row_count > row_count + 500_000)
-        grown = tracemalloc.get_traced_memory()[0]
+        allocated = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        # These points take 8 MB as columns; only what is on its way to disk is there.
-        assert grown < 5_300_000
-        first = held[0]
-        assert isinstance(first, list)
-        again = await anext(idle[0])
-        assert isinstance(again, list)
-        assert isinstance(again[0], Point)
-        assert again[0].seq == first[-1].seq + 1
+        # The points take 8 MB. Only those that are not committed yet are in memory.
+        assert allocated < 5_300_000
+        second = await anext(stalled[0])
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert second[0].seq == first[-1].seq + 1

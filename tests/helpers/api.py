@@ -14,7 +14,7 @@ from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.batches.service import BatchService
 
-OWN = "http://localhost:8000"
+ORIGIN = "http://localhost:8000"
 PAGE, FILE = "the page", "the file"
 FILES = {"/assets/app-D2YP3ywt.js", "/assets/p5-f7VGD-a_-bC9x0.css", "/solo.css"}
 
@@ -48,11 +48,11 @@ def create_gateway(service: BatchService | None, serves_pages: bool = False) -> 
     """The gateway in front of the API and the pages."""
     api = cached_api()
     api.state.service = service
-    return Gateway(pages, api, api_prefixes(api), [OWN, "http://127.0.0.1:8000"], serves_pages)
+    return Gateway(pages, api, api_prefixes(api), [ORIGIN, "http://127.0.0.1:8000"], serves_pages)
 
 
 def create_client(service: BatchService | None, serves_pages: bool = False) -> httpx.AsyncClient:
     """A client of the gateway."""
     gateway = create_gateway(service, serves_pages)
     transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=OWN)
+    return httpx.AsyncClient(transport=transport, base_url=ORIGIN)

@@ -1,15 +1,24 @@
-"""Numbers and times in downloads."""
+"""Downloads: each selected point once and in order, in every format, without leftover files."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
-from solo_app.batches.models import Block, FileFormat, Selection, format_number
+from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
+from solo_app.batches.models import FileFormat, Point, Selection, format_number
+from solo_app.storage.duckdb.export import SLICE_POINTS
 from solo_app.storage.duckdb.store import DuckDBStore
+from tests.storage.stores import START, create_block, open_store, read_content
 
 pytestmark = pytest.mark.anyio
 
@@ -21,6 +30,7 @@ NUMBERS = [
     (0.1 + 0.2, "0.30000000000000004"),
     (1e-7, "1e-07"),
     (5e-324, "5e-324"),
+    (12345678.000000001, "12345678.000000002"),
     (999_999_999_999_999.0, "999999999999999"),
     (-999_999_999_999_999.0, "-999999999999999"),
     (1e15, "1000000000000000.0"),
@@ -30,6 +40,103 @@ NUMBERS = [
     (1e22, "1e+22"),
     (1.7976931348623157e308, "1.7976931348623157e+308"),
 ]
+KEYS = [number for number, _ in NUMBERS]
+
+MANY = 25_000
+assert MANY > 2 * SLICE_POINTS
+
+
+def parse(file_format: FileFormat, content: bytes, folder: Path) -> list[Point]:
+    """Parse a file without the code under test."""
+    if file_format is FileFormat.PARQUET:
+        return parse_parquet(content, folder / "points.parquet")
+    if file_format is FileFormat.CSV:
+        lines = csv.DictReader(io.StringIO(content.decode()))
+        assert lines.fieldnames == ["seq", "ts", "key"]
+        rows = [(int(line["seq"]), line["ts"], float(line["key"])) for line in lines]
+    else:
+        rows = [(row["seq"], row["ts"], row["data"]["key"]) for row in json.loads(content)]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", ts) for _, ts, _ in rows)
+    return [Point(seq, datetime.fromisoformat(ts[:-1]), key) for seq, ts, key in rows]
+
+
+def parse_parquet(content: bytes, file: Path) -> list[Point]:
+    file.write_bytes(content)
+    points = duckdb.from_parquet(str(file))
+    assert points.columns == ["seq", "ts", "key"]
+    assert list(map(str, points.types)) == ["BIGINT", "TIMESTAMP WITH TIME ZONE", "DOUBLE"]
+    rows = points.project("seq, ts AT TIME ZONE 'UTC', key").fetchall()
+    return [Point(*row) for row in rows]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "solo.duckdb"
+
+
+@pytest.fixture
+async def store(database: Path) -> AsyncIterator[DuckDBStore]:
+    async with open_store(database) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+async def test_file_contains_the_stored_points(
+    store: DuckDBStore, tmp_path: Path, file_format: FileFormat
+) -> None:
+    await store.write([create_block(1, KEYS)], {})
+    content = await read_content(await store.download(file_format, Selection(1, len(KEYS))))
+    points = parse(file_format, content, tmp_path)
+    assert points == await store.points(1, 0, 100)
+    assert [point.key for point in points] == KEYS
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+async def test_start_is_inclusive_and_end_is_exclusive(
+    store: DuckDBStore, tmp_path: Path, file_format: FileFormat
+) -> None:
+    await store.write([create_block(1, [1, 2, 3, 4, 5])], {})
+
+    async def seqs(start: datetime, end: datetime) -> list[int]:
+        download = await store.download(file_format, Selection(1, 5, start, end))
+        points = parse(file_format, await read_content(download), tmp_path)
+        return [point.seq for point in points]
+
+    second = timedelta(seconds=1)
+    assert await seqs(START + second, datetime.max) == [2, 3, 4, 5]
+    assert await seqs(datetime.min, START + 3 * second) == [1, 2, 3]
+    assert await seqs(START + second, START + 3 * second) == [2, 3]
+    assert await seqs(START + second * 1.000001, START + 2 * second) == []
+    assert await seqs(START + timedelta(days=1), datetime.max) == []
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+async def test_many_points_of_two_batches_are_complete_and_in_order(
+    store: DuckDBStore, tmp_path: Path, file_format: FileFormat
+) -> None:
+    for first in range(1, MANY, 5_000):
+        keys = np.arange(first, first + 5_000)
+        await store.write([create_block(first, keys.tolist(), no) for no in (1, 2)], {})
+    for no in (1, 2):
+        download = await store.download(file_format, Selection(no, MANY))
+        points = parse(file_format, await read_content(download), tmp_path)
+        assert [point.seq for point in points] == list(range(1, MANY + 1))
+        assert [point.key for point in points] == list(range(1, MANY + 1))
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+async def test_points_committed_during_a_download_are_not_included(
+    store: DuckDBStore, tmp_path: Path, file_format: FileFormat
+) -> None:
+    await store.write([create_block(1, [0] * MANY)], {})
+    download = await store.download(file_format, Selection(1, MANY))
+    content, last_seq = b"", MANY
+    async for chunk in download.chunks:
+        content += chunk
+        await store.write([create_block(last_seq + 1, [1])], {})
+        last_seq += 1
+    assert len(parse(file_format, content, tmp_path)) == MANY
+    assert download.size in (None, len(content))
 
 
 @pytest.mark.parametrize(("number", "text"), NUMBERS)
@@ -37,17 +144,48 @@ def test_whole_numbers_below_1e15_have_no_fraction(number: float, text: str) -> 
     assert format_number(number) == text
 
 
-async def test_csv_and_json_format_numbers_alike(tmp_path: Path) -> None:
-    keys = np.array([number for number, _ in NUMBERS])
-    store = DuckDBStore(tmp_path / "solo.duckdb")
-    await store.open()
-    await store.write([Block(1, 1, np.arange(len(keys)), keys)], {})
-    texts = {}
-    for file_format in (FileFormat.CSV, FileFormat.JSON):
-        download = await store.download(file_format, Selection(1, len(keys)))
-        texts[file_format] = b"".join([piece async for piece in download.chunks]).decode()
-    await store.close()
-    rows = texts[FileFormat.CSV].splitlines()[1:]
-    assert [row.rpartition(",")[2] for row in rows] == list(map(format_number, keys.tolist()))
-    points = json.loads(texts[FileFormat.JSON], parse_float=str, parse_int=str)
-    assert [p["data"]["key"] for p in points] == list(map(format_number, keys.tolist()))
+async def test_csv_and_json_have_the_same_number_format(store: DuckDBStore) -> None:
+    await store.write([create_block(1, KEYS)], {})
+    texts = [text for _, text in NUMBERS]
+    file = (await read_content(await store.download(FileFormat.CSV, Selection(1, 99)))).decode()
+    assert [line.rpartition(",")[2] for line in file.splitlines()[1:]] == texts
+    file = (await read_content(await store.download(FileFormat.JSON, Selection(1, 99)))).decode()
+    points = json.loads(file, parse_float=str, parse_int=str)
+    assert [point["data"]["key"] for point in points] == texts
+
+
+async def test_abandoned_download_leaves_no_file(store: DuckDBStore, database: Path) -> None:
+    await store.write([create_block(1, KEYS)], {})
+    before = set(database.parent.iterdir())
+    download = await store.download(FileFormat.PARQUET, Selection(1, 99))
+    assert set(database.parent.iterdir()) == before  # Not even during the download.
+    assert (await anext(download.chunks)).startswith(b"PAR1")
+    del download
+    assert set(database.parent.iterdir()) == before
+
+
+async def test_files_of_a_killed_process_are_removed(database: Path) -> None:
+    leftover = database.parent / ".solo.duckdb.download-x7"
+    other = database.parent / ".other.download-x7"
+    for folder in (leftover, other):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"PAR1")
+    async with open_store(database):
+        assert not leftover.exists()
+        assert other.exists()
+
+
+async def test_error_while_writing_the_file_is_reported(tmp_path: Path) -> None:
+    # The name of the database is allowed, that of the temporary file is too long.
+    async with open_store(tmp_path / ("x" * 245)) as store:
+        with pytest.raises(StoreUnavailableError, match="The file cannot be written"):
+            await store.download(FileFormat.PARQUET, Selection(1, 1))
+
+
+async def test_shutdown_aborts_a_download(store: DuckDBStore) -> None:
+    await store.write([create_block(1, KEYS)], {})
+    download = await store.download(FileFormat.CSV, Selection(1, len(KEYS)))
+    assert await anext(download.chunks) == b"seq,ts,key\n"
+    store.stop_exports()
+    with pytest.raises(ServiceClosedError):
+        await anext(download.chunks)
