@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 from solo_app.batches.minutes import Minutes, aggregate_by_minute, merge, start_of_minute
 from solo_app.batches.models import Block, Clock, MinuteAggregate
 from solo_app.batches.storage import Storage
+from solo_app.batches.timing import Timing
 from solo_app.batches.write_retry import WriteRetry
 
 logger = logging.getLogger(__name__)
-
-COMMIT_DELAY = 0.03
-"""Seconds between the first new point and its commit. Limits the number of disk syncs per second.
-
-Too short to notice. A waiting caller or a full buffer triggers an immediate flush."""
 
 BUFFER_POINTS = 32_768
 """Capacity of the buffer of a batch. It also limits the duration of a commit, and so the time
@@ -39,9 +35,6 @@ MAX_UNWRITTEN_ROWS = 5_000_000
 
 CommitListener = Callable[[Block, list[MinuteAggregate]], None]
 """Called with each committed block and its aggregates per minute."""
-
-STORE_CHECK_INTERVAL = 2.0
-"""Seconds without points after which an empty commit checks that the store is writable."""
 
 FailureListener = Callable[[int, str], None]
 """Called with the number of a batch whose points could not be processed, and the reason."""
@@ -144,20 +137,18 @@ class Ingest:
         store: Storage,
         write_retry: WriteRetry,
         clock: Clock,
+        timing: Timing,
         on_commit: CommitListener,
         on_failure: FailureListener,
-        commit_delay: float = COMMIT_DELAY,
-        store_check_interval: float = STORE_CHECK_INTERVAL,
     ) -> None:
         self.failure: str | None = None
         """Why a batch failed in ingest; reset when a batch starts."""
         self._store = store
         self._write_retry = write_retry
         self._clock = clock
+        self._timing = timing
         self._on_commit = on_commit
         self._on_failure = on_failure
-        self._commit_delay = commit_delay
-        self._store_check_interval = store_check_interval
         self._buffers: dict[int, PointBuffer] = {}
         self._unwritten: dict[int, Minutes] = {}
         self._rows_unwritten = 0
@@ -199,10 +190,10 @@ class Ingest:
         """Commit until cancelled. An unexpected error fails all running batches."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._store_check_interval):
+                async with asyncio.timeout(self._timing.store_check_interval):
                     await self._work.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._commit_delay):
+                async with asyncio.timeout(self._timing.commit_delay):
                     await self._flush_requested.wait()
             self._flush_requested.clear()
             self._work.clear()

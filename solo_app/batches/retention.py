@@ -34,16 +34,16 @@ class Retention:
         store: Storage,
         keep: timedelta,
         clock: Clock,
-        interval: float = ARCHIVE_INTERVAL,
         points_per_file: int = POINTS_PER_FILE,
+        interval: float = ARCHIVE_INTERVAL,
     ) -> None:
         self.archive_error: str | None = None
         """Why old points cannot be archived; None if there is no error."""
         self._store = store
         self._keep = keep
         self._clock = clock
-        self._interval = interval
         self._points_per_file = points_per_file
+        self._interval = interval
 
     async def run(self) -> None:
         """Archive old points periodically until cancelled."""

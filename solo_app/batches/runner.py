@@ -21,21 +21,13 @@ from solo_app.batches.models import Batch, BatchStatus, Clock, Point, Run
 from solo_app.batches.producer import Producer
 from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
+from solo_app.batches.timing import Timing
 from solo_app.batches.write_retry import WriteRetry
 
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 5
 """Number of batches that may run at once."""
-
-CANCEL_TIMEOUT = 1.0
-"""Seconds that a source has to end after it was cancelled."""
-
-SHUTDOWN_TIMEOUT = 1.2
-"""Seconds that all runs have to end during shutdown."""
-
-STOP_GRACE_PERIOD = 2.0
-"""Seconds after which ``stop`` raises if writes are failing. The batch is stopped later."""
 
 
 class Runner:
@@ -52,8 +44,7 @@ class Runner:
         catalog: Catalog,
         sources: Mapping[str, Source],
         clock: Clock,
-        stop_grace_period: float = STOP_GRACE_PERIOD,
-        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+        timing: Timing,
     ) -> None:
         self.is_closing = False
         """Whether the app is shutting down and no run can be started."""
@@ -63,8 +54,7 @@ class Runner:
         self._catalog = catalog
         self._sources = sources
         self._clock = clock
-        self._stop_grace_period = stop_grace_period
-        self._shutdown_timeout = shutdown_timeout
+        self._timing = timing
         self._by_no: dict[int, Producer] = {}
         self._starting = asyncio.Lock()
         self._all_end: asyncio.Task[None] | None = None
@@ -147,7 +137,7 @@ class Runner:
         if producer is None:
             return batch
         await self._write_retry.wait_for(
-            self._end(producer, BatchStatus.STOPPED), self._stop_grace_period
+            self._end(producer, BatchStatus.STOPPED), self._timing.stop_grace_period
         )
         return producer.batch
 
@@ -194,7 +184,7 @@ class Runner:
         endings = [self._end(producer, BatchStatus.INTERRUPTED) for producer in self]
         if endings:
             # Failing writes must not delay the shutdown.
-            await asyncio.wait(endings, timeout=self._shutdown_timeout)
+            await asyncio.wait(endings, timeout=self._timing.shutdown_timeout)
 
     def _ended_by_itself(self, producer: Producer) -> None:
         if producer.ending is None:
@@ -215,7 +205,7 @@ class Runner:
         self, producer: Producer, status: BatchStatus, reason: str | None
     ) -> None:
         batch_id, buffer = producer.batch.batch_id, producer.buffer
-        _, pending = await asyncio.wait({producer.task}, timeout=CANCEL_TIMEOUT)
+        _, pending = await asyncio.wait({producer.task}, timeout=self._timing.cancel_timeout)
         if pending:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
         buffer.close()

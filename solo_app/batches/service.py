@@ -35,16 +35,14 @@ from solo_app.batches.models import (
 from solo_app.batches.producer import RECENT_POINTS, Producer, RateMeter
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.retention import Retention
-from solo_app.batches.runner import SHUTDOWN_TIMEOUT, STOP_GRACE_PERIOD, Runner
+from solo_app.batches.runner import Runner
 from solo_app.batches.series import RecentData, Series, read_buckets
 from solo_app.batches.source import DEFAULT_SOURCE, Source
 from solo_app.batches.storage import Storage
-from solo_app.batches.write_retry import RETRY_INTERVAL, WriteRetry
+from solo_app.batches.timing import DEFAULT_TIMING, Timing
+from solo_app.batches.write_retry import WriteRetry
 
 logger = logging.getLogger(__name__)
-
-_CLOSE_STORE_TIMEOUT = 0.5
-"""Seconds that the store has to close if the last writes did not complete."""
 
 
 class BatchService:
@@ -56,28 +54,22 @@ class BatchService:
         sources: Mapping[str, Source],
         clock: Clock = utc_now,
         retention: Retention | None = None,
-        retry_interval: float = RETRY_INTERVAL,
+        timing: Timing = DEFAULT_TIMING,
         backoff: ReadBackoff | None = None,
-        stop_grace_period: float = STOP_GRACE_PERIOD,
-        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     ) -> None:
         self.clock = clock
         self._store = store
+        self._timing = timing
         self._retention = retention
-        self._write_retry = WriteRetry(retry_interval)
-        self._ingest = Ingest(store, self._write_retry, clock, self._committed, self._ingest_failed)
+        self._write_retry = WriteRetry(timing)
+        self._ingest = Ingest(
+            store, self._write_retry, clock, timing, self._committed, self._ingest_failed
+        )
         self._recent = RecentMinutes(store, clock)
         self._backoff = backoff or ReadBackoff()
         self._catalog = Catalog()
         self._runner = Runner(
-            store,
-            self._write_retry,
-            self._ingest,
-            self._catalog,
-            sources,
-            clock,
-            stop_grace_period,
-            shutdown_timeout,
+            store, self._write_retry, self._ingest, self._catalog, sources, clock, timing
         )
         self._throughput = RateMeter(history_seconds=60)
         self._recent_reads: dict[Batch, asyncio.Task[RecentData]] = {}
@@ -140,7 +132,7 @@ class BatchService:
             self._commits.cancel()
         if self._closing is None:
             self._closing = asyncio.create_task(self._store.close(), name="close-store")
-        limit = _CLOSE_STORE_TIMEOUT if self._runner.has_unfinished_writes else None
+        limit = self._timing.close_timeout if self._runner.has_unfinished_writes else None
         await asyncio.wait({self._closing}, timeout=limit)
         if self._closing.done():
             return self._closing.result()

@@ -7,26 +7,18 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
+from solo_app.batches.timing import Timing
 
 logger = logging.getLogger(__name__)
 
-RETRY_INTERVAL = 0.5
-"""Seconds between two attempts of a failing write."""
-
-WRITE_TIMEOUT = 10.0
-"""Seconds that a caller waits for a write that neither completes nor fails."""
-
-_POLL = 0.1
+_POLL_INTERVAL = 0.1
 
 
 class WriteRetry:
     """Retries failing writes. ``error`` is the current error, None if no write is failing."""
 
-    def __init__(
-        self, retry_interval: float = RETRY_INTERVAL, write_timeout: float = WRITE_TIMEOUT
-    ) -> None:
-        self._retry_interval = retry_interval
-        self._write_timeout = write_timeout
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
         self._errors: dict[object, str] = {}
 
     @property
@@ -43,28 +35,28 @@ class WriteRetry:
                     return await write()
                 except Exception as error:
                     if key not in self._errors:
-                        unexpected = not isinstance(error, StoreUnavailableError)
-                        logger.error("%s failed, retrying: %s", name, error, exc_info=unexpected)
+                        is_unexpected = not isinstance(error, StoreUnavailableError)
+                        logger.error("%s failed, retrying: %s", name, error, exc_info=is_unexpected)
                     self._errors[key] = str(error)
-                await asyncio.sleep(self._retry_interval)
+                await asyncio.sleep(self._timing.retry_interval)
         finally:
             self._errors.pop(key, None)
 
     async def wait_for(self, task: asyncio.Task[None], grace_period: float = 0.0) -> None:
         """Wait for a task that waits for writes. If this raises, the task continues.
 
-        Raises StoreUnavailableError with the reason if writes are failing after ``grace_period``
-        seconds or if the task does not end, and ServiceClosedError if the task is cancelled.
+        Raises StoreUnavailableError if writes are failing after ``grace_period`` seconds or the
+        task exceeds the write timeout, and ServiceClosedError if the task is cancelled.
         """
         now = asyncio.get_running_loop().time
-        began = now()
+        started = now()
         while not task.done():
-            waited = now() - began
+            waited = now() - started
             if self.error and waited >= grace_period:
                 raise StoreUnavailableError(f"Writes are failing: {self.error}")
-            if waited >= self._write_timeout:
+            if waited >= self._timing.write_timeout:
                 raise StoreUnavailableError("The database does not complete a write. Try again.")
-            await asyncio.wait({task}, timeout=_POLL)
+            await asyncio.wait({task}, timeout=_POLL_INTERVAL)
         if task.cancelled():
             raise ServiceClosedError
         task.result()

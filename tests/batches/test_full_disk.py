@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from solo_app.batches import runner, write_retry
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
+from solo_app.batches.timing import Timing
 from solo_app.sources.random import random_numbers
 from tests.helpers.api import create_client
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import (
+    FAST_RETRY,
     FakeClock,
     ScriptedSource,
     counting,
@@ -48,11 +49,16 @@ def storage() -> MemoryStorage:
 
 
 @pytest.fixture
+def timing() -> Timing:
+    return FAST_RETRY
+
+
+@pytest.fixture
 async def service(
-    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource, timing: Timing
 ) -> AsyncIterator[BatchService]:
     """One batch that ended three hours ago, with a point, and one that runs, with one of now."""
-    async with open_service(storage, clock, script=script) as opened:
+    async with open_service(storage, clock, timing=timing, script=script) as opened:
         for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):
             batch = await opened.start(batch_id, "script")
             script.emit(now, 1.0)
@@ -110,14 +116,13 @@ async def test_committed_points_are_available_while_writes_fail(
 
 
 @pytest.mark.parametrize("gate", ["writes", "ends"])
+@pytest.mark.parametrize("timing", [Timing(retry_interval=0.01, stop_grace_period=0.05)])
 async def test_delete_returns_503_and_the_batch_stops_when_writes_succeed(
     service: BatchService,
     storage: MemoryStorage,
     script: ScriptedSource,
     gate: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "STOP_GRACE_PERIOD", 0.05)
     getattr(storage, gate).fail("no room")
     script.emit(TEN + timedelta(seconds=1), 2.0)
     await wait_until(
@@ -151,10 +156,10 @@ async def test_stop_waits_through_a_write_that_fails_once(
     assert (await stopping).status is BatchStatus.STOPPED
 
 
+@pytest.mark.parametrize("timing", [Timing(write_timeout=0.05)])
 async def test_stop_reports_a_write_that_never_completes(
-    service: BatchService, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, storage: MemoryStorage
 ) -> None:
-    monkeypatch.setattr(write_retry, "WRITE_TIMEOUT", 0.05)
     storage.ends.hold()
     with pytest.raises(StoreUnavailableError, match="does not complete"):
         await service.stop("b")

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.batches import ingest, runner
+from solo_app.batches import ingest
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
 from solo_app.batches.minutes import aggregate_by_minute
 from solo_app.batches.models import BatchStatus, MinuteAggregate
 from solo_app.batches.source import Numbers
+from solo_app.batches.timing import Timing
 from solo_app.sources.random import random_numbers
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
@@ -55,12 +56,12 @@ async def test_a_full_buffer_makes_its_producer_wait_until_it_is_drained() -> No
 
 
 async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(ingest.Ingest.__init__, "__defaults__", (3_600, 2.0))
+    timing = Timing(commit_delay=3_600)
     async with (
         asyncio.timeout(10),
-        open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as s,
+        open_service(tmp_path / "solo.duckdb", timing=timing, flood=random_numbers(0)) as s,
     ):
         batch = await s.start("b")
         producer = s.producer(batch)
@@ -123,10 +124,8 @@ async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
 
 
 async def test_points_that_are_lost_at_shutdown_are_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(runner, "SHUTDOWN_TIMEOUT", 0.05)
-
     async def eleven() -> AsyncIterator[Numbers]:
         yield np.zeros(4)
         yield np.zeros(7)
@@ -134,7 +133,9 @@ async def test_points_that_are_lost_at_shutdown_are_logged(
 
     storage = MemoryStorage()
     storage.writes.fail("no room")
-    async with open_service(storage, eleven=eleven) as service:
+    async with open_service(
+        storage, timing=Timing(shutdown_timeout=0.05), eleven=eleven
+    ) as service:
         await service.start("b", "eleven")
         await wait_until(lambda: service.totals().write_error)
     assert '11 points of "b" are not saved: no room' in caplog.messages

@@ -14,8 +14,11 @@ from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers, Source
 from solo_app.batches.storage import Storage
+from solo_app.batches.timing import Timing
 from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb.store import DuckDBStore
+
+FAST_RETRY = Timing(retry_interval=0.01)
 
 
 class FakeClock:
@@ -116,14 +119,18 @@ async def open_harness(folder: Path, begins: str = "2012-11-11 10:11:10") -> Asy
     """A bench whose database is in that folder; its source ``few`` gives five numbers and ends."""
     clock = FakeClock(begins)
     sources: dict[str, Source] = {"random": lambda: harness.script(), "few": counting(5)}
-    async with open_service(folder / "solo.duckdb", clock, False, **sources) as service:
+    async with open_service(folder / "solo.duckdb", clock, False, FAST_RETRY, **sources) as service:
         harness = Harness(service, clock, ScriptedSource(clock), begins)
         yield harness
 
 
 @asynccontextmanager
 async def open_service(
-    storage: Path | Storage, clock: Clock = utc_now, resume: bool = False, **more: Source
+    storage: Path | Storage,
+    clock: Clock = utc_now,
+    resume: bool = False,
+    timing: Timing = FAST_RETRY,
+    **more: Source,
 ) -> AsyncIterator[BatchService]:
     """The service on a DuckDB file or another store, closed when the block ends.
 
@@ -132,7 +139,7 @@ async def open_service(
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
     available = {"random": random_numbers(0.01), **more}
     backoff = ReadBackoff(first=0.01, longest=0.01)
-    service = BatchService(store, available, clock, retry_interval=0.01, backoff=backoff)
+    service = BatchService(store, available, clock, timing=timing, backoff=backoff)
     await service.open(resume)
     try:
         yield service

@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from solo_app.batches import ingest
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.service import BatchService
+from solo_app.batches.timing import Timing
 from solo_app.storage.duckdb.files import wal_path
 from tests.helpers.integrity import check_integrity
 from tests.helpers.service import duckdb_store, open_service, silent, wait_until
@@ -21,9 +21,7 @@ from tests.helpers.service import duckdb_store, open_service, silent, wait_until
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest.Ingest.__init__, "__defaults__", (0.03, 0.02))
+TIMING = Timing(retry_interval=0.01, store_check_interval=0.02)
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
     database: Path, tmp_path: Path, harm: Callable[[Path], None], source: str
 ) -> None:
     backup = tmp_path / "backup.duckdb"
-    async with open_service(database, silent=silent) as service:
+    async with open_service(database, timing=TIMING, silent=silent) as service:
         await service.start("a")
         await wait_until(lambda: service.totals().row_count > 5)
         await service.stop("a")
@@ -94,7 +92,7 @@ async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
         backup.write_bytes(b"".join([piece async for piece in download.chunks]))
         assert set(tmp_path.rglob("*")) - left == {backup}
         assert service.totals().row_count == count
-    async with open_service(backup) as restored:
+    async with open_service(backup, timing=TIMING) as restored:
         assert restored.totals().row_count == count
         assert len(await restored.points("a", 0, 10_000)) == restored.row_count(restored.batch("a"))
 
@@ -103,7 +101,7 @@ async def test_removed_database_is_a_write_error_and_a_backup_saves_the_points(
 async def test_batches_continue_when_the_files_are_moved_back(
     database: Path, harm: Callable[[Path], None]
 ) -> None:
-    async with open_service(database) as service:
+    async with open_service(database, timing=TIMING) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         harm(database)
@@ -124,7 +122,7 @@ async def test_close_leaves_the_files_that_replaced_the_database(
     database: Path, tmp_path: Path, other: str
 ) -> None:
     saved = tmp_path / "saved"
-    async with open_service(database) as service:
+    async with open_service(database, timing=TIMING) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         shutil.copytree(database.parent, saved)
@@ -140,13 +138,13 @@ async def test_close_leaves_the_files_that_replaced_the_database(
         contents = {file: file.read_bytes() for file in (database, wal_path(database))}
     assert {file: file.read_bytes() for file in contents} == contents
     if other == "a copy of the files":
-        async with open_service(database, silent=silent) as service:
+        async with open_service(database, timing=TIMING, silent=silent) as service:
             assert 0 < service.totals().row_count <= saved_count
 
 
 @pytest.mark.parametrize("size", [0, 4_096])
 async def test_truncated_database_is_a_write_error(database: Path, size: int) -> None:
-    async with open_service(database) as service:
+    async with open_service(database, timing=TIMING) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         os.truncate(database, size)
@@ -155,7 +153,7 @@ async def test_truncated_database_is_a_write_error(database: Path, size: int) ->
 
 
 async def test_invalidated_instance_is_not_reopened_on_another_file(database: Path) -> None:
-    async with open_service(database) as service:
+    async with open_service(database, timing=TIMING) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         remove(database)
@@ -170,7 +168,7 @@ async def test_contents_of_removed_wal_are_saved(
     database: Path, tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = tmp_path / "killed.duckdb"
-    async with open_service(database, silent=silent) as service:
+    async with open_service(database, timing=TIMING, silent=silent) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         await service.stop("b")
@@ -191,7 +189,7 @@ async def test_contents_of_removed_wal_are_saved(
         assert wal.exists()
         assert service.totals().write_error is None
     assert check_integrity(database)["b"].points > count
-    async with open_service(killed) as restored:
+    async with open_service(killed, timing=TIMING) as restored:
         assert restored.totals().row_count == count
         assert [p.seq for p in await restored.points("b", 0, 10_000)] == [*range(1, count + 1)]
 
@@ -199,7 +197,7 @@ async def test_contents_of_removed_wal_are_saved(
 async def test_removed_wal_is_a_write_error_while_the_disk_is_full(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_service(database) as service:
+    async with open_service(database, timing=TIMING) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
         with monkeypatch.context() as full:

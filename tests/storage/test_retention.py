@@ -79,7 +79,7 @@ async def with_past(service: BatchService, script: ScriptedSource) -> None:
 
 def keeping(service: BatchService, days: float, points_per_file: int = 1_000_000) -> Retention:
     keep = timedelta(days=days)
-    return Retention(service._store, keep, service.clock, 0.001, points_per_file)
+    return Retention(service._store, keep, service.clock, points_per_file, interval=0.001)
 
 
 def in_files(archive: Path) -> list[tuple[Any, ...]]:
@@ -133,12 +133,11 @@ async def test_archiving_does_not_change_query_results(
     script: ScriptedSource,
     tmp_path: Path,
     archive: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await with_past(service, script)
     await service.stop("b")
     before = await all_query_results(service, tmp_path)
-    assert await keeping(service, 3, 50).archive_old_points() == 5 * 24 - 1
+    assert await keeping(service, 3, points_per_file=50).archive_old_points() == 5 * 24 - 1
     files = sorted(path.name for path in archive.iterdir())
     assert files == [
         "000001-000000000001-000000000050.parquet",
@@ -169,7 +168,7 @@ async def test_seq_continues_after_a_restart_with_archived_points(
 
 
 async def test_reader_gets_each_point_once_during_archiving(
-    service: BatchService, script: ScriptedSource, monkeypatch: pytest.MonkeyPatch
+    service: BatchService, script: ScriptedSource
 ) -> None:
     await with_past(service, script)
     await service.stop("b")
@@ -180,7 +179,9 @@ async def test_reader_gets_each_point_once_during_archiving(
             break
         seqs += [point.seq for point in news]
         # About one more day each time, so that files appear before, at and after the position.
-        await keeping(service, max(0.1, 7 - len(seqs) / 24), 13).archive_old_points()
+        await keeping(
+            service, max(0.1, 7 - len(seqs) / 24), points_per_file=13
+        ).archive_old_points()
     assert seqs == list(range(4, DAYS * 24 + 1))
     assert len(await in_table(service)) < 24
 
@@ -395,11 +396,10 @@ async def test_missing_file_fails_only_queries_for_its_points(
     script: ScriptedSource,
     tmp_path: Path,
     archive: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await with_past(service, script)
     batch = await service.stop("b")
-    assert await keeping(service, 3, 50).archive_old_points() == 5 * 24 - 1
+    assert await keeping(service, 3, points_per_file=50).archive_old_points() == 5 * 24 - 1
     spans = [(datetime.min, BEGAN + 50 * HOUR), (BEGAN + 120 * HOUR, datetime.max)]
     spans.append((BEGAN + 110 * HOUR, BEGAN + 130 * HOUR))
     before = [await download(service, form, *span) for span in spans for form in FileFormat]

@@ -24,10 +24,11 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
 from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
+from solo_app.batches.timing import Timing
 from solo_app.ui.console import Console
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.live_updates import LiveState
-from tests.helpers.service import open_service
+from tests.helpers.service import FAST_RETRY, open_service
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
 
@@ -121,10 +122,16 @@ def _router_data(batch_id: str | None) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_tabs(
-    storage: Path | Storage, clock: Clock = utc_now, **sources: Source
+    storage: Path | Storage,
+    clock: Clock = utc_now,
+    timing: Timing = FAST_RETRY,
+    **sources: Source,
 ) -> AsyncIterator[Tabs]:
     """Open a service, and yield tabs on it."""
-    async with open_service(storage, clock, False, **sources) as service, tabs_on(service) as tabs:
+    async with (
+        open_service(storage, clock, False, timing, **sources) as service,
+        tabs_on(service) as tabs,
+    ):
         yield tabs
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from solo_app.batches import runner
 from solo_app.batches.models import to_microseconds, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
+from solo_app.batches.timing import Timing
 from solo_app.sources.random import random_numbers
 from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState, MinutesState
@@ -115,10 +115,10 @@ async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> No
         await wait_until(lambda: page.title == "b · Running · SOLO" and not page.read_error)
 
 
-async def test_pages_show_the_error_of_a_failed_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STOP_GRACE_PERIOD", 0)
+async def test_pages_show_the_error_of_a_failed_stop() -> None:
     storage = MemoryStorage()
-    async with open_tabs(storage, silent=silent) as tabs:
+    timing = Timing(stop_grace_period=0)
+    async with open_tabs(storage, timing=timing, silent=silent) as tabs:
         await tabs.service.start("b", "silent")
         page = await _open_page(tabs, "b")
         storage.ends.fail("no room")

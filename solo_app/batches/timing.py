@@ -1,0 +1,38 @@
+"""Intervals and timeouts of the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All values are in seconds."""
+
+    commit_delay: float = 0.03
+    """From the first new point to its commit. Limits the number of disk syncs per second. Too short
+    to notice. A waiting caller or a full buffer triggers an immediate flush."""
+
+    store_check_interval: float = 2.0
+    """Time without points after which an empty commit checks that the store is writable."""
+
+    retry_interval: float = 0.5
+    """Time between two attempts of a failing write."""
+
+    write_timeout: float = 10.0
+    """Maximum time that a caller waits for a write that neither completes nor fails."""
+
+    stop_grace_period: float = 2.0
+    """Time after which ``stop`` raises if writes are failing. The batch is stopped later."""
+
+    cancel_timeout: float = 1.0
+    """Maximum time that a source has to end after its cancellation."""
+
+    shutdown_timeout: float = 1.2
+    """Maximum time that all runs have to end during shutdown."""
+
+    close_timeout: float = 0.5
+    """Maximum time that the store has to close if the last writes did not complete."""
+
+
+DEFAULT_TIMING = Timing()
