@@ -1,7 +1,7 @@
 """Signal handling of the main process, which `reflex run` starts and which starts all others.
 
-Granian handles SIGINT and SIGTERM once it serves. This module handles everything else: signals
-before that, a closed terminal, and a worker that cannot start.
+Granian handles SIGINT and SIGTERM once it serves. This module handles signals before that, a closed
+terminal, and a worker that cannot start.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-_PUBLISHED = "SOLO_MAIN_PROCESS"
+_PID_VARIABLE = "SOLO_MAIN_PROCESS"
 """Environment variable with the id of the main process, set once its handlers are installed."""
 
 _CHILDREN_END_WITHIN = 1.5
 """Seconds that the build and the frontend have to end."""
 
-_START_FAILED = signal.SIGUSR1
+_PARENT_CHECK_INTERVAL = 0.5
+
+_START_FAILED_SIGNAL = signal.SIGUSR1
 """Sent by a worker that could not open the service."""
 
 
 def is_new_main_process() -> bool:
     """Return whether this is not a worker and ``handle_signals`` has not been called in it."""
     is_worker = multiprocessing.parent_process() is not None
-    return not is_worker and os.environ.get(_PUBLISHED) != str(os.getpid())
+    return not is_worker and os.environ.get(_PID_VARIABLE) != str(os.getpid())
 
 
 def handle_signals() -> None:
@@ -39,17 +41,28 @@ def handle_signals() -> None:
         signal.signal(number, _end_with_children)
     _handle_hangup()
     _exit_with_1_when_a_worker_fails()
-    os.environ[_PUBLISHED] = str(os.getpid())
+    os.environ[_PID_VARIABLE] = str(os.getpid())
 
 
 def report_failed_start() -> None:
     """Make the main process exit with code 1. Call this in a worker.
 
-    Without it, Granian would wait for a code change in development. No-op without a main process.
+    Without it, Granian waits for a code change in development. No-op without a main process.
     """
     parent = os.getppid()
-    if os.environ.get(_PUBLISHED) == str(parent):
-        os.kill(parent, _START_FAILED)
+    if os.environ.get(_PID_VARIABLE) == str(parent):
+        os.kill(parent, _START_FAILED_SIGNAL)
+
+
+def terminate_after(parent: int) -> None:
+    """Terminate this process when its parent ends, because no other process does."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_CHECK_INTERVAL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
@@ -108,13 +121,7 @@ def _continue_in_own_session() -> None:
         code = os.waitstatus_to_exitcode(status)
         os._exit(code if code >= 0 else 128 - code)
     os.setsid()
-    threading.Thread(target=_terminate_without, args=(parent,), name="parent", daemon=True).start()
-
-
-def _terminate_without(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
+    terminate_after(parent)
 
 
 def _terminate_on_hangup() -> None:
@@ -123,7 +130,7 @@ def _terminate_on_hangup() -> None:
 
 
 def _exit_with_1_when_a_worker_fails() -> None:
-    """Shut down on ``_START_FAILED`` with exit code 1. The servers would exit with 0."""
+    """Shut down on ``_START_FAILED_SIGNAL`` with exit code 1. The servers would exit with 0."""
     has_failed = False
 
     def shut_down(*_: object) -> None:
@@ -137,5 +144,5 @@ def _exit_with_1_when_a_worker_fails() -> None:
             sys.stdout.flush()
             os._exit(1)
 
-    signal.signal(_START_FAILED, shut_down)
+    signal.signal(_START_FAILED_SIGNAL, shut_down)
     atexit.register(exit_with_1)  # Registered first, so it runs last.

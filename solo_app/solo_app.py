@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import reflex as rx
 from reflex.config import get_config
@@ -20,13 +21,17 @@ api = create_api()
 console = Console()
 
 
-def service_lifespan() -> AbstractAsyncContextManager[object]:
-    """Return the lifespan of the service. Reflex enters it in the worker process only."""
-    return running_service(
-        read_settings(),
-        lambda service: setattr(api.state, "service", service),
-        console.connect,
-    )
+@asynccontextmanager
+async def service_lifespan() -> AsyncIterator[None]:
+    """Run the service for API and pages. Reflex enters this in the worker process only."""
+    try:
+        async with running_service(read_settings()) as service:
+            api.state.service = service
+            console.connect(service)
+            yield
+    finally:
+        api.state.service = None
+        console.connect(None)
 
 
 def mount_api(pages: ASGIApp) -> ASGIApp:

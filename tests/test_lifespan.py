@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def open_service(settings: Settings) -> AbstractAsyncContextManager[BatchService]:
     """Open the service of the app, without exiting the process after a signal."""
-    return running_service(settings, lambda _: None, responses_end_within=600)
+    return running_service(settings, responses_end_within=600)
 
 
 @pytest.fixture(autouse=True)

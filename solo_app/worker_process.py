@@ -1,0 +1,87 @@
+"""Limits and signal handling of the worker process, which serves pages and API.
+
+``main_process`` handles the signals of its parent, which `reflex run` starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from solo_app.batches.service import BatchService
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_OPEN_FILES = 65_536
+"""Requested limit of open files. Each socket is an open file, and the default limit is 1024."""
+
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""With Python's defaults, a server with 1 000 open pages spends a third of its CPU time on garbage
+collection."""
+
+
+def raise_limits() -> None:
+    """Raise the limit of open files and the GC thresholds for a thousand clients."""
+    gc.set_threshold(*_GC_THRESHOLDS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if resource.RLIM_INFINITY != soft < limit:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        except (OSError, ValueError) as error:
+            logger.warning("Limit of open files stays at %d: %s", soft, error)
+
+
+@contextmanager
+def shutdown_on_signal(service: BatchService, responses_end_within: float) -> Iterator[None]:
+    """On SIGINT or SIGTERM, end runs and event streams, then exit the process.
+
+    Granian handles the same signals in the event loop. It ends the lifespan only after every
+    response has ended, but an event stream does not end by itself, and the response of a client
+    that stops reading never ends. So the process exits ``responses_end_within`` seconds later.
+    """
+    loop = asyncio.get_running_loop()
+    task: asyncio.Task[None] | None = None
+
+    def start() -> None:
+        nonlocal task
+        if task is None:
+            task = asyncio.create_task(_shut_down(service, responses_end_within), name="shutdown")
+
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(start))
+    try:
+        yield
+    finally:
+        if task:
+            task.cancel()
+
+
+async def _shut_down(service: BatchService, responses_end_within: float) -> None:
+    await _ignore_later_signals()
+    try:
+        await service.end_runs()
+        await asyncio.sleep(responses_end_within)
+        await service.close()
+    except Exception:
+        logger.exception("Service did not close cleanly")
+    os._exit(0)
+
+
+async def _ignore_later_signals() -> None:
+    """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
+
+    A third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
+    """
+    for _ in range(2):  # First let Granian's handler process the first signal.
+        await asyncio.sleep(0)
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, int)
