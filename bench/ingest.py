@@ -132,7 +132,7 @@ class Handed:
     async def watch(self, producer: Producer, taken: Round) -> None:
         """Note the wait of each array, from when it is handed over to when its last is on disk."""
         while True:
-            await producer.wait_for_points(producer.committed_seq, within=60)
+            await producer.wait_for_points(producer.committed_seq, timeout=60)
             now = time.perf_counter()
             while self._under_way and self._under_way[0][0] <= producer.committed_seq:
                 taken.waits.append((now - self._under_way.popleft()[1]) * 1000)

@@ -54,14 +54,14 @@ async def list_tasks(service: Service, _: NoQuery) -> schemas.Tasks:
     return schemas.Tasks(
         tasks=[
             schemas.Task.from_batch(
-                batch,
+                producer.batch,
                 service,
-                rows_per_second=service.rows_per_second(batch),
+                rows_per_second=producer.rate.per_second,
                 latest=schemas.Point.from_point(point)
-                if (point := service.latest_point(batch))
+                if (point := producer.points.latest)
                 else None,
             )
-            for batch in service.running()
+            for producer in service.producers()
         ]
     )
 

@@ -106,10 +106,6 @@ class RecentMinutes:
         merge(self._minutes[batch_no], [p for p in parts if p.minute >= self.complete_since])
         self.evict(start_of_minute(self._clock()) - MAX_AGE)
 
-    def minute(self, batch_no: int, minute: datetime) -> MinuteAggregate | None:
-        """Return the aggregate of a minute since ``complete_since``; None if it has no points."""
-        return self._minutes[batch_no].get(minute) if batch_no in self._minutes else None
-
     def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the minutes with points of a window, oldest first."""
         minutes = self._minutes.get(batch_no, {})

@@ -1,38 +1,23 @@
-"""The producer of an active run: its asyncio task, its latest committed points, and its rate."""
+"""The producer: the asyncio task that executes a run, with the current data of the run."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from itertools import takewhile
+from datetime import datetime
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.models import (
-    Batch,
-    BatchStatus,
-    Block,
-    Bucket,
-    Clock,
-    Point,
-    to_microseconds,
-)
+from solo_app.batches.models import Batch, BatchStatus, Block, Clock, to_microseconds
+from solo_app.batches.rate import RateMeter
+from solo_app.batches.recent import RecentData, RecentPoints, StoredData
 from solo_app.batches.series import Series
 from solo_app.batches.source import Source, to_array, to_finite_doubles
 
 logger = logging.getLogger(__name__)
 
-CACHED_POINTS = 1_024
-"""Minimum of latest points kept in memory for readers: four minutes at the default interval."""
-
-RECENT_POINTS = 40
-"""Latest points of a batch in a snapshot."""
-
-_RATE_SECONDS = 5
 # A source that never waits is paused for _PAUSE seconds after at least _VALUES_PER_SLICE values
 # and _TIME_SLICE seconds.
 _VALUES_PER_SLICE = 16
@@ -41,118 +26,12 @@ _PAUSE = 0.001
 _MAX_REASON_LENGTH = 500
 
 
-class RecentPoints:
-    """The latest committed points of a run, at least ``CACHED_POINTS`` if they exist, and those of
-    earlier runs, once added.
-    """
-
-    def __init__(self) -> None:
-        self._blocks: deque[Block] = deque()
-        self._length = 0
-        self._earlier: list[Point] = []
-        self._last_read: tuple[int, list[Point]] | None = None
-
-    def add(self, block: Block) -> None:
-        """Add the next committed block."""
-        surplus = max(0, len(block.ts) - CACHED_POINTS)
-        if surplus:
-            # Copy, because a view would keep the whole block in memory.
-            block = Block(
-                block.batch_no,
-                block.first_seq + surplus,
-                block.ts[surplus:].copy(),
-                block.key[surplus:].copy(),
-            )
-        self._last_read = None
-        self._blocks.append(block)
-        self._length += len(block.ts)
-        while self._length - len(self._blocks[0].ts) >= CACHED_POINTS:
-            self._length -= len(self._blocks.popleft().ts)
-
-    def add_earlier_points(self, points: Sequence[Point]) -> None:
-        """Add the latest points of earlier runs, in order of ``seq``. Call this once."""
-        self._earlier = [*points]
-
-    @property
-    def latest(self) -> Point | None:
-        """The latest point of the run."""
-        if not self._blocks:
-            return None
-        block = self._blocks[-1]
-        return next(block.points(after=block.last_seq - 1))
-
-    def since(self, after: int) -> list[Point] | None:
-        """Return the points with ``seq > after``, in order; None if some are not in memory.
-
-        The list is shared; callers must not change it.
-        """
-        # After a commit, all up-to-date readers request the same points.
-        if self._last_read is not None and self._last_read[0] == after:
-            return self._last_read[1]
-        if not self._blocks or self._blocks[0].first_seq > after + 1:
-            return None
-        points = self._points(after)
-        self._last_read = after, points
-        return points
-
-    def recent(self) -> list[Point]:
-        """Return up to ``RECENT_POINTS`` latest points, including those of earlier runs."""
-        own = self._points(self._blocks[-1].last_seq - RECENT_POINTS) if self._blocks else []
-        return [*self._earlier, *own][-RECENT_POINTS:]
-
-    def _points(self, after: int) -> list[Point]:
-        # Search from the end: most readers need few points.
-        blocks = list(takewhile(lambda block: block.last_seq > after, reversed(self._blocks)))
-        return [point for block in reversed(blocks) for point in block.points(after)]
-
-
-class RateMeter:
-    """The rate over the last few whole seconds of the monotonic clock, and its history.
-
-    ``history_seconds`` is the length of ``history``.
-    """
-
-    def __init__(
-        self, now: Callable[[], float] = time.monotonic, history_seconds: int = _RATE_SECONDS
-    ) -> None:
-        self._now = now
-        self._started = now()
-        self._history_seconds = history_seconds
-        self._counts: deque[tuple[int, int]] = deque(maxlen=history_seconds + 1)
-
-    def add(self, count: int) -> None:
-        """Add a number of points committed now."""
-        second = int(self._now())
-        if self._counts and self._counts[-1][0] == second:
-            count += self._counts.pop()[1]
-        self._counts.append((second, count))
-
-    @property
-    def per_second(self) -> float:
-        """The mean over up to five whole seconds, without the current second."""
-        now = self._now()
-        end = int(now)
-        start = max(end - _RATE_SECONDS, int(self._started) + 1)
-        if end <= start:
-            elapsed = now - self._started
-            return sum(n for _, n in self._counts) / elapsed if elapsed > 0.2 else 0.0
-        return sum(n for second, n in self._counts if start <= second < end) / (end - start)
-
-    @property
-    def history(self) -> list[int]:
-        """The number of points in each of the last whole seconds, latest last."""
-        counts = dict(self._counts)
-        end = int(self._now())
-        return [counts.get(second, 0) for second in range(end - self._history_seconds, end)]
-
-
 class Producer:
     """The task that executes a run, and the current data of the run.
 
     ``slot`` is the slot of the batch, counted from 0. ``ending`` is the task that ends the run,
     None until the run is being stopped. ``batch`` contains the outcome if ``has_ended``.
-    ``has_earlier_runs`` is whether ``points`` and ``series`` contain the points of earlier runs;
-    ``loading`` is held while those are read.
+    ``has_earlier_runs`` is whether ``points`` and ``series`` contain the points of earlier runs.
     """
 
     def __init__(
@@ -165,7 +44,6 @@ class Producer:
         self.series = Series(batch.run.number)
         self.rate = RateMeter()
         self.has_earlier_runs = batch.run.first_seq == 1
-        self.loading_lock = asyncio.Lock()
         self.ending: asyncio.Task[None] | None = None
         self.has_ended = False
         self._source = source
@@ -188,11 +66,18 @@ class Producer:
         self.rate.add(len(block.ts))
         self.wake()
 
-    def add_earlier_runs(self, points: Sequence[Point], buckets: Sequence[Bucket]) -> None:
-        """Add the points of earlier runs to ``points`` and ``series``. Call this once."""
-        self.points.add_earlier_points(points)
-        self.series.add_buckets(buckets)
-        self.has_earlier_runs = True
+    def add_earlier_runs(self, stored: StoredData) -> None:
+        """Add the points of earlier runs, unless they have been added."""
+        if not self.has_earlier_runs:
+            self.points.add_earlier_points(stored.points)
+            self.series.add_buckets(stored.buckets)
+            self.has_earlier_runs = True
+
+    def recent(self, until: datetime) -> RecentData:
+        """Return the latest points and the data of the minute before ``until``."""
+        until_us = to_microseconds(until)
+        chart, count = self.series.chart(until_us), self.series.count(until_us)
+        return RecentData(self.points.recent(), chart, count)
 
     def end(self, batch: Batch) -> None:
         """Set the outcome and notify waiting readers."""
@@ -207,8 +92,8 @@ class Producer:
         self._wakeup.set()
         self._wakeup = asyncio.Event()
 
-    async def wait_for_points(self, after: int, within: float) -> bool:
-        """Wait for a point with ``seq > after``, the end, or ``wake``; at most ``within`` seconds.
+    async def wait_for_points(self, after: int, timeout: float) -> bool:
+        """Wait for a point with ``seq > after``, the end, or ``wake``; at most ``timeout`` seconds.
 
         Returns whether there is a point or the run has ended. All readers share the timer of the
         first one, so it can fire early: a timer per reader and point is too expensive with a
@@ -217,7 +102,7 @@ class Producer:
         if self.has_ended or self.committed_seq > after:
             return True
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(within, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(timeout, self._on_timer)
         await self._wakeup.wait()
         return self.has_ended or self.committed_seq > after
 
@@ -240,21 +125,21 @@ class Producer:
         return BatchStatus.FAILED, text[:_MAX_REASON_LENGTH]
 
     async def _produce(self) -> None:
-        turns, slice_end = 0, time.monotonic() + _TIME_SLICE
+        count, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
             async for values in numbers:
                 rest = to_array(values)
                 while len(rest):
                     if self.buffer.is_closed:  # The source ignored its cancellation.
                         return
-                    part = to_finite_doubles(rest[:MAX_POINTS_PER_APPEND])
+                    keys = to_finite_doubles(rest[:MAX_POINTS_PER_APPEND])
                     # No await between reading the clock and appending: a query for a window must
                     # find every point with a time in that window in the buffer.
-                    self.buffer.append(to_microseconds(self._clock()), part)
-                    rest = rest[len(part) :]
+                    self.buffer.append(to_microseconds(self._clock()), keys)
+                    rest = rest[len(keys) :]
                     await self.buffer.wait_for_capacity()
-                turns += 1
-                if turns >= _VALUES_PER_SLICE and time.monotonic() > slice_end:
+                count += 1
+                if count >= _VALUES_PER_SLICE and time.monotonic() > slice_end:
                     # Unlike sleep(0), a short pause also releases the GIL to the store's threads.
                     await asyncio.sleep(_PAUSE)
-                    turns, slice_end = 0, time.monotonic() + _TIME_SLICE
+                    count, slice_end = 0, time.monotonic() + _TIME_SLICE

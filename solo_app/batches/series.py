@@ -22,7 +22,6 @@ from solo_app.batches.models import (
     Block,
     Bucket,
     Extreme,
-    Point,
     from_microseconds,
     to_microseconds,
 )
@@ -37,23 +36,13 @@ class Chart:
     """The vertices of the line of a minute, as columns of equal length.
 
     ``end`` is the end of the minute in microseconds since 1970 UTC, ``offsets`` are the times of
-    the vertices as whole milliseconds from the millisecond of ``end``. A key of None breaks the
-    line. This takes a third of the bytes of a list of objects in every update.
+    the vertices in whole milliseconds relative to ``end``. A key of None breaks the line. Columns
+    need a third of the bytes of a list of objects in every update.
     """
 
     end: int
     offsets: list[int]
     keys: list[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RecentData:
-    """The latest points of a batch in order of ``seq``, and the chart and the point count of its
-    last minute."""
-
-    points: list[Point]
-    chart: Chart
-    count: int
 
 
 class Series:
@@ -72,7 +61,7 @@ class Series:
         self._evict(buckets[-1].number)
 
     def add_buckets(self, buckets: Iterable[Bucket]) -> None:
-        """Add the points that are not added as blocks. Call this once."""
+        """Add points that are not added as blocks. Call this once."""
         for bucket in buckets:
             self._insert(bucket)
 
@@ -109,11 +98,11 @@ class Series:
         is estimated by the share of the bucket that is in the minute.
         """
         start, last = until_us - _MINUTE_US, until_us // BUCKET_US
-        border = start // BUCKET_US
+        first = start // BUCKET_US
         return sum(
-            bucket.count if bucket.number > border else _count_after(start, bucket)
+            bucket.count if bucket.number > first else _count_after(start, bucket)
             for bucket in self._buckets
-            if border <= bucket.number <= last
+            if first <= bucket.number <= last
         )
 
     def _insert(self, bucket: Bucket) -> None:
@@ -151,7 +140,7 @@ def split_into_buckets(block: Block, run_number: int) -> Iterator[Bucket]:
 
     If the clock was set back, the same bucket can be yielded more than once.
     """
-    for start, end in pairwise([0, *_borders(block.ts), len(block.ts)]):
+    for start, end in pairwise([0, *_boundaries(block.ts), len(block.ts)]):
         key = block.key[start:end]
         # The first of equal minima and the last of equal maxima, so that two points are both kept.
         low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
@@ -160,13 +149,13 @@ def split_into_buckets(block: Block, run_number: int) -> Iterator[Bucket]:
         yield Bucket(number, run_number, end - start, *extremes)
 
 
-def _borders(ts: NDArray[np.int64]) -> list[int]:
+def _boundaries(ts: NDArray[np.int64]) -> list[int]:
     """Return the indices at which a new bucket begins."""
     # A large block is usually in one bucket. This check is ten times faster than the search.
     if int(ts.min()) // BUCKET_US == int(ts.max()) // BUCKET_US:
         return []
-    borders: list[int] = (np.flatnonzero(np.diff(ts // BUCKET_US)) + 1).tolist()
-    return borders
+    boundaries: list[int] = (np.flatnonzero(np.diff(ts // BUCKET_US)) + 1).tolist()
+    return boundaries
 
 
 def _extreme(block: Block, i: int) -> Extreme:

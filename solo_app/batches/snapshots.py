@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from solo_app.batches.minutes import start_of_minute
+from solo_app.batches.minutes import last_whole_minute, start_of_minute
 from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Totals, Window
-from solo_app.batches.series import RecentData
+from solo_app.batches.producer import Producer
+from solo_app.batches.recent import RecentData
 from solo_app.batches.service import BatchService
 
 TICK = 0.25
@@ -22,7 +23,7 @@ SLOW_TICK = 1.0
 MANY_VIEWERS = 100
 
 _HOUR = 60
-_EARLY = 0.001
+_TOLERANCE = 0.001
 """Fraction of a tick by which a timer may fire before its tick, due to rounding."""
 
 
@@ -63,7 +64,7 @@ class Snapshot:
     derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     def find(self, batch_id: str) -> RunningBatch | None:
-        """Return the running batch with this id, or None."""
+        """Return the running batch with this id, None if there is none."""
         return next((r for r in self.running if r.batch.batch_id == batch_id), None)
 
 
@@ -117,7 +118,7 @@ class Ticker:
         return self._latest
 
     def _current_tick(self) -> int:
-        return int(asyncio.get_running_loop().time() / self.interval + _EARLY)
+        return int(asyncio.get_running_loop().time() / self.interval + _TOLERANCE)
 
 
 def _create_snapshot(service: BatchService, interval: float) -> Snapshot:
@@ -127,20 +128,22 @@ def _create_snapshot(service: BatchService, interval: float) -> Snapshot:
         interval=interval,
         totals=service.totals(),
         throughput=service.throughput,
-        running=tuple(_running_batch(service, batch, at) for batch in service.running()),
+        running=tuple(_running_batch(service, producer, at) for producer in service.producers()),
         revision=service.revision,
         suggested_name=service.suggest_name(),
     )
 
 
-def _running_batch(service: BatchService, batch: Batch, at: datetime) -> RunningBatch:
+def _running_batch(service: BatchService, producer: Producer, at: datetime) -> RunningBatch:
+    batch = producer.batch
+    minutes = service.recent_minutes(batch, last_whole_minute(at))
     return RunningBatch(
         batch=batch,
-        slot=service.slot(batch),
+        slot=producer.slot,
         row_count=service.row_count(batch),
-        rows_per_second=service.rows_per_second(batch),
-        minute=service.last_minute(batch),
-        recent=service.recent(batch, at),
+        rows_per_second=producer.rate.per_second,
+        minute=minutes[0] if minutes else None,
+        recent=producer.recent(at),
         hour=_hour(service, batch, at),
     )
 

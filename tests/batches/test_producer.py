@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from solo_app.batches.models import Block, Point, to_microseconds
-from solo_app.batches.producer import RECENT_POINTS, RateMeter, RecentPoints
+from solo_app.batches.rate import RateMeter
+from solo_app.batches.recent import RECENT_POINTS, RecentPoints
 from solo_app.batches.source import Numbers
 from tests.helpers.service import open_service, wait_until
 

@@ -61,7 +61,7 @@ class Teller:
         self._base += timedelta(days=30)
         self._clock.now = self._base
         # What is in memory is what an app holds that begins now.
-        self._service._recent.evict(start_of_minute(self._base) - MAX_AGE)
+        self._service._recent_minutes.evict(start_of_minute(self._base) - MAX_AGE)
         batch_id = f"from-{self._base:%Y-%m-%d}"
         half = len(story) // 2 if restart else 0
         for part in filter(None, (story[:half], story[half:])):

@@ -81,7 +81,7 @@ async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
             ("c", 2, 0),
         ]
         b, c = snapshot.running
-        assert b.recent == service.recent(batch, clock.now)
+        assert b.recent == service.producers()[0].recent(clock.now)
         assert b.hour == [None] * 57 + [1.0, 4.5, None]
         assert c.hour == [None] * 60
         assert b.minute is None

@@ -15,7 +15,7 @@ import pytest
 
 from solo_app.batches.minutes import MAX_AGE, start_of_minute
 from solo_app.batches.models import BUCKET_US, MINUTE, Window, utc_now
-from solo_app.batches.producer import RECENT_POINTS
+from solo_app.batches.recent import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.history import write_long_history
@@ -86,7 +86,7 @@ async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read:
         for batch_id in BATCHES:
             await service.start(batch_id)
         await wait_until(lambda: service.totals().row_count > POINTS * len(BATCHES) + 1_000)
-        kept = service._recent._minutes
+        kept = service._recent_minutes._minutes
         assert sum(len(minutes) for minutes in kept.values()) <= (hour + 1) * len(BATCHES)
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] < PYTHON_MEMORY

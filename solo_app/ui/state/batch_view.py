@@ -27,7 +27,8 @@ from solo_app.batches.models import (
     Window,
     to_microseconds,
 )
-from solo_app.batches.series import Chart, RecentData
+from solo_app.batches.recent import RecentData
+from solo_app.batches.series import Chart
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import text
