@@ -12,7 +12,6 @@ import pytest
 from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_browser
 from tests.helpers.history import RUNNING, write_history
 from tests.helpers.running_app import RunningApp, copy_project, free_port, http
-from tests.sharing import group_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -21,28 +20,29 @@ if TYPE_CHECKING:
 PATIENCE = 30_000
 """Milliseconds after which a page is said not to come to what is expected of it."""
 
-LONGEST = ["test_a_newcomer", "dev", "prod", "console", "operations"]
-"""The groups that take longest begin first, so that all processes end together."""
-
-LAST = "page_size"
-"""The group whose tests want a quiet machine."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked as end to end."""
+    """Mark all tests of this folder as e2e, and run tests that share an app in one process."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-    items.sort(key=lambda item: _rank(group_of(item.nodeid).rpartition("::")[2]))
+            if group := _app_group(item):
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
-def _rank(group: str) -> int:
-    """When a group begins; tests by themselves are named by the beginning of their name."""
-    if group == LAST:
-        return len(LONGEST) + 1
-    ranks = [n for n, long in enumerate(LONGEST) if group == long or group.startswith(f"{long}_")]
-    return ranks[0] if ranks else len(LONGEST)
+def _app_group(item: pytest.Item) -> str | None:
+    """Return the name of the app that a test shares with others."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    mode = next((value for value in parameters if value in ("dev", "prod")), None)
+    if "console" in fixtures:
+        return "console"
+    if "new_app_ports" in fixtures:
+        return mode and f"{mode}-new"
+    if {"app", "dev_app", "prod_app"} & fixtures:
+        return mode or "prod"
+    return None
 
 
 @pytest.fixture
@@ -68,22 +68,22 @@ def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 
 @pytest.fixture(scope="session")
-def ports_alone() -> dict[str, tuple[int, int]]:
+def new_app_ports() -> dict[str, tuple[int, int]]:
     """The ports of ``new_app`` by mode."""
     return {mode: (free_port(), free_port()) for mode in ("dev", "prod")}
 
 
 @pytest.fixture
 def new_app(
-    project_in: Callable[[str], Path], ports_alone: dict[str, tuple[int, int]], tmp_path: Path
+    project_in: Callable[[str], Path], new_app_ports: dict[str, tuple[int, int]], tmp_path: Path
 ) -> Iterator[Callable[..., RunningApp]]:
     """Makes apps that do not run yet, on a database of their own; ends them with the test."""
     made: list[RunningApp] = []
 
     def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
-        folder = project_in(f"{mode}-alone")
+        folder = project_in(f"{mode}-new")
         database = database or tmp_path / "solo.duckdb"
-        app = RunningApp(folder, database, mode, settings, ports=ports_alone[mode])
+        app = RunningApp(folder, database, mode, settings, ports=new_app_ports[mode])
         made.append(app)
         return app
 

@@ -42,14 +42,14 @@ SETTINGS = {
 def app(
     request: pytest.FixtureRequest,
     project_in: Callable[[str], Path],
-    ports_alone: dict[str, tuple[int, int]],
+    new_app_ports: dict[str, tuple[int, int]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
     """The app with the running batch ``live`` and short time limits."""
     mode = request.param
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
-    folder = project_in(f"{mode}-alone")
-    running = RunningApp(folder, database, mode, SETTINGS, ports=ports_alone[mode])
+    folder = project_in(f"{mode}-new")
+    running = RunningApp(folder, database, mode, SETTINGS, ports=new_app_ports[mode])
     try:
         running.start()
         start(running, "live")

@@ -10,14 +10,6 @@ import pytest
 from tests.helpers.running_app import RunningApp, copy_project
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked as a test of faults."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.faults)
-
-
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often a test does its harm."""

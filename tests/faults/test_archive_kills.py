@@ -20,7 +20,7 @@ from tests.helpers.history import write_long_history
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import open_service
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = pytest.mark.anyio
 
 POINTS = 400_000
 """Of each of the two batches; ten files each."""

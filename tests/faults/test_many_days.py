@@ -22,7 +22,7 @@ from tests.helpers.history import write_long_history
 from tests.helpers.running_app import RunningApp, copy_project
 from tests.helpers.service import open_service, wait_until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = pytest.mark.anyio
 
 T = TypeVar("T")
 
