@@ -85,6 +85,6 @@ def _check_database(path: Path) -> None:
     command = [sys.executable, "-m", "solo_app", "check", str(path)]
     check = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
     if check.returncode:
-        lines = check.stderr.split("\n") if check.stderr else []
-        message = next((line for line in reversed(lines) if line), None)
-        raise SettingsError(message or f"The check of {path} failed with {check.returncode}.")
+        lines = [line for line in check.stderr.split("\n") if line]
+        code = check.returncode
+        raise SettingsError(lines[-1] if lines else f"The check of {path} exited with {code}.")

@@ -1,1 +1,1 @@
-"""The HTTP API. Knows the service, not the pages."""
+"""The HTTP API. It depends on the service, not on the pages."""

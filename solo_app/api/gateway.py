@@ -59,7 +59,7 @@ class Gateway:
             else:
                 await self._pages(scope, receive, send)
             return
-        send = _Responses(scope, send, html_errors=wants_page)
+        send = _ResponseFilter(scope, send, html_errors=wants_page)
         if refusal:
             await problem(403, refusal)(scope, receive, send)
         elif (body := await _read_body(headers, receive)) is None:
@@ -95,7 +95,7 @@ class Gateway:
         return self._pages
 
 
-class _Responses:
+class _ResponseFilter:
     """A ``send`` that adds headers, converts errors to problems, and omits the body for HEAD."""
 
     def __init__(self, scope: Scope, send: Send, html_errors: bool) -> None:
@@ -108,9 +108,7 @@ class _Responses:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             if message["status"] >= 400 and not self._is_error_format(headers):
-                self._problem = _problem_instead(
-                    message["status"], headers, self._method, self._path
-                )
+                self._problem = _to_problem(message["status"], headers, self._method, self._path)
                 headers = self._problem.headers
                 message = {**message, "headers": headers.raw}
             self._add_headers(message["status"], headers)
@@ -142,7 +140,7 @@ class _Responses:
         headers["Content-Security-Policy"] = "frame-ancestors 'self'"
 
 
-def _problem_instead(status: int, headers: Headers, method: str, path: str) -> Response:
+def _to_problem(status: int, headers: Headers, method: str, path: str) -> Response:
     allow = {"Allow": headers["allow"]} if "allow" in headers else None
     return problem(status, default_detail(status, method, path), allow)
 

@@ -34,7 +34,7 @@ from solo_app.batches.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-STATUS_OF: dict[type[SoloError], int] = {
+STATUS_BY_ERROR: dict[type[SoloError], int] = {
     BatchNotFoundError: 404,
     BatchRunningError: 409,
     SeqNotReachedError: 409,
@@ -47,7 +47,7 @@ STATUS_OF: dict[type[SoloError], int] = {
 }
 """The status of each domain error; all others are 500."""
 
-CODES = {
+CODE_BY_STATUS = {
     400: "bad-request",
     403: "foreign-request",
     404: "not-found",
@@ -55,7 +55,7 @@ CODES = {
     413: "body-too-large",
     422: "invalid-request",
 }
-"""The code by status of errors that are not domain errors; all others are internal errors."""
+"""The codes of errors that are not domain errors; all others are internal errors."""
 
 
 class Problem(BaseModel):
@@ -89,7 +89,7 @@ def problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        code=code or CODES.get(status, "internal-error"),
+        code=code or CODE_BY_STATUS.get(status, "internal-error"),
         **members,
     )
     return Response(
@@ -119,7 +119,7 @@ def add_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         assert isinstance(error, HTTPException)
         status, path = error.status_code, request.url.path
         if status == 400:
-            # FastAPI raises it only for a body that fails to parse.
+            # FastAPI raises 400 only for a body that cannot be parsed.
             return problem(422, "The body is not valid JSON.")
         headers = dict(error.headers or {})
         if status == 405:
@@ -137,7 +137,7 @@ async def _solo_error(_: Request, error: Exception) -> Response:
     members: dict[str, Any] = {}
     if isinstance(error, BatchLimitReachedError):
         members = {"limit": error.limit, "running": error.running}
-    status = STATUS_OF.get(type(error), 500)
+    status = STATUS_BY_ERROR.get(type(error), 500)
     return problem(status, str(error), code=error_code(type(error)), **members)
 
 
@@ -170,16 +170,16 @@ def default_detail(status: int, method: str, path: str) -> str:
 
 def format_error(error: Mapping[str, Any]) -> str:
     """Format a pydantic validation error as a sentence."""
-    place, *path = error["loc"]
+    location, *path = error["loc"]
     name = ".".join(str(part) for part in path)
     if error["type"] == "json_invalid":
         return "The body is not valid JSON."
-    if place == "body" and not path:
+    if location == "body" and not path:
         return "The body is not a JSON object sent as application/json."
     if not path:
         return f"{error['msg'].removeprefix('Value error, ')}."
     subject = {"query": f"Query parameter {name}", "header": f"Header {name}"}.get(
-        place, f"Body field {name}"
+        location, f"Body field {name}"
     )
     if error["type"] == "extra_forbidden":
         return f"{subject} is unknown."

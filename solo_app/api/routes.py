@@ -34,9 +34,9 @@ router = APIRouter(
 )
 
 
-@router.get("/", summary="Overall data")
+@router.get("/", summary="Totals")
 async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
-    """Committed points, running batches, and current errors."""
+    """Totals of all batches, and the reasons why points currently cannot be stored."""
     totals = service.totals()
     return schemas.Totals(
         row_count=totals.row_count,
@@ -50,20 +50,9 @@ async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
 
 @router.get("/tasks", summary="Running batches")
 async def list_tasks(service: Service, _: NoQuery) -> schemas.Tasks:
-    """All running batches."""
-    return schemas.Tasks(
-        tasks=[
-            schemas.Task.from_batch(
-                producer.batch,
-                service,
-                rows_per_second=producer.rate.per_second,
-                latest=schemas.Point.from_point(point)
-                if (point := producer.points.latest)
-                else None,
-            )
-            for producer in service.producers()
-        ]
-    )
+    """The running batches in start order, each with its latest committed point."""
+    producers = service.producers()
+    return schemas.Tasks(tasks=[schemas.Task.from_producer(p, service) for p in producers])
 
 
 @router.post(
@@ -79,7 +68,7 @@ async def start_batch(
     _: NoQuery,
     body: schemas.StartRequest | None = None,
 ) -> schemas.Message:
-    """Start a new batch, or a new run of a batch that has ended; its seq continues."""
+    """Start a new batch, or a new run of a batch that has ended. The seq continues."""
     await service.start(batch_id, (body or schemas.StartRequest()).source)
     response.headers["Location"] = f"/batches/{batch_id}"
     return schemas.Message(message="Batch started", batch_id=batch_id)
@@ -89,8 +78,8 @@ async def start_batch(
 async def stop_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.Message:
     """Stop a batch and wait until its last point is committed. No effect if it has ended.
 
-    Returns 503 with the reason while the database cannot be written. In that case the source has
-    been stopped; the batch stays `running` until its points are written, then becomes `stopped`.
+    Returns 503 with the reason while the database cannot be written. The source is stopped; the
+    batch stays `running` until its points are written, then becomes `stopped`.
     """
     await service.stop(batch_id)
     return schemas.Message(message="Batch stopped", batch_id=batch_id)
@@ -98,7 +87,7 @@ async def stop_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas
 
 @router.get(
     "/stream/{batch_id}",
-    summary="Stream of a batch",
+    summary="Stream the points of a batch",
     response_class=Response,
     responses={
         200: {
@@ -118,28 +107,31 @@ async def stream_batch(
         parameters.Seq, Header(alias="Last-Event-ID", description="only points with a higher seq")
     ] = None,
 ) -> Response:
-    """Each point once, in order, as it is committed. The stream continues while the batch runs.
+    """Each point once, in order, as it is committed. The last event has the status of the batch.
 
-    It starts after the point in `Last-Event-ID`, else `lastEventId`, else `after`; the header takes
-    precedence because a browser that reconnects repeats the URL. Empty values are ignored. Without
-    a value it starts with the next point. Returns 409 if the batch does not have that point, for
-    example after a backup was restored.
+    The stream resumes after the first non-empty value of `Last-Event-ID`, `lastEventId` and
+    `after`. The header takes precedence because a reconnecting browser repeats the URL. Without a
+    value, the stream starts with the next point. Returns 409 if the batch does not have the given
+    point, for example after a backup was restored.
 
-    Browsers open at most six HTTP/1.1 connections to a host, and each stream occupies one until it
-    is closed. With six open streams, further requests and tabs of this host wait. Close unused
-    streams (`EventSource.close()`), share one between tabs (`SharedWorker`, `BroadcastChannel`), or
-    use the pages, which need one WebSocket per tab.
+    Browsers open at most six HTTP/1.1 connections to a host, and each stream occupies one. With six
+    open streams, further requests and tabs wait. Close unused streams (`EventSource.close()`), or
+    share one between tabs (`SharedWorker`, `BroadcastChannel`).
     """
     positions = (last_event_id, query.last_event_id, query.after)
     after = next((position for position in positions if position is not None), None)
     return await stream_response(service, batch_id, after, headers_only=is_head)
 
 
-@router.get("/agg/{batch_id}", summary="The last whole minute", responses=problem_responses(404))
+@router.get(
+    "/agg/{batch_id}",
+    summary="The last whole minute",
+    responses=problem_responses(404),
+)
 async def get_aggregate(
     batch_id: BatchId, service: Service, query: Annotated[parameters.AggregateParameters, Query()]
 ) -> schemas.Aggregate:
-    """Average, sum and count of the points of the last whole minute."""
+    """Average, sum and count of all points of the last whole minute before `at`."""
     return schemas.Aggregate.from_aggregate(await service.aggregate(batch_id, query.at))
 
 
@@ -151,10 +143,7 @@ async def list_batches(
     found = service.batches(query.status)
     selected = found[query.offset : query.offset + query.limit]
     return schemas.Batches(
-        batches=[
-            schemas.Batch.from_batch(b, service, ended_at=b.run.ended_at, reason=b.run.reason)
-            for b in selected
-        ],
+        batches=[schemas.Batch.from_batch(batch, service) for batch in selected],
         total=len(found),
         next=query.next_page("/batches", len(found)),
     )
@@ -162,15 +151,10 @@ async def list_batches(
 
 @router.get("/batches/{batch_id}", summary="One batch", responses=problem_responses(404))
 async def get_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.BatchWithRuns:
-    """A batch with its latest 10 runs and the reason if it failed."""
+    """A batch with its latest 10 runs, and the reason if it failed."""
     runs = await service.runs(batch_id, 0, LATEST_RUNS)
-    batch = service.batch(batch_id)
     return schemas.BatchWithRuns.from_batch(
-        batch,
-        service,
-        ended_at=batch.run.ended_at,
-        reason=batch.run.reason,
-        runs=[schemas.Run.model_validate(run) for run in runs],
+        service.batch(batch_id), service, runs=[schemas.Run.model_validate(run) for run in runs]
     )
 
 
@@ -198,7 +182,7 @@ async def list_runs(
 async def list_points(
     batch_id: BatchId, service: Service, query: Annotated[parameters.PointsParameters, Query()]
 ) -> Response:
-    """Committed points in order of seq."""
+    """Committed points in order of seq, including archived ones."""
     found = await service.points(batch_id, query.after or 0, query.limit)
     url = None
     if found and found[-1].seq < service.last_seq(service.batch(batch_id)):
@@ -209,12 +193,15 @@ async def list_points(
 
 
 @router.get(
-    "/batches/{batch_id}/minutes", summary="A batch per minute", responses=problem_responses(404)
+    "/batches/{batch_id}/minutes", summary="Minutes of a batch", responses=problem_responses(404)
 )
 async def list_minutes(
     batch_id: BatchId, service: Service, query: Annotated[parameters.MinutesParameters, Query()]
 ) -> schemas.Minutes:
-    """The minutes with points. `from` and `to` are truncated to the minute; `to` is exclusive."""
+    """Count, sum, average, min and max per minute. Minutes without points are omitted.
+
+    `from` and `to` are truncated to the minute; `to` is exclusive.
+    """
     window = query.window(service.clock())
     found = await service.minutes(batch_id, window)
     return schemas.Minutes(

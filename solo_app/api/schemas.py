@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from solo_app.batches import models
 from solo_app.batches.models import BatchStatus
+from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import DEFAULT_SOURCE
@@ -132,6 +133,16 @@ class Task(_BatchFields):
     rows_per_second: Number
     latest: Point | None
 
+    @classmethod
+    def from_producer(cls, producer: Producer, service: BatchService) -> Self:
+        latest = producer.points.latest
+        return cls.from_batch(
+            producer.batch,
+            service,
+            rows_per_second=producer.rate.per_second,
+            latest=latest and Point.from_point(latest),
+        )
+
 
 class Tasks(Schema):
     """The running batches, in start order."""
@@ -144,6 +155,11 @@ class Batch(_BatchFields):
 
     ended_at: Time | None
     reason: str | None
+
+    @classmethod
+    def from_batch(cls, batch: models.Batch, service: BatchService, **fields: Any) -> Self:
+        ended_at, reason = batch.run.ended_at, batch.run.reason
+        return super().from_batch(batch, service, ended_at=ended_at, reason=reason, **fields)
 
 
 class Batches(Schema):

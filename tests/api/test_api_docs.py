@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
-from solo_app.api.problems import CODES, STATUS_OF, error_code
+from solo_app.api.problems import CODE_BY_STATUS, STATUS_BY_ERROR, error_code
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings, allowed_origins
 from tests.helpers.running_app import PROJECT
@@ -181,7 +181,7 @@ def test_document_lists_the_fields_of_the_start_request() -> None:
 
 
 def test_document_lists_every_error_code() -> None:
-    codes = {(error_code(error), str(status)) for error, status in STATUS_OF.items()}
-    codes |= {(code, str(status)) for status, code in CODES.items()}
+    codes = {(error_code(error), str(status)) for error, status in STATUS_BY_ERROR.items()}
+    codes |= {(code, str(status)) for status, code in CODE_BY_STATUS.items()}
     codes |= {("internal-error", "500")}
     assert {(row[0], row[1]) for row in rows(DOCUMENT, "code")} == codes
