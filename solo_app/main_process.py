@@ -40,7 +40,7 @@ def handle_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_with_children)
     _handle_hangup()
-    _exit_with_1_when_a_worker_fails()
+    _handle_failed_start()
     os.environ[_PID_VARIABLE] = str(os.getpid())
 
 
@@ -66,7 +66,7 @@ def terminate_after(parent: int) -> None:
 
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
-    """Terminate the build and the frontend too: child processes do not receive the signal."""
+    """Terminate the build and the frontend, which do not receive the signal, then exit."""
     children = child_processes()
     for child in children:
         with suppress(ProcessLookupError):
@@ -109,9 +109,9 @@ def _handle_hangup() -> None:
 
 
 def _continue_in_own_session() -> None:
-    """Continue in a child process that the terminal cannot signal; this one only waits for it.
+    """Continue in a child process without a terminal, and only wait for it in this one.
 
-    The build and the frontend do not inherit from `nohup` that SIGHUP is ignored: bun resets it.
+    Ignoring SIGHUP as `nohup` does is not enough: bun resets it for the build and the frontend.
     """
     parent = os.getpid()
     if child := os.fork():
@@ -129,8 +129,8 @@ def _terminate_on_hangup() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _exit_with_1_when_a_worker_fails() -> None:
-    """Shut down on ``_START_FAILED_SIGNAL`` with exit code 1. The servers would exit with 0."""
+def _handle_failed_start() -> None:
+    """Shut down with exit code 1 on ``_START_FAILED_SIGNAL``. The servers alone exit with 0."""
     has_failed = False
 
     def shut_down(*_: object) -> None:
