@@ -1,244 +1,296 @@
-"""Group commit: bounded buffers, no loss while writes fail, no batch that stalls."""
+"""Group commit: bounded buffers, no loss while writes fail, errors fail only their batch."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from itertools import groupby
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from solo_app.batches import ingest
-from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.minutes import aggregate_by_minute
-from solo_app.batches.models import BatchStatus, MinuteAggregate
-from solo_app.batches.source import Numbers
+from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND, Ingest, PointBuffer
+from solo_app.batches.models import (
+    BatchStatus,
+    Block,
+    Clock,
+    MinuteAggregate,
+    Run,
+    to_microseconds,
+)
+from solo_app.batches.series import Series
+from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
-from solo_app.sources.random import random_numbers
+from solo_app.batches.write_retry import WriteRetry
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
-
-async def test_a_refused_commit_is_repeated_and_reported_meanwhile() -> None:
-    storage = MemoryStorage()
-    storage.writes.fail("no room")
-    async with open_service(storage) as service:
-        await service.start("b")
-        await wait_until(lambda: service.totals().write_error)
-        assert "no room" in (service.totals().write_error or "")
-        assert service.totals().row_count == 0
-        storage.writes.open()
-        await wait_until(lambda: service.totals().row_count > 5)
-        assert service.totals().write_error is None
-        await service.stop("b")
-        stored = await service.points("b", 0, 10_000)
-        assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
+NOW = datetime(2012, 11, 11, 10, 10, 30)
+NOW_US = to_microseconds(NOW)
+FAST = Timing(retry_interval=0.001, commit_delay=0.001, store_check_interval=0.001)
+NEVER = Timing(retry_interval=0.001, commit_delay=3_600, store_check_interval=3_600)
 
 
-async def test_a_full_buffer_makes_its_producer_wait_until_it_is_drained() -> None:
+class Commits:
+    """Records committed blocks and failed batches."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.failures: dict[int, str] = {}
+        self.error: Exception | None = None
+        """Raised for the blocks of batch 1."""
+
+    def on_commit(self, block: Block, _: list[MinuteAggregate]) -> None:
+        if self.error and block.batch_no == 1:
+            raise self.error
+        self.blocks.append(block)
+
+    def on_failure(self, batch_no: int, reason: str) -> None:
+        self.failures[batch_no] = reason
+
+    def seqs(self, batch_no: int) -> list[int]:
+        blocks = [block for block in self.blocks if block.batch_no == batch_no]
+        return [point.seq for block in blocks for point in block.points()]
+
+
+@asynccontextmanager
+async def run_ingest(
+    storage: Storage, commits: Commits, timing: Timing = FAST, clock: Clock = lambda: NOW
+) -> AsyncIterator[Ingest]:
+    retry = WriteRetry(timing)
+    ingest = Ingest(storage, retry, clock, timing, commits.on_commit, commits.on_failure)
+    task = asyncio.create_task(ingest.run())
+    try:
+        yield ingest
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def append(buffer: PointBuffer, *keys: float, ts: int = NOW_US) -> None:
+    buffer.append(ts, np.array(keys, float))
+
+
+# -- buffers ---------------------------------------------------------------------------------
+
+
+async def test_full_buffer_requests_a_flush_and_has_no_capacity_until_drained() -> None:
     flushes: list[bool] = []
     buffer = PointBuffer(1, 1, lambda: None, lambda: flushes.append(True))
     buffer.append(0, np.zeros(BUFFER_POINTS - MAX_POINTS_PER_APPEND))
+    await buffer.wait_for_capacity()
     assert not flushes
     buffer.append(0, np.zeros(MAX_POINTS_PER_APPEND))
     assert flushes
-    waiting = asyncio.create_task(buffer.wait_for_capacity())
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(buffer.wait_for_capacity(), 0)
     block = buffer.drain()
-    await waiting
-    assert block is not None
+    await buffer.wait_for_capacity()
+    assert block
     assert (block.first_seq, block.last_seq) == (1, BUFFER_POINTS)
 
 
-async def test_a_waiting_caller_or_a_full_buffer_triggers_a_commit(
-    tmp_path: Path,
-) -> None:
-    timing = Timing(commit_delay=3_600)
-    async with (
-        asyncio.timeout(10),
-        open_service(tmp_path / "solo.duckdb", timing=timing, flood=random_numbers(0)) as s,
-    ):
-        batch = await s.start("b")
-        producer = s.producer(batch)
-        assert producer
-        await wait_until(lambda: producer.buffer.pending >= 3)
-        assert s.row_count(batch) == 0
-        await s.stop("b")
-        assert s.row_count(batch) >= 3
-        full = await s.start("full", "flood")
-        await wait_until(lambda: s.row_count(full) >= BUFFER_POINTS)
+async def test_buffer_reports_uncommitted_points_by_time() -> None:
+    buffer = PointBuffer(1, 1, lambda: None, lambda: None)
+    append(buffer)
+    assert not buffer.has_points_before(2**62)
+    append(buffer, 1, 2, ts=10)
+    append(buffer, 3, ts=5)
+    assert [buffer.has_points_before(ts) for ts in (5, 6)] == [False, True]
+    block = buffer.drain()
+    assert block
+    assert (buffer.pending, buffer.uncommitted) == (0, 3)
+    assert [buffer.has_points_before(ts) for ts in (5, 6)] == [False, True]
+    buffer.acknowledge(block)
+    assert (buffer.committed_seq, buffer.uncommitted) == (3, 0)
+    assert not buffer.has_points_before(2**62)
 
 
-async def test_memory_is_bounded_while_writes_hang() -> None:
-    storage = MemoryStorage()
-    storage.writes.hold()
-    async with open_service(storage, flood=random_numbers(0)) as service:
-        producer = service.producer(await service.start("b", "flood"))
-        assert producer
-        buffer = producer.buffer
-        await wait_until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
-        produced = buffer.next_seq
-        await asyncio.sleep(0.05)  # The claim is that nothing happens.
-        assert buffer.next_seq == produced
+async def test_closed_buffer_ignores_points_and_keeps_earlier_ones() -> None:
+    buffer = PointBuffer(1, 1, lambda: None, lambda: None)
+    append(buffer, 1)
+    buffer.close()
+    append(buffer, 2)
+    assert (buffer.next_seq, buffer.pending) == (2, 1)
+
+
+async def test_failed_buffer_discards_its_points() -> None:
+    buffer = PointBuffer(1, 1, lambda: None, lambda: None)
+    append(buffer, 1)
+    buffer.fail("no reason")
+    assert (buffer.uncommitted, buffer.failure) == (0, "no reason")
+
+
+# -- commits ---------------------------------------------------------------------------------
+
+
+async def test_points_are_committed_in_order() -> None:
+    commits = Commits()
+    async with run_ingest(MemoryStorage(), commits) as ingest:
+        buffer = ingest.open_buffer(1, 5)
+        for key in range(10):
+            append(buffer, key)
+            await asyncio.sleep(0)
+        await ingest.flush()
+    assert commits.seqs(1) == list(range(5, 15))
+
+
+async def test_flush_and_full_buffer_do_not_wait_for_the_commit_delay() -> None:
+    commits = Commits()
+    async with run_ingest(MemoryStorage(), commits, NEVER) as ingest, asyncio.timeout(5):
+        buffer = ingest.open_buffer(1, 1)
+        append(buffer, 1, 2, 3)
+        await ingest.flush()
+        assert commits.seqs(1) == [1, 2, 3]
+        buffer.append(NOW_US, np.zeros(MAX_POINTS_PER_APPEND))
+        buffer.append(NOW_US, np.zeros(MAX_POINTS_PER_APPEND))
+        await wait_until(lambda: buffer.committed_seq == 3 + BUFFER_POINTS)
+
+
+async def test_flush_waits_for_a_commit_in_progress() -> None:
+    storage, commits = MemoryStorage(), Commits()
+    async with run_ingest(storage, commits) as ingest:
+        storage.writes.hold()
+        append(ingest.open_buffer(1, 1), 1)
+        await wait_until(lambda: storage.writes.waiting)
+        flush = asyncio.create_task(ingest.flush())
         storage.writes.open()
-        await service.stop("b")
+        await flush
+        assert commits.seqs(1) == [1]
 
 
-async def test_an_array_longer_than_the_buffer_is_split() -> None:
-    numbers = np.arange(3.0 * BUFFER_POINTS + 7)
+async def test_failed_write_is_repeated_with_the_same_points() -> None:
+    storage, commits = MemoryStorage(), Commits()
+    async with run_ingest(storage, commits) as ingest:
+        storage.writes.fail("no room")
+        buffer = ingest.open_buffer(1, 1)
+        append(buffer, 1, 2)
+        await wait_until(lambda: storage.writes.calls > 3)
+        append(buffer, 3)
+        assert commits.blocks == []
+        storage.writes.open()
+        await ingest.flush()
+    assert commits.seqs(1) == [1, 2, 3]
 
-    async def long() -> AsyncIterator[Numbers]:
-        yield numbers[:5]
-        yield numbers[5:]
 
+async def test_store_is_checked_without_points() -> None:
     storage = MemoryStorage()
-    async with open_service(storage, long=long) as service:
-        await service.start("b", "long")
-        await wait_until(lambda: service.batch("b").status is BatchStatus.FINISHED)
-        stored = await storage.points(1, 0, len(numbers) + 1)
-        assert [point.key for point in stored] == list(numbers)
-        assert [point.seq for point in stored] == list(range(1, len(numbers) + 1))
-        assert max(len(block.ts) for block in storage.written) <= BUFFER_POINTS
-        moments = [len(list(group)) for _, group in groupby(stored, lambda point: point.ts)]
-        assert moments == [5, *[MAX_POINTS_PER_APPEND] * 6, 2]
+    async with run_ingest(storage, Commits()):
+        await wait_until(lambda: storage.writes.calls > 3)
+    assert storage.written == []
 
 
-async def test_an_array_of_nothing_holds_up_nobody(tmp_path: Path) -> None:
-    async def sparse() -> AsyncIterator[Numbers]:
-        while True:
-            yield np.array([])
+async def test_flushed_minutes_include_all_points(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path / "solo.duckdb")
+    await store.open()
+    batch = await store.open_run("b", Run(1, "random", BatchStatus.RUNNING, NOW, first_seq=1))
+    async with run_ingest(store, Commits(), NEVER) as ingest:
+        buffer = ingest.open_buffer(batch.no, 1)
+        for count in (1, 2, 3):
+            append(buffer, count)
+            await ingest.flush_minutes()
+            counter = (await store.stored_minutes(NOW)).counters[batch.no]
+            assert counter.row_count == counter.last_seq == count
+            assert len(await store.points(batch.no, 0, 10)) == count
+    await store.close()
 
-    async with open_service(tmp_path / "solo.duckdb", sparse=sparse) as service:
-        batch = await service.start("b", "sparse")
-        await service.start("calm")
-        await wait_until(lambda: service.totals().row_count >= 3)
-        producer = service.producer(batch)
-        assert producer
-        assert not producer.buffer.has_points_before(2**62)
-        assert (await service.stop("b")).run.last_seq == 0
+
+# -- errors ----------------------------------------------------------------------------------
 
 
-async def test_points_that_are_lost_at_shutdown_are_logged(
+async def test_block_that_cannot_be_aggregated_fails_only_its_batch(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def eleven() -> AsyncIterator[Numbers]:
-        yield np.zeros(4)
-        yield np.zeros(7)
-        await asyncio.Event().wait()
+    storage, commits = MemoryStorage(), Commits()
+    async with run_ingest(storage, commits) as ingest:
+        bad, good = ingest.open_buffer(1, 1), ingest.open_buffer(2, 1)
+        append(bad, 1, ts=2**62)  # Beyond the range of a datetime.
+        append(good, 2)
+        await ingest.flush()
+        assert list(commits.failures) == [1]
+        assert "OverflowError" in commits.failures[1]
+        assert ingest.failure == bad.failure == commits.failures[1]
+        append(good, 3)
+        await ingest.flush()
+        assert commits.seqs(2) == [1, 2]
+        ingest.open_buffer(1, 1)
+        assert ingest.failure is None
+    assert {block.batch_no for block in storage.written} == {2}
+    assert caplog.records[0].exc_info
 
-    storage = MemoryStorage()
-    storage.writes.fail("no room")
-    async with open_service(
-        storage, timing=Timing(shutdown_timeout=0.05), eleven=eleven
-    ) as service:
-        await service.start("b", "eleven")
-        await wait_until(lambda: service.totals().write_error)
-    assert '11 points of "b" are not saved: no room' in caplog.messages
+
+async def test_error_in_the_listener_fails_only_the_batch_of_the_block() -> None:
+    storage, commits = MemoryStorage(), Commits()
+    async with run_ingest(storage, commits) as ingest:
+        commits.error = LookupError("no listener")
+        for no in (1, 2):
+            append(ingest.open_buffer(no, 1), no)
+        await ingest.flush()
+        assert list(commits.failures) == [1]
+        assert "no listener" in commits.failures[1]
+        assert commits.seqs(2) == [1]
+    assert {block.batch_no for block in storage.written} == {1, 2}
 
 
-def broken_fold(*_: object) -> list[MinuteAggregate]:
-    raise ArithmeticError("cannot fold")
+async def test_error_outside_of_a_block_fails_all_batches_but_not_ingest() -> None:
+    commits, errors = Commits(), list[Exception]()
+
+    def clock() -> datetime:
+        if errors:
+            raise errors.pop()
+        return NOW
+
+    async with run_ingest(MemoryStorage(), commits, NEVER, clock) as ingest:
+        buffers = [ingest.open_buffer(no, 1) for no in (1, 2)]
+        await ingest.flush_minutes()
+        errors.append(OSError("no time"))
+        for buffer in buffers:
+            append(buffer, 1)
+        await ingest.flush()
+        assert list(commits.failures) == [1, 2]
+        append(ingest.open_buffer(3, 1), 1)
+        await ingest.flush()
+        assert commits.seqs(3) == [1]
 
 
-@pytest.mark.parametrize("where", ["fold", "listener"])
-async def test_an_error_in_ingest_fails_its_batch_and_no_other(
-    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    storage = MemoryStorage()
-    clock = FakeClock("2012-11-11 10:10:30")
+class FailingSeries(Series):
+    def add(self, block: Block) -> None:
+        raise LookupError("no series")
+
+
+async def test_failed_batch_can_be_restarted_without_loss() -> None:
+    clock = FakeClock(NOW.isoformat())
     script = ScriptedSource(clock)
-    async with open_service(storage, clock, script=script) as service:
-        bad = await service.start("bad", "script")
-        good = await service.start("good")
+    async with open_service(MemoryStorage(), clock, script=script) as service:
+        batch = await service.start("b", "script")
+        producer = service.producer(batch)
+        assert producer
+        producer.series = FailingSeries(1)
         script.emit(clock.now, 1.0)
-        await wait_until(lambda: service.row_count(bad) == 1)
-        with monkeypatch.context() as patched:
-            if where == "fold":
-                patched.setattr(
-                    ingest,
-                    "aggregate_by_minute",
-                    lambda ts, key: (
-                        broken_fold() if 1000.0 in key else aggregate_by_minute(ts, key)
-                    ),
-                )
-            else:
-                producer = service.producer(bad)
-                assert producer
-                add = producer.series.add
-                patched.setattr(
-                    producer.series,
-                    "add",
-                    lambda block: broken_fold() if 1000.0 in block.key else add(block),
-                )
-            script.emit(clock.now, 1000.0)
-            await wait_until(lambda: service.batch("bad").status is BatchStatus.FAILED)
-        run = service.batch("bad").run
-        assert "cannot fold" in (run.reason or "")
-        assert "cannot fold" in (service.totals().write_error or "")
-        assert any(record.exc_info for record in caplog.records)
-        committed = [point.seq for point in await service.points("bad", 0, 10)]
-        assert committed == ([1] if where == "fold" else [1, 2])
-        assert (run.last_seq, service.row_count(bad)) == (len(committed), len(committed))
-        count = service.row_count(good)
-        await wait_until(lambda: service.row_count(good) > count + 3)
-        await service.start("bad", "script")
+        await wait_until(lambda: service.batch("b").status is BatchStatus.FAILED)
+        run = service.batch("b").run
+        assert (run.last_seq, run.reason) == (1, "Internal error: LookupError: no series")
+        assert service.totals().write_error == run.reason
+        await service.start("b", "script")
         assert service.totals().write_error is None
-        script.emit(clock.now, 3.0)
-        await wait_until(lambda: service.row_count(bad) == len(committed) + 1)
-        async with asyncio.timeout(5):
-            await service.stop("good")
-            await service.stop("bad")
+        script.emit(clock.now, 2.0)
+        await wait_until(lambda: service.row_count(batch) == 2)
         clock.advance(minutes=1)
-        for batch in (bad, good):
-            minute = (await service.aggregate(batch.batch_id)).minute
-            points = await service.points(batch.batch_id, 0, 10_000)
-            assert minute
-            assert (minute.count, minute.sum) == (len(points), sum(p.key for p in points))
-            assert [p.seq for p in points] == list(range(1, len(points) + 1))
+        minute = (await service.aggregate("b")).minute
+        assert minute
+        assert (minute.count, minute.sum) == (2, 3.0)
 
 
-async def test_a_stop_during_an_error_in_ingest_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_service(MemoryStorage()) as service:
-        await service.start("b")
-        monkeypatch.setattr(ingest, "aggregate_by_minute", broken_fold)
-        async with asyncio.timeout(5):
-            assert (await service.stop("b")).status in (BatchStatus.FAILED, BatchStatus.STOPPED)
-            await service.aggregate("b")
-
-
-async def test_an_error_between_two_batches_does_not_end_ingest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with open_service(MemoryStorage(), silent=silent) as service:
-        await service.start("b", "silent")
-        with monkeypatch.context() as patched:
-            patched.setattr(ingest, "start_of_minute", broken_fold)
-            async with asyncio.timeout(5):
-                await service._ingest.flush_minutes()
-        await wait_until(lambda: not service.running())
-        assert "cannot fold" in (service.batch("b").run.reason or "")
-        await service.start("b")
-        await wait_until(lambda: service.totals().row_count > 3)
-
-
-async def test_minutes_count_what_the_store_holds_after_every_flush(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        for _ in range(3):
-            await wait_until(lambda: service.totals().row_count >= 2)
-            await service._ingest.flush_minutes()
-            counters = (await service._store.stored_minutes(service.clock())).counters
-            stored = await service._store.points(1, 0, 10_000)
-            assert 2 <= counters[1].row_count == counters[1].last_seq <= len(stored)
-        await service.stop("b")
-        counters = (await service._store.stored_minutes(service.clock())).counters
-        assert (
-            counters[1].row_count
-            == service.totals().row_count
-            == len(await service.points("b", 0, 10_000))
-        )
+async def test_stop_during_an_error_in_ingest_returns() -> None:
+    async with open_service(MemoryStorage()) as service, asyncio.timeout(5):
+        producer = service.producer(await service.start("b"))
+        assert producer
+        producer.series = FailingSeries(1)
+        assert (await service.stop("b")).status in (BatchStatus.FAILED, BatchStatus.STOPPED)
+        await service.aggregate("b")

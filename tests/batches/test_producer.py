@@ -1,97 +1,75 @@
-"""The rate and the latest points of a run."""
+"""The task of a run: bounded memory, and no blocked event loop."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
-from pathlib import Path
+from itertools import groupby
 
 import numpy as np
 import pytest
 
-from solo_app.batches.models import Block, Point, to_microseconds
-from solo_app.batches.rate import RateMeter
-from solo_app.batches.recent import RECENT_POINTS, RecentPoints
+from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.source import Numbers
+from solo_app.sources.random import random_numbers
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
-NOW = datetime(2012, 11, 11, 10, 10)
+
+async def test_array_longer_than_the_buffer_is_split() -> None:
+    numbers = np.arange(3.0 * BUFFER_POINTS + 7)
+
+    async def long() -> AsyncIterator[Numbers]:
+        yield numbers[:5]
+        yield numbers[5:]
+
+    storage = MemoryStorage()
+    async with open_service(storage, long=long) as service:
+        await service.start("b", "long")
+        await wait_until(lambda: service.batch("b").status is BatchStatus.FINISHED)
+        stored = await storage.points(1, 0, len(numbers) + 1)
+    assert [point.key for point in stored] == numbers.tolist()
+    assert [point.seq for point in stored] == list(range(1, len(numbers) + 1))
+    assert max(len(block.ts) for block in storage.written) <= BUFFER_POINTS
+    parts = [len(list(group)) for _, group in groupby(stored, lambda point: point.ts)]
+    assert parts == [5, *[MAX_POINTS_PER_APPEND] * 6, 2]
 
 
-def block(first_seq: int, count: int) -> Block:
-    ts = np.full(count, to_microseconds(NOW))
-    return Block(1, first_seq, ts, np.arange(first_seq, first_seq + count, dtype=float))
+async def test_producer_waits_while_its_buffer_is_full() -> None:
+    storage = MemoryStorage()
+    storage.writes.hold()
+    async with open_service(storage, flood=random_numbers(0)) as service:
+        producer = service.producer(await service.start("b", "flood"))
+        assert producer
+        buffer = producer.buffer
+        await wait_until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
+        # One part has been drained, one part is pending, and no other part fits.
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(buffer.wait_for_capacity(), 0.01)
+        assert buffer.uncommitted <= 2 * BUFFER_POINTS
+        storage.writes.open()
+        await service.stop("b")
 
 
-def points(*seqs: int) -> list[Point]:
-    return [Point(seq, NOW, float(seq)) for seq in seqs]
-
-
-def test_rate_is_the_mean_of_the_last_whole_seconds() -> None:
-    now = 100.0
-    meter = RateMeter(lambda: now)
-    for step in range(40):
-        now = 100 + step * 0.25
-        meter.add(1)
-    assert meter.per_second == 4
-    now = 130
-    assert meter.per_second == 0
-
-
-def test_history_has_the_points_of_each_whole_second() -> None:
-    now = 100.5
-    meter = RateMeter(lambda: now, history_seconds=4)
-    for second, count in ((100.5, 1), (101.0, 2), (101.9, 3), (103.1, 4), (104.0, 5)):
-        now = second
-        meter.add(count)
-    assert meter.history == [1, 5, 0, 4]
-    now = 106.9
-    assert meter.history == [0, 4, 5, 0]
-
-
-@pytest.mark.parametrize("lengths", [[1], [1] * 60, [7] * 20, [5_000], [30, 5_000, 3]])
-def test_latest_points_of_the_run_are_in_memory(lengths: list[int]) -> None:
-    recent, last_seq = RecentPoints(), 0
-    for length in lengths:
-        recent.add(block(last_seq + 1, length))
-        last_seq += length
-    assert recent.recent() == points(*range(max(1, last_seq - RECENT_POINTS + 1), last_seq + 1))
-
-
-def test_points_of_earlier_runs_precede_those_of_the_run() -> None:
-    recent = RecentPoints()
-    earlier = points(*range(3, 20), *range(40, 63))  # Some points are missing.
-    recent.add_earlier_points(earlier)
-    assert recent.recent() == earlier
-    assert recent.latest is None
-    recent.add(block(63, 1))
-    recent.add(block(64, 2))
-    assert recent.recent() == [*earlier[3:], *points(63, 64, 65)]
-    recent.add(block(66, 100))
-    assert recent.recent() == points(*range(126, 166))
-
-
-def test_earlier_points_do_not_change_what_streams_read() -> None:
-    recent = RecentPoints()
-    recent.add(block(63, 2))
-    recent.add_earlier_points(points(60, 62))
-    assert recent.since(62) == points(63, 64)
-    assert recent.since(63) == points(64)
-    assert recent.since(61) is None
-
-
-async def test_exception_of_a_source_is_logged_with_its_traceback(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def failing() -> AsyncIterator[Numbers]:
+async def yield_without_waiting() -> AsyncIterator[Numbers]:
+    while True:
         yield 1.0
-        raise LookupError("no sensor")
 
-    async with open_service(tmp_path / "solo.duckdb", failing=failing) as service:
-        await service.start("b", "failing")
-        await wait_until(lambda: not service.running())
-    record = next(r for r in caplog.records if r.getMessage() == 'Batch "b" failed')
-    assert record.exc_info
-    assert isinstance(record.exc_info[1], LookupError)
+
+async def yield_empty_arrays() -> AsyncIterator[Numbers]:
+    while True:
+        yield np.array([])
+
+
+@pytest.mark.parametrize("source", [yield_without_waiting, yield_empty_arrays])
+async def test_source_that_never_waits_does_not_block_others(source: object) -> None:
+    async with open_service(MemoryStorage(), greedy=source) as service:  # type: ignore[arg-type]
+        await service.start("greedy", "greedy")
+        calm = await service.start("calm")
+        await wait_until(lambda: service.row_count(calm) >= 5)
+        greedy = await service.stop("greedy")
+        assert greedy.run.last_seq == service.row_count(greedy)
+        assert bool(greedy.run.last_seq) is (source is yield_without_waiting)

@@ -1,278 +1,173 @@
-"""Start and stop: one task per batch, never more than five, no slot that nobody holds."""
+"""The service while writes fail, and its shutdown."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
-from solo_app.batches.catalog import Catalog
-from solo_app.batches.errors import (
-    BatchLimitReachedError,
-    BatchNotFoundError,
-    BatchRunningError,
-    InvalidBatchIdError,
-    ServiceClosedError,
-    SoloError,
-    UnknownSourceError,
-)
-from solo_app.batches.models import Batch, BatchStatus, Run
-from solo_app.batches.runner import BATCH_LIMIT
+from solo_app.batches.errors import StoreUnavailableError
+from solo_app.batches.models import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
-from tests.helpers.memory_storage import MemoryStorage
+from solo_app.batches.timing import DEFAULT_TIMING, Timing
+from solo_app.sources.random import random_numbers
+from tests.helpers.memory_storage import Gate, MemoryStorage
 from tests.helpers.service import (
     FakeClock,
     ScriptedSource,
-    counting,
     open_service,
     producer_tasks,
-    silent,
     wait_until,
 )
 
 pytestmark = pytest.mark.anyio
 
-BAD_IDS = [
-    "",
-    ".",
-    "..",
-    "-a",
-    "_a",
-    "a b",
-    " a",
-    "a/b",
-    "a\\b",
-    "a\nb",
-    "a\x00",
-    "a'b",
-    'a"b',
-    "<b>",
-    "a;DROP TABLE points",
-    "ä",
-    "١",
-    "a" * 65,
-    "a\n",
-]
-GOOD_IDS = ["a", "A", "0", "a.b", "v1.2.js", "a-_.", "a" * 64]
+TEN = datetime(2012, 11, 11, 10)
+EARLIER = Window(TEN - timedelta(hours=3), TEN)
+FAST = Timing(
+    retry_interval=0.001, stop_grace_period=0.01, shutdown_timeout=0.05, close_timeout=0.05
+)
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[BatchService]:
-    async with open_service(tmp_path / "solo.duckdb", silent=silent) as opened:
+def clock() -> FakeClock:
+    return FakeClock("2012-11-11 07:00:30")
+
+
+@pytest.fixture
+def script(clock: FakeClock) -> ScriptedSource:
+    return ScriptedSource(clock)
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+async def service(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> AsyncIterator[BatchService]:
+    """A service with two batches of one point each: one ended at 7:00, ``b`` runs at 10:00."""
+    async with open_service(storage, clock, timing=FAST, script=script) as opened:
+        for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):
+            await opened.start(batch_id, "script")
+            await produce(opened, script, now)
         yield opened
+        storage.writes.open()
 
 
-async def outcomes(service: BatchService, ids: list[str]) -> list[object]:
-    return await asyncio.gather(*(service.start(i) for i in ids), return_exceptions=True)
+async def produce(service: BatchService, script: ScriptedSource, ts: datetime) -> None:
+    """Produce a point in the running batch and stop the batch if its id is ``ended``."""
+    (batch,) = service.running()
+    script.emit(ts, 1.0)
+    await wait_until(lambda: service.row_count(batch) == 1)
+    if batch.batch_id == "ended":
+        await service.stop("ended")
 
 
-async def test_fifty_starts_of_fifty_batches_start_exactly_five(service: BatchService) -> None:
-    results = await outcomes(service, [f"b{n}" for n in range(50)])
-    assert sum(not isinstance(r, Exception) for r in results) == BATCH_LIMIT == 5
-    assert sum(isinstance(r, BatchLimitReachedError) for r in results) == 45
-    assert len(producer_tasks()) == len(service.running()) == 5
-    assert len(service.batches()) == 5
+def gate_of(storage: MemoryStorage, name: str) -> Gate:
+    gate: Gate = getattr(storage, name)
+    return gate
 
 
-async def test_fifty_starts_of_one_batch_start_exactly_one_task(service: BatchService) -> None:
-    results = await outcomes(service, ["b"] * 50)
-    assert sum(not isinstance(r, Exception) for r in results) == 1
-    assert sum(isinstance(r, BatchRunningError) for r in results) == 49
-    assert producer_tasks() == ["producer:b"]
+# -- while writes fail -----------------------------------------------------------------------
 
 
-async def test_a_sixth_batch_is_refused_and_told_which_run(service: BatchService) -> None:
-    for n in range(5):
-        await service.start(f"b{n}")
-    with pytest.raises(BatchLimitReachedError, match="Stop one") as refused:
-        await service.start("sixth")
-    assert refused.value.running == ["b0", "b1", "b2", "b3", "b4"]
-    with pytest.raises(BatchNotFoundError):
-        service.batch("sixth")
-
-
-async def test_a_caller_who_goes_away_leaves_no_run_that_nobody_carries_out(
-    service: BatchService,
+async def test_queries_that_need_unwritten_points_fail(
+    service: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    start = asyncio.create_task(service.start("b"))
-    await asyncio.sleep(0)
-    start.cancel()
-    await wait_until(lambda: service.running())
-    assert producer_tasks() == ["producer:b"]
+    storage.writes.hold()
+    script.emit(TEN + timedelta(seconds=59), 2.0)
+    await wait_until(lambda: storage.writes.waiting)
+    clock.now = TEN + MINUTE
+    query = asyncio.create_task(service.aggregate("b"))
+    storage.writes.fail("no room")
+    for waiting in (query, service.aggregate("b"), service.minutes("b", EARLIER)):
+        with pytest.raises(StoreUnavailableError, match="no room"):
+            await waiting
+    storage.writes.open()
+    await wait_until(lambda: not service.totals().write_error)
+    minute = (await service.aggregate("b")).minute
+    assert minute
+    assert minute.count == 2
 
 
-async def test_a_bad_id_is_refused_and_changes_nothing(service: BatchService) -> None:
-    results = await outcomes(service, BAD_IDS)
-    assert [type(result) for result in results] == [InvalidBatchIdError] * len(BAD_IDS)
-    assert all("1 to 64" in str(result) for result in results)
-    assert service.batches() == []
-
-
-async def test_every_allowed_form_of_id_is_taken(service: BatchService) -> None:
-    for batch_id in GOOD_IDS:
-        await service.start(batch_id, "silent")
-        await service.stop(batch_id)
-    assert {b.batch_id for b in service.batches()} == set(GOOD_IDS)
-
-
-async def test_an_unknown_source_is_refused(service: BatchService) -> None:
-    with pytest.raises(UnknownSourceError, match="Available: random, silent"):
-        await service.start("b", "nonsense")
-
-
-async def test_stop_answers_after_the_last_point_and_none_comes_later(
-    service: BatchService,
+async def test_committed_points_are_available(
+    service: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    await service.start("b")
-    await wait_until(lambda: service.totals().row_count >= 3)
-    batch = await service.stop("b")
-    stored = await service.points("b", 0, 10_000)
-    assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
-    assert batch.run.last_seq == len(stored) == service.row_count(batch)
+    storage.writes.fail()
+    script.emit(TEN + MINUTE, 2.0)
+    await wait_until(lambda: service.totals().write_error)
+    async with asyncio.timeout(5):
+        assert [m.count for m in await service.minutes("ended", EARLIER)] == [1]
+        assert (await service.aggregate("ended")).minute is None
+        last = (await service.aggregate("b")).minute
+        assert last
+        assert last.count == 1
+        clock.advance(minutes=1)
+        with pytest.raises(StoreUnavailableError):  # The unwritten point is in this minute.
+            await service.aggregate("b")
+
+
+@pytest.mark.parametrize("gate", ["writes", "ends"])
+async def test_failed_stop_is_completed_when_writes_succeed(
+    service: BatchService, storage: MemoryStorage, script: ScriptedSource, gate: str
+) -> None:
+    gate_of(storage, gate).fail("no room")
+    script.emit(TEN + timedelta(seconds=1), 2.0)
+    await wait_until(lambda: service.totals().write_error or service.totals().row_count == 3)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="no room"):
+            await service.stop("b")
+    assert [batch.batch_id for batch in service.running()] == ["b"]
+    assert service.totals().write_error == "no room"
+    assert not producer_tasks()
+    gate_of(storage, gate).open()
+    await wait_until(lambda: not service.running())
+    batch = service.batch("b")
     assert batch.status is BatchStatus.STOPPED
-    assert producer_tasks() == []
-    await asyncio.sleep(0.05)  # Five times the pace of the source: the claim is that nothing comes.
-    assert await service.points("b", 0, 10_000) == stored
+    assert batch.run.last_seq == service.row_count(batch) == 2
+    assert service.totals().write_error is None
+    assert (await service.runs("b"))[0].status is BatchStatus.STOPPED
 
 
-async def test_a_second_stop_changes_nothing_and_is_no_error(service: BatchService) -> None:
-    await service.start("b")
-    first = await service.stop("b")
-    assert await service.stop("b") == first
-
-
-async def test_stops_at_once_all_see_the_same_end(service: BatchService) -> None:
-    await service.start("b")
-    ends = await asyncio.gather(*(service.stop("b") for _ in range(20)))
-    assert len({(e.run.ended_at, e.status) for e in ends}) == 1
-    assert len(await service.runs("b")) == 1
-
-
-async def test_stop_of_what_never_was_is_an_error(service: BatchService) -> None:
-    with pytest.raises(BatchNotFoundError, match='Batch "nobody" not found'):
-        await service.stop("nobody")
-
-
-async def test_a_batch_stopped_before_its_first_step_is_stopped(service: BatchService) -> None:
-    await service.start("b", "silent")
-    batch = await service.stop("b")
-    assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 0)
-
-
-async def test_another_run_goes_on_counting(service: BatchService) -> None:
-    await service.start("b")
-    await wait_until(lambda: service.totals().row_count >= 3)
-    first = (await service.stop("b")).run
-    await service.start("b")
-    await wait_until(lambda: service.totals().row_count >= (first.last_seq or 0) + 3)
-    second = (await service.stop("b")).run
-    assert (first.number, second.number) == (1, 2)
-    assert second.first_seq == (first.last_seq or 0) + 1
-    stored = await service.points("b", 0, 10_000)
-    assert [p.seq for p in stored] == list(range(1, len(stored) + 1))
-    assert [run.number for run in await service.runs("b")] == [2, 1]
-
-
-async def test_a_source_that_has_no_more_finishes_its_run(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", few=counting(7)) as service:
-        await service.start("b", "few")
-        await wait_until(lambda: not service.running())
-        batch = service.batch("b")
-        assert (batch.status, batch.run.last_seq) == (BatchStatus.FINISHED, 7)
-        assert [p.key for p in await service.points("b", 0, 10)] == [1, 2, 3, 4, 5, 6, 7]
-
-
-FAILURES = [
-    (RuntimeError("no luck"), "RuntimeError: no luck"),
-    (float("nan"), "nan"),
-    (float("inf"), "inf"),
-    (None, "None"),
-    ("text", "'text'"),
-    (True, "True"),
-    (10**400, "not a finite number"),
-    (np.array([[1.0]]), "not a finite number"),
-    (np.array([1.0, np.nan]), "nan"),
-    (np.ma.masked_invalid([1.0, np.nan]), "not a finite number"),
-]
-
-
-async def test_a_source_that_goes_wrong_fails_its_run_with_a_reason_and_frees_its_slot(
-    tmp_path: Path,
+@pytest.mark.parametrize("status", [BatchStatus.FINISHED, BatchStatus.FAILED])
+async def test_end_of_a_source_is_recorded_when_writes_succeed(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource, status: BatchStatus
 ) -> None:
-    clock = FakeClock("2026-01-01 00:00:30")
-    script = ScriptedSource(clock)
-    async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
-        for number, (given, reason) in enumerate(FAILURES, 1):
-            await service.start("b", "script")
-            script.emit(clock.now, 4.5)
-            if isinstance(given, Exception):
-                script.fail(given)
-            else:
-                script.emit(clock.now, given)
-            await wait_until(lambda: not service.running())
-            run = (await service.runs("b"))[0]
-            assert run.status is BatchStatus.FAILED
-            assert reason in (run.reason or "")
-            assert run.last_seq == number  # What came before is kept.
-        await outcomes(service, [f"other{n}" for n in range(5)])
-        assert len(service.running()) == 5
+    unretrieved: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unretrieved.append(context))
+    async with open_service(storage, clock, timing=FAST, script=script) as service:
+        storage.ends.fail()
+        await service.start("b", "script")
+        if status is BatchStatus.FAILED:
+            script.fail(LookupError("nothing there"))
+        else:
+            script.finish()
+        await wait_until(lambda: storage.ends.calls > 3)
+        assert service.batch("b").status is BatchStatus.RUNNING
+        storage.ends.open()
+        await wait_until(lambda: service.batch("b").status is status)
+        assert (await service.runs("b"))[0].status is status
+    gc.collect()
+    assert not unretrieved
 
 
-def broken_at_once() -> AsyncIterator[Numbers]:
-    raise LookupError("nothing there")
+# -- shutdown --------------------------------------------------------------------------------
 
 
-async def cancels_itself() -> AsyncIterator[Numbers]:
-    task = asyncio.current_task()
-    assert task
-    task.cancel()
-    await asyncio.sleep(10)
-    yield 1.0
+def test_shutdown_takes_less_than_two_seconds() -> None:
+    assert DEFAULT_TIMING.shutdown_timeout + DEFAULT_TIMING.close_timeout < 2
 
 
-async def test_no_way_to_fail_leaves_a_slot_taken(tmp_path: Path) -> None:
-    async with open_service(
-        tmp_path / "solo.duckdb",
-        broken=broken_at_once,
-        cancelled=cancels_itself,
-        no_source=lambda: None,  # type: ignore[arg-type, return-value]
-    ) as service:
-        for source in ("broken", "cancelled", "no_source"):
-            await service.start("b", source)
-            await wait_until(lambda: not service.running())
-            assert service.batch("b").status is BatchStatus.FAILED
-            assert service.batch("b").run.reason
-        assert len(await service.runs("b")) == 3
-
-
-async def test_a_source_that_never_waits_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    async def greedy() -> AsyncIterator[Numbers]:
-        while True:
-            yield 1.0
-
-    async with open_service(tmp_path / "solo.duckdb", greedy=greedy) as service:
-        await service.start("greedy", "greedy")
-        await service.start("calm")
-        await wait_until(lambda: service.row_count(service.batch("calm")) >= 5)
-        await service.stop("greedy")
-        assert service.row_count(service.batch("greedy")) > 0
-
-
-async def test_nothing_starts_once_the_app_shuts_down(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        service.end_streams()
-        with pytest.raises(ServiceClosedError):
-            await service.start("b")
-
-
-async def test_closing_continues_after_a_cancelled_call(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
+async def test_close_continues_after_its_caller_is_cancelled(storage: MemoryStorage) -> None:
+    async with open_service(storage) as service:
         await service.start("b")
         closing = asyncio.create_task(service.close())
         await wait_until(lambda: not service.running())
@@ -281,93 +176,45 @@ async def test_closing_continues_after_a_cancelled_call(tmp_path: Path) -> None:
         assert await service.close()
 
 
-async def test_an_end_leaves_running_batches_interrupted_and_one_start_goes_on(
-    tmp_path: Path,
+async def test_points_that_cannot_be_saved_are_logged(
+    storage: MemoryStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        await service.start("b")
-        await wait_until(lambda: service.totals().row_count >= 3)
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        batch = service.batch("b")
-        assert batch.status is BatchStatus.INTERRUPTED
-        assert service.running() == []
-        assert batch.run.last_seq == service.row_count(batch) >= 3
-        await service.start("b")
-        assert service.batch("b").run.first_seq == (batch.run.last_seq or 0) + 1
+    async def eleven() -> AsyncIterator[Numbers]:
+        yield np.zeros(4)
+        yield np.zeros(7)
+        await asyncio.Event().wait()
+
+    storage.writes.fail("no room")
+    async with open_service(storage, timing=FAST, eleven=eleven) as service:
+        await service.start("b", "eleven")
+        await wait_until(lambda: service.totals().write_error)
+    assert '11 points of "b" are not saved: no room' in caplog.messages
 
 
-async def test_resume_starts_interrupted_batches_and_no_others(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb") as service:
-        for batch_id in ("cut", "stopped"):
-            await service.start(batch_id)
-        await service.stop("stopped")
-    async with open_service(tmp_path / "solo.duckdb", resume=True) as service:
-        assert [b.batch_id for b in service.running()] == ["cut"]
-        assert service.batch("cut").run.number == 2
+class StuckStorage(MemoryStorage):
+    """A store that never closes."""
+
+    async def close(self) -> bool:
+        return await asyncio.Event().wait()
 
 
-async def test_resume_leaves_out_batches_whose_source_is_gone(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", other=silent) as service:
-        await service.start("kept")
-        await service.start("gone", "other")
-    async with open_service(tmp_path / "solo.duckdb", resume=True) as service:
-        assert [b.batch_id for b in service.running()] == ["kept"]
-        assert service.batch("gone").status is BatchStatus.INTERRUPTED
-
-
-async def test_resume_starts_five_at_the_most(tmp_path: Path) -> None:
-    for numbers in ((0, 1), (2, 3, 4, 5, 6)):
-        async with open_service(tmp_path / "solo.duckdb") as service:
-            for n in numbers:
-                await service.start(f"b{n}", "random")
-    async with open_service(tmp_path / "solo.duckdb", resume=True) as service:
-        assert {b.batch_id for b in service.running()} == {"b2", "b3", "b4", "b5", "b6"}
-
-
-async def test_batches_are_listed_newest_first_and_can_be_searched(service: BatchService) -> None:
-    for batch_id in ("alpha", "beta", "Alphabet"):
-        await service.start(batch_id)
-    await service.stop("alpha")
-    await service.start("alpha")
-    await service.stop("beta")
-    assert [b.batch_id for b in service.batches()] == ["alpha", "Alphabet", "beta"]
-    assert [b.batch_id for b in service.batches(search="ALPHA")] == ["alpha", "Alphabet"]
-    assert [b.batch_id for b in service.batches(BatchStatus.STOPPED)] == ["beta"]
-
-
-async def test_the_suggested_name_is_the_first_free_one() -> None:
-    async with open_service(MemoryStorage(), silent=silent) as service:
-        assert service.suggest_name() == "batch-1"
-        for batch_id in ("batch-2", "batch-1", "batch-4"):
-            await service.start(batch_id, "silent")
-        assert service.suggest_name() == "batch-3"
-        await service.stop("batch-1")
-        await service.start("batch-3", "silent")
-        assert service.suggest_name() == "batch-5"
-
-
-def test_a_suggested_name_searches_no_name_twice() -> None:
-    class Counting(dict[str, Batch]):
-        lookups = 0
-
-        def __contains__(self, name: object) -> bool:
-            self.lookups += 1
-            return super().__contains__(name)
-
-        def get(self, name: str, default: Any = None) -> Any:
-            self.lookups += 1
-            return super().get(name, default)
-
-    catalog, batches = Catalog(), Counting()
-    catalog._batches = batches
-    run = Run(1, "random", BatchStatus.STOPPED, datetime(2026, 1, 1), first_seq=1)
-    for number in range(1, 1_001):
-        assert catalog.suggest_name() == f"batch-{number}"
-        catalog.upsert(Batch(number, f"batch-{number}", run))
-    assert batches.lookups < 3_000
-
-
-def test_every_error_words_itself() -> None:
-    for error in (BatchNotFoundError("b"), BatchRunningError("b"), ServiceClosedError()):
-        assert isinstance(error, SoloError)
-        assert str(error).endswith(".")
+@pytest.mark.parametrize("storage_type", [MemoryStorage, StuckStorage])
+@pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
+async def test_shutdown_does_not_wait_for_a_write_that_hangs(
+    gate: str, storage_type: type[MemoryStorage]
+) -> None:
+    storage = storage_type()
+    service = BatchService(storage, {"random": random_numbers(0.001)}, timing=FAST)
+    await service.open()
+    batch = await service.start("b")
+    await wait_until(lambda: service.row_count(batch))
+    gate_of(storage, gate).hold()
+    start = asyncio.create_task(service.start("other"))
+    await wait_until(lambda: storage.starts.waiting or storage.writes.waiting or start.done())
+    async with asyncio.timeout(5):
+        assert await service.close() is (storage_type is MemoryStorage)
+    gate_of(storage, gate).open()
+    await asyncio.gather(start, return_exceptions=True)
+    if storage_type is MemoryStorage:
+        async with open_service(storage) as restarted:
+            assert restarted.batch("b").status is BatchStatus.INTERRUPTED

@@ -17,7 +17,7 @@ from tests.helpers.service import FakeClock, ScriptedSource, open_service, silen
 pytestmark = pytest.mark.anyio
 
 NEVER = 1e9
-"""An interval so long that no further tick occurs during a test."""
+"""An interval without a second tick during a test."""
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_subscriber_receives_each_snapshot_once(service: BatchService) -> 
             assert [s.at for s in mine] == sorted(s.at for s in mine)
 
 
-async def test_start_of_a_batch_is_in_the_snapshot_of_the_same_tick(service: BatchService) -> None:
+async def test_started_batch_is_in_the_snapshot_of_the_same_tick(service: BatchService) -> None:
     ticker = Ticker(service, NEVER)
     assert not ticker.snapshot().running
     await service.start("b", "silent")

@@ -23,7 +23,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 # Everything that could need more than requirements.txt, and a part of the rest.
 WITHOUT_TOOLS = [
     "tests/api/test_gateway.py",
-    "tests/batches/test_properties.py",
+    "tests/batches/test_minutes_properties.py",
     "tests/test_architecture.py",
     "tests/test_config.py",
     "tests/test_readme.py",

@@ -1,4 +1,4 @@
-"""The last whole minute: its borders, its exactness, and that all ways to ask agree."""
+"""The last whole minute: its bounds, and exact aggregates at any time."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def script(clock: FakeClock) -> ScriptedSource:
 async def service(
     tmp_path: Path, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
+    """A service with the running batch ``b``."""
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
         await opened.start("b", "script")
         yield opened
@@ -48,7 +49,7 @@ def storage() -> MemoryStorage:
 
 
 @pytest.fixture
-async def in_memory(
+async def memory_service(
     storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
     async with open_service(storage, clock, script=script) as opened:
@@ -57,7 +58,7 @@ async def in_memory(
         storage.writes.open()
 
 
-async def produced(service: BatchService, count: int) -> None:
+async def wait_for_rows(service: BatchService, count: int) -> None:
     batch = service.batch("b")
     await wait_until(lambda: service.row_count(batch) == count)
 
@@ -74,16 +75,16 @@ async def produced(service: BatchService, count: int) -> None:
         ("2027-01-01 00:00:01", "2026-12-31 23:59", "2027-01-01 00:00"),
     ],
 )
-def test_the_window_ends_before_the_current_minute(now: str, start: str, end: str) -> None:
+def test_last_whole_minute_precedes_the_current_one(now: str, start: str, end: str) -> None:
     assert last_whole_minute(at(now)) == Window(at(start), at(end))
 
 
-def test_there_is_no_window_before_the_first_minute_of_all() -> None:
+def test_first_minute_has_no_minute_before_it() -> None:
     with pytest.raises(WindowOutOfRangeError):
         last_whole_minute(datetime.min)
 
 
-async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
+async def test_start_is_inclusive_and_end_is_exclusive(
     service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for ts, key in [
@@ -94,14 +95,14 @@ async def test_points_on_the_borders_count_at_the_start_and_not_at_the_end(
         ("2012-11-11 10:11:00", 3000.0),
     ]:
         script.emit(at(ts), key)
-    await produced(service, 5)
+    await wait_for_rows(service, 5)
     clock.set("2012-11-11 10:11:10")
-    answer = await service.aggregate("b")
-    assert answer.window == Window(at("2012-11-11 10:10"), at("2012-11-11 10:11"))
-    assert answer.minute == MinuteAggregate(at("2012-11-11 10:10"), 3, 7.0, 1.0, 4.0)
+    aggregate = await service.aggregate("b")
+    assert aggregate.window == Window(at("2012-11-11 10:10"), at("2012-11-11 10:11"))
+    assert aggregate.minute == MinuteAggregate(at("2012-11-11 10:10"), 3, 7.0, 1.0, 4.0)
 
 
-async def test_the_window_is_exact_across_every_change(
+async def test_minutes_around_changes_of_local_time_are_exact(
     service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     borders = [
@@ -112,89 +113,85 @@ async def test_the_window_is_exact_across_every_change(
         "2026-11-24 00:00",  # day
         "2027-01-01 00:00",  # year
     ]
-    for number, border in enumerate(map(at, borders), 1):
+    for n, border in enumerate(map(at, borders), 1):
         for second in range(-70, 70, 5):
             script.emit(border + timedelta(seconds=second), 1.0)
-        await produced(service, 28 * number)
+        await wait_for_rows(service, 28 * n)
         clock.now = border + timedelta(seconds=10)
         before = await service.aggregate("b")
         clock.now = border + timedelta(seconds=70)
         after = await service.aggregate("b")
-        assert (before.window.start, after.window.start) == (border - MINUTE, border)
-        assert before.minute is not None
-        assert after.minute is not None
-        assert before.minute.count == after.minute.count == 12
+        assert before.minute == MinuteAggregate(border - MINUTE, 12, 12.0, 1.0, 1.0)
+        assert after.minute == MinuteAggregate(border, 12, 12.0, 1.0, 1.0)
 
 
-async def test_points_in_a_commit_count_one_millisecond_after_the_minute(
-    in_memory: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+async def test_points_of_a_pending_commit_are_included(
+    memory_service: BatchService, storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
     storage.writes.hold()
     script.emit(at("2012-11-11 10:10:59.998"), 5.0)
     script.emit(at("2012-11-11 10:10:59.999999"), 7.0)
     await wait_until(lambda: clock.now == at("2012-11-11 10:10:59.999999"))
     clock.set("2012-11-11 10:11:00.001")
-    question = asyncio.create_task(in_memory.aggregate("b"))
+    query = asyncio.create_task(memory_service.aggregate("b"))
     await wait_until(lambda: storage.writes.waiting)
-    assert in_memory.totals().row_count == 0
-    assert not question.done()
+    assert memory_service.totals().row_count == 0
+    assert not query.done()
     storage.writes.open()
-    minute = (await question).minute
-    assert minute is not None
+    minute = (await query).minute
+    assert minute
     assert (minute.count, minute.sum) == (2, 12.0)
-    assert len(await in_memory.points("b", 0, 10)) == 2
+    assert len(await memory_service.points("b", 0, 10)) == 2
 
 
-async def test_points_of_the_current_minute_delay_no_aggregate(
-    in_memory: BatchService, storage: MemoryStorage, script: ScriptedSource
+async def test_pending_points_of_the_current_minute_cause_no_delay(
+    memory_service: BatchService, storage: MemoryStorage, script: ScriptedSource
 ) -> None:
     storage.writes.hold()
     script.emit(at("2012-11-11 10:11:05"), 5.0)
     await wait_until(lambda: storage.writes.waiting)
-    answer = await asyncio.wait_for(in_memory.aggregate("b"), 1)
-    assert answer.minute is None
+    async with asyncio.timeout(5):
+        assert (await memory_service.aggregate("b")).minute is None
 
 
-async def test_without_points_there_is_no_minute(service: BatchService) -> None:
+async def test_minute_without_points_is_none(service: BatchService) -> None:
     assert (await service.aggregate("b")).minute is None
     assert (await service.aggregate("b", at("1999-01-01"))).minute is None
 
 
-async def test_a_window_of_long_ago_is_answered_from_the_store(
+async def test_earlier_minutes_are_read_from_the_store(
     service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
     for day in range(3):
         script.emit(at("2012-11-11 10:10:00") + timedelta(days=day), float(day))
-    await produced(service, 3)
+    await wait_for_rows(service, 3)
     clock.set("2012-11-20 00:00:00")
     for day in range(3):
-        answer = await service.aggregate("b", at("2012-11-11 10:11:30") + timedelta(days=day))
-        assert answer.minute is not None
-        assert (answer.minute.count, answer.minute.sum) == (1, day)
+        aggregate = await service.aggregate("b", at("2012-11-11 10:11:30") + timedelta(days=day))
+        assert aggregate.minute
+        assert (aggregate.minute.count, aggregate.minute.sum) == (1, day)
 
 
-async def test_a_clock_that_goes_back_loses_no_point_and_no_minute(
+async def test_no_point_is_lost_when_the_clock_is_set_back(
     service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    for ts in ("10:10:30", "10:12:30", "10:10:40", "08:00:00", "10:12:31"):
-        script.emit(at(f"2012-11-11 {ts}"), 1.0)
-    await produced(service, 5)
+    for time in ("10:10:30", "10:12:30", "10:10:40", "08:00:00", "10:12:31"):
+        script.emit(at(f"2012-11-11 {time}"), 1.0)
+    await wait_for_rows(service, 5)
     clock.set("2012-11-11 10:13:00")
     minutes = await service.minutes("b", Window(at("2012-11-11 00:00"), at("2012-11-12 00:00")))
-    assert {m.minute.strftime("%H:%M"): m.count for m in minutes} == {
-        "08:00": 1,
-        "10:10": 2,
-        "10:12": 2,
-    }
+    counts = {minute.minute.strftime("%H:%M"): minute.count for minute in minutes}
+    assert counts == {"08:00": 1, "10:10": 2, "10:12": 2}
 
 
-async def test_minutes_survive_the_end_of_the_app_whole(tmp_path: Path, clock: FakeClock) -> None:
-    for second in (1.0, 2.0):
+async def test_minutes_are_complete_after_a_restart(tmp_path: Path, clock: FakeClock) -> None:
+    database = tmp_path / "again.duckdb"
+    for count in (1, 2):
         script = ScriptedSource(clock)
-        async with open_service(tmp_path / "again.duckdb", clock, script=script) as service:
+        async with open_service(database, clock, script=script) as service:
             await service.start("b", "script")
-            script.emit(at("2012-11-11 10:10:20") + timedelta(seconds=second), second)
-            await produced(service, int(second))
-    async with open_service(tmp_path / "again.duckdb", clock) as service:
+            script.emit(at("2012-11-11 10:10:20"), float(count))
+            await wait_for_rows(service, count)
+    async with open_service(database, clock) as service:
         minute = (await service.aggregate("b", at("2012-11-11 10:11:10"))).minute
         assert minute == MinuteAggregate(at("2012-11-11 10:10"), 2, 3.0, 1.0, 2.0)
