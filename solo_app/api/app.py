@@ -14,16 +14,18 @@ from solo_app.api.routes import router
 
 _DOCS = Path(__file__).with_name("docs.html")
 
+_DESCRIPTION = """
+Start, stream, aggregate and stop background data batches. HEAD is supported wherever GET is. The
+query parameter `_` is ignored; other unknown ones are errors. Times are ISO 8601: a date, `T` or a
+space, a time, and `Z`, an offset or nothing for UTC.
+"""
+
 
 def create_api() -> FastAPI:
     """Create the API. Its ``state.service`` must be set while the app is running."""
     api = FastAPIOffline(
         title="SOLO",
-        description=(
-            "Start, stream, aggregate and stop background data batches. HEAD is supported wherever "
-            "GET is. The query parameter `_` is ignored; other unknown ones are errors. Times are "
-            "ISO 8601: a date, `T` or a space, a time, and `Z`, an offset or nothing for UTC."
-        ),
+        description=_DESCRIPTION,
         version="1",
         # FastAPIOffline serves the files of Swagger UI; ``docs`` below serves the page.
         docs_url=None,
@@ -47,4 +49,5 @@ def api_prefixes(api: FastAPI) -> frozenset[str]:
 
 
 def _routes(api: FastAPI) -> list[Route | Mount]:
+    # The routes of an included router are not in ``api.routes``.
     return [r for r in (*router.routes, *api.routes) if isinstance(r, Route | Mount)]

@@ -149,7 +149,7 @@ def test_link_on_a_page_downloads_the_points(page: Page, app: RunningApp) -> Non
 def test_docs_offer_try_it_out_except_for_streams(page: Page, app: RunningApp) -> None:
     page.goto(f"{app.api}/docs")
     operations = page.locator(".opblock")
-    stream = operations.filter(has_text="Stream of a batch")
+    stream = operations.filter(has_text="Stream the points of a batch")
     stream.locator(".opblock-summary").click()
     expect(stream.get_by_text("six HTTP/1.1 connections")).to_be_visible()
     expect(stream.get_by_role("button", name="Try it out")).to_have_count(0)
