@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import start_of_minute
-from solo_app.batches.models import LAST_SEQ, MINUTE, BatchStatus, FileFormat, Window
+from solo_app.batches.models import MAX_SEQ, MINUTE, BatchStatus, FileFormat, Window
 
 MAX_MINUTES_RANGE = timedelta(days=31)
 
@@ -52,10 +52,10 @@ Time = Annotated[
 ]
 WholeNumber = BeforeValidator(parse_whole_number)
 Seq = Annotated[
-    Annotated[int, Field(ge=0, le=LAST_SEQ)] | None,
+    Annotated[int, Field(ge=0, le=MAX_SEQ)] | None,
     BeforeValidator(lambda text: parse_whole_number(text) if text != "" else None),
     # Not nullable: a client without a seq omits the parameter.
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LAST_SEQ}),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_SEQ}),
 ]
 """A ``seq``. An empty value means missing."""
 
@@ -90,7 +90,7 @@ class AggregateParameters(NoParameters):
 class PageParameters(NoParameters):
     """A page of a list."""
 
-    offset: Annotated[int, Field(ge=0, le=LAST_SEQ), WholeNumber] = 0
+    offset: Annotated[int, Field(ge=0, le=MAX_SEQ), WholeNumber] = 0
     limit: Annotated[int, Field(ge=1, le=1_000), WholeNumber] = 100
 
     def next_page(self, path: str, total: int) -> str | None:

@@ -1,1 +1,1 @@
-"""The heart: batches, their runs and points. Knows neither Reflex nor HTTP."""
+"""The domain: batches, their runs and points. Independent of Reflex, HTTP and the database."""

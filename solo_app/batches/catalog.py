@@ -1,4 +1,4 @@
-"""All batches in memory, with their latest runs and their counters."""
+"""The catalog: all batches in memory, with their latest runs and counters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NO_POINTS = BatchCounter(0, 0)
 
 
 def check_batch_id(batch_id: str) -> None:
-    """Raise InvalidBatchIdError if the text is not a valid batch id."""
+    """Raise InvalidBatchIdError if the id is not valid."""
     if not _BATCH_ID.fullmatch(batch_id):
         raise InvalidBatchIdError(batch_id)
 
 
 class Catalog:
-    """All batches by their ids. Searching ten thousand batches is fast."""
+    """All batches by id."""
 
     def __init__(self) -> None:
         self._batches: dict[str, Batch] = {}
@@ -31,29 +31,29 @@ class Catalog:
         self._free_number = 1
         self.row_count = 0
         self.revision = 0
-        """Changes whenever a batch starts or ends, so that callers can cache lists of batches."""
+        """Increases when a batch starts or ends."""
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def upsert(self, batch: Batch) -> None:
-        """Add a batch, or replace it by its current state."""
+        """Add or replace a batch."""
         self._batches[batch.batch_id] = batch
         self._newest_first = None
         self.revision += 1
 
     def add_points(self, batch_no: int, points: BatchCounter) -> None:
-        """Add committed points of a batch, given their number and the last ``seq``."""
+        """Add committed points of a batch to its counter."""
         row_count = self.counter(batch_no).row_count + points.row_count
         self._counters[batch_no] = BatchCounter(row_count, points.last_seq)
         self.row_count += points.row_count
 
     def counter(self, batch_no: int) -> BatchCounter:
-        """Return the number of committed points of a batch and the last ``seq``."""
+        """Return the counter of the committed points of a batch."""
         return self._counters.get(batch_no, _NO_POINTS)
 
     def get(self, batch_id: str) -> Batch:
-        """Return a batch. Raises BatchNotFoundError."""
+        """Raises BatchNotFoundError."""
         try:
             return self._batches[batch_id]
         except KeyError:

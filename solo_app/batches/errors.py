@@ -1,4 +1,11 @@
-"""The error tree. Each error defines its message."""
+"""The errors of the domain. Each defines its message.
+
+SoloError
+  InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
+  SeqNotReachedError, WindowOutOfRangeError
+  UnknownSourceError, BadNumberError
+  StoreUnavailableError, ServiceClosedError
+"""
 
 from __future__ import annotations
 
@@ -21,16 +28,12 @@ class InvalidBatchIdError(SoloError):
 
 
 class BatchNotFoundError(SoloError):
-    """No batch with this id exists."""
-
     def __init__(self, batch_id: str) -> None:
         super().__init__(f'Batch "{batch_id}" not found.')
         self.batch_id = batch_id
 
 
 class BatchRunningError(SoloError):
-    """The batch is already running."""
-
     def __init__(self, batch_id: str) -> None:
         super().__init__(f'Batch "{batch_id}" is already running.')
         self.batch_id = batch_id
@@ -46,7 +49,7 @@ class BatchLimitReachedError(SoloError):
 
 
 class SeqNotReachedError(SoloError):
-    """The batch does not have the point after which a client resumes."""
+    """A client resumes after a point that does not exist yet."""
 
     def __init__(self, batch_id: str, seq: int, last_seq: int) -> None:
         super().__init__(
@@ -56,14 +59,12 @@ class SeqNotReachedError(SoloError):
 
 
 class UnknownSourceError(SoloError):
-    """No source has this name."""
-
     def __init__(self, source: str, known: list[str]) -> None:
         super().__init__(f'Unknown source "{source}". Available: {", ".join(known)}.')
 
 
 class BadNumberError(SoloError):
-    """A source returned a value that is not a finite number."""
+    """A source yielded a value that is not a finite number."""
 
     def __init__(self, value: object) -> None:
         shown = repr(value)
@@ -73,15 +74,13 @@ class BadNumberError(SoloError):
 
 
 class WindowOutOfRangeError(SoloError):
-    """A time without a whole minute before it, or a range that is empty or too long."""
+    """No whole minute precedes the time, or the range is empty or too long."""
 
 
 class StoreUnavailableError(SoloError):
-    """The database cannot be opened, read or written. The message says what to do."""
+    """The database cannot be opened, read or written. The message includes what to do."""
 
 
 class ServiceClosedError(SoloError):
-    """The app is shutting down."""
-
     def __init__(self) -> None:
         super().__init__("The app is shutting down.")

@@ -1,4 +1,4 @@
-"""Following a batch: each committed point once, in order, until its run ends."""
+"""Follows a batch: yields each committed point once, in order, until its run ends."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ async def follow(
     batch = service.batch(batch_id)
     producer = service.producer(batch)
     while not service.is_closing:
-        over = producer is None or producer.has_ended
+        has_ended = producer is None or producer.has_ended
         run = producer.batch.run if producer else batch.run
         committed = producer.committed_seq if producer else after
         points = await service.points(batch_id, after, page_size)
-        if over and run.last_seq is not None:
+        if has_ended and run.last_seq is not None:
             # Later points belong to the next run, which may have started in the meantime.
             points = [point for point in points if point.seq <= run.last_seq]
         if points:
             yield points
             after = points[-1].seq
-        elif over:
+        elif has_ended:
             yield run.status
             return
         else:
             assert producer is not None
-            # Skip numbers without a point, which exist in a database that was once repaired.
+            # Skip gaps in ``seq``. A database that an earlier release repaired can have them.
             after = max(after, committed)
             if not await producer.wait_for_points(after, idle_timeout) and not service.is_closing:
                 yield []

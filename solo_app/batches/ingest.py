@@ -1,7 +1,7 @@
 """Ingest: the buffers that producers fill, and the group commit that writes them to the store.
 
-Points that arrive during a commit are written by the next one. Call all methods on the event
-loop; only the commit itself runs on the writer thread of the store.
+Points that are appended during a commit are written by the next one. Call all methods on the event
+loop; the commit itself runs on the writer thread of the store.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from solo_app.batches.write_retry import WriteRetry
 logger = logging.getLogger(__name__)
 
 BUFFER_POINTS = 32_768
-"""Capacity of the buffer of a batch. It also limits the duration of a commit, and so the time
-until a point is on disk. Larger commits take longer but do not increase the throughput."""
+"""Capacity of the buffer of a batch. It limits the duration of a commit, and so the latency of a
+point. Larger commits do not increase the throughput."""
 
 MAX_POINTS_PER_APPEND = BUFFER_POINTS // 2
 
 MAX_UNWRITTEN_ROWS = 5_000_000
-"""Committed points after which minutes are written early. Limits the work of the next start."""
+"""Committed points after which minutes are written early. Limits the duration of the next start."""
 
 CommitListener = Callable[[Block, list[MinuteAggregate]], None]
-"""Called with each committed block and its aggregates per minute."""
+"""Receives each committed block and its aggregates per minute."""
 
 FailureListener = Callable[[int, str], None]
-"""Called with the number of a batch whose points could not be processed, and the reason."""
+"""Receives the number of a batch whose points could not be processed, and the reason."""
 
 
 class PointBuffer:
     """Uncommitted points of one run.
 
-    ``failure`` is the reason why points were discarded, None if there were none.
+    ``failure`` is why points were discarded, None if there were none.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class PointBuffer:
         self._notify()
 
     async def wait_for_capacity(self) -> None:
-        """Wait until ``append`` may be called again."""
+        """Wait until the buffer accepts another ``append``."""
         await self._has_capacity.wait()
 
     def close(self) -> None:
-        """Reject further points. Points already in the buffer are still committed."""
+        """Reject further points. Points in the buffer are still committed."""
         self.is_closed = True
         self._has_capacity.set()
 
@@ -142,7 +142,7 @@ class Ingest:
         on_failure: FailureListener,
     ) -> None:
         self.failure: str | None = None
-        """Why a batch failed in ingest; reset when a batch starts."""
+        """Why the points of a batch could not be processed; reset when a batch starts."""
         self._store = store
         self._write_retry = write_retry
         self._clock = clock
@@ -151,7 +151,7 @@ class Ingest:
         self._on_failure = on_failure
         self._buffers: dict[int, PointBuffer] = {}
         self._unwritten: dict[int, Minutes] = {}
-        self._rows_unwritten = 0
+        self._unwritten_rows = 0
         self._written_up_to = start_of_minute(clock())
         self._minutes_requested = False
         self._work = asyncio.Event()
@@ -160,10 +160,10 @@ class Ingest:
         self._next_commit = asyncio.Event()
 
     def open_buffer(self, batch_no: int, next_seq: int) -> PointBuffer:
-        """Create a buffer whose points are committed by ``run``, starting at ``next_seq``."""
+        """Create a buffer of a batch whose next point is ``next_seq``."""
         buffer = PointBuffer(batch_no, next_seq, self._work.set, self._flush_requested.set)
         self._buffers[batch_no] = buffer
-        self._work.set()  # Have ``run`` check the store even without points.
+        self._work.set()  # Check that the store is writable.
         self.failure = None
         return buffer
 
@@ -211,41 +211,41 @@ class Ingest:
         minute = start_of_minute(self._clock())
         drained = []
         for buffer in list(self._buffers.values()):
-            with self._failing_only(buffer):
+            with self._isolate_failure(buffer):
                 if block := buffer.drain():
                     drained.append((buffer, block, self._aggregate(block)))
         minutes = self._drain_minutes(minute) if self._are_minutes_due(minute) else {}
         blocks = [block for _, block, _ in drained]
         await self._write_retry.run("Commit", lambda: self._store.write(blocks, minutes))
-        for buffer, block, parts in drained:
+        for buffer, block, aggregates in drained:
             buffer.acknowledge(block)
-            with self._failing_only(buffer):
-                self._on_commit(block, parts)
+            with self._isolate_failure(buffer):
+                self._on_commit(block, aggregates)
 
     def _aggregate(self, block: Block) -> list[MinuteAggregate]:
-        parts = aggregate_by_minute(block.ts, block.key)
-        merge(self._unwritten.setdefault(block.batch_no, {}), parts)
-        self._rows_unwritten += len(block.ts)
-        return parts
+        aggregates = aggregate_by_minute(block.ts, block.key)
+        merge(self._unwritten.setdefault(block.batch_no, {}), aggregates)
+        self._unwritten_rows += len(block.ts)
+        return aggregates
 
     def _are_minutes_due(self, minute: datetime) -> bool:
         return (
             self._minutes_requested
             or minute != self._written_up_to
-            or self._rows_unwritten >= MAX_UNWRITTEN_ROWS
+            or self._unwritten_rows >= MAX_UNWRITTEN_ROWS
         )
 
     def _drain_minutes(self, minute: datetime) -> dict[int, list[MinuteAggregate]]:
-        minutes = {no: list(parts.values()) for no, parts in self._unwritten.items()}
+        minutes = {no: list(unwritten.values()) for no, unwritten in self._unwritten.items()}
         self._unwritten = {}
-        self._rows_unwritten = 0
+        self._unwritten_rows = 0
         self._written_up_to = minute
         self._minutes_requested = False
         return minutes
 
     @contextmanager
-    def _failing_only(self, buffer: PointBuffer) -> Iterator[None]:
-        """Let an error in the block fail only the batch of this buffer."""
+    def _isolate_failure(self, buffer: PointBuffer) -> Iterator[None]:
+        """Fail only the batch of this buffer if the block raises."""
         try:
             yield
         except Exception as error:

@@ -1,11 +1,9 @@
-"""Per-minute aggregates: computation, the last whole minute, and a cache of the last hour.
-
-A window is half open, ``start <= ts < end``, and aligned to whole minutes of UTC.
-"""
+"""Per-minute aggregates: computation, the last whole minute, and a cache of the last hour."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -23,14 +21,13 @@ from solo_app.batches.models import (
 from solo_app.batches.storage import Storage
 
 MAX_AGE = timedelta(minutes=61)
-"""Maximum age of the minutes in memory: one hour of whole minutes and the current one."""
+"""Maximum age of cached minutes: one hour of whole minutes and the current one."""
 
 _MINUTE_US = 60_000_000
 
 
-def start_of_minute(moment: datetime) -> datetime:
-    """Truncate ``moment`` to the start of its minute."""
-    return moment.replace(second=0, microsecond=0)
+def start_of_minute(time: datetime) -> datetime:
+    return time.replace(second=0, microsecond=0)
 
 
 def last_whole_minute(now: datetime) -> Window:
@@ -57,32 +54,31 @@ def aggregate_by_minute(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list
         sums = np.add.reduceat(key, starts)
     lows = np.minimum.reduceat(key, starts)
     highs = np.maximum.reduceat(key, starts)
-    folded: dict[datetime, MinuteAggregate] = {}
-    for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        minute = from_microseconds(int(minutes[start]) * _MINUTE_US)
-        part = MinuteAggregate(minute, end - start, float(sums[i]), float(lows[i]), float(highs[i]))
-        known = folded.get(minute)
-        folded[minute] = known.merged_with(part) if known else part
-    return list(folded.values())
+    slices = zip(minutes[starts], ends - starts, sums, lows, highs, strict=True)
+    result: Minutes = {}
+    for minute_no, count, *values in slices:
+        minute = from_microseconds(int(minute_no) * _MINUTE_US)
+        merge(result, [MinuteAggregate(minute, int(count), *map(float, values))])
+    return list(result.values())
 
 
 Minutes = dict[datetime, MinuteAggregate]
 """The aggregates of one batch by minute."""
 
 
-def merge(minutes: Minutes, parts: list[MinuteAggregate]) -> None:
-    """Merge ``parts`` into ``minutes`` in place."""
-    for part in parts:
-        known = minutes.get(part.minute)
-        minutes[part.minute] = known.merged_with(part) if known else part
+def merge(minutes: Minutes, added: Iterable[MinuteAggregate]) -> None:
+    """Merge ``added`` into ``minutes`` in place."""
+    for aggregate in added:
+        existing = minutes.get(aggregate.minute)
+        minutes[aggregate.minute] = existing.merged_with(aggregate) if existing else aggregate
 
 
 class RecentMinutes:
-    """The minutes of all batches of the last hour, in memory.
+    """A cache of the minutes of the last hour of all batches.
 
     Minutes since ``complete_since`` include every committed point; earlier ones are in the store.
-    ``complete_since`` never decreases: if the clock is set back by more than an hour, all minutes
-    are read from the store until the clock has caught up.
+    ``complete_since`` never decreases: if the clock is set back by more than an hour, the cache is
+    unused until the clock has caught up.
     """
 
     def __init__(self, store: Storage, clock: Clock) -> None:
@@ -97,22 +93,22 @@ class RecentMinutes:
         Raises StoreUnavailableError.
         """
         stored = await self._store.stored_minutes(self.complete_since)
-        for batch_no, parts in stored.minutes.items():
-            merge(self._minutes[batch_no], parts)
+        for batch_no, minutes in stored.minutes.items():
+            merge(self._minutes[batch_no], minutes)
         return stored.counters
 
-    def add(self, batch_no: int, parts: list[MinuteAggregate]) -> None:
-        """Add committed points of a batch, and evict minutes that are more than an hour old."""
-        merge(self._minutes[batch_no], [p for p in parts if p.minute >= self.complete_since])
+    def add(self, batch_no: int, minutes: list[MinuteAggregate]) -> None:
+        """Add committed points of a batch, and evict minutes that exceed ``MAX_AGE``."""
+        merge(self._minutes[batch_no], (m for m in minutes if m.minute >= self.complete_since))
         self.evict(start_of_minute(self._clock()) - MAX_AGE)
 
     def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
-        """Return the minutes with points of a window, oldest first."""
+        """Return the cached minutes of a window, oldest first."""
         minutes = self._minutes.get(batch_no, {})
         return [minutes[m] for m in sorted(minutes) if window.start <= m < window.end]
 
     def evict(self, before: datetime) -> None:
-        """Remove minutes before ``before``, which must be in the store."""
+        """Remove minutes before ``before``. They must be in the store."""
         if before <= self.complete_since:
             return
         self.complete_since = before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Clock = Callable[[], datetime]
-"""Returns the current time as naive UTC. Injected wherever it is needed."""
+"""Returns the current time as naive UTC."""
 
 EPOCH = datetime(1970, 1, 1)
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
-LAST_SEQ = 2**63 - 1
-"""No point has a higher ``seq``."""
+MAX_SEQ = 2**63 - 1
+"""The highest possible ``seq``."""
 
 
 def utc_now() -> datetime:
@@ -27,9 +27,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def to_microseconds(moment: datetime) -> int:
+def to_microseconds(time: datetime) -> int:
     """Convert a naive UTC time to microseconds since 1970-01-01."""
-    return (moment - EPOCH) // MICROSECOND
+    return (time - EPOCH) // MICROSECOND
 
 
 def from_microseconds(microseconds: int) -> datetime:
@@ -44,8 +44,6 @@ def format_number(value: float) -> str:
 
 
 class BatchStatus(StrEnum):
-    """The status of a run."""
-
     RUNNING = "running"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -76,7 +74,6 @@ class Block:
 
     @property
     def last_seq(self) -> int:
-        """The ``seq`` of the last point."""
         return self.first_seq + len(self.ts) - 1
 
     def points(self, after: int = 0) -> Iterator[Point]:
@@ -99,11 +96,10 @@ class MinuteAggregate:
 
     @property
     def average(self) -> float:
-        """The arithmetic mean of ``key``."""
         return self.sum / self.count
 
     def merged_with(self, other: MinuteAggregate) -> MinuteAggregate:
-        """Return the aggregate of both sets of points of the same minute."""
+        """Return the aggregate of the points of both; they must be of the same minute."""
         return MinuteAggregate(
             self.minute,
             self.count + other.count,
@@ -115,7 +111,7 @@ class MinuteAggregate:
 
 @dataclass(frozen=True, slots=True)
 class BatchCounter:
-    """The number of stored points of a batch and the highest ``seq`` ever assigned.
+    """The number of stored points of a batch and its last ``seq``.
 
     They differ only in a database in which an earlier release repaired a loss of points.
     """
@@ -126,7 +122,7 @@ class BatchCounter:
 
 @dataclass(frozen=True, slots=True)
 class StoredMinutes:
-    """Aggregates by batch number, and counters of exactly the points that they include."""
+    """Aggregates by batch number, and the counters of the points that they include."""
 
     counters: dict[int, BatchCounter]
     minutes: dict[int, list[MinuteAggregate]]
@@ -139,7 +135,7 @@ BUCKET_US = 250_000
 class Extreme(NamedTuple):
     """A point with the lowest or highest ``key`` of a bucket. ``ts`` is in microseconds since 1970.
 
-    Of two with equal keys, the one with the lower ``seq`` is smaller.
+    Extremes are ordered by ``key``, then by ``seq``.
     """
 
     key: float
@@ -151,7 +147,7 @@ class Extreme(NamedTuple):
 class Bucket:
     """The points of one run in one bucket of time: their number, the lowest and the highest.
 
-    ``number`` counts buckets since 1970. If there are two points, they are ``min`` and ``max``.
+    ``number`` counts buckets since 1970. ``min`` and ``max`` of two points are different points.
     """
 
     number: int
@@ -169,7 +165,7 @@ class Bucket:
         return (low, high) if (low.ts, low.seq) < (high.ts, high.seq) else (high, low)
 
     def merged_with(self, other: Bucket) -> Bucket:
-        """Return the bucket with both sets of points; both must have the same number and run."""
+        """Return the bucket of the points of both; they must have the same number and run."""
         return Bucket(
             self.number,
             self.run_number,
@@ -199,20 +195,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A named background job with its latest run. ``no`` is its key in the database."""
+    """A named background job with its latest run. ``no`` is its key in the store."""
 
     no: int
     batch_id: str
-    run: Run = field(hash=False)  # ``no`` identifies a batch.
+    run: Run
 
     @property
     def status(self) -> BatchStatus:
-        """The status of the latest run."""
         return self.run.status
 
     @property
     def is_running(self) -> bool:
-        """Whether its latest run is active."""
         return self.run.status is BatchStatus.RUNNING
 
 
@@ -228,8 +222,8 @@ class Window:
 class Totals:
     """The overall data.
 
-    ``write_error`` is the reason why points cannot be written, ``archive_error`` the reason why
-    old points cannot be archived; None if there is no error.
+    ``write_error`` is why points cannot be written, ``archive_error`` why old points cannot be
+    archived; None if there is no error.
     """
 
     row_count: int
@@ -278,7 +272,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file in pieces; ``size`` is in bytes, None if it is not known in advance."""
+    """A file as chunks of bytes. ``size`` is None if it is not known in advance."""
 
     chunks: AsyncIterator[bytes]
     size: int | None = None

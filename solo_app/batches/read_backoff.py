@@ -1,4 +1,4 @@
-"""Backoff for failing reads, for example of points in a missing archive file."""
+"""Backoff of failing reads, for example of points in a missing archive file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReadBackoff:
         self._failures: dict[Hashable, tuple[float, float, str]] = {}
 
     async def read(self, key: Hashable, query: Callable[[], Awaitable[T]]) -> T:
-        """Run a query, or raise the last error for this ``key`` again during its backoff.
+        """Run a query, or raise the last error of this ``key`` during its backoff.
 
         Raises StoreUnavailableError.
         """

@@ -1,6 +1,6 @@
-"""Retention: moves old points from the database to its archive.
+"""Retention: moves old points from the database to the archive.
 
-No data is lost: minutes stay in the database, and queries and downloads include archived points.
+Minutes stay in the database. Queries and downloads include archived points.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ARCHIVE_INTERVAL = 600.0
 """Seconds between two checks for old points."""
 
 ARCHIVE_PERIOD = timedelta(days=1)
-"""Extra time in the database, so that a batch gets one file per day instead of one per check."""
+"""Additional time in the database, so that each batch gets one file per day."""
 
 POINTS_PER_FILE = 1_000_000
-"""Points archived at a time. Deleting a million points blocks the writer for about 40 ms."""
+"""Maximum number of points per move. Deleting a million points blocks the writer for 40 ms."""
 
 
 class Retention:
-    """Keeps points in the database for ``keep``, plus at most one day (or ``keep``, if less)."""
+    """Archives points that are older than ``keep``, at the latest a day (or ``keep``) later."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Retention:
             except StoreUnavailableError as error:
                 self.archive_error = str(error)
                 logger.error("Archiving failed, retrying later: %s", error)
-            except Exception as error:  # Retry: the process runs for months.
+            except Exception as error:  # The task must not end: the process runs for months.
                 self.archive_error = f"{type(error).__name__}: {error}"
                 logger.exception("Archiving failed, retrying later")
             else:
@@ -63,10 +63,10 @@ class Retention:
             await asyncio.sleep(self._interval)
 
     async def archive_old_points(self) -> int:
-        """Archive all points that are old enough now. Returns their number.
+        """Archive all points that are old enough. Returns their number.
 
         Points of the current minute are never archived. Raises StoreUnavailableError; points
-        archived before the error remain in the archive, and no data is lost.
+        archived before the error remain in the archive.
         """
         await self._store.recover_archive()
         before = start_of_minute(self._clock() - self._keep)

@@ -1,4 +1,4 @@
-"""Starts and stops runs: one task per batch, at most five at a time."""
+"""The runner: starts and stops runs, at most five at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from solo_app.batches.write_retry import WriteRetry
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 5
-"""Number of batches that may run at once."""
+"""Maximum number of running batches."""
 
 
 class Runner:
@@ -66,7 +66,7 @@ class Runner:
         return iter(self._by_no.values())
 
     def find(self, batch_no: int) -> Producer | None:
-        """Return the producer of a running batch."""
+        """Return the producer of a batch, None if it is not running."""
         return self._by_no.get(batch_no)
 
     @property
@@ -81,36 +81,37 @@ class Runner:
         check_batch_id(batch_id)
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
-        # Shielded: cancelling the caller would leave a run that is recorded but not executed.
+        # Shielded: a cancelled caller must not leave a run that is recorded but not executed.
         return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
 
     async def resume(self) -> None:
         """Restart interrupted batches, latest first, up to the limit."""
         interrupted = self._catalog.select(BatchStatus.INTERRUPTED, "")
-        for batch in [b for b in interrupted if b.run.source not in self._sources]:
-            logger.warning('Batch "%s" not restarted: unknown source', batch.batch_id)
-        for batch in [b for b in interrupted if b.run.source in self._sources][:BATCH_LIMIT]:
-            await self.start(batch.batch_id, batch.run.source)
+        for batch in interrupted:
+            if batch.run.source not in self._sources:
+                logger.warning('Batch "%s" not restarted: unknown source', batch.batch_id)
+            elif len(self) < BATCH_LIMIT:
+                await self.start(batch.batch_id, batch.run.source)
 
     async def _start(self, batch_id: str, source: str) -> Batch:
         async with self._starting:
             self._check_can_start(batch_id)
-            known = self._catalog.find(batch_id)
+            existing = self._catalog.find(batch_id)
             run = Run(
-                number=known.run.number + 1 if known else 1,
+                number=existing.run.number + 1 if existing else 1,
                 source=source,
                 status=BatchStatus.RUNNING,
                 started_at=self._clock(),
-                first_seq=self._catalog.counter(known.no).last_seq + 1 if known else 1,
+                first_seq=self._catalog.counter(existing.no).last_seq + 1 if existing else 1,
             )
             batch = await self._store.open_run(batch_id, run)
-            if self.is_closing:  # The next start of the app marks the run as interrupted.
+            if self.is_closing:  # The next start of the app records the run as interrupted.
                 raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             producer = Producer(
                 batch, self._free_slot(), buffer, self._sources[source], self._clock
             )
-            producer.task.add_done_callback(lambda _: self._ended_by_itself(producer))
+            producer.task.add_done_callback(lambda _: self._on_task_end(producer))
             self._by_no[batch.no] = producer
             self._catalog.upsert(batch)
             return batch
@@ -125,8 +126,8 @@ class Runner:
             raise BatchLimitReachedError(BATCH_LIMIT, running)
 
     def _free_slot(self) -> int:
-        taken = {producer.slot for producer in self}
-        return next(slot for slot in range(BATCH_LIMIT) if slot not in taken)
+        occupied = {producer.slot for producer in self}
+        return next(slot for slot in range(BATCH_LIMIT) if slot not in occupied)
 
     # -- stopping ---------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class Runner:
             self._end(producer, BatchStatus.FAILED, reason)
 
     def close(self) -> None:
-        """Reject new runs and wake all waiting readers."""
+        """Reject new runs and wake waiting readers."""
         self.is_closing = True
         for producer in self:
             producer.wake()
@@ -159,19 +160,19 @@ class Runner:
         await asyncio.shield(self._all_end)
 
     def cancel_endings(self) -> None:
-        """Abandon runs whose end cannot be recorded. The next start marks them as interrupted."""
+        """Abandon runs whose end cannot be recorded. The next start of the app records it."""
         for producer in self:
             if producer.ending:
                 producer.ending.cancel()
 
     async def mark_interrupted(self, batch: Batch) -> Batch:
-        """Record the end of a run that an earlier process left open. Returns its batch."""
+        """Record the end of a run that an earlier process did not record. Returns its batch."""
         last_seq = self._catalog.counter(batch.no).last_seq
-        newest: list[Point] = []
+        latest: list[Point] = []
         if last_seq >= batch.run.first_seq:
             with suppress(StoreUnavailableError):  # The point is in a missing archive file.
-                newest = await self._store.points(batch.no, last_seq - 1, 1)
-        ended_at = newest[0].ts if newest else batch.run.started_at
+                latest = await self._store.points(batch.no, last_seq - 1, 1)
+        ended_at = latest[0].ts if latest else batch.run.started_at
         run = replace(
             batch.run, status=BatchStatus.INTERRUPTED, ended_at=ended_at, last_seq=last_seq
         )
@@ -186,7 +187,7 @@ class Runner:
             # Failing writes must not delay the shutdown.
             await asyncio.wait(endings, timeout=self._timing.shutdown_timeout)
 
-    def _ended_by_itself(self, producer: Producer) -> None:
+    def _on_task_end(self, producer: Producer) -> None:
         if producer.ending is None:
             self._end(producer, *producer.outcome())
 
@@ -210,7 +211,7 @@ class Runner:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
         buffer.close()
         ended_at = self._clock()
-        # Invariant: the stored minutes include all points of an ended run.
+        # The stored minutes must include all points of an ended run.
         await self._ingest.flush_minutes()
         if buffer.failure:
             status, reason = BatchStatus.FAILED, buffer.failure

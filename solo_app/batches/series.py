@@ -1,8 +1,8 @@
 """The last minute of a batch as chart data, decimated without loss of extremes.
 
-Time is divided into buckets of ``BUCKET_US``. The chart contains the lowest and the highest point
-of each bucket (min-max decimation), so its size does not depend on the rate of the source, and
-it contains every point of a slow source.
+The chart contains the lowest and the highest point of each bucket of ``BUCKET_US`` (min-max
+decimation). Its size is independent of the rate of the source, and it contains every point of a
+slow source.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Series:
     def count(self, until_us: int) -> int:
         """Return the number of points in the minute before ``until_us``.
 
-        It is exact unless the minute begins within a bucket of more than two points: their number
-        is estimated by the share of the bucket that is in the minute.
+        It is exact unless the minute begins within a bucket of more than two points, whose number
+        in the minute is interpolated.
         """
         start, last = until_us - _MINUTE_US, until_us // BUCKET_US
         first = start // BUCKET_US
@@ -116,7 +116,7 @@ class Series:
     def _evict(self, latest: int) -> None:
         """Remove buckets more than a minute before ``latest``, except the last of them.
 
-        Also remove those more than a minute after it, which exist if the clock was set back.
+        Also remove buckets more than a minute after it, which exist if the clock was set back.
         """
         buckets = self._buckets
         while len(buckets) > 1 and buckets[1].number < latest - _BUCKETS:
@@ -142,7 +142,7 @@ def split_into_buckets(block: Block, run_number: int) -> Iterator[Bucket]:
     """
     for start, end in pairwise([0, *_boundaries(block.ts), len(block.ts)]):
         key = block.key[start:end]
-        # The first of equal minima and the last of equal maxima, so that two points are both kept.
+        # The first of equal minima and the last of equal maxima: two points are both kept.
         low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
         number = int(block.ts[start]) // BUCKET_US
         extremes = _extreme(block, low), _extreme(block, high)

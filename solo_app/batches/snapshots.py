@@ -1,4 +1,4 @@
-"""Snapshots of all live data, one per tick, shared by all viewers."""
+"""Snapshots of all live data for pages, one per tick, shared by all viewers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY_VIEWERS = 100
 
 _HOUR = 60
 _TOLERANCE = 0.001
-"""Fraction of a tick by which a timer may fire before its tick, due to rounding."""
+"""Fraction of a tick by which a timer can fire early, due to rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Snapshot:
 class Ticker:
     """Creates one snapshot per tick. Ticks are at multiples of the interval on the loop's clock.
 
-    ``viewers`` is the number of current subscribers. Times are in seconds.
+    ``viewers`` is the number of subscribers. Times are in seconds.
     """
 
     def __init__(
@@ -91,7 +91,6 @@ class Ticker:
 
     @property
     def interval(self) -> float:
-        """The time between two ticks."""
         return self._tick if self.viewers <= self._many_viewers else self._slow_tick
 
     async def subscribe(self) -> AsyncGenerator[Snapshot]:

@@ -1,10 +1,10 @@
 """The source protocol: what a source implements, and validation of what it yields.
 
 A source is a callable that returns an async iterator. Each item is a number, or a one-dimensional
-array of numbers of any length; an empty array is valid and contains no point. The numbers of an
-array have the same time; an array that is longer than the free space of the buffer is stored in
-parts, each with its own time. The source must not change an array until the next item is requested.
-A source that ends makes its run ``finished``; one that raises makes it ``failed``.
+array of numbers of any length, including 0. The numbers of an array have the same time, except that
+a long array is appended to the buffer in parts, each with its own time. A source must not change an
+array until the next item is requested. A run is ``finished`` when its source ends, and ``failed``
+when it raises.
 """
 
 from __future__ import annotations

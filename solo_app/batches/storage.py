@@ -1,4 +1,4 @@
-"""The storage protocol: the only access of the domain to stored data."""
+"""The storage protocol: the methods that a store implements."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Storage(Protocol):
     """Durable storage of batches, runs, points and per-minute aggregates.
 
     Call all methods on the event loop; none of them blocks it. Committed writes survive
-    ``kill -9``. Every coroutine raises StoreUnavailableError if the store cannot be read or
-    written, and then has changed nothing.
+    ``kill -9``. Every coroutine raises StoreUnavailableError, without having changed anything, if
+    the store cannot be read or written.
     """
 
     async def open(self) -> bool:
@@ -36,7 +36,7 @@ class Storage(Protocol):
     async def close(self) -> bool:
         """Finish pending writes, then close the store.
 
-        Returns False if a query ignored its interruption, so that its thread keeps running.
+        Returns False if a query ignored its interruption and its thread is still running.
         """
 
     async def batches(self) -> list[Batch]:
@@ -56,9 +56,9 @@ class Storage(Protocol):
     ) -> None:
         """Commit points and merge ``minutes`` (by batch number) into the aggregates, atomically.
 
-        The minutes of a batch must include exactly its points since the last write with minutes,
-        up to and including ``blocks``. Without points and minutes, only check that the store is
-        writable.
+        The minutes of a batch, if any, must include exactly the points of ``blocks`` and of earlier
+        writes that no minutes include yet. Without points and minutes, only check that the store
+        is writable.
         """
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
@@ -67,22 +67,23 @@ class Storage(Protocol):
     async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
         """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``.
 
-        They are in order of time, then run. Runs that ended before ``since`` are not included,
-        even if a clock that was set back assigned later times to their points.
+        They are in order of time, then run. Points of runs that ended before ``since`` are
+        excluded; they can have later times if the clock was set back.
         """
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the stored aggregates of a window, oldest first."""
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
-        """Return all aggregates since a minute, and counters of the points in all minutes.
-
-        Both are from one consistent read.
-        """
+        """Return all aggregates since a minute, and the counters of all batches, from one
+        consistent read."""
 
     async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
-        """Return the points to archive: points older than ``before``, of batches with a point
-        older than ``oldest_before``."""
+        """Return the spans of points older than ``before``, one for each batch with a point older
+        than ``oldest_before``.
+
+        A span ends before the first newer point of its batch.
+        """
 
     async def move_to_archive(self, span: Span) -> int:
         """Move committed points to the archive. Returns their number."""

@@ -1,4 +1,4 @@
-"""The kinds of sources, one module each. This is the registry: a new kind is added here."""
+"""The registry of source kinds. Each kind is one module; register a new one here."""
 
 from __future__ import annotations
 

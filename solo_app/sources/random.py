@@ -28,8 +28,8 @@ async def _numbers(interval: float) -> AsyncIterator[Numbers]:
     due = loop.time()
     while True:
         yield float(random.randint(LOWEST, HIGHEST))
-        # Relative to the due time, so that delays do not accumulate. After a pause of the whole
-        # process, missed points are skipped instead of sent in a burst.
+        # Relative to the due time, so that delays do not accumulate. Points that are missed while
+        # the process is suspended are skipped.
         due = max(due + interval, loop.time())
         await asyncio.sleep(due - loop.time())
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import LAST_SEQ, Span
+from solo_app.batches.models import MAX_SEQ, Span
 from solo_app.storage.duckdb.errors import one_line
 from solo_app.storage.duckdb.files import check_space, sync
 from solo_app.storage.duckdb.minutes import counters
@@ -251,7 +251,7 @@ class Archive:
         Compares the number of points with the minutes, which include all archived points even if
         the clock was changed.
         """
-        files, _ = self._files(cursor, batch_no, 0, LAST_SEQ)
+        files, _ = self._files(cursor, batch_no, 0, MAX_SEQ)
         values = {"batch_no": batch_no, "start": times[0], "end": times[1]}
         ((expected,),) = cursor.execute(_COUNT_OF_MINUTES, values).fetchall()
         query = _COUNT_OF_POINTS.format(points=_rows(batch_no, files))

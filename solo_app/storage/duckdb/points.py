@@ -10,7 +10,7 @@ import numpy as np
 
 from solo_app.batches.models import (
     BUCKET_US,
-    LAST_SEQ,
+    MAX_SEQ,
     Block,
     Bucket,
     Extreme,
@@ -52,7 +52,7 @@ def points(
     # A query for the next ``limit`` numbers reads few archive files and is twice as fast. It finds
     # nothing in a gap of a database that an earlier release repaired.
     return _points(cursor, archive, batch_no, after, after + limit, limit) or _points(
-        cursor, archive, batch_no, after, LAST_SEQ, limit
+        cursor, archive, batch_no, after, MAX_SEQ, limit
     )
 
 
