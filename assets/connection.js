@@ -1,7 +1,7 @@
 // Shows whether the page is current: the indicator in the bar, and the banner.
 
 import { createElement, useEffect, useRef, useState } from "react";
-import { clock, span } from "./format.js";
+import { duration, time } from "./format.js";
 
 // Seconds without a new server time until the page counts as stale, and as disconnected.
 const STALE_AFTER = 3;
@@ -23,8 +23,8 @@ function usePolled(read) {
 
 // `serverTime` changes every second while the page is connected. Pages without live data have none:
 // they are current while connected.
-export function Liveness({ away, ready, serverTime, interval, labels }) {
-  const [live, connecting, offline, old] = labels;
+export function Connection({ away, ready, serverTime, interval, labels }) {
+  const [live, connecting, offline, behind] = labels;
   const received = `${ready} ${serverTime}`;
   const last = useRef(received);
   const seconds = usePolled(() => {
@@ -35,17 +35,18 @@ export function Liveness({ away, ready, serverTime, interval, labels }) {
   });
   const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
   const kind = away || isStale ? "offline" : ready ? "current" : "connecting";
-  const label = away ? offline : isStale ? `${span(seconds)} ${old}` : ready ? live : connecting;
+  const late = behind.replace("{duration}", duration(seconds));
+  const label = away ? offline : isStale ? late : ready ? live : connecting;
   const dot = createElement("i", { className: "dot" });
   return createElement("span", { className: `connection ${kind}` }, dot, label);
 }
 
-// `before` and `after` enclose the time at which the page was last current.
-export function AwayBanner({ away, before, after }) {
+// Shows `text` with the time at which the page was last current.
+export function OfflineBanner({ away, text }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
   if (!away && !isSilent) return null;
   const props = { className: "banner offline", role: "status" };
-  return createElement("p", props, before, clock(currentAt * 1000), after);
+  return createElement("p", props, text.replace("{time}", time(currentAt * 1000)));
 }
 
 // Reflex closes the socket of the page when a navigation begins, and does not reopen it if the page

@@ -1,65 +1,73 @@
 // Formatting of numbers, times and charts: pure functions, called through solo_app/ui/format.py.
-// Times are microseconds since 1970-01-01 UTC, shown in the viewer's time zone.
+// Times are microseconds since 1970-01-01 UTC, shown in the viewer's locale and time zone.
 
 const DASH = "–";
-const THIN = "\u202f";
+const NBSP = "\u00a0";
 const MINUTE = 60e6;
 const TICK_MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
 
-const timeFormat = (options) => new Intl.DateTimeFormat("en-GB", options);
-const CLOCK = timeFormat({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const TIME = timeFormat({ hour: "2-digit", minute: "2-digit" });
-const DAY = timeFormat({ day: "numeric", month: "short" });
-const DAY_OF_YEAR = timeFormat({ day: "numeric", month: "short", year: "numeric" });
+// Formatters are reused: creating one takes much longer than formatting. The locale is that of the
+// browser, but with a 24-hour clock: browsers do not know which clock the viewer prefers.
+const numberFormat = (options) => new Intl.NumberFormat(undefined, options);
+const timeFormat = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: "h23", ...options });
 
-// Creating a formatter takes much longer than using it.
-const NUMBERS = [0, 1, 2].map((digits) => {
-  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat("en-US", options);
-});
+const FIXED = [0, 1, 2].map((digits) =>
+  numberFormat({ minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+const SIGNIFICANT = numberFormat({ maximumSignificantDigits: 6 });
+const SCIENTIFIC = numberFormat({ maximumSignificantDigits: 6, notation: "scientific" });
+const COMPACT = numberFormat({ maximumFractionDigits: 1, notation: "compact" });
+const SECONDS = numberFormat({ maximumSignificantDigits: 2 });
+
+const HOUR_MINUTE = { hour: "2-digit", minute: "2-digit" };
+const DAY_MONTH = { day: "numeric", month: "short" };
+const TIME = timeFormat({ ...HOUR_MINUTE, second: "2-digit" });
+const TIME_MS = timeFormat({ ...HOUR_MINUTE, second: "2-digit", fractionalSecondDigits: 3 });
+const SHORT_TIME = timeFormat(HOUR_MINUTE);
+const DAY = timeFormat(DAY_MONTH);
+const DAY_TIME = timeFormat({ ...DAY_MONTH, ...HOUR_MINUTE });
+const YEAR_TIME = timeFormat({ ...DAY_MONTH, year: "numeric", ...HOUR_MINUTE });
 
 const date = (us) => new Date(us / 1000);
 const isNone = (value) => value === null || value === undefined;
 
-export const number = (value, digits = 0) =>
-  isNone(value) ? DASH : NUMBERS[digits].format(value).replaceAll(",", THIN);
+export const number = (value, digits = 0) => (isNone(value) ? DASH : FIXED[digits].format(value));
 
 // Formats integers in full, other numbers with six significant digits.
-export function key(value) {
+export function value(value) {
   if (isNone(value)) return DASH;
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return number(value);
-  return String(Number(value.toPrecision(6))).replace("-", "\u2212");
+  const size = Math.abs(value);
+  if (size >= 1e15 || (size > 0 && size < 1e-6)) return SCIENTIFIC.format(value);
+  return Number.isInteger(value) ? number(value) : SIGNIFICANT.format(value);
 }
 
 export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 
 // Formats a duration in its two largest units.
-export function span(seconds) {
+export function duration(seconds) {
   const s = Math.floor(seconds);
-  const sizes = [[s / 86400, "d"], [(s / 3600) % 24, "h"], [(s / 60) % 60, "min"], [s % 60, "s"]];
-  const parts = sizes.map(([count, unit]) => [Math.floor(count), unit]);
-  const first = parts.findIndex(([count]) => count > 0);
-  const isShort = first < 0 || (s < 10 && s !== seconds);
-  if (isShort) return `${Number(Number(seconds).toPrecision(2))}${THIN}s`;
-  const shown = parts.slice(first, first + 2);
-  return shown.map(([count, unit]) => `${count}${THIN}${unit}`).join(" ");
+  if (s < 10 && s !== seconds) return `${SECONDS.format(seconds)}${NBSP}s`;
+  const parts = [[s / 86400, "d"], [(s / 3600) % 24, "h"], [(s / 60) % 60, "min"], [s % 60, "s"]];
+  const first = parts.findIndex(([count]) => count >= 1);
+  const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2);
+  return shown.map(([count, unit]) => `${number(Math.floor(count))}${NBSP}${unit}`).join(" ");
 }
 
-export const clock = (us) => (isNone(us) ? DASH : CLOCK.format(date(us)));
+export const time = (us) => (isNone(us) ? DASH : TIME.format(date(us)));
 
-export const clockMs = (us) =>
-  isNone(us) ? DASH : `${clock(us)}.${String(Math.floor(us / 1000) % 1000).padStart(3, "0")}`;
+export const timeMs = (us) => (isNone(us) ? DASH : TIME_MS.format(date(us)));
 
-// Formats a time as hours and minutes, with the day unless it is today.
-export function when(us) {
-  if (isNone(us)) return DASH;
-  const then = date(us);
+// Returns the format for hours and minutes, with the day unless all times are of today.
+function formatFor(...times) {
   const now = new Date();
-  const time = TIME.format(then);
-  if (then.toDateString() === now.toDateString()) return time;
-  const day = then.getFullYear() === now.getFullYear() ? DAY : DAY_OF_YEAR;
-  return `${day.format(then)}, ${time}`;
+  if (times.every((us) => date(us).toDateString() === now.toDateString())) return SHORT_TIME;
+  return times.every((us) => date(us).getFullYear() === now.getFullYear()) ? DAY_TIME : YEAR_TIME;
 }
+
+export const dateTime = (us) => (isNone(us) ? DASH : formatFor(us).format(date(us)));
+
+export const timeRange = (start, end) =>
+  isNone(start) || isNone(end) ? DASH : formatFor(start, end).formatRange(date(start), date(end));
 
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 
@@ -67,7 +75,7 @@ export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
 // Returns the SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or
 // `floor`) to the highest. Null breaks the line; a value between two nulls is a short dash.
-export function spark(values, floor = null) {
+export function sparkline(values, floor = null) {
   const known = values?.filter((value) => !isNone(value)) ?? [];
   if (known.length < 1 || values.length < 2) return "";
   const low = Math.min(...known, floor ?? Infinity);
@@ -90,10 +98,7 @@ export function chartPoints(end, offsets, keys) {
   return offsets.map((offset, i) => ({ t: (endMs + offset) * 1000, key: keys[i] }));
 }
 
-export const valueTick = (value) =>
-  Math.abs(value) >= 10000
-    ? value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 })
-    : key(value);
+export const valueTick = (tick) => (Math.abs(tick) >= 10000 ? COMPACT.format(tick) : value(tick));
 
 // Returns up to 12 round times in the viewer's time zone. The chart omits overlapping labels.
 export function timeTicks(start, end) {
@@ -108,25 +113,25 @@ export function timeTicks(start, end) {
 }
 
 export function timeTick(us) {
-  const time = TIME.format(date(us));
-  return time === "00:00" ? DAY.format(date(us)) : time;
+  const at = date(us);
+  return (at.getHours() || at.getMinutes() ? SHORT_TIME : DAY).format(at);
 }
 
 // Tooltips: labels, from the time at the pointer and the items drawn there, and values.
 
-export function pointTime(_, items) {
+export function pointLabel(_, items) {
   const us = items?.[0]?.payload.t;
-  return `${clockMs(us)}\n${utc(us)}`;
+  return `${timeMs(us)}\n${utc(us)}`;
 }
 
-export function minuteTime(us, items) {
+export function minuteLabel(us, items) {
   const minute = Math.floor(us / MINUTE) * MINUTE;
-  return `${when(minute)}${items?.length ? "" : ": no points"}\n${utc(minute).slice(0, 16)} UTC`;
+  return `${dateTime(minute)}${items?.length ? "" : " · No data"}\n${utc(minute).slice(0, 16)} UTC`;
 }
 
-export function tooltipValue(value, name) {
-  if (Array.isArray(value)) return value.map(key).join(" to ");
-  return name === "average" ? number(value, 2) : key(value);
+export function tooltipValue(shown, name) {
+  if (Array.isArray(shown)) return shown.map(value).join(" – ");
+  return name === "avg" ? number(shown, 2) : value(shown);
 }
 
 // Returns the query of a download from the fields of its form. `end` is the end of the last

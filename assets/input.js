@@ -1,31 +1,33 @@
 // Keyboard shortcuts, double clicks, and the link of the download form.
 
-import { createElement, useEffect, useState } from "react";
 import { downloadQuery } from "./format.js";
 
-// "/" and "n" focus the field for the name of a new batch. They can be switched off, because speech
-// input may trigger shortcuts of a single key (WCAG 2.1.4).
-const SETTING = "solo-keys";
-const isOff = () => localStorage.getItem(SETTING) === "off";
+// Shortcuts can be disabled, because speech input may trigger those of a single key (WCAG 2.1.4).
+const SETTING = "solo-shortcuts";
+const isEnabled = () => localStorage.getItem(SETTING) !== "off";
+const showHints = () => document.documentElement.toggleAttribute("data-shortcuts", isEnabled());
 
-export function ShortcutsSwitch({ children }) {
-  const [checked, setChecked] = useState(true);
-  useEffect(() => setChecked(!isOff()), []);
-  const onChange = ({ target }) => {
-    localStorage.setItem(SETTING, target.checked ? "on" : "off");
-    setChecked(target.checked);
-  };
-  const box = createElement("input", { type: "checkbox", checked, onChange });
-  return createElement("label", { className: "keys" }, box, children);
+export function showShortcuts() {
+  const dialog = document.getElementById("shortcuts");
+  dialog.querySelector("input").checked = isEnabled();
+  dialog.showModal();
 }
 
-function focusNameField(event) {
-  const field = document.querySelector("form.start-form input");
+export function enableShortcuts({ target }) {
+  localStorage.setItem(SETTING, target.checked ? "on" : "off");
+  showHints();
+}
+
+// Clicks the button, or focuses the field, that has the pressed key in its `aria-keyshortcuts`.
+function handleShortcut(event) {
   const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
   const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
-  if (!["/", "n"].includes(event.key) || !field || isTyping || hasModifier || isOff()) return;
+  if (isTyping || hasModifier || !isEnabled()) return;
+  const target = document.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+  if (!target) return;
   event.preventDefault();
-  field.focus();
+  if (target.matches("button")) target.click();
+  else target.focus();
 }
 
 // Ignores the second click of a double click: after the first, another button may be in its place.
@@ -47,6 +49,7 @@ export function prepareDownload(event) {
 }
 
 if (typeof document !== "undefined") {
-  document.addEventListener("keydown", focusNameField);
+  showHints();
+  document.addEventListener("keydown", handleShortcut);
   document.addEventListener("click", ignoreSecondClick, true);
 }

@@ -35,7 +35,7 @@ class BatchNotFoundError(SoloError):
 
 class BatchRunningError(SoloError):
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f'Batch "{batch_id}" is already running.')
+        super().__init__(f"{batch_id} is already running.")
         self.batch_id = batch_id
 
 
@@ -43,7 +43,7 @@ class BatchLimitReachedError(SoloError):
     """All slots are occupied. ``running`` lists the running batches."""
 
     def __init__(self, limit: int, running: list[str]) -> None:
-        super().__init__(f"{limit} batches are already running. Stop one to start another.")
+        super().__init__(f"{limit} batches are running. Stop one to start another.")
         self.limit = limit
         self.running = running
 

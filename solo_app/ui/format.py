@@ -1,13 +1,14 @@
 """Vars formatted in the browser, by the functions of ``assets/format.js``.
 
-Times are microseconds since 1970-01-01 UTC, shown in the viewer's time zone. Each function takes
-vars or constants and returns a var.
+Times are microseconds since 1970-01-01 UTC, shown in the viewer's locale and time zone. Each
+function takes vars or constants and returns a var. None becomes a dash.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import reflex as rx
 from reflex.vars import FunctionStringVar, FunctionVar, Var, VarData
 from reflex_base.utils.imports import ImportVar
 
@@ -23,67 +24,63 @@ def _text(name: str, *args: Any) -> Var[str]:
 
 
 def number(value: Any, digits: int = 0) -> Var[str]:
-    """Format a number with thin spaces between thousands; None becomes a dash."""
     return _text("number", value, digits)
 
 
-def key(value: Any) -> Var[str]:
-    """Format the value of a point with at most six significant digits; None becomes a dash."""
-    return _text("key", value)
+def value(value: Any) -> Var[str]:
+    """Format the value of a point with at most six significant digits."""
+    return _text("value", value)
 
 
 def rate(value: Any) -> Var[str]:
-    """Format a rate per second."""
     return _text("rate", value)
 
 
-def span(seconds: Any) -> Var[str]:
+def count(number_of: Any, singular: str, plural: str) -> str:
+    """Format a number with its noun."""
+    return f"{number(number_of)} {rx.cond(number_of == 1, singular, plural)}"
+
+
+def duration(seconds: Any) -> Var[str]:
     """Format a duration in its two largest units."""
-    return _text("span", seconds)
+    return _text("duration", seconds)
 
 
-def clock(time: Any) -> Var[str]:
-    """Format a time as hours, minutes and seconds."""
-    return _text("clock", time)
+def time(at: Any) -> Var[str]:
+    """Format a time with seconds."""
+    return _text("time", at)
 
 
-def clock_ms(time: Any) -> Var[str]:
-    """Format a time as hours, minutes, seconds and milliseconds."""
-    return _text("clockMs", time)
+def time_ms(at: Any) -> Var[str]:
+    """Format a time with milliseconds."""
+    return _text("timeMs", at)
 
 
-def when(time: Any) -> Var[str]:
+def date_time(at: Any) -> Var[str]:
     """Format a time as hours and minutes, with the day unless it is today."""
-    return _text("when", time)
+    return _text("dateTime", at)
 
 
-def utc(time: Any) -> Var[str]:
+def time_range(start: Any, end: Any) -> Var[str]:
+    """Format a range as hours and minutes, with the days unless both are today."""
+    return _text("timeRange", start, end)
+
+
+def utc(at: Any) -> Var[str]:
     """Format a time in UTC, with milliseconds."""
-    return _text("utc", time)
+    return _text("utc", at)
 
 
-def iso(time: Any) -> Var[str]:
+def iso(at: Any) -> Var[str]:
     """Format a time as ISO 8601 in UTC."""
-    return _text("iso", time)
+    return _text("iso", at)
 
 
-def spark(values: Any, floor: float | None = None) -> Var[str]:
+def sparkline(values: Any, floor: float | None = None) -> Var[str]:
     """Return the SVG path of a sparkline, scaled from ``floor`` if given."""
-    return _text("spark", values, floor)
+    return _text("sparkline", values, floor)
 
 
 def chart_points(end: Any, offsets: Any, keys: Any) -> Var[list[dict[str, Any]]]:
     """Return the data of a chart, objects with ``t`` and ``key``, from the columns of ``Chart``."""
     return function("chartPoints").call(end, offsets, keys).to(list[dict[str, Any]])
-
-
-def route_id() -> Var[str]:
-    """Return the batch id in the URL of the browser."""
-    return Var(
-        _js_expr="(routeParams.id ?? '')",
-        _var_type=str,
-        _var_data=VarData(
-            imports={"react-router": [ImportVar(tag="useParams", install=False)]},
-            hooks={"const routeParams = useParams();": None},
-        ),
-    ).to(str)

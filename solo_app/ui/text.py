@@ -1,44 +1,53 @@
-"""Texts on the pages. The texts of errors are in ``solo_app.batches.errors``."""
+"""Texts on the pages. The texts of errors are in ``solo_app.batches.errors``.
+
+Functions accept vars, because the browser formats numbers and times.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 PRODUCT = "SOLO"
 DESCRIPTION = "A live console for background data batches."
+HOME_LINK = "SOLO, all batches"
+SKIP_LINK = "Skip to content"
 
 LIVE = "live"
-CONNECTING = "connecting"
-AWAY = "no server"
-OLD = "old"
-AWAY_SINCE = "The server has not answered since "
-AWAY_GOES_ON = ". Until it does, buttons do nothing; then the page goes on by itself."
-WAITING_FOR_DISK = "New points wait to be written: "
-NOT_ARCHIVED = "Old points are not archived, and stay where they are: "
-NOT_READ = "Not all points can be shown: "
-SLOWED = "Many are looking just now: this page is updated every "
-BROKEN = "That did not work"
-BROKEN_ADVICE = "Something went wrong on the server; its log says what. Nothing is lost."
+CONNECTING = "connecting…"
+OFFLINE = "offline"
+BEHIND = "{duration} behind"
+CONNECTION_LOST = "Connection lost at {time}. Reconnecting; actions are disabled."
+WRITES_FAILING = "Writes are failing: "
+ARCHIVING_FAILING = "Archiving is failing: "
+POINTS_UNREADABLE = "Some stored points can't be read: "
+SERVER_ERROR = "Server error"
+SERVER_ERROR_DETAIL = "Details are in the server log. Stored data is safe."
 
-THEMES = {"system": "Theme: as the system has it", "light": "Theme: light", "dark": "Theme: dark"}
+THEMES = {"system": "Theme: system", "light": "Theme: light", "dark": "Theme: dark"}
+
+SHORTCUTS = "Keyboard shortcuts"
+SHORTCUT_LIST = {"/": "Search batches", "n": "Name a new batch", "?": "Show keyboard shortcuts"}
+ENABLE_SHORTCUTS = "Enable shortcuts"
+CLOSE = "Close"
 
 BATCHES = "Batches"
 ROWS = "rows"
-ROWS_PER_SECOND = "rows per second"
+ROWS_PER_SECOND = "rows/s"
 RUNNING = "running"
+RUNNING_BATCHES = "Running batches"
 START_A_BATCH = "Start a batch"
 
 NEW_BATCH = "New batch"
-NEW_BATCH_EXAMPLE = "for example sensor-a"
-NEW_BATCH_HINT = "Letters, digits, dots, underscores, hyphens."
-OR_AT_ONCE = " Or at once: "
-KEYS = "Keys ", "/", " and ", "n", " lead to this field"
+NAME_EXAMPLE = "e.g. sensor-a"
+NAME_HELP = "a–z, 0–9, . _ -"
+SUGGESTION = "Suggestion: "
 START = "Start"
-OPEN_IT = "Open it"
 OPEN = "Open"
 
 ALL_BATCHES = "All batches"
 SEARCH = "Search batches"
 SEARCH_EXAMPLE = "Search"
-FILTER = "Which batches"
+STATUS_FILTER = "Status"
 FILTERS = {
     "all": "All",
     "running": "Running",
@@ -46,13 +55,14 @@ FILTERS = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
-FOUND = "in the table"
-NO_BATCHES = "No batch yet. Name one above and start it."
-NO_MATCHES = "No batch matches."
-NEWER, OLDER = "Newer", "Older"
-NEWEST, OLDEST = "Newest", "Oldest"
-AVERAGE_OF, ROW_OF, ROWS_OF, SINCE = "average ", " row", " rows", "since "
-COLUMNS = ("Batch", "Status", "Latest", "Average, last minute", "60 min", "Rows", "Started", "")
+NO_BATCHES = "No batches yet"
+NO_MATCHES = "No matches"
+CLEAR_FILTERS = "Clear filters"
+FIRST, PREVIOUS, NEXT, LAST = "First", "Previous", "Next", "Last"
+PAGES = "Pages of the table"
+COLUMNS = ("Batch", "Status", "Latest", "Avg, 1 min", "Last 60 min", "Rows", "Started")
+ACTION = "Action"
+AVERAGE_LABEL, STARTED_LABEL = "avg ", "started "
 
 STATUS = {
     "running": "Running",
@@ -64,64 +74,114 @@ STATUS = {
 STOP = "Stop"
 START_AGAIN = "Start again"
 
-LATEST = "Latest data.key"
-POINTS_DRAWN = "Newest points"
-NO_POINTS_YET = "No points yet."
-LAST_WHOLE_MINUTE = "Last whole minute"
-AVERAGE, SUM, COUNT, LOWEST_HIGHEST = "Average", "Sum", "Count", "Lowest to highest"
-BY_MINUTE = "By minute"
-SPANS = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
+LATEST_VALUE = "Latest value"
+LATEST_POINTS = "Latest points"
+POINT_COLUMNS = ("#", "Time", "Value")
+WAITING_FOR_POINTS = "Waiting for the first point…"
+NO_POINTS = "No points"
+LIVE_CHART = "Values of the last 60 s"
+VALUE = "value"
+NOW = "now"
+PAUSE, RESUME = "Pause", "Resume"
+
+LAST_FULL_MINUTE = "Last full minute"
+AVERAGE, SUM, COUNT, MIN_MAX = "Average", "Sum", "Count", "Min – max"
+
+PER_MINUTE = "Per minute"
+PER_MINUTE_LEGEND = "Line: average. Band: min – max. Gaps mean no data."
+MINUTE_CHART = "Average, minimum and maximum per minute"
+CHART_AVERAGE, CHART_RANGE = "avg", "min – max"
+NO_DATA = "No data"
+RANGE = "Range"
+RANGES = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
 """The durations of the minute chart, in minutes."""
-FIRST_SPAN = 60
-SPAN = "How long"
-PAUSE, GO_ON = "Pause", "Go on"
-BY_MINUTE_LEGEND = "Line: average. Band: lowest to highest. A gap: no points."
-NO_MINUTES = "No whole minute with points yet."
-NO_POINTS = "no points"
-MINUTES_DRAWN = "Average, lowest and highest by minute"
-AS_TABLE = "As a table"
-LATEST_MINUTES = ("The latest ", " of ", " minutes with points.")
+DEFAULT_RANGE = 60
+SHOW_TABLE = "Show as table"
 MINUTE = "Minute"
+
 DOWNLOAD = "Download"
 DOWNLOAD_FORMAT = "Format"
 FILE_FORMATS = {"csv": "CSV", "parquet": "Parquet", "json": "JSON"}
-DOWNLOAD_TIME = "Time"
-DOWNLOAD_TIMES = {
-    0: "Everything",
-    **{m: f"Last {word}" for m, word in SPANS.items()},
-    -1: "Between two times",
+DOWNLOAD_RANGES = {
+    0: "All data",
+    **{minutes: f"Last {label}" for minutes, label in RANGES.items()},
+    -1: "Custom",
 }
-DOWNLOAD_BETWEEN = {"from": "From", "to": "To, not included"}
-DOWNLOAD_EMPTY_RANGE = "The end must be after the start."
-NEWEST_POINTS = "Newest points"
-RUNS = "Runs"
-EARLIER_RUNS = " earlier"
-NOW = "now"
+CUSTOM_RANGE = {"from": "From", "to": "To (exclusive)"}
+EMPTY_RANGE = "The end must be after the start."
 
-NO_SUCH_ID = "No batch can have this name"
-NEVER_WAS = "There never was such a batch"
-NEVER_WAS_ADVICE = "Start it, and this page shows it live."
-START_IT = "Start it"
-TO_ALL_BATCHES = "To all batches"
-NO_SUCH_PAGE = "There is no such page"
-NO_SUCH_PAGE_ADVICE = "The address leads nowhere. All batches are on the first page."
+RUNS = "Runs"
+
+INVALID_NAME = "Invalid batch name"
+BATCH_NOT_FOUND = "Batch not found"
+BATCH_NOT_FOUND_ADVICE = "Start it to see it here."
+PAGE_NOT_FOUND = "Page not found"
+PAGE_NOT_FOUND_ADVICE = "There is no page at this address."
+
+
+def high_load(interval: Any) -> str:
+    return f"High load: updating every {interval}"
+
+
+def running_of(count: Any, limit: Any) -> str:
+    return f"{count} of {limit}"
+
+
+def batches_found(count: Any) -> str:
+    return f"{count} batches found"
+
+
+def page_of(page: Any, count: Any) -> str:
+    return f"Page {page} of {count}"
+
+
+def start(batch_id: Any) -> str:
+    return f"Start {batch_id}"
 
 
 def started(batch_id: str) -> str:
-    """Return the confirmation of a start."""
     return f"Started {batch_id}"
 
 
 def stopped(batch_id: str) -> str:
-    """Return the confirmation of a stop."""
     return f"Stopped {batch_id}"
 
 
-def title(batch_id: str, status: str) -> str:
-    """Return the title of the batch page."""
+def run(number: Any) -> str:
+    return f"Run {number}"
+
+
+def source(name: Any) -> str:
+    return f"{name} source"
+
+
+def uptime(duration: Any) -> str:
+    return f"up {duration}"
+
+
+def row_rate(rate: Any) -> str:
+    return f"{rate} rows/s"
+
+
+def points_in_window(points: Any) -> str:
+    return f"{points} · 60\u00a0s"
+
+
+def first_minute_ends_in(seconds: Any) -> str:
+    return f"First minute ends in {seconds}\u00a0s"
+
+
+def latest_minutes(shown: Any, count: Any) -> str:
+    return f"The latest {shown} of {count} minutes with points"
+
+
+def earlier_runs(count: Any) -> str:
+    return f"{count} earlier"
+
+
+def batch_title(batch_id: str, status: str) -> str:
     return f"{batch_id} · {STATUS.get(status, status)} · {PRODUCT}"
 
 
 def home_title(running: int) -> str:
-    """Return the title of the home page, with the number of running batches if there are any."""
     return f"{running} running · {PRODUCT}" if running else f"{BATCHES} · {PRODUCT}"

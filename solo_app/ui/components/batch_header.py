@@ -7,12 +7,11 @@ import reflex as rx
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.timestamp import time_range
 from solo_app.ui.state.batch import BatchState
 
 
 def batch_header() -> rx.Component:
-    """Return the header: name and status on the left, the button on the right."""
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
@@ -58,26 +57,23 @@ def _announced_status() -> rx.Component:
 
 
 def _facts() -> rx.Component:
-    rows = BatchState.row_count
-    duration = fmt.span((BatchState.chart_end - BatchState.started) / 1_000_000)
-    is_running = BatchState.status == "running"
+    duration = fmt.duration((BatchState.chart_end - BatchState.started) / 1_000_000)
+    rows = fmt.count(BatchState.row_count, "row", "rows")
     return rx.el.span(
+        rx.el.span(text.run(fmt.number(BatchState.run_number))),
         rx.cond(
-            is_running,
-            rx.el.span("for ", duration),
-            rx.el.span(
-                "ran ",
-                duration,
-                ", until ",
-                timestamp(BatchState.ended, fmt.when(BatchState.ended)),
+            BatchState.status == "running",
+            rx.fragment(
+                rx.el.span(text.source(BatchState.source)),
+                rx.el.span(text.uptime(duration)),
+                rx.el.span(rows),
+                rx.el.span(text.row_rate(fmt.rate(BatchState.rows_per_second))),
             ),
-        ),
-        rx.el.span("run ", fmt.number(BatchState.run_number)),
-        rx.el.span(BatchState.source),
-        rx.el.span(fmt.number(rows), rx.cond(rows == 1, " row", " rows")),
-        rx.cond(
-            is_running,
-            rx.el.span(fmt.rate(BatchState.rows_per_second), " per second"),
+            rx.fragment(
+                rx.el.span(BatchState.source),
+                rx.el.span(time_range(BatchState.started, BatchState.ended), f" ({duration})"),
+                rx.el.span(rows),
+            ),
         ),
         class_name="facts",
     )

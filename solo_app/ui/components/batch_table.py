@@ -53,14 +53,12 @@ def _table(rows: list[rx.Component]) -> rx.Component:
 
 
 def _head() -> rx.Component:
-    cells = zip(text.COLUMNS, _CLASSES, strict=True)
+    action = rx.el.span(text.ACTION, class_name="visually-hidden")
     return rx.el.thead(
         rx.el.tr(
             *[
-                rx.el.th(
-                    name or _hidden("Stop or start"), scope="col", role="columnheader", class_name=c
-                )
-                for name, c in cells
+                rx.el.th(name, scope="col", role="columnheader", class_name=class_name)
+                for name, class_name in zip([*text.COLUMNS, action], _CLASSES, strict=True)
             ],
             role="row",
         ),
@@ -82,14 +80,16 @@ def _row(row: Any) -> rx.Component:
             status_pill(row["status"]),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="reason")),
         ),
-        fmt.key(rx.cond(_is_running(row), _slot(row)["latest"], None)),
-        rx.fragment(_label(text.AVERAGE_OF), fmt.number(row["average"], 2)),
-        sparkline(fmt.spark(row["hour"])),
+        fmt.value(rx.cond(_is_running(row), _slot(row)["latest"], None)),
+        rx.fragment(_label(text.AVERAGE_LABEL), fmt.number(row["average"], 2)),
+        sparkline(fmt.sparkline(row["hour"])),
         rx.fragment(
             fmt.number(row_count),
-            _label(rx.cond(row_count == 1, text.ROW_OF, text.ROWS_OF)),
+            _label(rx.cond(row_count == 1, " row", " rows")),
         ),
-        rx.fragment(_label(text.SINCE), timestamp(row["started"], fmt.when(row["started"]))),
+        rx.fragment(
+            _label(text.STARTED_LABEL), timestamp(row["started"], fmt.date_time(row["started"]))
+        ),
         _button(row),
         class_name=rx.cond(_is_running(row), "running", "ended"),
         key=batch_id,
@@ -143,13 +143,12 @@ def _button(row: Any) -> rx.Component:
 
 
 def _empty_message() -> rx.Component:
+    clear = rx.el.button(
+        text.CLEAR_FILTERS, type="button", on_click=HomeState.clear_filters, class_name="link"
+    )
     message = rx.cond(
         (HomeState.search == "") & (HomeState.status_filter == "all"),
         text.NO_BATCHES,
-        text.NO_MATCHES,
+        rx.fragment(text.NO_MATCHES, " · ", clear),
     )
     return rx.el.p(message, class_name="empty")
-
-
-def _hidden(text: str) -> rx.Component:
-    return rx.el.span(text, class_name="visually-hidden")

@@ -28,13 +28,13 @@ def download() -> rx.Component:
             class_name="button small",
         ),
         rx.el.form(
-            *(_formats(), _range(), _between(), _link()),
+            *(_formats(), _range(), _custom_range(), _link()),
             id=_PANEL,
             aria_label=text.DOWNLOAD,
             custom_attrs={
                 "popover": "auto",
                 "data-ended": BatchState.ended,
-                "data-error": text.DOWNLOAD_EMPTY_RANGE,
+                "data-error": text.EMPTY_RANGE,
             },
             class_name="card",
         ),
@@ -62,11 +62,11 @@ def _formats() -> rx.Component:
 
 def _range() -> rx.Component:
     return rx.el.div(
-        rx.el.label(text.DOWNLOAD_TIME, html_for=_RANGE),
+        rx.el.label(text.RANGE, html_for=_RANGE),
         rx.el.select(
             *[
                 rx.el.option(label, value=str(minutes))
-                for minutes, label in text.DOWNLOAD_TIMES.items()
+                for minutes, label in text.DOWNLOAD_RANGES.items()
             ],
             id=_RANGE,
             name="minutes",
@@ -75,7 +75,7 @@ def _range() -> rx.Component:
     )
 
 
-def _between() -> rx.Component:
+def _custom_range() -> rx.Component:
     """Return the fields for two times. The stylesheet hides them for other ranges."""
     return rx.el.div(
         *[
@@ -85,7 +85,7 @@ def _between() -> rx.Component:
                     type="datetime-local", name=name, custom_attrs={"step": 1}, class_name="field"
                 ),
             )
-            for name, label in text.DOWNLOAD_BETWEEN.items()
+            for name, label in text.CUSTOM_RANGE.items()
         ],
         class_name="custom-range",
     )

@@ -1,4 +1,4 @@
-"""The last whole minute: its window, its aggregates, and the time until the next one."""
+"""The last full minute: its window, its aggregates, and the time until the next one."""
 
 from __future__ import annotations
 
@@ -8,37 +8,31 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
-from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.timestamp import time_range
 from solo_app.ui.state.batch import BatchState
 
 
 def last_minute() -> rx.Component:
-    """Return the card."""
     minute = BatchState.minute
     return rx.el.section(
-        rx.el.h2(text.LAST_WHOLE_MINUTE),
-        rx.el.p(
-            timestamp(minute.start, fmt.clock(minute.start)),
-            " to ",
-            timestamp(minute.end, fmt.clock(minute.end)),
-            class_name="window",
-        ),
+        rx.el.h2(text.LAST_FULL_MINUTE),
+        rx.el.p(time_range(minute.start, minute.end), class_name="window"),
         rx.el.dl(
             _fact(text.AVERAGE, fmt.number(minute.average, 2)),
-            _fact(text.SUM, fmt.key(minute.sum)),
+            _fact(text.SUM, fmt.value(minute.sum)),
             _fact(text.COUNT, fmt.number(minute.count)),
             _fact(
-                text.LOWEST_HIGHEST,
+                text.MIN_MAX,
                 rx.cond(
                     minute.count > 0,
-                    rx.fragment(fmt.key(minute.min), " to ", fmt.key(minute.max)),
-                    fmt.key(minute.min),
+                    f"{fmt.value(minute.min)} – {fmt.value(minute.max)}",
+                    fmt.value(None),
                 ),
             ),
             class_name="facts",
         ),
         rx.cond(BatchState.status == "running", _next_minute()),
-        aria_label=text.LAST_WHOLE_MINUTE,
+        aria_label=text.LAST_FULL_MINUTE,
         class_name="card last-minute",
     )
 
@@ -50,7 +44,7 @@ def _fact(name: str, value: Any) -> rx.Component:
 def _next_minute() -> rx.Component:
     elapsed = BatchState.server_time % 60
     return rx.el.div(
-        rx.el.p("Next in ", rx.el.span(60 - elapsed, class_name="two-digits"), " s"),
+        rx.el.p("Next in ", rx.el.span(fmt.number(60 - elapsed), class_name="two-digits"), " s"),
         rx.el.div(
             rx.el.i(style={"width": f"calc(100% * {elapsed} / 60)"}),
             class_name="progress",

@@ -9,11 +9,12 @@ from reflex_components_core.core.banner import has_connection_errors
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.components.shortcuts import shortcuts
 from solo_app.ui.components.theme_switch import theme_switch
 
 ICON = "icon.svg"
 
-_CONNECTION = "$/public/connection.js"
+_LIBRARY = "$/public/connection.js"
 
 
 def page(*children: Any, location: Any = None, state: Any = None, status: Any = "") -> rx.Component:
@@ -22,11 +23,11 @@ def page(*children: Any, location: Any = None, state: Any = None, status: Any = 
     ``status`` is shown by the icon in the tab, see ``tab_icon``.
     """
     indicator = (
-        liveness(state.server_time, state.update_interval) if state is not None else liveness()
+        connection(state.server_time, state.update_interval) if state is not None else connection()
     )
     return rx.el.div(
         tab_icon(status),
-        rx.el.a("Skip to the content", href="#main", reload_document=True, class_name="skip"),
+        rx.el.a(text.SKIP_LINK, href="#main", reload_document=True, class_name="skip"),
         bar(location, indicator),
         rx.el.main(
             banners(state) if state is not None else rx.fragment(),
@@ -34,9 +35,7 @@ def page(*children: Any, location: Any = None, state: Any = None, status: Any = 
             id="main",
             class_name="main",
         ),
-        _AwayBanner.create(
-            away=has_connection_errors, before=text.AWAY_SINCE, after=text.AWAY_GOES_ON
-        ),
+        _OfflineBanner.create(away=has_connection_errors, text=text.CONNECTION_LOST),
         # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="page",
@@ -60,18 +59,19 @@ def tab_icon(status: Any = "") -> rx.Component:
 def bar(location: Any = None, indicator: Any = None) -> rx.Component:
     """Return the bar with the product, the location, the connection and the theme."""
     return rx.el.header(
-        rx.el.a(text.PRODUCT, href="/", class_name="wordmark", aria_label="SOLO, all batches"),
+        rx.el.a(text.PRODUCT, href="/", class_name="wordmark", aria_label=text.HOME_LINK),
         rx.el.span("/ ", location, class_name="location")
         if location is not None
         else rx.fragment(),
         rx.el.span(class_name="spacer"),
-        indicator if indicator is not None else liveness(),
+        indicator if indicator is not None else connection(),
+        shortcuts(),
         theme_switch(),
         class_name="bar",
     )
 
 
-def liveness(
+def connection(
     server_time: Any = None, interval: Any = 0, is_ready: Any = rx.State.is_hydrated
 ) -> rx.Component:
     """Return the indicator of whether the page is current.
@@ -79,36 +79,36 @@ def liveness(
     ``server_time`` (seconds) changes every second while the page is connected; it is None on
     pages without live data. ``interval`` is the time between updates in seconds.
     """
-    return _Liveness.create(
+    return _Connection.create(
         away=has_connection_errors,
         ready=is_ready,
         server_time=server_time,
         interval=interval,
-        labels=[text.LIVE, text.CONNECTING, text.AWAY, text.OLD],
+        labels=[text.LIVE, text.CONNECTING, text.OFFLINE, text.BEHIND],
     )
 
 
 def banners(state: Any) -> rx.Component:
     """Return the notices about slow updates and storage errors."""
-    interval = fmt.span(state.update_interval)
+    high_load = text.high_load(fmt.duration(state.update_interval))
     return rx.fragment(
         rx.cond(
             state.update_interval >= 1,
-            rx.el.p(text.SLOWED, interval, ".", class_name="banner", role="status"),
+            rx.el.p(high_load, class_name="banner", role="status"),
         ),
-        _error(text.WAITING_FOR_DISK, state.write_error),
-        _error(text.NOT_ARCHIVED, state.archive_error),
-        _error(text.NOT_READ, state.read_error),
+        _error(text.WRITES_FAILING, state.write_error),
+        _error(text.ARCHIVING_FAILING, state.archive_error),
+        _error(text.POINTS_UNREADABLE, state.read_error),
     )
 
 
-def _error(text: str, reason: Any) -> rx.Component:
-    return rx.cond(reason != "", rx.el.p(text, reason, class_name="banner error", role="status"))
+def _error(label: str, reason: Any) -> rx.Component:
+    return rx.cond(reason != "", rx.el.p(label, reason, class_name="banner error", role="status"))
 
 
-class _Liveness(rx.Component):
-    library = _CONNECTION
-    tag = "Liveness"
+class _Connection(rx.Component):
+    library = _LIBRARY
+    tag = "Connection"
     away: rx.Var[bool]
     ready: rx.Var[bool]
     server_time: rx.Var[int | None]
@@ -116,9 +116,8 @@ class _Liveness(rx.Component):
     labels: rx.Var[list[str]]
 
 
-class _AwayBanner(rx.Component):
-    library = _CONNECTION
-    tag = "AwayBanner"
+class _OfflineBanner(rx.Component):
+    library = _LIBRARY
+    tag = "OfflineBanner"
     away: rx.Var[bool]
-    before: rx.Var[str]
-    after: rx.Var[str]
+    text: rx.Var[str]

@@ -8,57 +8,64 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
-from solo_app.ui.components.chart import tooltip, x_axis, y_axis
+from solo_app.ui.components.chart_parts import line, tooltip, x_axis, y_axis
 from solo_app.ui.components.download import download
-from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.timestamp import time_range, timestamp
 from solo_app.ui.state.batch import BatchState, MinutesState
 
 
 def minute_chart() -> rx.Component:
     """Return the card with the chart, the table and the download form."""
     return rx.el.section(
-        rx.el.div(
-            rx.el.div(
-                rx.el.h2(text.BY_MINUTE),
-                rx.el.p(
-                    _time(MinutesState.start), " to ", _time(MinutesState.end), class_name="window"
-                ),
-                rx.el.p(text.BY_MINUTE_LEGEND, class_name="legend"),
-                class_name="chart-title",
-            ),
-            rx.el.div(
-                *[_span(minutes, label) for minutes, label in text.SPANS.items()],
-                role="group",
-                aria_label=text.SPAN,
-                class_name="segmented",
-            ),
-            download(),
-            class_name="card-header",
-        ),
+        _header(),
         rx.el.div(
             rx.cond(
                 MinutesState.minute_count > 0,
                 rx.fragment(_chart(), _table()),
-                rx.el.p(text.NO_MINUTES, class_name="empty"),
+                _no_minutes(),
             ),
             class_name="minutes",
         ),
-        aria_label=text.BY_MINUTE,
+        aria_label=text.PER_MINUTE,
         class_name="card minute-chart",
     )
 
 
-def _span(minutes: int, label: str) -> rx.Component:
+def _header() -> rx.Component:
+    return rx.el.div(
+        rx.el.div(
+            rx.el.h2(text.PER_MINUTE),
+            rx.el.p(time_range(MinutesState.start, MinutesState.end), class_name="window"),
+            rx.el.p(text.PER_MINUTE_LEGEND, class_name="legend"),
+            class_name="chart-title",
+        ),
+        rx.el.div(
+            *[_range_button(minutes, label) for minutes, label in text.RANGES.items()],
+            role="group",
+            aria_label=text.RANGE,
+            class_name="segmented",
+        ),
+        download(),
+        class_name="card-header",
+    )
+
+
+def _range_button(minutes: int, label: str) -> rx.Component:
     return rx.el.button(
         label,
         type="button",
         on_click=BatchState.show_range(minutes),  # type: ignore[operator]
-        aria_pressed=BatchState.span == str(minutes),
+        aria_pressed=BatchState.chart_range == str(minutes),
     )
 
 
-def _time(at: Any) -> rx.Component:
-    return timestamp(at, fmt.when(at))
+def _no_minutes() -> rx.Component:
+    is_first_minute = (BatchState.status == "running") & (BatchState.started >= MinutesState.end)
+    remaining = fmt.number(60 - BatchState.server_time % 60)
+    return rx.el.p(
+        rx.cond(is_first_minute, text.first_minute_ends_in(remaining), text.NO_POINTS),
+        class_name="empty",
+    )
 
 
 def _chart() -> rx.Component:
@@ -66,10 +73,10 @@ def _chart() -> rx.Component:
         rx.recharts.cartesian_grid(vertical=False),
         _time_axis(),
         y_axis(),
-        tooltip("minuteTime"),
+        tooltip("minuteLabel"),
         rx.recharts.area(
             data_key="range",
-            name="lowest to highest",
+            name=text.CHART_RANGE,
             type_="linear",
             fill="var(--band)",
             fill_opacity=1,
@@ -78,22 +85,12 @@ def _chart() -> rx.Component:
             is_animation_active=False,
             connect_nulls=False,
         ),
-        rx.recharts.line(
-            data_key="average",
-            name="average",
-            type_="linear",
-            stroke="var(--accent)",
-            stroke_width=1.8,
-            dot=False,
-            active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
-            is_animation_active=False,
-            connect_nulls=False,
-        ),
+        line("average", text.CHART_AVERAGE, stroke_width=1.8),
         rx.foreach(MinutesState.gaps, _gap),
         data=MinutesState.minutes,
         height=200,
         margin={"top": 6, "right": 4, "bottom": 0, "left": 0},
-        custom_attrs={"aria-label": text.MINUTES_DRAWN},
+        custom_attrs={"aria-label": text.MINUTE_CHART},
     )
 
 
@@ -118,11 +115,11 @@ def _gap(gap: Any) -> rx.Component:
         x1=gap["start"],
         x2=gap["end"],
         fill="none",
-        # On a phone, only a third of the chart has room for the label. The label has the class,
-        # because Recharts draws it outside the element of the area.
+        # The stylesheet hides labels of narrow gaps on phones. The label has the class, because
+        # Recharts draws it outside the element of the area.
         custom_attrs={
             "label": {
-                "value": text.NO_POINTS,
+                "value": text.NO_DATA,
                 "className": rx.cond(share < 1 / 3, "narrow-gap", ""),
             }
         },
@@ -130,21 +127,17 @@ def _gap(gap: Any) -> rx.Component:
 
 
 def _table() -> rx.Component:
-    the_latest, of, minutes = text.LATEST_MINUTES
     shown, count = MinutesState.table.length(), MinutesState.minute_count
+    caption = text.latest_minutes(fmt.number(shown), fmt.number(count))
+    columns = (text.AVERAGE, text.MIN_MAX, text.COUNT)
     return rx.el.details(
-        rx.el.summary(text.AS_TABLE),
+        rx.el.summary(text.SHOW_TABLE),
         rx.el.table(
-            rx.cond(
-                count > shown,
-                rx.el.caption(the_latest, shown, of, fmt.number(count), minutes),
-            ),
+            rx.cond(count > shown, rx.el.caption(caption)),
             rx.el.thead(
                 rx.el.tr(
                     rx.el.th(text.MINUTE, scope="col"),
-                    rx.el.th(text.AVERAGE, scope="col", class_name="numeric"),
-                    rx.el.th(text.LOWEST_HIGHEST, scope="col", class_name="numeric"),
-                    rx.el.th(text.COUNT, scope="col", class_name="numeric"),
+                    *[rx.el.th(name, scope="col", class_name="numeric") for name in columns],
                 )
             ),
             rx.el.tbody(rx.foreach(MinutesState.table, _row)),
@@ -155,8 +148,8 @@ def _table() -> rx.Component:
 
 def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
-        rx.el.td(timestamp(minute["t"], fmt.when(minute["t"]))),
+        rx.el.td(timestamp(minute["t"], fmt.date_time(minute["t"]))),
         rx.el.td(fmt.number(minute["average"], 2), class_name="numeric"),
-        rx.el.td(fmt.key(minute["min"]), " to ", fmt.key(minute["max"]), class_name="numeric"),
+        rx.el.td(f"{fmt.value(minute['min'])} – {fmt.value(minute['max'])}", class_name="numeric"),
         rx.el.td(fmt.number(minute["count"]), class_name="numeric"),
     )

@@ -14,11 +14,14 @@ from solo_app.ui.state.batch import BatchState
 def unknown_batch() -> rx.Component:
     """Return the notice for an id that no batch has yet, with a button to start one."""
     return notice(
-        text.NEVER_WAS,
+        text.BATCH_NOT_FOUND,
         rx.el.code(BatchState.batch_id),
-        text.NEVER_WAS_ADVICE,
+        text.BATCH_NOT_FOUND_ADVICE,
         rx.el.button(
-            text.START_IT, type="button", on_click=BatchState.start, class_name="button primary"
+            text.start(BatchState.batch_id),
+            type="button",
+            on_click=BatchState.start,
+            class_name="button primary",
         ),
         action_error(),
     )
@@ -26,7 +29,7 @@ def unknown_batch() -> rx.Component:
 
 def invalid_id() -> rx.Component:
     """Return the notice for an invalid id, with the rule."""
-    return notice(text.NO_SUCH_ID, rx.el.code(BatchState.batch_id), BatchState.invalid_reason)
+    return notice(text.INVALID_NAME, rx.el.code(BatchState.batch_id), BatchState.invalid_reason)
 
 
 def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.Component:
@@ -37,7 +40,7 @@ def notice(title: str, subject: Any, advice: Any, *actions: rx.Component) -> rx.
         rx.el.p(advice) if advice is not None else rx.fragment(),
         rx.el.div(
             *actions,
-            rx.el.a(text.TO_ALL_BATCHES, href="/", class_name="button plain"),
+            rx.el.a(text.ALL_BATCHES, href="/", class_name="button plain"),
             class_name="row",
         ),
         class_name="card notice",

@@ -9,12 +9,11 @@ import reflex as rx
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.timestamp import time_range, timestamp
 from solo_app.ui.state.batch import BatchState
 
 
 def runs() -> rx.Component:
-    """Return the card."""
     return rx.el.section(
         rx.el.h2(text.RUNS),
         rx.el.ol(rx.foreach(BatchState.runs, _run), class_name="runs"),
@@ -26,8 +25,7 @@ def runs() -> rx.Component:
 
 def _earlier_button() -> rx.Component:
     return rx.el.button(
-        fmt.number(BatchState.earlier_runs),
-        text.EARLIER_RUNS,
+        text.earlier_runs(fmt.number(BatchState.earlier_runs)),
         type="button",
         on_click=BatchState.show_earlier_runs,
         class_name="button small repeatable",
@@ -38,16 +36,14 @@ def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
             status_pill(run.status),
-            rx.el.span("run ", fmt.number(run.number), class_name="run-number"),
+            rx.el.span(text.run(fmt.number(run.number)), class_name="run-number"),
             class_name="run",
         ),
         rx.el.div(
-            timestamp(run.started, fmt.when(run.started)),
-            " to ",
             rx.cond(
                 run.status == "running",
-                text.NOW,
-                timestamp(run.ended, fmt.when(run.ended)),
+                rx.fragment(timestamp(run.started, fmt.date_time(run.started)), " – ", text.NOW),
+                time_range(run.started, run.ended),
             ),
             class_name="period",
         ),

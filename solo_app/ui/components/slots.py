@@ -24,7 +24,7 @@ def slots() -> rx.Component:
             ),
             rx.fragment(*[rx.el.div(class_name="card slot skeleton") for _ in range(BATCH_LIMIT)]),
         ),
-        aria_label="Slots",
+        aria_label=text.RUNNING_BATCHES,
         class_name="slots",
     )
 
@@ -32,8 +32,8 @@ def slots() -> rx.Component:
 def _occupied(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
-        rx.el.span(fmt.key(slot["latest"]), class_name="value"),
-        sparkline(fmt.spark(slot["recent"])),
+        rx.el.span(fmt.value(slot["latest"]), class_name="value"),
+        sparkline(fmt.sparkline(slot["recent"])),
         href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],
         title=slot["batch_id"],

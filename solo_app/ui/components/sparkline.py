@@ -8,7 +8,7 @@ import reflex as rx
 
 
 def sparkline(path: Any) -> rx.Component:
-    """Return the sparkline of a path from ``format.spark``; screen readers skip it."""
+    """Return the sparkline of a path from ``format.sparkline``; screen readers skip it."""
     return rx.el.svg(
         rx.el.path(d=path),
         view_box="0 0 100 32",

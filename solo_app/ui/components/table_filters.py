@@ -8,6 +8,8 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.components.shortcuts import with_key_hint
+from solo_app.ui.state.batch_table import LONGEST_SEARCH
 from solo_app.ui.state.home import HomeState
 
 _MANY_PAGES = 5
@@ -26,30 +28,35 @@ def table_filters() -> rx.Component:
         ),
         # Announces the result of a search to screen readers.
         rx.el.p(
-            rx.cond(HomeState.loaded, f"{HomeState.match_count} {text.FOUND}", ""),
+            rx.cond(HomeState.loaded, text.batches_found(fmt.number(HomeState.match_count)), ""),
             role="status",
             class_name="visually-hidden",
         ),
         rx.el.span(class_name="spacer"),
-        rx.debounce_input(
-            rx.el.input(
-                type="search",
-                placeholder=text.SEARCH_EXAMPLE,
-                aria_label=text.SEARCH,
-                value=HomeState.search,
-                on_change=HomeState.search_batches,
-                max_length=64,
-                class_name="field search",
-            ),
-            debounce_timeout=200,
-        ),
+        with_key_hint(_search_field(), "/"),
         rx.el.div(
             *[_filter(name, label) for name, label in text.FILTERS.items()],
             role="group",
-            aria_label=text.FILTER,
+            aria_label=text.STATUS_FILTER,
             class_name="segmented",
         ),
         class_name="table-filters",
+    )
+
+
+def _search_field() -> rx.Component:
+    return rx.debounce_input(
+        rx.el.input(
+            type="search",
+            placeholder=text.SEARCH_EXAMPLE,
+            aria_label=text.SEARCH,
+            value=HomeState.search,
+            on_change=HomeState.search_batches,
+            max_length=LONGEST_SEARCH,
+            custom_attrs={"aria-keyshortcuts": "/"},
+            class_name="field",
+        ),
+        debounce_timeout=200,
     )
 
 
@@ -59,22 +66,19 @@ def pager() -> rx.Component:
     return rx.cond(
         HomeState.page_count > 1,
         rx.el.nav(
-            _end_button(text.NEWEST, 0, HomeState.page_no == 0),
-            _page_button(text.NEWER, HomeState.page_no - 1, HomeState.page_no == 0),
+            _end_button(text.FIRST, 0, HomeState.page_no == 0),
+            _page_button(text.PREVIOUS, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
-                "Page ",
-                fmt.number(HomeState.page_no + 1),
-                " of ",
-                fmt.number(HomeState.page_count),
+                text.page_of(fmt.number(HomeState.page_no + 1), fmt.number(HomeState.page_count)),
                 aria_live="polite",
             ),
             _page_button(
-                text.OLDER,
+                text.NEXT,
                 HomeState.page_no + 1,
                 HomeState.page_no >= last,
             ),
-            _end_button(text.OLDEST, last, HomeState.page_no >= last),
-            aria_label="Pages of batches",
+            _end_button(text.LAST, last, HomeState.page_no >= last),
+            aria_label=text.PAGES,
             class_name="pagination",
         ),
     )

@@ -22,13 +22,17 @@ def totals() -> rx.Component:
             _stat(
                 text.ROWS_PER_SECOND,
                 fmt.rate(HomeState.rows_per_second),
-                sparkline(fmt.spark(HomeState.throughput, floor=0)),
+                sparkline(fmt.sparkline(HomeState.throughput, floor=0)),
             ),
-            _stat(text.RUNNING, f"{HomeState.running_count} of {BATCH_LIMIT}"),
+            _stat(text.RUNNING, _running()),
             class_name="stats",
         ),
         class_name="page-header",
     )
+
+
+def _running() -> str:
+    return text.running_of(fmt.number(HomeState.running_count), fmt.number(BATCH_LIMIT))
 
 
 def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:

@@ -8,7 +8,7 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.ui import text
-from solo_app.ui.components.layout import ICON, bar, liveness, tab_icon
+from solo_app.ui.components.layout import ICON, bar, connection, tab_icon
 from solo_app.ui.console import Console
 from solo_app.ui.pages.batch import batch_page
 from solo_app.ui.pages.home import home_page
@@ -42,12 +42,12 @@ def add_pages(app: rx.App, console: Console) -> None:
     app.add_page(
         not_found_page,
         route="404",
-        title=f"{text.NO_SUCH_PAGE} · {text.PRODUCT}",
+        title=f"{text.PAGE_NOT_FOUND} · {text.PRODUCT}",
         image=ICON,
     )
     # Remove Reflex's notices of a lost connection; every page has its own banner.
     del app.app_wraps[5, "Overlay"]
-    app.toaster = rx.toast.provider(position="bottom-right", rich_colors=False, expand=True)
+    app.toaster = rx.toast.provider(position="bottom-left", rich_colors=False, expand=True)
     app.hydrate_fallback = loading_screen()
     app.backend_exception_handler = report_unexpected_error
 
@@ -57,7 +57,7 @@ def loading_screen() -> rx.Component:
     return rx.el.div(
         rx.el.title(text.PRODUCT),
         tab_icon(),
-        bar(indicator=liveness(is_ready=False)),
+        bar(indicator=connection(is_ready=False)),
         rx.el.main(
             rx.el.h1(text.PRODUCT, class_name="visually-hidden"), id="main", class_name="main"
         ),
@@ -68,4 +68,6 @@ def loading_screen() -> rx.Component:
 def report_unexpected_error(error: Exception) -> EventSpec:
     """Log an unexpected error of an event handler, and show a toast."""
     logger.error("Event handler failed", exc_info=error)
-    return rx.toast.error(text.BROKEN, description=text.BROKEN_ADVICE, id="broken")
+    return rx.toast.error(
+        text.SERVER_ERROR, description=text.SERVER_ERROR_DETAIL, id="server-error"
+    )

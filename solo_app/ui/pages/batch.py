@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import reflex as rx
+from reflex.vars import Var, VarData
+from reflex_base.utils.imports import ImportVar
 
 from solo_app.ui import text
 from solo_app.ui.components.batch_header import batch_header
@@ -13,15 +15,24 @@ from solo_app.ui.components.live_chart import live_chart
 from solo_app.ui.components.minute_chart import minute_chart
 from solo_app.ui.components.not_found import invalid_id, unknown_batch
 from solo_app.ui.components.runs import runs
-from solo_app.ui.format import route_id
 from solo_app.ui.state.batch import BatchState
+
+_route_id = Var(
+    _js_expr="(routeParams.id ?? '')",
+    _var_type=str,
+    _var_data=VarData(
+        imports={"react-router": [ImportVar(tag="useParams", install=False)]},
+        hooks={"const routeParams = useParams();": None},
+    ),
+).to(str)
+"""The batch id in the URL of the browser."""
 
 
 def batch_page() -> rx.Component:
     """Return the page: a skeleton until the state has the data of the batch in the URL."""
     return page(
         rx.cond(
-            BatchState.batch_id == route_id(),
+            BatchState.batch_id == _route_id,
             rx.match(
                 BatchState.kind,
                 ("batch", _batch()),
@@ -31,7 +42,7 @@ def batch_page() -> rx.Component:
             ),
             _skeleton(),
         ),
-        location=route_id(),
+        location=_route_id,
         state=BatchState,
         status=BatchState.status,
     )
@@ -51,7 +62,7 @@ def _skeleton() -> rx.Component:
     return rx.fragment(
         rx.el.div(
             rx.el.div(
-                rx.el.h1(route_id(), class_name="id"),
+                rx.el.h1(_route_id, class_name="id"),
                 rx.el.p(rx.el.span(class_name="skeleton text"), class_name="status-line"),
                 class_name="batch-title",
             ),
@@ -59,13 +70,13 @@ def _skeleton() -> rx.Component:
             class_name="page-header",
         ),
         rx.el.div(
-            _placeholder(text.LATEST, "live-chart"),
-            _placeholder(text.LAST_WHOLE_MINUTE, "last-minute"),
+            _placeholder(text.LATEST_VALUE, "live-chart"),
+            _placeholder(text.LAST_FULL_MINUTE, "last-minute"),
             class_name="columns",
         ),
-        _placeholder(text.BY_MINUTE, "minute-chart"),
+        _placeholder(text.PER_MINUTE, "minute-chart"),
         rx.el.div(
-            _placeholder(text.NEWEST_POINTS, "latest-points"),
+            _placeholder(text.LATEST_POINTS, "latest-points"),
             _placeholder(text.RUNS, "runs-card"),
             class_name="columns",
         ),

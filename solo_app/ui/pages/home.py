@@ -6,8 +6,8 @@ import reflex as rx
 
 from solo_app.ui.components.batch_table import batch_table
 from solo_app.ui.components.layout import page
-from solo_app.ui.components.new_batch import new_batch
 from solo_app.ui.components.slots import slots
+from solo_app.ui.components.start_form import start_form
 from solo_app.ui.components.totals import totals
 from solo_app.ui.state.home import HomeState
 
@@ -17,7 +17,7 @@ def home_page() -> rx.Component:
     return page(
         totals(),
         slots(),
-        new_batch(),
+        start_form(),
         batch_table(),
         state=HomeState,
         status=rx.cond(HomeState.running_count > 0, "running", ""),

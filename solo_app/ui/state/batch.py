@@ -26,8 +26,8 @@ from solo_app.ui.state.home import started_toast, stopped_toast
 from solo_app.ui.state.live_updates import app_status
 from solo_app.ui.state.values import Values, assign, assign_changed
 
-_SPANS = {str(minutes): timedelta(minutes=minutes) for minutes in text.SPANS}
-_FIRST_SPAN = timedelta(minutes=text.FIRST_SPAN)
+_RANGES = {str(minutes): timedelta(minutes=minutes) for minutes in text.RANGES}
+_DEFAULT_RANGE = timedelta(minutes=text.DEFAULT_RANGE)
 
 
 class MinutesState(rx.State):
@@ -72,7 +72,7 @@ class BatchState(actions.ActionState, rx.State):
     points: rx.Field[list[PointRow]] = rx.field(default_factory=list)
     paused: bool = False
     minute: Minute = Minute(0, 0)
-    span: str = rx.SessionStorage(str(text.FIRST_SPAN), name="solo-minutes")
+    chart_range: str = rx.SessionStorage(str(text.DEFAULT_RANGE), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0
     _shown_runs: int = FIRST_RUNS
@@ -89,9 +89,9 @@ class BatchState(actions.ActionState, rx.State):
                 self.title, self.status = text.PRODUCT, ""
         shown = BatchValues({})
         async for snapshot in self.console.subscribe():
-            span = _SPANS.get(str(self.span), _FIRST_SPAN)
+            chart_range = _RANGES.get(str(self.chart_range), _DEFAULT_RANGE)
             try:
-                updated = await view.values(snapshot, span, self._shown_runs)
+                updated = await view.values(snapshot, chart_range, self._shown_runs)
             except StoreUnavailableError as error:
                 updated = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
@@ -128,8 +128,8 @@ class BatchState(actions.ActionState, rx.State):
     @rx.event
     def show_range(self, minutes: int) -> None:
         """Set the duration of the minute chart."""
-        if isinstance(minutes, int) and minutes in text.SPANS:
-            self.span = str(minutes)
+        if isinstance(minutes, int) and minutes in text.RANGES:
+            self.chart_range = str(minutes)
 
     @rx.event
     def show_earlier_runs(self) -> None:

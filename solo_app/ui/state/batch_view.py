@@ -120,10 +120,12 @@ class BatchView:
         self._batch_id = batch_id
         self._results: dict[str, tuple[object, Any]] = {}
 
-    async def values(self, snapshot: Snapshot, span: timedelta, shown_runs: int) -> BatchValues:
+    async def values(
+        self, snapshot: Snapshot, chart_range: timedelta, shown_runs: int
+    ) -> BatchValues:
         """Return the values of the page at the time of a snapshot.
 
-        ``span`` is the duration of the minute chart, ``shown_runs`` the maximum number of runs.
+        ``chart_range`` is that of the minute chart, ``shown_runs`` the maximum number of runs.
         Raises StoreUnavailableError.
         """
         running = snapshot.find(self._batch_id)
@@ -138,14 +140,14 @@ class BatchView:
             "runs": await self._run_rows(batch, shown_runs),
             "earlier_runs": max(0, batch.run.number - shown_runs),
         }
-        return BatchValues(values, await self._minutes(batch, snapshot, span))
+        return BatchValues(values, await self._minutes(batch, snapshot, chart_range))
 
     def _not_found(self, error: BatchNotFoundError) -> Values:
-        kind, title, invalid_reason = "unknown", text.NEVER_WAS, str(error)
+        kind, title, invalid_reason = "unknown", text.BATCH_NOT_FOUND, str(error)
         try:
             check_batch_id(self._batch_id)
         except InvalidBatchIdError as invalid:
-            kind, title, invalid_reason = "invalid", text.NO_SUCH_ID, str(invalid)
+            kind, title, invalid_reason = "invalid", text.INVALID_NAME, str(invalid)
         return {
             "batch_id": self._batch_id,
             "kind": kind,
@@ -182,8 +184,8 @@ class BatchView:
 
         return await self._once("minute", _version(batch, window, snapshot), query)
 
-    async def _minutes(self, batch: Batch, snapshot: Snapshot, span: timedelta) -> Values:
-        window = _chart_window(span, batch.run, snapshot.at)
+    async def _minutes(self, batch: Batch, snapshot: Snapshot, chart_range: timedelta) -> Values:
+        window = _chart_window(chart_range, batch.run, snapshot.at)
         version = _version(batch, window, snapshot)
 
         async def query() -> Values:
@@ -254,7 +256,7 @@ def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData)
     return {
         "batch_id": batch.batch_id,
         "kind": "batch",
-        "title": text.title(batch.batch_id, batch.status),
+        "title": text.batch_title(batch.batch_id, batch.status),
         "status": str(batch.status),
         "source": run.source,
         "run_number": run.number,
@@ -283,12 +285,12 @@ def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
     return Minute(start, end, minute.average, minute.sum, minute.count, minute.min, minute.max)
 
 
-def _chart_window(span: timedelta, run: Run, at: datetime) -> Window:
+def _chart_window(chart_range: timedelta, run: Run, at: datetime) -> Window:
     """Return the last whole minutes, of an ended batch up to the minute of its end."""
     end = start_of_minute(at)
     if run.ended_at is not None:
         end = min(end, start_of_minute(run.ended_at) + MINUTE)
-    return Window(end - span, end)
+    return Window(end - chart_range, end)
 
 
 def _chart_minutes(minutes: list[MinuteAggregate]) -> Iterator[ChartMinute]:

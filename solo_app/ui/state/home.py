@@ -115,6 +115,10 @@ class HomeState(actions.ActionState, rx.State):
             self._show_table(TableQuery(self.search, status_filter))
 
     @rx.event
+    def clear_filters(self) -> None:
+        self._show_table(TableQuery())
+
+    @rx.event
     def show_page(self, page: int) -> None:
         """Show another page of the table."""
         if isinstance(page, int) and page >= 0:

@@ -1,4 +1,4 @@
-"""Axes and tooltips that the charts share."""
+"""The parts that the charts share: axes, lines and tooltips."""
 
 from __future__ import annotations
 
@@ -29,8 +29,23 @@ def y_axis(**more: Any) -> rx.Component:
     )
 
 
+def line(data_key: str, name: str, **more: Any) -> rx.Component:
+    """Return a line that breaks at gaps."""
+    return rx.recharts.line(
+        data_key=data_key,
+        name=name,
+        type_="linear",
+        stroke="var(--accent)",
+        dot=False,
+        active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
+        is_animation_active=False,
+        connect_nulls=False,
+        **more,
+    )
+
+
 def tooltip(label: str) -> rx.Component:
-    """Return a tooltip; ``label`` names the function of ``format.js`` that formats its time."""
+    """Return a tooltip. ``label`` is the function of ``format.js`` for its first lines."""
     return rx.recharts.graphing_tooltip(
         is_animation_active=False,
         separator=": ",
