@@ -46,10 +46,10 @@ export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 // Formats a duration in its two largest units.
 export function duration(seconds) {
   const s = Math.floor(seconds);
-  if (s < 10 && s !== seconds) return `${SECONDS.format(seconds)}${NBSP}s`;
   const parts = [[s / 86400, "d"], [(s / 3600) % 24, "h"], [(s / 60) % 60, "min"], [s % 60, "s"]];
   const first = parts.findIndex(([count]) => count >= 1);
-  const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2);
+  if (first < 0 || (s < 10 && s !== seconds)) return `${SECONDS.format(seconds)}${NBSP}s`;
+  const shown = parts.slice(first, first + 2).filter(([count]) => count >= 1);
   return shown.map(([count, unit]) => `${number(Math.floor(count))}${NBSP}${unit}`).join(" ");
 }
 
@@ -57,17 +57,19 @@ export const time = (us) => (isNone(us) ? DASH : TIME.format(date(us)));
 
 export const timeMs = (us) => (isNone(us) ? DASH : TIME_MS.format(date(us)));
 
-// Returns the format for hours and minutes, with the day unless all times are of today.
-function formatFor(...times) {
-  const now = new Date();
-  if (times.every((us) => date(us).toDateString() === now.toDateString())) return SHORT_TIME;
-  return times.every((us) => date(us).getFullYear() === now.getFullYear()) ? DAY_TIME : YEAR_TIME;
+// Formats a time as hours and minutes, with the day unless it is today.
+export function dateTime(us) {
+  if (isNone(us)) return DASH;
+  const [at, now] = [date(us), new Date()];
+  if (at.toDateString() === now.toDateString()) return SHORT_TIME.format(at);
+  return (at.getFullYear() === now.getFullYear() ? DAY_TIME : YEAR_TIME).format(at);
 }
 
-export const dateTime = (us) => (isNone(us) ? DASH : formatFor(us).format(date(us)));
-
-export const timeRange = (start, end) =>
-  isNone(start) || isNone(end) ? DASH : formatFor(start, end).formatRange(date(start), date(end));
+export function timeRange(start, end) {
+  if (isNone(start) || isNone(end)) return DASH;
+  const isOneDay = date(start).toDateString() === date(end).toDateString();
+  return `${dateTime(start)} – ${isOneDay ? SHORT_TIME.format(date(end)) : dateTime(end)}`;
+}
 
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 

@@ -13,6 +13,8 @@ export function showShortcuts() {
   dialog.showModal();
 }
 
+export const closeShortcuts = ({ target }) => target.closest("dialog").close();
+
 export function enableShortcuts({ target }) {
   localStorage.setItem(SETTING, target.checked ? "on" : "off");
   showHints();

@@ -199,7 +199,7 @@ def take_running(studio: Studio) -> None:
         studio.open(app, f"/batch/{FINISHED}")
         studio.take("batch-full", lambda page: click_rejected(page, "Start again"))
         studio.open(app, "/batch/sixth")
-        studio.take("batch-unknown-full", lambda page: click_rejected(page, "Start it"))
+        studio.take("batch-unknown-full", lambda page: click_rejected(page, "Start sixth"))
 
 
 def start_by_form(page: Page, batch_id: str) -> None:
@@ -236,7 +236,7 @@ def point_at(page: Page, card: str) -> None:
 
 def open_table(page: Page) -> None:
     """Open the table of minutes."""
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as table").click()
     page.locator(".minute-table tbody tr").first.wait_for()
 
 
@@ -265,7 +265,7 @@ def take_actions(studio: Studio) -> None:
             start(app, f"job-{number:03d}")
             stop(app, f"job-{number:03d}")
         studio.show(app, "/", "home-many", whole=True)
-        studio.take("home-many-last", lambda page: click(page, "Oldest"), True)
+        studio.take("home-many-last", lambda page: click(page, "Last"), True)
 
 
 def stop_in_row(page: Page, app: RunningApp) -> None:
@@ -299,7 +299,7 @@ def wait_for_toast(page: Page) -> None:
 def show_earlier_runs(page: Page) -> None:
     """Show all runs."""
     page.get_by_role("button", name=re.compile("earlier")).click()
-    page.get_by_text("run 1", exact=True).wait_for()
+    page.get_by_text("Run 1", exact=True).wait_for()
 
 
 def take_disconnected(studio: Studio) -> None:
@@ -339,7 +339,7 @@ def take_load(studio: Studio) -> None:
 def visit_slowed(page: Page, app: RunningApp, path: str) -> None:
     """Open a page and wait for the note about slow updates."""
     visit(page, app, path)
-    page.get_by_text(re.compile(r"this page is updated every 1\s+s")).wait_for()
+    page.get_by_text(re.compile(r"High load: updating every 1\s+s")).wait_for()
 
 
 def take_faults(studio: Studio) -> None:

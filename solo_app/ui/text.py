@@ -62,7 +62,7 @@ FIRST, PREVIOUS, NEXT, LAST = "First", "Previous", "Next", "Last"
 PAGES = "Pages of the table"
 COLUMNS = ("Batch", "Status", "Latest", "Avg, 1 min", "Last 60 min", "Rows", "Started")
 ACTION = "Action"
-AVERAGE_LABEL, STARTED_LABEL = "avg ", "started "
+AVERAGE_LABEL, STARTED_LABEL = "average ", "since "
 
 STATUS = {
     "running": "Running",

@@ -44,8 +44,8 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     console: RunningApp, page: Page
 ) -> None:
     open_page(page, console, "/")
-    frame = ["Skip to the content", "SOLO, all batches", "Theme: as the system has it"]
-    form = ["New batch", "Start", "Keys / and n lead to this field", "Search batches"]
+    frame = ["Skip to content", "SOLO, all batches", "Keyboard shortcuts", "Theme: system"]
+    form = ["New batch", "Start", "Search batches"]
     filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
     running = [task["batch_id"] for task in http.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
@@ -54,9 +54,16 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
     order = [*frame, *slots, *form, *filters, *rows]
     assert tabbed(page, len(order)) == order
     open_page(page, console, f"/batch/{RUNNING[0]}")
-    minutes = ["15 min", "1 h", "6 h", "24 h", "Download", "Average, lowest and highest by minute"]
-    below = ["As a table", "Pause"]
-    whole = [*frame, "Stop", "Newest points", *minutes, *below]
+    minutes = [
+        "15 min",
+        "1 h",
+        "6 h",
+        "24 h",
+        "Download",
+        "Average, minimum and maximum per minute",
+    ]
+    below = ["Show as table", "Pause"]
+    whole = [*frame, "Stop", "Values of the last 60 s", *minutes, *below]
     assert tabbed(page, len(whole)) == whole
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement === document.body")
@@ -64,16 +71,16 @@ def test_the_keyboard_comes_to_everything_in_the_order_of_the_page(
 
 def test_a_chart_tells_its_points_to_the_keyboard(console: RunningApp, page: Page) -> None:
     open_page(page, console, f"/batch/{FINISHED}")
-    page.get_by_label("Average, lowest and highest by minute").focus()
+    page.get_by_label("Average, minimum and maximum per minute").focus()
     page.keyboard.press("ArrowRight")
     told = page.locator(".minutes .recharts-tooltip-wrapper")
     told.get_by_text("UTC").wait_for()
-    assert re.search(r"average: \d+\.\d\d\b", told.inner_text())
+    assert re.search(r"avg: \d+\.\d\d\b", told.inner_text())
 
 
 def test_the_skip_link_leads_past_the_frame(console: RunningApp, page: Page) -> None:
     open_page(page, console, f"/batch/{RUNNING[0]}")
-    assert tabbed(page, 1) == ["Skip to the content"]
+    assert tabbed(page, 1) == ["Skip to content"]
     page.keyboard.press("Enter")
     assert tabbed(page, 1) == ["Stop"]
 
@@ -112,7 +119,7 @@ def test_rows_that_look_like_cards_are_rows_to_whoever_hears_them(
     open_page(page, console, "/")
     row = page.get_by_role("table").get_by_role("row").nth(1)
     assert row.get_by_role("cell").count() == 8
-    assert page.get_by_role("columnheader", name="Average, last minute").count() == 1
+    assert page.get_by_role("columnheader", name="Avg, 1 min").count() == 1
 
 
 def test_colours_of_the_system_leave_dots_and_choices_to_be_seen(

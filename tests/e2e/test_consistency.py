@@ -25,7 +25,7 @@ UPDATES = 20
 SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
     const read = new Function("number", "text", `return ${sample}`);
     const text = (selector) => document.querySelector(selector).innerText;
-    const number = (text) => Number(text.replace(/[^\\d.,]/g, "").replace(",", "."));
+    const number = (text) => Number(text.replace(/[^\\d.]/g, ""));
     const found = [];
     const frame = () => {
         const seen = JSON.stringify(read(number, text));

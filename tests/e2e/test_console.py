@@ -32,33 +32,50 @@ def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     running.stop_batches()
 
 
-def test_keys_lead_to_the_field_and_are_left_alone_in_it(app: RunningApp, page: Page) -> None:
+def test_shortcuts_focus_the_fields_and_are_typed_in_them(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/")
-    field = page.get_by_label("New batch")
-    expect(page.get_by_text("1 of 5")).to_be_visible()
-    for key in ("/", "n"):
+    for key, field in (("n", "New batch"), ("/", "Search batches")):
         page.locator("h1").click()
         page.keyboard.press(key)
-        expect(field).to_be_focused()
-        expect(field).to_have_value("")
-    page.keyboard.type("n/n")
-    expect(field).to_have_value("n/n")
+        expect(page.get_by_label(field)).to_be_focused()
+        expect(page.get_by_label(field)).to_have_value("")
+        page.keyboard.type("n/?")
+        expect(page.get_by_label(field)).to_have_value("n/?")
 
 
-def test_the_keys_can_be_switched_off_and_stay_so(app: RunningApp, page: Page) -> None:
+def test_shortcuts_are_listed_in_a_dialog(app: RunningApp, page: Page) -> None:
+    open_page(page, app, "/batch/live")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    page.keyboard.press("?")
+    expect(dialog).to_contain_text("Search batches")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    button.click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_disabled_shortcuts_stay_disabled(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/")
-    switch = page.get_by_role("checkbox", name="lead to this field")
+    field, hint = page.get_by_label("New batch"), page.locator("kbd.key-hint").first
+    expect(hint).to_be_visible()
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    switch = page.get_by_role("checkbox", name="Enable shortcuts")
+    button.click()
     switch.uncheck()
     page.reload()
-    expect(page.get_by_text("1 of 5")).to_be_visible()
+    expect(field).to_be_visible()
+    expect(hint).to_be_hidden()
+    page.keyboard.press("n")
+    expect(field).not_to_be_focused()
+    button.click()
     expect(switch).not_to_be_checked()
-    page.locator("h1").click()
-    page.keyboard.press("n")
-    expect(page.get_by_label("New batch")).not_to_be_focused()
     switch.check()
-    page.locator("h1").click()
+    page.keyboard.press("Escape")
     page.keyboard.press("n")
-    expect(page.get_by_label("New batch")).to_be_focused()
+    expect(field).to_be_focused()
 
 
 def test_a_start_can_be_taken_back_and_a_stop_too(app: RunningApp, page: Page) -> None:
@@ -126,7 +143,7 @@ def test_all_runs_of_a_batch_can_be_seen(app: RunningApp, page: Page) -> None:
     runs = page.get_by_role("region", name="Runs")
     expect(runs.locator("li")).to_have_count(10)
     runs.get_by_role("button", name=re.compile("earlier")).click()
-    expect(runs.get_by_text("run 1", exact=True)).to_be_visible()
+    expect(runs.get_by_text("Run 1", exact=True)).to_be_visible()
     expect(runs.get_by_role("button")).to_have_count(0)
 
 
@@ -142,7 +159,7 @@ def test_the_tab_says_what_runs(app: RunningApp, page: Page) -> None:
 
 def test_minutes_are_shown_over_the_time_one_chooses(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/batch/live")
-    card = page.get_by_role("region", name="By minute")
+    card = page.get_by_role("region", name="Per minute")
     hour = card.get_by_role("button", name="1 h", exact=True)
     day = card.get_by_role("button", name="24 h", exact=True)
     expect(hour).to_have_attribute("aria-pressed", "true")
@@ -153,11 +170,11 @@ def test_minutes_are_shown_over_the_time_one_chooses(app: RunningApp, page: Page
 
 def test_the_newest_points_hold_still_when_paused(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/batch/live")
-    card = page.get_by_role("region", name="Newest points")
+    card = page.get_by_role("region", name="Latest points")
     newest = card.locator("tbody tr").first.locator("td").first
     expect(newest).to_have_text(re.compile(r"\d"))
     card.get_by_role("button", name="Pause").click()
-    go_on = card.get_by_role("button", name="Go on")
+    go_on = card.get_by_role("button", name="Resume")
     expect(go_on).to_be_visible()
     held = newest.inner_text()
     shown = page.locator(".status-line")
@@ -185,9 +202,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
     write_history(database, [past], pace=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     open_page(page, app, "/batch/past")
-    expect(page.locator(".point-count")).to_have_text(
-        re.compile(r"^(2.99|3.00)\d points in its last 60.s$")
-    )
+    expect(page.locator(".point-count")).to_have_text(re.compile(r"^(2.99|3.00)\d points · 60.s$"))
     begin, end = page.evaluate(DRAWN)
     assert begin == pytest.approx(0, abs=0.01)
     assert end == pytest.approx(1, abs=0.01)

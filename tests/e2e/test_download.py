@@ -122,7 +122,7 @@ def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, page
     page.clock.install()
     page.clock.fast_forward("30:00:00")  # The batch ended more than a day ago.
     form = open_form(page, app)
-    form.get_by_label("Time").select_option("Last 15 min")
+    form.get_by_label("Range", exact=True).select_option("Last 15 min")
     assert file_rows(save(page, form)) == api_rows(app)
 
 
@@ -134,7 +134,7 @@ def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -
     last_second = api_rows(app)[-1][1][:19]
     form = open_form(page, app)
     form.get_by_label("To, not included").wait_for(state="hidden")
-    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("Range", exact=True).select_option("Custom")
     form.get_by_label("To, not included").fill(local_time(page, last_second))
     before = [row for row in api_rows(app) if row[1] < last_second]
     assert before
@@ -146,17 +146,17 @@ def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -
 
 def test_incomplete_time_is_reported_instead_of_downloading(app: RunningApp, page: Page) -> None:
     form = open_form(page, app)
-    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("Range", exact=True).select_option("Custom")
     form.get_by_label("From").press_sequentially("0102")
     assert not click_navigates(page, form)
     assert form.get_by_label("From").evaluate("it => it === document.activeElement")
-    form.get_by_label("Time").select_option("Everything")
+    form.get_by_label("Range", exact=True).select_option("All data")
     assert click_navigates(page, form)
 
 
 def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Page) -> None:
     form = open_form(page, app)
-    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("Range", exact=True).select_option("Custom")
     form.get_by_label("From").fill("2026-01-02T03:04:05")
     end = form.get_by_label("To, not included")
     end.fill("2026-01-02T03:04:05")
@@ -191,7 +191,7 @@ def test_click_elsewhere_closes_the_form(app: RunningApp, page: Page) -> None:
 def test_form_is_within_the_window(app: RunningApp, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     form = open_form(page, app)
-    form.get_by_label("Time").select_option("Between two times")
+    form.get_by_label("Range", exact=True).select_option("Custom")
     form.scroll_into_view_if_needed()
     box = form.bounding_box()
     assert box is not None

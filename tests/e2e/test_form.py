@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
-FULL = "5 batches are already running. Stop one to start another."
+FULL = "5 batches are running. Stop one to start another."
 
 
 @in_both_modes
@@ -87,8 +87,8 @@ def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: R
     start(app, "taken")
     page.wait_for_timeout(700)  # The button takes no second click for a moment.
     start_by_form(page, "taken")
-    expect(page.get_by_role("alert")).to_contain_text('Batch "taken" is already running.')
-    page.get_by_role("link", name="Open it").click()
+    expect(page.get_by_role("alert")).to_contain_text("taken is already running.")
+    page.get_by_role("link", name="Open").click()
     expect(page).to_have_url(f"{app.url}/batch/taken")
 
 
@@ -98,12 +98,12 @@ def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     expect(page.locator("a.slot")).to_have_count(5)
     expect(page.locator(".slot.free")).to_have_count(0)
-    expect(page.get_by_text("Letters, digits")).to_be_visible()
-    expect(page.get_by_text("Or at once")).to_have_count(0)
+    expect(page.get_by_text("a–z, 0–9")).to_be_visible()
+    expect(page.get_by_text("Suggestion")).to_have_count(0)
     start_by_form(page, "sixth")
     expect(page.get_by_role("alert")).to_have_text(FULL)
     expect(page.get_by_label("New batch")).to_have_value("sixth")
     open_page(page, app, "/batch/sixth")
-    page.get_by_role("button", name="Start it").click()
+    page.get_by_role("button", name="Start ").click()
     expect(page.get_by_role("alert")).to_have_text(FULL)
     assert len(running_tasks(app)) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -24,8 +25,15 @@ import * as format from "/format.js"; window.format = format;</script>"""
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Iterator[Page]:
-    """A page that has imported ``format.js``."""
-    page = browser.new_page(timezone_id="Europe/Berlin")
+    """A page that has imported ``format.js``, in British English."""
+    with open_tab(browser, "en-GB") as page:
+        yield page
+
+
+@contextmanager
+def open_tab(browser: Browser, locale: str) -> Iterator[Page]:
+    """Open a page that has imported ``format.js``."""
+    page = browser.new_page(timezone_id="Europe/Berlin", locale=locale)
     page.route("http://solo.test/", lambda r: r.fulfill(body=_PAGE, content_type="text/html"))
     page.route("**/format.js", lambda r: r.fulfill(path=PROJECT / "assets" / "format.js"))
     page.goto("http://solo.test/")
@@ -49,54 +57,89 @@ def labels(tab: Page, start: int, span: int) -> list[str]:
     [
         (None, "–"),
         (0, "0"),
-        (12345, "12\u202f345"),
-        (-1.5, "\u22121.5"),
+        (12345, "12,345"),
+        (-1.5, "-1.5"),
         (49.123456789, "49.1235"),
-        (1e21, "1e+21"),
+        (1e21, "1E21"),
     ],
 )
 def test_value_has_at_most_six_significant_digits(tab: Page, value: float, text: str) -> None:
-    assert call(tab, "key", value) == text
+    assert call(tab, "value", value) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (0.25, "0.25 s"), (59, "59 s"), (3700, "1 h 1 min"), (90_000, "1 d 1 h")],
+    [
+        (0, "0 s"),
+        (0.25, "0.25 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3700, "1 h 1 min"),
+        (90_000, "1 d 1 h"),
+    ],
 )
 def test_duration_has_its_two_largest_units(tab: Page, seconds: float, text: str) -> None:
-    assert call(tab, "span", seconds).replace("\u202f", " ") == text
+    assert call(tab, "duration", seconds).replace("\u00a0", " ") == text
 
 
 def test_time_is_in_the_time_zone_of_the_viewer(tab: Page) -> None:
     time = MIDNIGHT + 61_234_567
-    assert call(tab, "clock", time) == "02:01:01"
-    assert call(tab, "clockMs", time) == "02:01:01.234"
+    assert call(tab, "time", time) == "02:01:01"
+    assert call(tab, "timeMs", time) == "02:01:01.234"
     assert call(tab, "utc", time).endswith("00:01:01.234 UTC")
-    assert call(tab, "clock", None) == "–"
+    assert call(tab, "time", None) == "–"
 
 
 def test_day_is_shown_unless_it_is_today(tab: Page) -> None:
-    assert len(call(tab, "when", tab.evaluate("Date.now() * 1000"))) == len("02:00")
-    assert call(tab, "when", MIDNIGHT - 365 * 1440 * MINUTE) == "21 Sept 2025, 02:00"
+    assert len(call(tab, "dateTime", tab.evaluate("Date.now() * 1000"))) == len("02:00")
+    assert call(tab, "dateTime", MIDNIGHT - 365 * 1440 * MINUTE) == "21 Sept 2025, 02:00"
+
+
+@pytest.mark.parametrize(
+    ("locale", "number", "value", "time", "day"),
+    [
+        ("en-US", "1,234,567", "-0.25", "02:01:01.234", "Sep 21, 2025, 02:00"),
+        ("de-DE", "1.234.567", "-0,25", "02:01:01,234", "21. Sept. 2025, 02:00"),
+        ("bn-BD", "১২,৩৪,৫৬৭", "-০.২৫", "০২:০১:০১.২৩৪", "২১ সেপ, ২০২৫, ০২:০০"),
+    ],
+)
+def test_numbers_and_times_are_in_the_locale_of_the_viewer(
+    browser: Browser, locale: str, number: str, value: str, time: str, day: str
+) -> None:
+    with open_tab(browser, locale) as tab:
+        assert call(tab, "number", 1_234_567) == number
+        assert call(tab, "value", -0.25) == value
+        assert call(tab, "timeMs", MIDNIGHT + 61_234_567) == time
+        assert call(tab, "dateTime", MIDNIGHT - 365 * 1440 * MINUTE) == day
+        assert call(tab, "iso", MIDNIGHT) == "2026-09-21T00:00:00.000Z"
+        assert call(tab, "sparkline", [20, 16.5]) == "M0.0 1.0L100.0 31.0"
+
+
+def test_range_shows_its_day_once(tab: Page) -> None:
+    start = MIDNIGHT - 365 * 1440 * MINUTE
+    assert call(tab, "timeRange", start, start + MINUTE) == "21 Sept 2025, 02:00 – 02:01"
+    tomorrow = start + 1440 * MINUTE
+    assert call(tab, "timeRange", start, tomorrow) == "21 Sept 2025, 02:00 – 22 Sept 2025, 02:00"
+    assert call(tab, "timeRange", start, None) == "–"
 
 
 def test_sparkline_with_a_floor_is_scaled_from_it(tab: Page) -> None:
-    assert call(tab, "spark", [20, 16]) == "M0.0 1.0L100.0 31.0"
-    assert call(tab, "spark", [20, 16], 0) == "M0.0 1.0L100.0 7.0"
+    assert call(tab, "sparkline", [20, 16]) == "M0.0 1.0L100.0 31.0"
+    assert call(tab, "sparkline", [20, 16], 0) == "M0.0 1.0L100.0 7.0"
 
 
 def test_sparkline_of_equal_values_is_flat(tab: Page) -> None:
-    assert call(tab, "spark", [0, 0], 0) == "M0.0 31.0L100.0 31.0"
-    assert call(tab, "spark", [5, 5]) == "M0.0 16.0L100.0 16.0"
+    assert call(tab, "sparkline", [0, 0], 0) == "M0.0 31.0L100.0 31.0"
+    assert call(tab, "sparkline", [5, 5]) == "M0.0 16.0L100.0 16.0"
 
 
 def test_value_between_gaps_is_a_dash_in_a_sparkline(tab: Page) -> None:
-    assert call(tab, "spark", [1, 1, None, 1, None]) == "M0.0 16.0L25.0 16.0M62.5 16.0h25.0"
-    assert call(tab, "spark", [None, 3]) == "M50.0 16.0h100.0"
+    assert call(tab, "sparkline", [1, 1, None, 1, None]) == "M0.0 16.0L25.0 16.0M62.5 16.0h25.0"
+    assert call(tab, "sparkline", [None, 3]) == "M50.0 16.0h100.0"
 
 
 def test_sparkline_of_no_values_is_empty(tab: Page) -> None:
-    assert [call(tab, "spark", values) for values in ([], [1], [None, None])] == ["", "", ""]
+    assert [call(tab, "sparkline", values) for values in ([], [1], [None, None])] == ["", "", ""]
 
 
 def test_time_axis_has_round_local_times(tab: Page) -> None:
@@ -122,15 +165,15 @@ def test_time_axis_stays_round_across_a_clock_change(tab: Page) -> None:
 
 
 def test_tooltip_of_a_minute_shows_local_time_and_utc(tab: Page) -> None:
-    shown = call(tab, "minuteTime", MIDNIGHT + MINUTE - 1, [{}])
+    shown = call(tab, "minuteLabel", MIDNIGHT + MINUTE - 1, [{}])
     assert shown.splitlines()[0].endswith("02:00")
     assert shown.splitlines()[1].endswith("00:00 UTC")
-    assert call(tab, "minuteTime", MIDNIGHT, []).splitlines()[0].endswith("02:00: no points")
+    assert call(tab, "minuteLabel", MIDNIGHT, []).splitlines()[0].endswith("02:00 · No data")
 
 
 def test_tooltip_formats_averages_and_ranges(tab: Page) -> None:
-    assert call(tab, "tooltipValue", 49.123456, "average") == "49.12"
-    assert call(tab, "tooltipValue", [0, 7.5], "lowest to highest") == "0 to 7.5"
+    assert call(tab, "tooltipValue", 49.123456, "avg") == "49.12"
+    assert call(tab, "tooltipValue", [0, 7.5], "min – max") == "0 – 7.5"
 
 
 @pytest.mark.parametrize(

@@ -140,12 +140,12 @@ def test_idle_page_of_running_batch_continues(idle_pages: dict[str, Page], app: 
     page = idle_pages["/batch/live"]
     expect_running(page, "live")
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     page.get_by_role("button", name="6 h", exact=True).click()
     expect(page.get_by_role("button", name="6 h", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect_running(page, "live")
 
 
@@ -153,7 +153,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
     page = idle_pages["/batch/later"]
-    expect(page.get_by_role("button", name="Start it")).to_be_visible()
+    expect(page.get_by_role("button", name="Start ")).to_be_visible()
     start(app, "later")
     expect_running(page, "later")
     stop(app, "later")
@@ -162,8 +162,8 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
 
 def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/nowhere/at/all"]
-    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
-    page.get_by_role("link", name="To all batches").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+    page.get_by_role("link", name="All batches").click()
     page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
     expect_running(page, "live")
 

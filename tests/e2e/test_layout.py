@@ -81,15 +81,15 @@ def test_no_words_are_cut_and_nothing_sticks_out(
     open_page(page, console, f"/batch/{RUNNING[4]}")
     assert page.locator(".minute-table tr:visible").count() == 0
     page.get_by_role("button", name="24 h", exact=True).click()
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as table").click()
     page.get_by_text("The latest 60 of").wait_for()
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator(".minute-chart td").evaluate_all(cut) == []
-    assert page.get_by_text("As a table").bounding_box()["height"] >= 24  # type: ignore[index]
+    assert page.get_by_text("Show as table").bounding_box()["height"] >= 24  # type: ignore[index]
 
 
 def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: Page) -> None:
-    label = page.locator(".minutes text", has_text="no points")
+    label = page.locator(".minutes text", has_text="No data")
     for width, is_visible in ((1280, True), (360, False)):
         page.set_viewport_size({"width": width, "height": 900})
         open_page(page, console, f"/batch/{RUNNING[0]}")
@@ -118,7 +118,7 @@ def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Pa
     heading = page.get_by_role("heading", level=1)
     before = heading.bounding_box()
     page.get_by_role("button", name="Start again").click()
-    refusal = page.get_by_role("alert").filter(has_text="5 batches are already running")
+    refusal = page.get_by_role("alert").filter(has_text="5 batches are running")
     refusal.wait_for()
     assert heading.bounding_box() == before
     box = refusal.bounding_box()

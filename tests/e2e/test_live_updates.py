@@ -45,7 +45,7 @@ def test_page_is_marked_live_only_once_it_is_loaded(page: Page, app: RunningApp)
     while not any('"is_hydrated_rx_state_":true' in str(frame) for frame in frames):
         page.wait_for_timeout(20)
     page.evaluate("() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn)))")
-    expect(page.locator("header .connection")).to_have_text("connecting")
+    expect(page.locator("header .connection")).to_have_text("connecting…")
     page.unroute_all()
     expect(page.locator("header .connection")).to_have_text("live")
 
@@ -161,7 +161,7 @@ def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> Non
 def test_notice_appears_while_more_than_100_pages_are_open(page: Page, app: RunningApp) -> None:
     start(app, "busy")
     open_page(page, app, "/batch/busy")
-    notice = page.get_by_text("this page is updated every")
+    notice = page.get_by_text("High load: updating every")
     expect(page.locator("td.seq").first).to_be_visible()
     expect(notice).to_have_count(0)
     page.evaluate(OPEN_VIEWERS, 100)

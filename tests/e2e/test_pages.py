@@ -49,8 +49,8 @@ def test_an_ended_batch_shows_its_history_and_starts_again(page: Page, app: Runn
     page.get_by_role("button", name="Pause").click()
     stop(app, "history")
     expect(page.locator(".status-line .pill")).to_have_text("Stopped")
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)
     page.wait_for_timeout(700)  # An earlier click would be part of a double click.
     page.get_by_role("button", name="Start again").click()
     expect(page.locator(".status-line .pill")).to_have_text("Running")
@@ -74,14 +74,14 @@ def test_an_unknown_batch_is_offered_and_looking_starts_nothing(
 ) -> None:
     before = totals(app)["batch_count"]
     open_page(page, app, "/batch/not-yet")
-    expect(page.get_by_role("heading", level=1)).to_have_text("There never was such a batch")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Batch not found")
     page.reload()
-    expect(page.get_by_role("button", name="Start it")).to_be_visible()
+    expect(page.get_by_role("button", name="Start ")).to_be_visible()
     open_page(page, app, "/")
     assert totals(app)["batch_count"] == before
     assert running_tasks(app) == []
     open_page(page, app, "/batch/not-yet")
-    page.get_by_role("button", name="Start it").click()
+    page.get_by_role("button", name="Start ").click()
     # Not that in the toast.
     expect(page.locator("main").get_by_role("button", name="Stop", exact=True)).to_be_visible()
     expect(page.locator("td.seq").first).to_be_visible()
@@ -94,11 +94,11 @@ def test_the_ends_of_many_pages_are_one_click_away(page: Page, app: RunningApp) 
     open_page(page, app, "/")
     page.get_by_label("Search batches").fill("one-of-")
     expect(page.get_by_text("Page 1 of 6")).to_be_visible()
-    expect(page.get_by_role("button", name="Newest")).to_be_disabled()
-    page.get_by_role("button", name="Oldest").click()
+    expect(page.get_by_role("button", name="First")).to_be_disabled()
+    page.get_by_role("button", name="Last").click()
     expect(page.get_by_text("Page 6 of 6")).to_be_visible()
     expect(page.locator(".batches tbody tr")).to_have_count(1)
-    page.get_by_role("button", name="Newest").click()
+    page.get_by_role("button", name="First").click()
     expect(page.get_by_text("Page 1 of 6")).to_be_visible()
 
 
@@ -107,7 +107,7 @@ def test_the_theme_follows_the_system_until_chosen_and_is_kept(page: Page, app: 
     open_page(page, app, "/")
     html = page.locator("html")
     expect(html).to_have_class(re.compile("dark"))
-    page.get_by_role("button", name="Theme: as the system has it").click()
+    page.get_by_role("button", name="Theme: system").click()
     expect(html).to_have_class(re.compile("light"))
     page.reload()
     expect(html).to_have_class(re.compile("light"))

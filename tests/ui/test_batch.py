@@ -181,7 +181,7 @@ async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str
         await tabs.service.start(f"{batch_id}-{i}")
     state = await open_page(tabs, "sixth")
     await tabs.send("sixth", BatchState, "start")
-    assert state.error == "5 batches are already running. Stop one to start another."
+    assert state.error == "5 batches are running. Stop one to start another."
     await tabs.ticks(3)
     assert state.kind == "unknown"
     assert state.error

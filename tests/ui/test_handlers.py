@@ -22,6 +22,7 @@ ALLOWED: dict[Any, set[str]] = {
         "search_batches",
         "filter_by_status",
         "show_page",
+        "clear_filters",
         "clear_error",
     },
     BatchState: {

@@ -53,7 +53,7 @@ async def test_fifty_concurrent_starts_start_five_batches(tabs: Tabs, batch_id: 
     states = [await tabs.state(name, HomeState) for name in names]
     refused = [state.error for state in states if state.error]
     assert len(refused) == 45
-    assert set(refused) == {"5 batches are already running. Stop one to start another."}
+    assert set(refused) == {"5 batches are running. Stop one to start another."}
     assert not tabs.errors
 
 
@@ -193,9 +193,9 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     state = await tabs.state("tab", HomeState)
     await wait_until(lambda: state.loaded)
     await start(tabs, "tab", "sixth")
-    assert state.error.startswith("5 batches are already running")
+    assert state.error.startswith("5 batches are running")
     await tabs.ticks(2)
-    assert state.error.startswith("5 batches are already running")
+    assert state.error.startswith("5 batches are running")
     await tabs.service.stop("b0")
     await wait_until(lambda: state.error == "")
     await start(tabs, "tab", "b1")

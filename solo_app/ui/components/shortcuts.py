@@ -44,7 +44,12 @@ def shortcuts() -> rx.Component:
                 ]
             ),
             _switch(),
-            rx.el.form(rx.el.button(text.CLOSE, class_name="button small"), method="dialog"),
+            rx.el.button(
+                text.CLOSE,
+                type="button",
+                custom_attrs={"onClick": fmt.function("closeShortcuts", "input")},
+                class_name="button small",
+            ),
             id=_DIALOG,
             custom_attrs={"aria-labelledby": _TITLE, "closedby": "any"},
             class_name="card",
