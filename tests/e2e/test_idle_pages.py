@@ -163,7 +163,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
 def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/nowhere/at/all"]
     expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
-    page.get_by_role("link", name="All batches").click()
+    page.get_by_role("link", name="All batches", exact=True).click()
     page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
     expect_running(page, "live")
 

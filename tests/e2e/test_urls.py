@@ -52,7 +52,7 @@ def test_what_can_be_no_id_is_told_the_rule(page: Page, app: RunningApp, odd: st
     open_page(page, app, f"/batch/{quote(odd, safe='')}")
     expect(page.get_by_role("heading", level=1)).to_have_text("Invalid batch name")
     expect(page.get_by_text(ID_RULE)).to_be_visible()
-    page.get_by_role("link", name="All batches").click()
+    page.get_by_role("link", name="All batches", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
@@ -63,7 +63,7 @@ def test_an_address_that_leads_nowhere_leads_back(page: Page, app: RunningApp, m
     # The development server gives every address the frame of the pages.
     assert answer.status == (404 if mode == "prod" else 200)
     expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
-    page.get_by_role("link", name="All batches").click()
+    page.get_by_role("link", name="All batches", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
