@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 
 
 class SettingsError(Exception):
-    """The app cannot start with these settings. The one-line message says what to do."""
+    """The app cannot start. The message is one line: the cause and what to do."""
 
 
 def _database_file(path: Path) -> Path:

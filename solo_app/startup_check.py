@@ -26,7 +26,7 @@ def exit_with_error(error: Exception) -> NoReturn:
 def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
     """Check the ports and the database for `reflex run` with these options.
 
-    Raises SettingsError with one line that says what to do.
+    Raises SettingsError.
     """
     backend_port = options["backend_port"] or settings.backend_port
     frontend_port = options["frontend_port"] or settings.frontend_port
