@@ -24,14 +24,9 @@ from solo_app.worker_process import raise_limits, shutdown_on_signal
 
 logger = logging.getLogger(__name__)
 
-RESPONSES_END_WITHIN = 0.5
-"""Seconds after a signal for clients to read the rest of their responses."""
-
 
 @asynccontextmanager
-async def running_service(
-    settings: Settings, responses_end_within: float = RESPONSES_END_WITHIN
-) -> AsyncIterator[BatchService]:
+async def running_service(settings: Settings) -> AsyncIterator[BatchService]:
     """Open the service, and close it on exit. A failed start and a signal exit the process."""
     raise_limits()
     store = DuckDBStore(settings.database)
@@ -45,7 +40,7 @@ async def running_service(
     terminate_after(os.getppid())
     archiving = asyncio.create_task(retention.run(), name="retention") if retention else None
     try:
-        with shutdown_on_signal(service, responses_end_within), watch_loop():
+        with shutdown_on_signal(service), watch_loop():
             yield service
     finally:
         if archiving:

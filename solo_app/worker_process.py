@@ -18,6 +18,9 @@ from solo_app.batches.service import BatchService
 
 logger = logging.getLogger(__name__)
 
+RESPONSES_END_WITHIN = 0.5
+"""Seconds after a signal for clients to read the rest of their responses."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _OPEN_FILES = 65_536
@@ -41,7 +44,9 @@ def raise_limits() -> None:
 
 
 @contextmanager
-def shutdown_on_signal(service: BatchService, responses_end_within: float) -> Iterator[None]:
+def shutdown_on_signal(
+    service: BatchService, responses_end_within: float = RESPONSES_END_WITHIN
+) -> Iterator[None]:
     """On SIGINT or SIGTERM, end runs and event streams, then exit the process.
 
     Granian handles the same signals in the event loop. It ends the lifespan only after every
