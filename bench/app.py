@@ -1,107 +1,152 @@
-"""The real app under load: `reflex run` as a process, and what it uses of the machine."""
+"""The servers under load: the app and the baseline as processes, and their resource usage."""
 
 from __future__ import annotations
 
-import resource
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
+import httpx
 import psutil
 
-from tests.helpers.running_app import BACKEND_ONLY, RunningApp, copy_project
+from solo_app.batches.runner import BATCH_LIMIT
+from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp, copy_project, free_port
 
-_LOOK_EVERY = 0.3
+BATCHES = tuple(f"batch-{number}" for number in range(1, BATCH_LIMIT + 1))
 
-SEEN_FOR = 2 * _LOOK_EVERY
-"""Seconds that what is measured must go on before and after the time that counts."""
+_START_TIMEOUT = 60
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. ``pid`` is its main process."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start_batches(self) -> None:
+        """Start as many batches as may run."""
+        for name in BATCHES:
+            httpx.post(f"{self.url}/stream/{name}").raise_for_status()
+
+
+class Usage:
+    """The CPU time and the memory of a server and all its child processes."""
+
+    def __init__(self, server: Server) -> None:
+        parent = psutil.Process(server.pid)
+        self._processes = [parent, *parent.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time since the start, user and system."""
+        times = [process.cpu_times() for process in self._processes]
+        return sum(spent.user + spent.system for spent in times)
+
+    def memory(self) -> int:
+        """Return the bytes of memory that are not shared with other processes."""
+        return sum(process.memory_full_info().uss for process in self._processes)
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """Create a temporary folder on the disk of the project.
+
+    The system's folder for temporary files can be in memory, where commits cost nothing.
+    """
+    # Hidden, because Reflex watches visible folders for changes.
+    parent = PROJECT / ".bench"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        yield Path(folder)
+
+
+def separate_processes(count: int) -> Pool:
+    """Return a pool of new processes, for load that must not share an interpreter with others."""
+    return multiprocessing.get_context("spawn").Pool(count)
+
+
+def run_separately(function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Run a coroutine function in a new process. Blocks."""
+    with separate_processes(1) as processes:
+        result: T = processes.apply(run, (function, *arguments))
+        return result
+
+
+def run(function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Run a coroutine function in this process. Blocks."""
+    return asyncio.run(function(*arguments))
 
 
 @contextmanager
 def running_app(
-    place: Path, database: Path, settings: dict[str, str] | None = None, pages: bool = False
-) -> Iterator[RunningApp]:
-    """`reflex run --env prod` on a copy of the project in ``place``, ended afterwards.
+    folder: Path, database: Path, settings: Mapping[str, str] | None = None, pages: bool = False
+) -> Iterator[Server]:
+    """Run `reflex run --env prod` on a copy of the project in ``folder``.
 
-    Without ``pages`` the server runs alone (`--backend-only`): the same worker, which answers
-    the API and the pages' socket, but no page is built and served.
+    Without ``pages`` with `--backend-only`: the same worker with the API and the page socket, but
+    without the build of the pages.
     """
-    copy = place / "app"
-    if not copy.exists():
-        copy_project(copy)
-    # One open file per connection: the server inherits the limit.
-    raise_file_limit()
-    more = {} if pages else BACKEND_ONLY
-    app = RunningApp(copy, database, "prod", {**(settings or {}), **more})
+    app = create_app(folder, database, settings, pages)
     try:
-        yield app.start()
+        app.start()
+        assert app.process
+        yield Server(app.backend_port, app.process.pid)
     finally:
         app.kill()
 
 
-def raise_file_limit() -> None:
-    """Let this process and those it starts open as many files as the system allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def create_app(
+    folder: Path, database: Path, settings: Mapping[str, str] | None = None, pages: bool = False
+) -> RunningApp:
+    """Return the app in production, not started, on a copy of the project in ``folder``."""
+    if not (folder / "app").exists():
+        copy_project(folder / "app")
+    options = {} if pages else BACKEND_ONLY
+    return RunningApp(folder / "app", database, "prod", {**(settings or {}), **options})
 
 
-@dataclass(slots=True)
-class Samples:
-    """At each of ``times`` (seconds since 1970) processor seconds spent so far, and memory."""
-
-    times: list[float] = field(default_factory=list)
-    spent: list[float] = field(default_factory=list)
-    memory: list[float] = field(default_factory=list)
-
-    def share_of_core(self, began: float, ended: float) -> float:
-        """Percent of one core from one moment to another."""
-        assert self.times[0] <= began < ended <= self.times[-1], "not looked at all the while"
-        spent = np.interp([began, ended], self.times, self.spent)
-        return float(100 * (spent[1] - spent[0]) / (ended - began))
-
-
-class Usage:
-    """What the processes of an app use, from when this was made."""
-
-    def __init__(self, app: RunningApp) -> None:
-        assert app.process
-        parent = psutil.Process(app.process.pid)
-        self._processes = [parent, *parent.children(recursive=True)]
-        self.restart()
-
-    def restart(self) -> None:
-        """Count from now on."""
-        self._began, self._cpu = time.perf_counter(), self._cpu_seconds()
-
-    @property
-    def share_of_core(self) -> float:
-        """Processor time since the start, as percent of one core."""
-        return 100 * (self._cpu_seconds() - self._cpu) / (time.perf_counter() - self._began)
-
-    @property
-    def memory(self) -> float:
-        """Bytes of memory that belong to these processes alone."""
-        return float(sum(process.memory_full_info().uss for process in self._processes))
-
-    def while_going_on(self, is_over: Callable[[], bool]) -> Samples:
-        """Look again and again until it is over."""
-        self.restart()
-        samples = Samples()
-        while not is_over():
-            samples.times.append(time.time())
-            samples.spent.append(self._cpu_seconds())
-            samples.memory.append(self.memory)
-            time.sleep(_LOOK_EVERY)
-        return samples
-
-    def _cpu_seconds(self) -> float:
-        times = [process.cpu_times() for process in self._processes]
-        return sum(spent.user + spent.system for spent in times)
+@contextmanager
+def running_template(database: Path) -> Iterator[Server]:
+    """Run the baseline with uvicorn. Raises TimeoutError."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "bench.template:app", "--port", str(port)]
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "--log-level", "warning"],
+        cwd=PROJECT,
+        env={**os.environ, "TEMPLATE_DATABASE": str(database)},
+        start_new_session=True,
+    )
+    server = Server(port, process.pid)
+    deadline = time.monotonic() + _START_TIMEOUT
+    try:
+        while not RunningApp.is_ready(f"{server.url}/"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError("The baseline does not respond.")
+            time.sleep(0.05)
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def files_of(database: Path) -> int:
-    """Bytes that a database takes on disk, its log included."""
-    return sum(p.stat().st_size for p in database.parent.glob(f"{database.name}*") if p.is_file())
+def database_size(database: Path) -> int:
+    """Return the bytes on disk of a database and its WAL."""
+    return sum(file.stat().st_size for file in database.parent.glob(f"{database.name}*"))

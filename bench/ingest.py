@@ -1,169 +1,140 @@
-"""Durable ingest: five producers flat out, and how late the event loop gets meanwhile.
-
-Through ``BatchService``, as in the app: every row counts once it is committed. The sources hand
-over arrays. The heartbeat is a task that asks to be woken every 10 ms and notes how late it is.
-The template's way does what it does in its program, in a process with nothing else to do.
-"""
+"""Ingest: rows per second of five batches, the delay from a point to its commit, and loop lag."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from bench import template
-from bench.figures import Figure, Target, always_under, at_least, times_the_template, under
-from bench.places import folder, own_process
-from bench.progress import say
-from bench.samples import percentile
-from bench.scale import Scale
+from bench.app import BATCHES, run_separately, work_folder
+from bench.report import Table
 from solo_app.batches.producer import Producer
-from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 
-ARRAY_LENGTH = 16_384
-"""Numbers that a source hands over at a time."""
+logger = logging.getLogger(__name__)
 
-_BEAT = 0.01
+_LARGE_ARRAY = 16_384
 _WARM_UP = 0.3
+_HEARTBEAT = 0.01
+_MARK_EVERY = 0.005
+
+_RATE, _P50, _P99, _LAG = "rows/s", "commit p50 (ms)", "commit p99 (ms)", "loop lag p99 (ms)"
 
 
-@dataclass
-class Round:
-    """One round of a way: rows per second; waits and lags in milliseconds."""
-
-    rows_per_second: float = 0.0
-    waits: list[float] = field(default_factory=list)
-    lags: list[float] = field(default_factory=list)
-
-
-def measure(scale: Scale) -> list[Figure]:
-    """Rounds of this app and of the template's way in turn, each in a process of its own."""
-    seconds = scale.pick(1.0, 6.0)
-    ours, theirs = [], []
-    for number in range(1, scale.pick(1, 5) + 1):
-        with folder() as place, own_process() as process:
-            ours.append(process.submit(_round_of_app, place, seconds).result())
-            theirs.append(process.submit(_round_of_template, place, seconds).result())
-        say(f"ingest, round {number}: {ours[-1].rows_per_second:,.0f} rows/s")
-    return _figures(ours, theirs)
+def measure(quick: bool) -> list[Table]:
+    table = Table("Ingest: five batches, as fast as possible", _RATE, _P50, _P99, _LAG)
+    seconds = 0.5 if quick else 3.0
+    for number in range(1 if quick else 3):
+        logger.info("Ingest, round %d", number + 1)
+        for length in (1, 100, _LARGE_ARRAY):
+            with work_folder() as folder:
+                database = folder / "app.duckdb"
+                figures = run_separately(measure_service, database, length, seconds)
+                table.add(_case(length), figures)
+        with work_folder() as folder:
+            figures = run_separately(measure_template, folder / "template.duckdb", seconds)
+            table.add("template, 1 row per insert", figures)
+    table.target(_case(_LARGE_ARRAY), _RATE, at_least=2_000_000)
+    table.target(_case(_LARGE_ARRAY), _P99, below=150)
+    table.target(_case(_LARGE_ARRAY), _LAG, below=5)
+    return [table]
 
 
-def _figures(ours: list[Round], theirs: list[Round]) -> list[Figure]:
-    def times(what: str, name: str, percent: float, *targets: Target) -> Figure:
-        return Figure(
-            what,
-            "ms",
-            [percentile(getattr(r, name), percent) for r in ours],
-            targets=targets,
-            template=[percentile(getattr(r, name), percent) for r in theirs],
-        )
-
-    return [
-        Figure(
-            "durable rows, five producers flat out",
-            "rows/s",
-            [r.rows_per_second for r in ours],
-            better="more",
-            targets=(at_least(2_000_000, "rows/s"), times_the_template(500)),
-            template=[r.rows_per_second for r in theirs],
-        ),
-        times("from produced to committed, p50", "waits", 50),
-        times("from produced to committed, p99", "waits", 99, under(150, "ms")),
-        times("lag of a 10 ms heartbeat meanwhile, p99", "lags", 99, under(5, "ms")),
-        times("lag of a 10 ms heartbeat meanwhile, max", "lags", 100, always_under(30, "ms")),
-    ]
+def _case(length: int) -> str:
+    return f"{length:,} row{'s' * (length > 1)} per yield"
 
 
-def _round_of_app(place: Path, seconds: float) -> Round:
-    return asyncio.run(_ingest(place / "app.duckdb", seconds))
+class _Source:
+    """A source that never waits, and the delays until its points are committed, in ms."""
 
-
-def _round_of_template(place: Path, seconds: float) -> Round:
-    return asyncio.run(_insert(place / "template.duckdb", seconds))
-
-
-async def _ingest(database: Path, seconds: float) -> Round:
-    taken = Round()
-    handed = [Handed() for _ in range(BATCH_LIMIT)]
-    names = [f"batch-{number}" for number in range(BATCH_LIMIT)]
-    service = BatchService(DuckDBStore(database), dict(zip(names, handed, strict=True)))
-    await service.open()
-    watchers = []
-    for name, source in zip(names, handed, strict=True):
-        producer = service.producer(await service.start(name, source=name))
-        assert producer
-        watchers.append(asyncio.create_task(source.watch(producer, taken)))
-    await asyncio.sleep(_WARM_UP)
-    taken.waits.clear()
-    rows, began = service.totals().row_count, time.perf_counter()
-    await _beat(seconds, taken)
-    elapsed = time.perf_counter() - began
-    taken.rows_per_second = (service.totals().row_count - rows) / elapsed
-    for watcher in watchers:
-        watcher.cancel()
-    await service.close()
-    return taken
-
-
-class Handed:
-    """A source that notes when it handed over what, and how long that took to be committed."""
-
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
+        self.delays: list[float] = []
+        self._length = length
         self._numbers = np.random.default_rng()
-        self._seq = 0
-        self._under_way: deque[tuple[int, float]] = deque()
+        self._marks: deque[tuple[int, float]] = deque(maxlen=10_000)
 
     async def __call__(self) -> AsyncIterator[Numbers]:
+        seq, marked = 0, 0.0
         while True:
-            numbers = self._numbers.integers(0, 100, ARRAY_LENGTH, endpoint=True).astype(float)
-            self._seq += len(numbers)
-            self._under_way.append((self._seq, time.perf_counter()))
+            numbers = self._numbers.integers(0, 100, self._length, endpoint=True).astype(float)
+            seq += self._length
+            now = time.perf_counter()
+            if now - marked >= _MARK_EVERY:
+                self._marks.append((seq, now))
+                marked = now
             yield numbers
             await asyncio.sleep(0)
 
-    async def watch(self, producer: Producer, taken: Round) -> None:
-        """Note the wait of each array, from when it is handed over to when its last is on disk."""
+    async def watch(self, producer: Producer) -> None:
+        """Add the delay of each marked point when it is committed."""
         while True:
             await producer.wait_for_points(producer.committed_seq, timeout=60)
             now = time.perf_counter()
-            while self._under_way and self._under_way[0][0] <= producer.committed_seq:
-                taken.waits.append((now - self._under_way.popleft()[1]) * 1000)
+            while self._marks and self._marks[0][0] <= producer.committed_seq:
+                self.delays.append(1000 * (now - self._marks.popleft()[1]))
 
 
-async def _insert(database: Path, seconds: float) -> Round:
-    taken = Round()
+async def measure_service(database: Path, length: int, seconds: float) -> dict[str, float]:
+    sources = {name: _Source(length) for name in BATCHES}
+    service = BatchService(DuckDBStore(database), sources)
+    await service.open()
+    watching = []
+    for name, source in sources.items():
+        producer = service.producer(await service.start(name, source=name))
+        assert producer
+        watching.append(asyncio.create_task(source.watch(producer)))
+    await asyncio.sleep(_WARM_UP)
+    for source in sources.values():
+        source.delays.clear()
+    rows, began = service.totals().row_count, time.perf_counter()
+    lags = await _measure_lag(seconds)
+    rate = (service.totals().row_count - rows) / (time.perf_counter() - began)
+    for task in watching:
+        task.cancel()
+    await service.close()
+    return _figures(rate, [delay for s in sources.values() for delay in s.delays], lags)
+
+
+async def measure_template(database: Path, seconds: float) -> dict[str, float]:
     connection = template.connect(database)
+    delays: list[float] = []
 
     async def produce(batch_id: str) -> None:
         while True:
             began = time.perf_counter()
             template.insert(connection, batch_id)
-            taken.waits.append((time.perf_counter() - began) * 1000)
+            delays.append(1000 * (time.perf_counter() - began))
             await asyncio.sleep(0)
 
-    tasks = [asyncio.create_task(produce(f"batch-{n}")) for n in range(BATCH_LIMIT)]
+    tasks = [asyncio.create_task(produce(name)) for name in BATCHES]
     await asyncio.sleep(_WARM_UP)
-    taken.waits.clear()
+    delays.clear()
     began = time.perf_counter()
-    await _beat(seconds, taken)
-    taken.rows_per_second = len(taken.waits) / (time.perf_counter() - began)
+    lags = await _measure_lag(seconds)
+    rate = len(delays) / (time.perf_counter() - began)
     for task in tasks:
         task.cancel()
-    connection.close()
-    return taken
+    return _figures(rate, delays, lags)
 
 
-async def _beat(seconds: float, taken: Round) -> None:
-    """Ask to be woken every 10 ms for so long, and note how late it was each time."""
+async def _measure_lag(seconds: float) -> list[float]:
+    """Return by how many milliseconds a heartbeat of 10 ms is late each time."""
+    lags = []
     end = time.perf_counter() + seconds
-    while (now := time.perf_counter()) < end:
-        await asyncio.sleep(_BEAT)
-        taken.lags.append((time.perf_counter() - now - _BEAT) * 1000)
+    while (began := time.perf_counter()) < end:
+        await asyncio.sleep(_HEARTBEAT)
+        lags.append(1000 * (time.perf_counter() - began - _HEARTBEAT))
+    return lags
+
+
+def _figures(rate: float, delays: list[float], lags: list[float]) -> dict[str, float]:
+    p50, p99 = (float(value) for value in np.percentile(delays, (50, 99)))
+    return {_RATE: rate, _P50: p50, _P99: p99, _LAG: float(np.percentile(lags, 99))}

@@ -1,94 +1,105 @@
-"""Live pages: updates of open pages of five batches at 4 Hz, their delay and their cost.
-
-A delay is the time from a tick, at which the server creates the snapshot that all pages show, to
-the receipt of a page's update by a client in another process.
-"""
+"""Live pages: 100 and 1 000 open pages of five batches at 4 Hz, and one page in a browser."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import defaultdict
 
 import httpx
+import numpy as np
+from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import sync_playwright
 
-from bench import page_clients, rows
-from bench.app import Usage, running_app
-from bench.figures import Figure, all_of_them, told, under
-from bench.places import folder, own_process
-from bench.progress import say
-from bench.samples import percentile
-from bench.scale import Scale
-from tests.helpers.running_app import RunningApp
+from bench import clients
+from bench.app import BATCHES, Server, run_separately, running_app, work_folder
+from bench.page_clients import measure_pages
+from bench.report import Table
+from tests.helpers.browser import BROWSER_ARGS, find_browser
 
-PAGES = (1, 100, 500, 1_000)
-_MANY = 1_000
-_BATCHES = tuple(f"/batch/{name}" for name in rows.NAMES)
-_NOTE = (
-    "Clients receive Reflex's deltas over its websocket from `reflex run --env prod "
-    "--backend-only`. Processor time is that of all its processes, including the five batches. Up "
-    "to 100 pages are updated at 4 Hz, more at 1 Hz, all at the same ticks: the delay p99 is the "
-    "time that one tick takes for all pages. Granian does not compress websockets (its issue 850). "
-    "The template has no live pages to compare with."
-)
+logger = logging.getLogger(__name__)
 
-Found = dict[tuple[str, int, str], list[float]]
+_BATCH_PATHS = tuple(f"/batch/{name}" for name in BATCHES)
+_CASES = {
+    "100 batch pages": (_BATCH_PATHS, 100),
+    "1,000 batch pages": (_BATCH_PATHS, 1_000),
+    "1,000 home pages": (("/",), 1_000),
+}
+_QUICK_CASES = {"20 batch pages": (_BATCH_PATHS, 20), "20 home pages": (("/",), 20)}
 
-
-def measure(scale: Scale) -> list[Figure]:
-    """Measure each number of pages in several rounds, each on a new app."""
-    found: Found = defaultdict(list)
-    kinds = [("batch", pages) for pages in scale.pick((_MANY,), PAGES)]
-    for number in range(1, scale.pick(1, 3) + 1):
-        for kind, pages in (*kinds, ("home", _MANY)):
-            say(f"live pages, round {number}: {_title(kind, pages)}")
-            with folder() as place, running_app(place, place / "app.duckdb") as app:
-                _round(app, kind, pages, scale, found)
-    return _figures(found)
-
-
-def _title(kind: str, pages: int) -> str:
-    return f"{told(pages)} {'home ' if kind == 'home' else ''}page{'s' * (pages > 1)}"
+# A point is on the screen at the end of the frame in which its row appears in the table. A message
+# posted during a frame is handled after the frame.
+_OBSERVE = """
+() => {
+  const table = document.querySelector("table.points");
+  const times = () => [...table.querySelectorAll("time")].map((time) => time.dateTime);
+  const before = new Set(times());
+  const delays = {};
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => {
+    const now = performance.timeOrigin + performance.now();
+    for (const time of times()) if (!before.has(time)) delays[time] ??= now - Date.parse(time);
+  };
+  const onChange = () => requestAnimationFrame(() => channel.port2.postMessage(null));
+  const changes = { subtree: true, childList: true, characterData: true, attributes: true };
+  new MutationObserver(onChange).observe(table, changes);
+  window.delays = delays;
+}
+"""
 
 
-def _round(app: RunningApp, kind: str, pages: int, scale: Scale, found: Found) -> None:
-    for name in rows.NAMES:
-        httpx.post(f"{app.api}/stream/{name}").raise_for_status()
-    usage = Usage(app)
-    time.sleep(scale.pick(1, 2))
-    found["", 0, "share"].append(usage.share_of_core)
-    paths = _BATCHES if kind == "batch" else ("/",)
-    settle, seconds = scale.pick((1.0, 3.0), (2.0, 6.0))
-    before = usage.memory
-    with own_process(page_clients.__name__) as process:
-        measuring = process.submit(
-            page_clients.measure_pages, app.backend_port, paths, pages, settle, seconds
-        )
-        samples = usage.while_going_on(measuring.done)
-        measured = measuring.result()
-    for what, value in (
-        ("delivered", measured.delivered),
-        ("p50", percentile(measured.delays, 50)),
-        ("p99", percentile(measured.delays, 99)),
-        ("rate", measured.updates_per_second),
-        ("bytes", measured.bytes_per_update),
-        ("share", samples.share_of_core(measured.began, measured.ended)),
-        ("memory", (max(samples.memory) - before) / pages / 1024),
+def measure(quick: bool) -> list[Table]:
+    table = Table("Live pages: open pages of five batches at 4 Hz", *clients.COLUMNS)
+    settle, seconds = (1, 2) if quick else (2, 5)
+    cases = _QUICK_CASES if quick else _CASES
+    for number in range(1 if quick else 3):
+        for case, (paths, count) in cases.items():
+            logger.info("Live pages, round %d: %s", number + 1, case)
+            with work_folder() as folder, running_app(folder, folder / "app.duckdb") as server:
+                server.start_batches()
+                arguments = (server, paths, count, settle, seconds)
+                table.add(case, run_separately(measure_pages, *arguments))
+    for case in list(_CASES)[-2:]:
+        table.target(case, clients.DELIVERED, at_least=100)
+        table.target(case, clients.P99, below=1_000)
+        table.target(case, clients.CPU, below=40)
+    return [table, *_measure_screen(quick)]
+
+
+def _measure_screen(quick: bool) -> list[Table]:
+    """Measure in a browser, if there is one.
+
+    The delay depends on the phase of the points relative to the ticks, which is constant during a
+    run, so each round starts a new run.
+    """
+    executable = find_browser()
+    if executable is None:
+        logger.warning("No Chromium or Chrome found: point to screen is not measured")
+        return []
+    table = Table("Point to screen: one page in headless Chromium", "p50 (ms)", "p95 (ms)")
+    with (
+        work_folder() as folder,
+        running_app(folder, folder / "app.duckdb", pages=True) as server,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGS) as browser,
     ):
-        found[kind, pages, what].append(value)
+        page = browser.new_page()
+        for number in range(1 if quick else 5):
+            logger.info("Point to screen, round %d", number + 1)
+            delays = _observe_points(server, page, 2 if quick else 4)
+            p50, p95 = (float(value) for value in np.percentile(delays, (50, 95)))
+            table.add("from produced to drawn", {"p50 (ms)": p50, "p95 (ms)": p95})
+    table.target("from produced to drawn", "p95 (ms)", below=500)
+    return [table]
 
 
-def _figures(found: Found) -> list[Figure]:
-    figures = [Figure("no pages, processor", "% of a core", found["", 0, "share"], note=_NOTE)]
-    for kind, pages in dict.fromkeys((kind, pages) for kind, pages, _ in found if kind):
-        for what, name, unit, targets in (
-            ("updates delivered", "delivered", "%", (all_of_them(),)),
-            ("updates per page", "rate", "a second", ()),
-            ("delay p50", "p50", "ms", ()),
-            ("delay p99", "p99", "ms", (under(1_000, "ms"),)),
-            ("processor", "share", "% of a core", (under(40, "%"),)),
-            ("on the wire per page and update", "bytes", "bytes", ()),
-            ("memory per page", "memory", "KiB", ()),
-        ):
-            title = f"{_title(kind, pages)}, {what}"
-            figures.append(Figure(title, unit, found[kind, pages, name], targets=targets))
-    return figures
+def _observe_points(server: Server, page: BrowserPage, seconds: float) -> list[float]:
+    name = BATCHES[0]
+    httpx.post(f"{server.url}/stream/{name}").raise_for_status()
+    page.goto(f"{server.url}/batch/{name}")
+    page.wait_for_selector("table.points time")
+    page.wait_for_selector(".recharts-line path")
+    page.evaluate(_OBSERVE)
+    time.sleep(seconds)
+    delays: dict[str, float] = page.evaluate("() => window.delays")
+    httpx.delete(f"{server.url}/stream/{name}").raise_for_status()
+    return list(delays.values())

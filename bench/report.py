@@ -1,107 +1,121 @@
-"""What a run found: a table for the terminal, and ``docs/performance.md`` with its charts."""
+"""Results as Markdown tables, and the document that contains them."""
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
-from bench.charts import chart
-from bench.figures import Figure, told
+import psutil
 
-_HEAD = ("figure", "median", "spread", "to reach", "reached", "template's way", "ratio")
+from tests.helpers.running_app import PROJECT
 
+DOCUMENT = PROJECT / "docs" / "performance.md"
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one benchmark: figures, or why there are none."""
-
-    name: str
-    about: str
-    figures: Sequence[Figure] = ()
-    missing: str = ""
+_PACKAGES = ("reflex", "duckdb", "granian", "fastapi", "numpy")
 
 
-def table(results: Sequence[Result]) -> str:
-    """All figures in columns, for a terminal."""
-    rows: list[tuple[str, ...]] = [_HEAD]
-    for result in results:
-        rows += [_cells(figure) for figure in result.figures]
-        if result.missing:
-            rows.append((f"{result.name}: {result.missing}", *[""] * (len(_HEAD) - 1)))
-    # A row that tells why something is missing may be as long as it likes.
-    widths = [max(len(row[i]) for row in rows if row[1]) for i in range(len(_HEAD))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+class Table:
+    """Figures of several cases in several rounds. A figure is the median of its rounds."""
+
+    def __init__(self, title: str, *columns: str) -> None:
+        self.title = title
+        self._columns = columns
+        self._cases: dict[str, dict[str, list[float]]] = {}
+        self._targets: list[str] = []
+
+    def add(self, case: str, figures: Mapping[str, float]) -> None:
+        """Add one round of a case. Cases are shown in the order in which they were added."""
+        assert figures.keys() <= set(self._columns), figures
+        rounds = self._cases.setdefault(case, {})
+        for column, value in figures.items():
+            rounds.setdefault(column, []).append(value)
+
+    def target(
+        self, case: str, column: str, below: float | None = None, at_least: float = 0
+    ) -> None:
+        """Add a target for the median of a figure. No effect if the figure was not measured."""
+        rounds = self._cases.get(case, {}).get(column)
+        if rounds is None:
+            return
+        value = median(rounds)
+        if below is None:
+            is_met, limit = value >= at_least, f"at least {format_number(at_least)}"
+        else:
+            is_met, limit = value < below, f"below {format_number(below)}"
+        state = "" if is_met else " **Missed.**"
+        self._targets.append(f"{case}, {column}: {format_number(value)} (target: {limit}).{state}")
+
+    def __str__(self) -> str:
+        lines = [f"### {self.title}", ""]
+        lines += [_line(["", *self._columns]), _line(["---"] * (len(self._columns) + 1))]
+        for case, rounds in self._cases.items():
+            lines.append(_line([case, *(format_rounds(rounds.get(c, ())) for c in self._columns)]))
+        if self._targets:
+            lines += ["", "Targets:", *(f"- {target}" for target in self._targets)]
+        return "\n".join(lines) + "\n"
 
 
-def write_page(
-    page: Path,
-    part: str,
-    results: Sequence[Result],
-    seconds: float,
-    machine: Sequence[tuple[str, str]],
-) -> None:
-    """Write results into the named part of a page, and draw their charts beside it.
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
-    ``machine`` is what ``described`` gave before anything was measured.
 
-    What stands between ``<!-- part: begin -->`` and ``<!-- part: end -->`` is replaced, or put at
-    the end of a page that has no such part; the rest was written by hand and is kept.
+def format_rounds(rounds: Sequence[float]) -> str:
+    """Format the median and, if the rounds differ, the lowest and the highest."""
+    if not rounds:
+        return ""
+    middle, low, high = (format_number(v) for v in (median(rounds), min(rounds), max(rounds)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def format_number(value: float) -> str:
+    """Format with three significant digits, or as an integer from 100 on."""
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def write_document(document: Path, part: str, tables: Sequence[Table], heading: str) -> None:
+    """Replace the text between the marks of a part of the document.
+
+    Raises ValueError if the document has no such marks.
     """
-    folder = page.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    for result in results:
-        if result.figures:
-            (folder / f"{result.name}.svg").write_text(chart(result.about, result.figures))
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
-    text = page.read_text() if page.exists() else "# Performance\n"
-    if begin not in text:
-        text += f"\n{begin}\n{end}\n"
-    before, _, rest = text.partition(begin)
-    after = rest.partition(end)[2]
-    measured = _measured(results, folder.name, seconds, machine)
-    page.write_text("\n".join([f"{before}{begin}", *measured, f"{end}{after}"]))
+    before, has_begin, rest = document.read_text().partition(begin)
+    _, has_end, after = rest.partition(end)
+    if not (has_begin and has_end):
+        raise ValueError(f"{document} has no part {part}. Add the lines {begin} and {end}.")
+    text = "\n".join([heading, "", *map(str, tables)])
+    document.write_text(f"{before}{begin}\n{text}{end}{after}")
 
 
-def _measured(
-    results: Sequence[Result], charts: str, seconds: float, machine: Sequence[tuple[str, str]]
-) -> list[str]:
-    day = datetime.now(UTC).date().isoformat()
-    what = ", ".join(f"{name} {value}" for name, value in machine)
-    lines = [f"Measured {day} in {seconds / 60:.0f} minutes: {what}.", ""]
-    for result in results:
-        lines += [f"## {result.about.rstrip('.')}", ""]
-        if result.missing:
-            lines += [f"Not measured: {result.missing}", ""]
-        if result.figures:
-            lines += [*_markdown(result.figures), ""]
-            lines += [f"![{result.about}]({charts}/{result.name}.svg)", ""]
-    return lines
-
-
-def _markdown(figures: Sequence[Figure]) -> list[str]:
-    lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
-    lines += ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
-    notes = {figure.note: None for figure in figures if figure.note}
-    return [*lines, *(line for note in notes for line in ("", note))]
-
-
-_REACHED: Mapping[bool | None, str] = {True: "yes", False: "**no**", None: ""}
-
-
-def _cells(figure: Figure) -> tuple[str, ...]:
-    low, high = figure.spread
-    other, ratio = figure.template_median, figure.ratio
+def describe_run(seconds: float) -> str:
+    """Return a sentence with the date, the duration, the machine and the versions."""
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
-        figure.what,
-        f"{told(figure.median)} {figure.unit}",
-        f"{told(low)} - {told(high)}",
-        "; ".join(target.text for target in figure.targets),
-        _REACHED[figure.reached],
-        f"{told(other)} {figure.unit}" if other is not None else "",
-        told(ratio) if ratio is not None else "",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.0f} minutes at commit "
+        f"{_commit()}: {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()} {platform.release().partition('-')[0]}, "
+        f"Python {platform.python_version()}, {packages}."
     )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)  # noqa: S603
+    return result.stdout.strip() or "unknown"

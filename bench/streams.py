@@ -1,84 +1,85 @@
-"""Streams: readers of the five batches at 4 Hz, what reaches them, how late, and what it costs.
-
-A delay runs from when a point is produced, so its commit is part of it, to when a reader in
-another process has it.
-"""
+"""Streams: 100 and 1 000 clients of the event streams of five batches at 4 Hz."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import re
 import time
-from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 
-import httpx
+from bench import clients
+from bench.app import BATCHES, Server, run_separately, running_app, running_template, work_folder
+from bench.report import Table
 
-from bench import rows, stream_readers
-from bench.app import Usage, running_app
-from bench.figures import Figure, all_of_them, told, under
-from bench.places import folder, own_process
-from bench.progress import say
-from bench.samples import percentile
-from bench.scale import Scale
-from tests.helpers.running_app import RunningApp
+logger = logging.getLogger(__name__)
 
-_MANY = 1_000
-READERS = (1, 100, _MANY)
-_NOTE = (
-    "The worker of `reflex run --env prod --backend-only` sends; its processor time is that of "
-    "all its processes, with what five batches cost without readers. The template's stream sends "
-    "a counter and no points: there is nothing to compare with."
-)
+MANY = 1_000
+
+_EVENT = re.compile(rb'data: \{"seq": (\d+), "ts": "([^"]+)"[^\n]*\n')
 
 
-def measure(scale: Scale) -> list[Figure]:
-    """Rounds of each number of readers, each on a fresh app: it forgets the readers before."""
-    found: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for number in range(1, scale.pick(1, 3) + 1):
-        for readers in scale.pick((_MANY,), READERS):
-            say(f"streams, round {number}: {readers} readers")
-            with folder() as place, running_app(place, place / "app.duckdb") as app:
-                _round(app, readers, scale, found)
-    return _figures(found)
+class StreamClient(clients.Client):
+    """A client of the event stream of a batch. The delay of a point starts when it is produced."""
+
+    def __init__(self, port: int, batch_id: str, channel: str) -> None:
+        super().__init__(channel)
+        self._request = f"GET /stream/{batch_id} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.write(self._request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        self._rest += data
+        end = 0
+        for match in _EVENT.finditer(self._rest):
+            end = match.end()
+            created = datetime.fromisoformat(match[2].decode()).timestamp()
+            self.add(int(match[1]), created, now)
+        self._rest = self._rest[end:]
 
 
-def _round(
-    app: RunningApp, readers: int, scale: Scale, found: dict[tuple[int, str], list[float]]
-) -> None:
-    for name in rows.NAMES:
-        httpx.post(f"{app.api}/stream/{name}").raise_for_status()
-    usage = Usage(app)
-    time.sleep(scale.pick(1, 2))
-    found[0, "share"].append(usage.share_of_core)
-    settle, seconds = scale.pick(1.0, 3.0), scale.pick(2.0, 6.0)
-    before = usage.memory
-    with own_process() as process:
-        process.submit(int).result()  # Its start is not to fall into the time that counts.
-        read = process.submit(
-            stream_readers.read, app.backend_port, rows.NAMES, readers, settle, seconds
-        )
-        samples = usage.while_going_on(read.done)
-        got = read.result()
-    for what, value in (
-        ("delivered", got.delivered),
-        ("p50", percentile(got.delays, 50)),
-        ("p99", percentile(got.delays, 99)),
-        ("share", samples.share_of_core(got.began, got.ended)),
-        ("memory", (max(samples.memory) - before) / readers / 1024),
-    ):
-        found[readers, what].append(value)
+async def measure_streams(
+    server: Server,
+    batch_ids: Sequence[str],
+    count: int,
+    settle: float,
+    seconds: float,
+    is_template: bool = False,
+) -> dict[str, float]:
+    """Measure streams, distributed evenly over the batches. See ``clients.measure``."""
+
+    def create(number: int) -> StreamClient:
+        batch_id = batch_ids[number % len(batch_ids)]
+        # The template counts events per connection.
+        channel = f"{batch_id}, connection {number}" if is_template else batch_id
+        return StreamClient(server.port, batch_id, channel)
+
+    return await clients.measure(server, create, count, settle, seconds)
 
 
-def _figures(found: dict[tuple[int, str], list[float]]) -> list[Figure]:
-    figures = [Figure("no readers, processor", "% of a core", found[0, "share"], note=_NOTE)]
-    for readers in dict.fromkeys(readers for readers, _ in found if readers):
-        who = f"{told(readers)} reader{'s' * (readers > 1)}"
-        aimed = readers == _MANY
-        for what, name, unit, targets in (
-            ("points delivered", "delivered", "%", (all_of_them(),)),
-            ("delay p50", "p50", "ms", ()),
-            ("delay p99", "p99", "ms", (under(100, "ms"),) if aimed else ()),
-            ("processor", "share", "% of a core", (under(25, "%"),) if aimed else ()),
-            ("memory per reader", "memory", "KiB", ()),
-        ):
-            assert isinstance(targets, tuple)
-            figures.append(Figure(f"{who}, {what}", unit, found[readers, name], targets=targets))
-    return figures
+def measure(quick: bool) -> list[Table]:
+    table = Table("Streams: clients of five batches at 4 Hz", *clients.COLUMNS)
+    settle, seconds = (1, 2) if quick else (2, 5)
+    counts = (20,) if quick else (100, MANY)
+    for number in range(1 if quick else 3):
+        for count in counts:
+            logger.info("Streams, round %d: %d clients", number + 1, count)
+            period = (count, settle, seconds)
+            with work_folder() as folder, running_app(folder, folder / "app.duckdb") as server:
+                server.start_batches()
+                figures = run_separately(measure_streams, server, BATCHES, *period)
+            table.add(f"{count:,} clients", figures)
+        with work_folder() as folder, running_template(folder / "template.duckdb") as server:
+            server.start_batches()
+            figures = run_separately(measure_streams, server, BATCHES, *period, True)
+        table.add(f"template, {count:,} clients", figures)
+    case = f"{MANY:,} clients"
+    table.target(case, clients.DELIVERED, at_least=100)
+    table.target(case, clients.P99, below=100)
+    table.target(case, clients.CPU, below=25)
+    return [table]

@@ -1,4 +1,4 @@
-"""The benchmarks start the real app; whoever breaks one off is rid of it."""
+"""The benchmarks run, and an interrupted one ends everything that it has started."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import time
 
 import pytest
 
-from bench.pauses import processors
-from tests.helpers.running_app import PROJECT
-
-pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+pytest.importorskip("playwright", reason="the benchmarks need requirements-dev.txt")
 import psutil
 
+from tests.helpers.running_app import PROJECT
 
-def test_a_soak_that_is_told_to_end_leaves_nothing_running() -> None:
-    before = set(_folders())
-    soak = subprocess.Popen(
-        [sys.executable, "-m", "bench", "soak", "--minutes", "5"],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-    )
+BENCH = [sys.executable, "-m", "bench"]
+
+
+@pytest.mark.parametrize("name", ["ingest", "queries", "streams", "live_pages"])
+def test_quick_benchmark_prints_a_table(name: str) -> None:
+    command = [*BENCH, name, "--quick"]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("### ")
+
+
+def test_terminated_soak_leaves_no_process_and_no_file() -> None:
+    before = _work_folders()
+    soak = subprocess.Popen([*BENCH, "soak"], cwd=PROJECT, stderr=subprocess.DEVNULL)
     try:
-        # The app's two, those that read, watch and sleep, and one that Python has beside such.
-        started = _wait_for_children(soak.pid, 5 + len(processors()))
+        deadline = time.monotonic() + 60
+        while not list((PROJECT / ".bench").glob("*/app.duckdb")):
+            assert time.monotonic() < deadline, "the app does not start"
+            time.sleep(0.1)
+        children = psutil.Process(soak.pid).children(recursive=True)
+        assert children
         soak.terminate()
         assert soak.wait(20) == 128 + signal.SIGTERM
     finally:
         soak.kill()
-    _, left = psutil.wait_procs(started, timeout=5)
-    assert not left
-    assert set(_folders()) == before
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    assert _work_folders() == before
 
 
-def _wait_for_children(pid: int, count: int) -> list[psutil.Process]:
-    deadline = time.monotonic() + 60
-    while len(children := psutil.Process(pid).children(recursive=True)) < count:
-        assert time.monotonic() < deadline, children
-        time.sleep(0.1)
-    return children
-
-
-def _folders() -> list[str]:
-    return [path.name for path in (PROJECT / ".bench").glob("*")]
+def _work_folders() -> set[str]:
+    return {path.name for path in (PROJECT / ".bench").glob("*")}
