@@ -1,4 +1,4 @@
-"""Queries: totals, aggregate, minutes and points at 100 000 to 100 000 000 rows."""
+"""Queries: totals, aggregate, minutes and points at 1 000 000 and 100 000 000 rows."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from solo_app.storage.duckdb.store import DuckDBStore
 
 logger = logging.getLogger(__name__)
 
-SIZES = (100_000, 10_000_000, 100_000_000)
-LARGEST_OF_TEMPLATE = 10_000_000
+_SIZES = (1_000_000, 100_000_000)
+_LARGEST_OF_TEMPLATE = 1_000_000
 """The responses of the template take longer in proportion to the rows."""
 
 TOTALS, AGGREGATE, MINUTES, POINTS = "GET /", "GET /agg", "GET /minutes", "GET /points"
@@ -48,7 +48,7 @@ _CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 def measure(quick: bool) -> list[Table]:
-    sizes = SIZES[:1] if quick else SIZES
+    sizes = (100_000,) if quick else _SIZES
     columns = [column for count in _RATES for column in (_RATES[count], _P99S[count])]
     over_http = Table("Queries over HTTP, while five batches run at 4 Hz", *columns)
     in_process = Table("Queries in process, p50 in µs", *map(_rows, sizes))
@@ -62,10 +62,10 @@ def measure(quick: bool) -> list[Table]:
                 arguments = (folder / "app.duckdb", size, end)
                 for query, microseconds in run_separately(measure_service, *arguments).items():
                     in_process.add(query, {_rows(size): microseconds})
-            if size <= LARGEST_OF_TEMPLATE:
+            if size <= _LARGEST_OF_TEMPLATE:
                 _measure_template(folder / "template.duckdb", size, end, quick, over_http)
     for query in (TOTALS, AGGREGATE):
-        in_process.target(query, _rows(SIZES[-1]), below=10)
+        in_process.target(query, _rows(_SIZES[-1]), below=10)
     return [over_http, in_process]
 
 

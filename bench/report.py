@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ class Table:
         self.title = title
         self._columns = columns
         self._cases: dict[str, dict[str, list[float]]] = {}
-        self._targets: list[str] = []
+        self._targets: dict[tuple[str, str], tuple[Callable[[float], bool], str]] = {}
 
     def add(self, case: str, figures: Mapping[str, float]) -> None:
         """Add one round of a case. Cases are shown in the order in which they were added."""
@@ -39,26 +39,31 @@ class Table:
     def target(
         self, case: str, column: str, below: float | None = None, at_least: float = 0
     ) -> None:
-        """Add a target for the median of a figure. No effect if the figure was not measured."""
-        rounds = self._cases.get(case, {}).get(column)
-        if rounds is None:
-            return
-        value = median(rounds)
-        if below is None:
-            is_met, limit = value >= at_least, f"at least {format_number(at_least)}"
-        else:
-            is_met, limit = value < below, f"below {format_number(below)}"
-        state = "" if is_met else " **Missed.**"
-        self._targets.append(f"{case}, {column}: {format_number(value)} (target: {limit}).{state}")
+        """Show a target, for the median, next to a figure."""
+        self._targets[case, column] = (
+            (lambda value: value >= at_least, f"≥ {format_number(at_least)}")
+            if below is None
+            else (lambda value: value < below, f"< {format_number(below)}")
+        )
 
     def __str__(self) -> str:
         lines = [f"### {self.title}", ""]
         lines += [_line(["", *self._columns]), _line(["---"] * (len(self._columns) + 1))]
-        for case, rounds in self._cases.items():
-            lines.append(_line([case, *(format_rounds(rounds.get(c, ())) for c in self._columns)]))
-        if self._targets:
-            lines += ["", "Targets:", *(f"- {target}" for target in self._targets)]
+        lines += [
+            _line([case, *(self._cell(case, c) for c in self._columns)]) for case in self._cases
+        ]
         return "\n".join(lines) + "\n"
+
+    def _cell(self, case: str, column: str) -> str:
+        rounds = self._cases[case].get(column)
+        if rounds is None:
+            return ""
+        target = self._targets.get((case, column))
+        if target is None:
+            return format_rounds(rounds)
+        is_met, limit = target
+        state = "target" if is_met(median(rounds)) else "**missed** target"
+        return f"{format_rounds(rounds)}, {state} {limit}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -67,8 +72,6 @@ def _line(cells: Sequence[str]) -> str:
 
 def format_rounds(rounds: Sequence[float]) -> str:
     """Format the median and, if the rounds differ, the lowest and the highest."""
-    if not rounds:
-        return ""
     middle, low, high = (format_number(v) for v in (median(rounds), min(rounds), max(rounds)))
     return middle if low == high else f"{middle} ({low} to {high})"
 
