@@ -2,8 +2,8 @@
 
 Every committed point is either in the table ``points`` or in one file listed in the table
 ``archives``: one transaction deletes the points and lists their file. Before it, the file is
-complete and flushed to disk under a hidden name. After it, the file is renamed and never changes
-again. ``recover`` completes or undoes a move that a killed process left unfinished.
+written under a hidden name and flushed to disk. After it, the file is renamed and never changes
+again. ``recover`` completes or undoes an interrupted move.
 
 Files are named ``batch number-first seq-last seq.parquet``: the range is known without opening the
 file, and batch ids that differ only in case do not collide on case-insensitive file systems. The
@@ -39,14 +39,14 @@ logger = logging.getLogger(__name__)
 _BYTES_PER_POINT = 24
 """Uncompressed size of a point: an upper bound of its size in a file."""
 
-_UNFINISHED = ".part"
+_HIDDEN_SUFFIX = ".part"
 
-_OLD = """
+_ARCHIVABLE = """
 SELECT batch_no, min(seq), max(seq) FROM points WHERE ts < $before
 GROUP BY batch_no HAVING min(ts) < $oldest_before ORDER BY batch_no
 """
 
-_FIRST_YOUNG = """
+_FIRST_NEWER = """
 SELECT min(seq) FROM points
 WHERE batch_no = $batch_no AND seq <= $last AND ts >= $before
 """
@@ -77,8 +77,8 @@ _FILES = """
 SELECT file FROM archives WHERE batch_no = ? AND last_seq > ? AND first_seq <= ? ORDER BY first_seq
 """
 
-Times = tuple[datetime, datetime]
-"""A range of time: ``first <= ts < second``."""
+TimeRange = tuple[datetime, datetime]
+"""``start <= ts < end``."""
 
 Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
 
@@ -95,37 +95,38 @@ class ArchiveFile:
 def archivable_spans(
     cursor: duckdb.DuckDBPyConnection, before: datetime, oldest_before: datetime
 ) -> list[Span]:
-    """Return the oldest points of each batch, produced before ``before`` (naive UTC).
+    """See ``Storage.archivable_spans``.
 
-    Includes only batches with a point older than ``oldest_before``. A span ends before the first
-    newer point, so that the points in the database stay consecutive, and no later than the last
-    point that the minutes include, because minutes are computed from points in the database.
+    The points that remain in the database are consecutive, and include all points that the minutes
+    do not include yet, because minutes are computed from points in the database.
     """
     spans = []
     included = counters(cursor)
-    old = cursor.execute(_OLD, {"before": before, "oldest_before": oldest_before}).fetchall()
-    for batch_no, first, last in old:
+    rows = cursor.execute(
+        _ARCHIVABLE, {"before": before, "oldest_before": oldest_before}
+    ).fetchall()
+    for batch_no, first, last in rows:
         values = {"batch_no": batch_no, "last": last, "before": before}
-        ((young,),) = cursor.execute(_FIRST_YOUNG, values).fetchall()
+        ((newer,),) = cursor.execute(_FIRST_NEWER, values).fetchall()
         counter = included.get(batch_no)
-        last = min(last if young is None else young - 1, counter.last_seq if counter else 0)
+        last = min(last if newer is None else newer - 1, counter.last_seq if counter else 0)
         if first <= last:
             spans.append(Span(batch_no, first, last))
     return spans
 
 
 class Archive:
-    """The archive folder of one database. Call all methods on the store's threads."""
+    """The archive folder of a database. Call all methods on the threads of the store."""
 
     def __init__(self, database: Path) -> None:
         self.folder = database.with_name(f"{database.name}.archive")
-        # Held from the commit that lists a file until its rename, and while listing files.
-        self._renaming = threading.Lock()
+        # Held from the commit that lists a file until its rename, and during queries of the list.
+        self._rename_lock = threading.Lock()
 
     def write(self, cursor: duckdb.DuckDBPyConnection, span: Span) -> ArchiveFile:
         """Write committed points to a file with a hidden name and flush it to disk.
 
-        Raises StoreUnavailableError and leaves no file behind.
+        Raises StoreUnavailableError, and then has deleted the file.
         """
         import duckdb
 
@@ -147,14 +148,14 @@ class Archive:
     def commit_move(self, transaction: Transaction, file: ArchiveFile) -> None:
         """Delete the points of a file from the database and list the file, atomically.
 
-        Raises StoreUnavailableError if the number of points in the file and in the database
-        differs. Propagates errors of DuckDB; ``recover`` then checks whether the transaction was
-        committed.
+        Raises StoreUnavailableError if the file and the database have different numbers of
+        points. Propagates errors of DuckDB; ``recover`` then determines whether the transaction
+        was committed.
         """
         span = file.span
-        with self._renaming:
+        with self._rename_lock:
             with transaction() as cursor:
-                # Reopening the database runs ``recover``, which deletes files that are not listed.
+                # ``recover`` has deleted the file if the database was reopened in the meantime.
                 if not self._hidden(file.name).exists():
                     raise StoreUnavailableError(f"The archive file {file.name} was deleted.")
                 ((deleted,),) = cursor.execute(
@@ -173,12 +174,12 @@ class Archive:
 
     def recover(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Rename hidden files that the database lists and delete all others."""
-        with self._renaming:
+        with self._rename_lock:
             try:
-                hidden_files = list(self.folder.glob(f".*{_UNFINISHED}"))
+                hidden_files = list(self.folder.glob(f".*{_HIDDEN_SUFFIX}"))
                 listed = _listed(cursor) if hidden_files else []
                 for hidden in hidden_files:
-                    name = hidden.name[1 : -len(_UNFINISHED)]
+                    name = hidden.name[1 : -len(_HIDDEN_SUFFIX)]
                     if name in listed:
                         hidden.rename(self.folder / name)
                     else:
@@ -187,7 +188,7 @@ class Archive:
                 logger.error("The archive %s cannot be recovered: %s", self.folder, error)
 
     def log_inconsistencies(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Log listed files that are missing, and files that are not listed."""
+        """Log listed files that are missing, and present files that are not listed."""
         listed = _listed(cursor)
         present = {path.name for path in self.folder.glob("*.parquet")}
         if missing := [name for name in listed if name not in present]:
@@ -205,17 +206,17 @@ class Archive:
         batch_no: int,
         after: int,
         up_to: int,
-        times: Times | None = None,
+        times: TimeRange | None = None,
     ) -> Iterator[str]:
-        """Yield SQL that replaces the table ``points`` in queries and includes the archive.
+        """Yield an SQL expression that replaces the table ``points`` and includes the archive.
 
-        The rows include at least the points of the batch with ``after < seq <= up_to`` and, if
+        Its rows include at least the points of the batch with ``after < seq <= up_to`` and, if
         given, within ``times``, in order of ``seq``; queries must filter them. The block is one
         transaction. Raises StoreUnavailableError if a file with such points is missing or damaged.
         """
         import duckdb
 
-        with self._renaming:
+        with self._rename_lock:
             # The list of files and the table must be read from the same snapshot.
             cursor.execute("BEGIN")
             files, missing = self._files(cursor, batch_no, after, up_to)
@@ -245,11 +246,10 @@ class Archive:
         paths = (self.folder / name, self._hidden(name))
         return next((path for path in paths if path.exists()), None)
 
-    def _has_all(self, cursor: duckdb.DuckDBPyConnection, batch_no: int, times: Times) -> bool:
-        """Return whether all points within ``times`` are in files that exist.
+    def _has_all(self, cursor: duckdb.DuckDBPyConnection, batch_no: int, times: TimeRange) -> bool:
+        """Return whether no missing file has points within ``times``.
 
-        Compares the number of points with the minutes, which include all archived points even if
-        the clock was changed.
+        Compares the number of points with the minutes, which include all archived points.
         """
         files, _ = self._files(cursor, batch_no, 0, MAX_SEQ)
         values = {"batch_no": batch_no, "start": times[0], "end": times[1]}
@@ -266,10 +266,10 @@ class Archive:
         )
 
     def _hidden(self, name: str) -> Path:
-        return self.folder / f".{name}{_UNFINISHED}"
+        return self.folder / f".{name}{_HIDDEN_SUFFIX}"
 
     def _free_name(self, span: Span) -> str:
-        """Return an unused name: the folder may contain files of a database that was replaced."""
+        """Return an unused name. The folder can contain files of another database."""
         stem = f"{span.batch_no:06d}-{span.first_seq:012d}-{span.last_seq:012d}"
         names = (f"{stem}{f'.{n}' if n else ''}.parquet" for n in count())
         return next(name for name in names if not (self.folder / name).exists())
@@ -299,7 +299,7 @@ def _write(cursor: duckdb.DuckDBPyConnection, span: Span, path: Path) -> int:
 
 
 def _rows(batch_no: int, files: list[Path]) -> str:
-    """Return SQL for the rows of these files and of the table ``points``."""
+    """Return an SQL expression for the rows of the files and of the table ``points``."""
     if not files:
         return "points"
     return (
@@ -309,9 +309,9 @@ def _rows(batch_no: int, files: list[Path]) -> str:
 
 
 def _parquet(files: list[Path]) -> str:
-    """Return SQL for the rows of these files."""
-    # Escape glob characters, which could match files of other databases.
+    """Return an SQL expression for the rows of the files."""
+    # Escape glob characters: they could match other files.
     literal = (re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files)
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in literal)
-    # Hive partitioning would turn a folder named ``a=b`` into a column.
+    # Hive partitioning would convert a folder named ``a=b`` to a column.
     return f"read_parquet([{quoted}], hive_partitioning = false)"

@@ -1,7 +1,4 @@
-"""The small tables ``batches`` and ``runs``, mapped with SQLModel.
-
-All methods block. Call reads on any thread of the store, writes on the writer thread.
-"""
+"""The tables ``batches`` and ``runs``, mapped with SQLModel."""
 
 from __future__ import annotations
 
@@ -48,19 +45,19 @@ class RunRow(SQLModel, table=True):
 
 
 class BatchTables:
-    """Reads and writes batches and runs. Each method is one transaction."""
+    """Reads and writes batches and runs, each in one transaction.
+
+    All methods block. Call writes on the writer thread.
+    """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        # A second duckdb.connect to the same file would fail, so the engine uses cursors of the
-        # store's instance.
+        # A second duckdb.connect to the file would fail: the engine uses cursors of the instance.
         self._engine = create_engine("duckdb://", poolclass=QueuePool, creator=connect)
 
     def close(self) -> None:
-        """Close the cursors."""
         self._engine.dispose()
 
     def batches(self) -> list[Batch]:
-        """Every batch with its latest run."""
         latest = select(RunRow.batch_no, func.max(RunRow.number)).group_by(col(RunRow.batch_no))
         query = (
             select(BatchRow, RunRow)
@@ -71,7 +68,6 @@ class BatchTables:
             return [_batch(batch, run) for batch, run in session.exec(query)]
 
     def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
-        """Runs of a batch, the latest first."""
         query = (
             select(RunRow)
             .where(RunRow.batch_no == batch_no)
@@ -83,7 +79,6 @@ class BatchTables:
             return [_run(row) for row in session.exec(query)]
 
     def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record the start of a run, and its batch when it is new."""
         with Session(self._engine) as session:
             row = session.exec(select(BatchRow).where(BatchRow.batch_id == batch_id)).one_or_none()
             if row is None:
@@ -92,7 +87,7 @@ class BatchTables:
                 session.flush()
             assert row.no is not None
             batch = Batch(row.no, batch_id, run)
-            # Not an insert: a commit that raised may have been made durable nevertheless.
+            # Not an insert: an earlier attempt can have committed although it raised.
             session.merge(
                 RunRow(
                     batch_no=row.no,
@@ -107,7 +102,6 @@ class BatchTables:
             return batch
 
     def end_run(self, batch: Batch) -> None:
-        """Record the outcome of the latest run of a batch."""
         with Session(self._engine) as session:
             row = session.get_one(RunRow, (batch.no, batch.run.number))
             row.status = batch.run.status

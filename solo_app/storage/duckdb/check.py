@@ -1,4 +1,4 @@
-"""Checks whether a database file can be used, with one-line error messages."""
+"""Checks whether a database file can be opened."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def check_database(path: Path) -> None:
 
 
 def reject_orphaned_wal(path: Path) -> None:
-    """Refuse to create a database next to a WAL, which DuckDB would delete.
+    """Raise StoreUnavailableError if a WAL has no database.
 
-    Raises StoreUnavailableError.
+    DuckDB would create a database and delete the WAL.
     """
     if wal_path(path).exists() and not path.exists():
         raise StoreUnavailableError(
@@ -57,11 +57,9 @@ def reject_orphaned_wal(path: Path) -> None:
 
 
 def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a file that is truncated or was written by another program or a newer version.
-
-    Raises StoreUnavailableError.
-    """
-    # DuckDB opens a truncated file and fails only when it reads a missing block.
+    """Raise StoreUnavailableError for a file that is truncated or that was written by another
+    program or a newer version."""
+    # DuckDB opens a truncated file, and fails later when it reads a missing block.
     ((size,),) = connection.execute(
         "SELECT coalesce(max(block_size * used_blocks), 0) FROM pragma_database_size()"
     ).fetchall()
@@ -77,7 +75,7 @@ def check_content(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check_unlocked(path: Path) -> None:
-    """Raise BlockingIOError if any process has the database open, even for reading only.
+    """Raise BlockingIOError if any process has the database open, even read-only.
 
     DuckDB locks the whole file; readers share their lock.
     """

@@ -1,8 +1,8 @@
-"""When to checkpoint the WAL, that is, write it into the database file.
+"""Determines when to checkpoint, that is, to write the WAL into the database file.
 
 By default DuckDB checkpoints in the commit that exceeds a WAL size. If the disk is full, that
-commit fails and invalidates the instance, and in DuckDB 2.0.0 it sometimes crashed the process. So
-the store triggers checkpoints itself, and only if there is enough space.
+commit fails and invalidates the instance, and in DuckDB 2.0.0 it sometimes crashed the process.
+Therefore the store triggers checkpoints itself, and only if there is enough space.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from solo_app.storage.duckdb.files import wal_path
 MAX_WAL_BYTES = 128 * 2**20
 
 MAX_COMMITS = 20_000
-"""Commits between two checkpoints. After a kill DuckDB replays 43 000 commits per second."""
+"""Maximum number of commits between checkpoints. On start DuckDB replays 43 000 per second."""
 
 RESERVED_BYTES = 16 * 2**20
-"""Disk space that a checkpoint may need in addition to the size of the WAL."""
+"""Disk space for a checkpoint in addition to the size of the WAL."""
 
 
 class Wal:
@@ -30,7 +30,7 @@ class Wal:
 
     @property
     def size(self) -> int:
-        """Bytes; 0 if there is no WAL or it cannot be accessed."""
+        """Size in bytes; 0 if the WAL does not exist or cannot be accessed."""
         try:
             return self._path.stat().st_size
         except OSError:
@@ -51,5 +51,4 @@ class Wal:
         return is_due and self.has_space
 
     def record_checkpoint(self) -> None:
-        """Reset the number of commits."""
         self._commits = 0

@@ -1,4 +1,4 @@
-"""The DuckDB instance of one file, which the process can reopen after DuckDB invalidated it.
+"""The DuckDB instance of a file. It can be reopened after DuckDB has invalidated it.
 
 After a failed checkpoint, usually on a full disk, DuckDB rejects every call on every connection
 until all of them are closed and the file is opened again. No committed data is lost.
@@ -26,7 +26,7 @@ MEMORY_LIMIT = "512MB"
 """Memory limit of DuckDB. A query that needs more fails; other queries are unaffected."""
 
 CHECKPOINT_THRESHOLD = "1TB"
-"""WAL size at which DuckDB checkpoints automatically: never reached, see ``checkpoints``."""
+"""WAL size at which DuckDB checkpoints automatically. Never reached, see ``checkpoints``."""
 
 _INTERRUPT_TIMEOUT = 0.7
 """Seconds that interrupted queries have to end before the file is closed."""
@@ -37,7 +37,7 @@ class InvalidatedError(Exception):
 
 
 class Instance:
-    """The open file. Call ``reading`` on any thread, everything else on the writer thread."""
+    """The open file. Call ``reader`` on any thread, all other methods on the writer thread."""
 
     def __init__(self, path: Path) -> None:
         self.is_invalidated = False
@@ -46,12 +46,11 @@ class Instance:
         self._root: duckdb.DuckDBPyConnection | None = None
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reading: set[duckdb.DuckDBPyConnection] = set()
-        self._change = threading.Condition()
+        self._condition = threading.Condition()
 
     def open(self) -> None:
         """Open or create the file. Raises duckdb.Error."""
-        # Imported here: a top-level import makes the supervisor process of a production start
-        # print a report of leaked objects at exit.
+        # A top-level import makes the main process in production print leaked objects at exit.
         import duckdb
 
         root = duckdb.connect(
@@ -64,9 +63,9 @@ class Instance:
                 **OFFLINE,
             },
         )
-        # Casts between timestamps with and without time zone use the time zone of the session.
+        # Casts between timestamps with and without time zone use the session's time zone.
         root.execute("SET GLOBAL TimeZone = 'UTC'")
-        with self._change:
+        with self._condition:
             self._root, self._writer = root, root.cursor()
 
     @property
@@ -76,14 +75,14 @@ class Instance:
         return self._writer
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return another cursor. The caller must close it before the file is closed."""
+        """Return a new cursor. The caller must close it before ``close``."""
         assert self._root, "the store is not open"
         return self._root.cursor()
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor for queries. Raises InvalidatedError if the file must be reopened."""
-        with self._change:
+        with self._condition:
             root = self._root
             if root is None:
                 raise InvalidatedError
@@ -98,25 +97,25 @@ class Instance:
                 raise InvalidatedError from error
             raise
         finally:
-            # Remove the cursor before closing it: interrupting a closed cursor raises.
-            with self._change:
+            # Remove the cursor before closing it: ``interrupt`` raises for a closed cursor.
+            with self._condition:
                 self._reading.discard(cursor)
-                self._change.notify_all()
+                self._condition.notify_all()
             cursor.close()
 
     def close(self, checkpoint: bool = True) -> None:
         """Interrupt all queries and close the file.
 
-        Without ``checkpoint`` the files at the database's paths are not touched: they are not the
-        opened ones any more, and a checkpoint would delete a WAL that belongs to another database.
+        Disable ``checkpoint`` if the files at the paths of the database are no longer the opened
+        ones: a checkpoint would delete the WAL of another database.
 
         DuckDB can hang in a query on a Parquet file after an interruption. Such a query is
-        abandoned, and the file stays open until the process ends. No committed data is lost: the
+        abandoned, and the file remains open until the process ends. No committed data is lost: the
         WAL remains, and the next start replays it.
         """
         import duckdb
 
-        with self._change:
+        with self._condition:
             root, self._root, self._writer = self._root, None, None
             deadline = time.monotonic() + _INTERRUPT_TIMEOUT
             while self._reading:
@@ -125,8 +124,8 @@ class Instance:
                     break
                 for cursor in self._reading:
                     cursor.interrupt()
-                # A query that is just starting misses the interruption, so repeat it.
-                self._change.wait(0.01)
+                # Repeat the interruption: a query that is starting misses it.
+                self._condition.wait(0.01)
         if root:
             if not checkpoint:
                 with suppress(duckdb.Error):  # An invalidated instance does not checkpoint.
@@ -135,7 +134,6 @@ class Instance:
 
     @property
     def has_active_readers(self) -> bool:
-        """Whether a query is still running."""
         return bool(self._reading)
 
     def record_error(self, error: Exception) -> None:

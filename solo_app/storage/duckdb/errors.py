@@ -17,7 +17,7 @@ from solo_app.batches.errors import StoreUnavailableError
 
 
 def format_open_error(path: Path, error: Exception) -> str:
-    """Return one line: why the database cannot be opened, and what to do."""
+    """Return one line that states why the database cannot be opened, and what to do."""
     text = str(error)
     if isinstance(error, BlockingIOError) or "Could not set lock" in text:
         return (
@@ -50,19 +50,18 @@ def format_open_error(path: Path, error: Exception) -> str:
 
 
 def format_write_error(path: Path, error: Exception) -> str:
-    """Return one line: why the open database rejected a write."""
+    """Return one line that states why the open database rejected a write."""
     if _is_disk_full(error):
         return _disk_full(path)
     return f"The database rejected the write: {one_line(error)}"
 
 
 def _is_disk_full(error: Exception) -> bool:
-    """Return whether an operation failed because the disk is full."""
     return os.strerror(errno.ENOSPC) in str(error)
 
 
 def one_line(error: Exception) -> str:
-    """Return the text of an error, at most 200 characters without line breaks."""
+    """Return the text of an error without line breaks, at most 200 characters."""
     return " ".join(str(error).split())[:200]
 
 
@@ -77,7 +76,7 @@ def _lock_owner(text: str) -> str:
 
 
 def is_fatal(error: BaseException | None) -> bool:
-    """Return whether an error, or the error that SQLAlchemy wrapped, invalidates the instance."""
+    """Return whether an error or its cause invalidates the instance."""
     import duckdb
 
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
@@ -87,10 +86,7 @@ def is_fatal(error: BaseException | None) -> bool:
 
 @contextmanager
 def read_errors() -> Iterator[None]:
-    """Convert errors of the database to StoreUnavailableError.
-
-    Errors in the query itself are propagated.
-    """
+    """Convert errors of the database to StoreUnavailableError. Propagate errors in a query."""
     import duckdb
 
     try:

@@ -1,8 +1,10 @@
-"""Downloads and backups, streamed without holding a whole file in memory.
+"""Downloads and backups, streamed with bounded memory.
 
-CSV and JSON are sent in slices of some thousand points, which DuckDB formats. The next slice is
-queried when the client has received the previous one. Parquet has its index at the end, so it is
-written to an unnamed temporary file first, as is a backup, a consistent copy of the database.
+CSV and JSON are formatted by DuckDB in slices of ``SLICE_POINTS``. The next slice is queried when
+the client has received the previous one. Parquet files, whose index is at the end, and backups are
+first written to an unnamed temporary file.
+
+To add a text format, add it to ``FileFormat`` and ``_TEXT_FORMATS``.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SLICE_POINTS = 10_000
-"""Points per slice of text: about 0.8 MB, formatted in 4 ms."""
+"""Points per slice: about 0.8 MB of text, formatted in 4 ms."""
 
 _CHUNK_BYTES = 262_144
 
@@ -37,7 +40,7 @@ _SELECTED = "batch_no = $batch_no AND seq > $after AND seq <= $up_to AND ts >= $
 _COPY = '"a/copy"'
 
 _TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"
-# Same format as ``model.format_number``: DuckDB formats a DOUBLE like Python's repr.
+# Same format as ``models.format_number``: DuckDB formats a DOUBLE like Python's repr.
 NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VARCHAR)"
 
 
@@ -65,7 +68,7 @@ _TEXT_FORMATS = {
 
 _INTO_PARQUET = "TO $path (FORMAT parquet)"
 
-Fill = Callable[["duckdb.DuckDBPyConnection", Path], None]
+WriteFile = Callable[["duckdb.DuckDBPyConnection", Path], None]
 """Writes a file to the given path."""
 
 
@@ -73,32 +76,32 @@ class Exports:
     """Creates downloads and backups. Call all methods on the event loop."""
 
     def __init__(
-        self, read: RunQuery, long_queries: LongQueries, archive: Archive, database: Path
+        self, run_query: RunQuery, long_queries: LongQueries, archive: Archive, database: Path
     ) -> None:
-        self._read = read
+        self._run_query = run_query
         self._long_queries = long_queries
         self._archive = archive
         self._database = database
         self._prefix = f".{database.name}.download-"
-        self._stopped = False
+        self._is_stopped = False
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         """Return the selected points in order of ``seq``. Raises StoreUnavailableError.
 
-        After ``stop``, the pieces of a text download raise ServiceClosedError.
+        After ``stop``, the chunks of a text download raise ServiceClosedError.
         """
         if file_format is FileFormat.PARQUET:
-            return await self._whole_file(self._parquet(selection))
-        first, last = await self._read(self._ends(selection))
-        return Download(self._text(_TEXT_FORMATS[file_format], selection, first, last))
+            return await self._file_download(partial(self._write_parquet, selection))
+        first, last = await self._run_query(partial(self._query_seq_range, selection))
+        return Download(self._text_chunks(_TEXT_FORMATS[file_format], selection, first, last))
 
     async def backup(self) -> Download:
         """Return a consistent copy of the database. Raises StoreUnavailableError."""
-        return await self._whole_file(self._copy_database)
+        return await self._file_download(self._copy_database)
 
     def stop(self) -> None:
         """Abort all downloads and backups in progress."""
-        self._stopped = True
+        self._is_stopped = True
         self._long_queries.stop()
 
     def remove_leftovers(self) -> None:
@@ -107,26 +110,30 @@ class Exports:
             if path.name.startswith(self._prefix):
                 shutil.rmtree(path, ignore_errors=True)
 
-    async def _text(
+    async def _text_chunks(
         self, text_format: _TextFormat, selection: Selection, first: int, last: int
     ) -> AsyncIterator[bytes]:
         yield text_format.head.encode()
         separator = ""
         for after in range(first - 1, last, SLICE_POINTS):
-            if self._stopped:
+            if self._is_stopped:
                 raise ServiceClosedError
             up_to = min(after + SLICE_POINTS, last)
-            text = await self._read(self._slice(selection, text_format, after, up_to))
+            query = partial(self._query_text, text_format, selection, after, up_to)
+            text = await self._run_query(query)
             if text is not None:
                 yield (separator + text).encode()
                 separator = text_format.separator
         yield text_format.tail.encode()
 
-    async def _whole_file(self, fill: Fill) -> Download:
-        file, size = await self._long_queries(lambda cursor: self._filled(cursor, fill))
+    async def _file_download(self, write: WriteFile) -> Download:
+        file, size = await self._long_queries(lambda cursor: self._write_file(write, cursor))
         return Download(_chunks(file), size)
 
-    def _filled(self, cursor: duckdb.DuckDBPyConnection, fill: Fill) -> tuple[BinaryIO, int]:
+    def _write_file(
+        self, write: WriteFile, cursor: duckdb.DuckDBPyConnection
+    ) -> tuple[BinaryIO, int]:
+        """Write an unnamed file. Returns the open file and its size."""
         import duckdb
 
         try:
@@ -136,54 +143,54 @@ class Exports:
                 prefix=self._prefix, dir=parent, ignore_cleanup_errors=True
             ) as folder:
                 path = Path(folder) / "file"
-                fill(cursor, path)
-                # An open file outlives its name, so nothing remains when the client disconnects.
+                write(cursor, path)
+                # The open file outlives its name, so a client that disconnects leaves no file.
                 return path.open("rb"), path.stat().st_size
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(f"The file cannot be written: {one_line(error)}") from error
 
-    def _ends(self, selection: Selection) -> Callable[[duckdb.DuckDBPyConnection], tuple[int, int]]:
-        """Query the first and last ``seq`` of the selected points; (1, 0) if there are none."""
+    def _query_seq_range(
+        self, selection: Selection, cursor: duckdb.DuckDBPyConnection
+    ) -> tuple[int, int]:
+        """Return the first and last ``seq`` of the selected points; (1, 0) if there are none."""
+        last_seq = selection.last_seq
+        with self._points(cursor, selection, 0, last_seq) as points:
+            ((first, last),) = cursor.execute(
+                f"SELECT min(seq), max(seq) FROM {points} WHERE {_SELECTED}",  # noqa: S608 (no values)
+                _parameters(selection, 0, last_seq),
+            ).fetchall()
+        return (1, 0) if first is None else (first, last)
 
-        def query(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-            with self._points(cursor, selection, 0, selection.last_seq) as points:
-                ((first, last),) = cursor.execute(
-                    f"SELECT min(seq), max(seq) FROM {points} WHERE {_SELECTED}",  # noqa: S608 (no values)
-                    _parameters(selection, 0, selection.last_seq),
-                ).fetchall()
-            return (1, 0) if first is None else (first, last)
-
-        return query
-
-    def _slice(
-        self, selection: Selection, text_format: _TextFormat, after: int, up_to: int
-    ) -> Callable[[duckdb.DuckDBPyConnection], str | None]:
+    def _query_text(
+        self,
+        text_format: _TextFormat,
+        selection: Selection,
+        after: int,
+        up_to: int,
+        cursor: duckdb.DuckDBPyConnection,
+    ) -> str | None:
         values = {**_parameters(selection, after, up_to), "separator": text_format.separator}
+        with self._points(cursor, selection, after, up_to) as points:
+            # One value instead of many rows: DuckDB formats it without the GIL.
+            ((text,),) = cursor.execute(
+                f"SELECT string_agg({text_format.row}, $separator ORDER BY seq)"  # noqa: S608 (no values)
+                f" FROM {points} WHERE {_SELECTED}",
+                values,
+            ).fetchall()
+        return None if text is None else str(text)
 
-        def query(cursor: duckdb.DuckDBPyConnection) -> str | None:
-            with self._points(cursor, selection, after, up_to) as points:
-                # One value instead of many rows: DuckDB formats it without the GIL.
-                ((text,),) = cursor.execute(
-                    f"SELECT string_agg({text_format.row}, $separator ORDER BY seq)"  # noqa: S608 (no values)
-                    f" FROM {points} WHERE {_SELECTED}",
-                    values,
-                ).fetchall()
-            return str(text) if text is not None else None
-
-        return query
-
-    def _parquet(self, selection: Selection) -> Fill:
-        def fill(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
-            with self._points(cursor, selection, 0, selection.last_seq) as points:
-                # DuckDB preserves the order of archive and table, where the points of a batch are
-                # sorted by seq. Sorting again would load all of them into memory.
-                cursor.execute(
-                    f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {points} "  # noqa: S608 (no values)
-                    f"WHERE {_SELECTED}) {_INTO_PARQUET}",
-                    {**_parameters(selection, 0, selection.last_seq), "path": str(path)},
-                )
-
-        return fill
+    def _write_parquet(
+        self, selection: Selection, cursor: duckdb.DuckDBPyConnection, path: Path
+    ) -> None:
+        last_seq = selection.last_seq
+        with self._points(cursor, selection, 0, last_seq) as points:
+            # DuckDB preserves the order of archive and table, where the points of a batch are
+            # sorted by seq. Sorting again would load all of them into memory.
+            cursor.execute(
+                f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {points} "  # noqa: S608 (no values)
+                f"WHERE {_SELECTED}) {_INTO_PARQUET}",
+                {**_parameters(selection, 0, last_seq), "path": str(path)},
+            )
 
     def _points(
         self, cursor: duckdb.DuckDBPyConnection, selection: Selection, after: int, up_to: int
@@ -194,7 +201,7 @@ class Exports:
     def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb
 
-        # The size of the files is unknown if they were removed while in use.
+        # Not the size of the file, which may have been removed while in use.
         ((source, size),) = cursor.execute(
             "SELECT database_name, block_size * used_blocks FROM pragma_database_size() "
             "WHERE database_name = current_database()"
@@ -206,7 +213,7 @@ class Exports:
         try:
             cursor.execute(f'COPY FROM DATABASE "{name}" TO {_COPY}')
         finally:
-            with suppress(duckdb.Error):  # Do not hide the error of the copy.
+            with suppress(duckdb.Error):  # Do not replace the error of the copy.
                 cursor.execute(f"DETACH {_COPY}")
 
 

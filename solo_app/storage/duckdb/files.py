@@ -1,4 +1,4 @@
-"""Database files on disk: names, identity, free space."""
+"""The files of a database: names, identity and free space."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _Identity = tuple[int, int]
 
 
 def wal_path(database: Path) -> Path:
-    """Return the path of the write-ahead log: commits since the last checkpoint."""
+    """Return the path of the write-ahead log, the commits since the last checkpoint."""
     return database.with_name(f"{database.name}.wal")
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to disk."""
+    """Flush a file or a folder to disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -27,7 +27,7 @@ def sync(path: Path) -> None:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Check that a file of ``needed`` bytes fits and leaves as much space free for new points.
+    """Check that a file of ``needed`` bytes fits and leaves the same space for new points.
 
     Raises StoreUnavailableError, OSError.
     """
@@ -41,8 +41,8 @@ def check_space(folder: Path, needed: int) -> None:
 class OpenFiles:
     """The database file and the WAL that DuckDB has open.
 
-    DuckDB keeps writing to a removed file through its open handle, so the store checks the files
-    before each write. Call all methods on the writer thread.
+    DuckDB keeps writing to a removed file through its open handle. Therefore the store checks the
+    files before each write. Call all methods on the writer thread.
     """
 
     def __init__(self, database: Path) -> None:
@@ -52,7 +52,7 @@ class OpenFiles:
         self._wal: _Identity | None = None
 
     def record_open(self) -> None:
-        """Record the files at their paths as those that DuckDB has opened."""
+        """Record the files that DuckDB has opened."""
         self._opened = _identity(self._database)
         self._min_size = _size(self._database)
         self._wal = _identity(wal_path(self._database))

@@ -1,4 +1,4 @@
-"""Runs long queries one at a time, so that a reader thread stays free for short ones."""
+"""Runs long queries one at a time, so that a reader thread remains available for short ones."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ class RunQuery(Protocol):
 
 
 class LongQueries:
-    """Runs queries like ``RunQuery``, but one after the other."""
+    """Runs one query at a time, until ``stop``."""
 
-    def __init__(self, read: RunQuery) -> None:
-        self._read = read
-        self._one_at_a_time = asyncio.Lock()
+    def __init__(self, run_query: RunQuery) -> None:
+        self._run_query = run_query
+        self._turn = asyncio.Lock()
         self._active: duckdb.DuckDBPyConnection | None = None
-        self._stopped = False
-        self._change = threading.Lock()
+        self._is_stopped = False
+        self._lock = threading.Lock()
 
     async def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run a query. Raises ServiceClosedError after ``stop``, also if that interrupted it."""
+        """Run a query. Raises ServiceClosedError if ``stop`` prevented or interrupted it."""
 
         def interruptible(cursor: duckdb.DuckDBPyConnection) -> T:
-            with self._change:
-                if self._stopped:
+            with self._lock:
+                if self._is_stopped:
                     raise ServiceClosedError
                 self._active = cursor
             try:
                 return query(cursor)
             except Exception as error:
-                if self._stopped:
+                if self._is_stopped:
                     raise ServiceClosedError from error
                 raise
             finally:
-                with self._change:
+                with self._lock:
                     self._active = None
 
-        async with self._one_at_a_time:
-            return await self._read(interruptible)
+        async with self._turn:
+            return await self._run_query(interruptible)
 
     def stop(self) -> None:
         """Interrupt the active query and reject new ones."""
-        with self._change:
-            self._stopped = True
+        with self._lock:
+            self._is_stopped = True
             if self._active is None:
                 return
             self._active.interrupt()
-        # An interruption between two statements has no effect, so repeat it until the query ends.
+        # An interruption between two statements has no effect. Repeat it until the query ends.
         asyncio.get_running_loop().call_later(_INTERRUPT_INTERVAL, self.stop)

@@ -2,7 +2,7 @@
 
 Both are updated in one transaction. In every committed state the minutes of a batch include
 exactly its points up to ``counters.last_seq``, and only such points are archived. Later points
-are added when the store opens, so the large table ``points`` never needs to be counted.
+are added when the store opens. Therefore no query counts the large table ``points``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FROM points WHERE batch_no = $batch_no AND seq > $last_seq GROUP BY batch_no {_M
 
 def minute_columns(minutes: Mapping[int, list[MinuteAggregate]]) -> Columns:
     """Convert aggregates by batch number to rows of the table ``minutes``."""
-    rows = [(batch_no, m) for batch_no, parts in minutes.items() for m in parts]
+    rows = [(batch_no, m) for batch_no, of_batch in minutes.items() for m in of_batch]
     return {
         "batch_no": np.array([batch_no for batch_no, _ in rows], np.int32),
         "minute": np.array([m.minute for _, m in rows], "datetime64[us]"),
@@ -65,10 +65,10 @@ def minute_columns(minutes: Mapping[int, list[MinuteAggregate]]) -> Columns:
 def counter_columns(
     minutes: Mapping[int, list[MinuteAggregate]], last_seqs: Mapping[int, int]
 ) -> Columns:
-    """Compute the rows to merge into ``counters``, given the last ``seq`` that they include."""
+    """Return the rows to merge into ``counters``, given the last ``seq`` by batch number."""
     return {
         "batch_no": np.array(list(minutes), np.int32),
-        "row_count": np.array([sum(m.count for m in parts) for parts in minutes.values()]),
+        "row_count": np.array([sum(m.count for m in of_batch) for of_batch in minutes.values()]),
         "last_seq": np.array([last_seqs[batch_no] for batch_no in minutes], np.int64),
     }
 
@@ -80,9 +80,9 @@ def counters(cursor: duckdb.DuckDBPyConnection) -> dict[int, BatchCounter]:
 
 
 def add_remaining_points(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Add all points that the minutes do not include yet, in the caller's transaction.
+    """Add the points that the minutes do not include yet, in the caller's transaction.
 
-    Only a run without a recorded end can have such points.
+    Only runs without a recorded end have such points.
     """
     rows = cursor.execute("SELECT DISTINCT batch_no FROM runs WHERE ended_at IS NULL").fetchall()
     included = counters(cursor)
@@ -93,16 +93,16 @@ def add_remaining_points(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def stored_minutes(cursor: duckdb.DuckDBPyConnection, start: datetime) -> StoredMinutes:
-    """Return the counters, and the aggregates since a minute, from one consistent read."""
+    """See ``Storage.stored_minutes``."""
     cursor.execute("BEGIN")
-    found = StoredMinutes(counters(cursor), {})
+    result = StoredMinutes(counters(cursor), {})
     rows = cursor.execute(
         "SELECT batch_no, minute, count, sum, min, max FROM minutes WHERE minute >= ?", [start]
     ).fetchall()
     cursor.execute("ROLLBACK")
     for batch_no, *values in rows:
-        found.minutes.setdefault(batch_no, []).append(MinuteAggregate(*values))
-    return found
+        result.minutes.setdefault(batch_no, []).append(MinuteAggregate(*values))
+    return result
 
 
 def minutes(

@@ -48,9 +48,9 @@ def point_columns(blocks: Sequence[Block]) -> Columns:
 def points(
     cursor: duckdb.DuckDBPyConnection, archive: Archive, batch_no: int, after: int, limit: int
 ) -> list[Point]:
-    """Return at most ``limit`` points with ``seq > after``, in order of ``seq``."""
-    # A query for the next ``limit`` numbers reads few archive files and is twice as fast. It finds
-    # nothing in a gap of a database that an earlier release repaired.
+    """See ``Storage.points``."""
+    # A query of the next ``limit`` numbers reads few archive files and is twice as fast. Its result
+    # is empty in a gap, which a database that an earlier release repaired can have.
     return _points(cursor, archive, batch_no, after, after + limit, limit) or _points(
         cursor, archive, batch_no, after, MAX_SEQ, limit
     )
@@ -66,7 +66,7 @@ def _points(
 ) -> list[Point]:
     with archive.points(cursor, batch_no, after, up_to) as source:
         rows = cursor.execute(
-            f"SELECT seq, epoch_us(ts), key FROM {source} "  # noqa: S608 (the archive's)
+            f"SELECT seq, epoch_us(ts), key FROM {source} "  # noqa: S608 (no values)
             "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             [batch_no, after, up_to, limit],
         ).fetchall()
@@ -80,7 +80,7 @@ def buckets(
     since: datetime,
     before_seq: int,
 ) -> list[Bucket]:
-    """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``."""
+    """See ``Storage.buckets``."""
     values = {"batch_no": batch_no, "since": since, "before_seq": before_seq}
     times = since, datetime.max
     with archive.points(cursor, batch_no, 0, before_seq - 1, times) as source:

@@ -1,7 +1,8 @@
 """The database schema, as a list of numbered migrations.
 
-Migrations define the schema; ``batches`` only maps it. To change a table, append a migration.
-Each migration runs once, in a transaction that also updates the schema version.
+To change a table, append a migration to ``MIGRATIONS``, and change the mapping in ``batches``,
+``points`` or ``minutes``. Each migration runs once, in a transaction that also updates the schema
+version.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ _COUNTERS = (
     SELECT batch_no, coalesce(row_count, 0), last_seq FROM counted LEFT JOIN stored USING (batch_no)
     """,
     "DROP TABLE losses",
-    # Until here a run could start before the end of the previous one was recorded.
+    # Earlier releases could start a run before the end of the previous one was recorded.
     """
     UPDATE runs SET status = 'interrupted', ended_at = later.started_at,
         last_seq = later.first_seq - 1
@@ -105,13 +106,13 @@ _REQUIRED_COLUMNS = {
     "counters": {"batch_no", "row_count", "last_seq"},
     "schema_version": {"version"},
 }
-"""Columns by table. A table without them belongs to another program."""
+"""Columns by table. A table that lacks any of them belongs to another program."""
 
 
 def check(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a database of another program or a newer version, without changing it.
+    """Raise StoreUnavailableError for a database of another program or a newer version.
 
-    Raises StoreUnavailableError with a message that continues "The database <path>".
+    The message is the predicate of a sentence about the database.
     """
     for table, required in _REQUIRED_COLUMNS.items():
         if not required <= _columns(cursor, table, default=required):

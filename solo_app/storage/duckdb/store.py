@@ -1,6 +1,6 @@
-"""The DuckDB implementation of ``Storage``: threads, opening and closing.
+"""The DuckDB store: implements ``Storage``, runs its threads, and opens and closes the file.
 
-All writes run on one thread, in order. Reads run on other threads, each on its own cursor.
+All writes run in order on one thread. Queries run on other threads, each on its own cursor.
 """
 
 from __future__ import annotations
@@ -76,15 +76,10 @@ class DuckDBStore:
     # Storage
 
     async def open(self) -> bool:
-        """Open the file or create it with its folder. Returns whether it existed.
-
-        Runs migrations and completes the minutes.
-        Raises StoreUnavailableError.
-        """
+        """Open the file or create it with its folder, run migrations and complete the minutes."""
         return await self.run_on_writer(self._open)
 
     async def close(self) -> bool:
-        """Finish pending writes, then close the file; returns False if a query was abandoned."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         finally:
@@ -94,77 +89,62 @@ class DuckDBStore:
         return not self._instance.has_active_readers
 
     async def batches(self) -> list[Batch]:
-        """Return all batches with their latest runs."""
         return await self.run_on_reader(lambda _: self._open_batches.batches())
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
-        """Return runs of a batch, latest first."""
         return await self.run_on_reader(lambda _: self._open_batches.runs(batch_no, offset, limit))
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record the start of a run, and its batch if it is new."""
         return await self.run_on_writer(lambda: self._open_batches.open_run(batch_id, run))
 
     async def end_run(self, batch: Batch) -> None:
-        """Record the outcome of the latest run of a batch."""
         await self.run_on_writer(lambda: self._open_batches.end_run(batch))
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
-        """Commit points and merge ``minutes`` (by batch number), atomically."""
         await self.run_on_writer(self._point_writer.write, blocks, minutes)
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
-        """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""
         return await self.run_on_reader(
             lambda cursor: points.points(cursor, self._archive, batch_no, after, limit)
         )
 
     async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
-        """Return the buckets of points with ``ts >= since`` and ``seq < before_seq``."""
         return await self.run_on_reader(
             lambda cursor: points.buckets(cursor, self._archive, batch_no, since, before_seq)
         )
 
     async def minutes(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
-        """Return the stored aggregates of a window, oldest first."""
         return await self.run_on_reader(lambda cursor: minutes.minutes(cursor, batch_no, window))
 
     async def stored_minutes(self, start: datetime) -> StoredMinutes:
-        """Return the counters of all batches and their aggregates since a minute."""
         return await self.run_on_reader(lambda cursor: minutes.stored_minutes(cursor, start))
 
     async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
-        """Return the points to archive, see ``archive.archivable_spans``."""
         return await self.run_on_reader(
             lambda cursor: archive.archivable_spans(cursor, before, oldest_before)
         )
 
     async def move_to_archive(self, span: Span) -> int:
-        """Move committed points to the archive. Returns their number."""
         file = await self._long_queries(lambda cursor: self._archive.write(cursor, span))
         try:
             await self.run_on_writer(self._commit_move, file)
         except StoreUnavailableError:
-            await self.recover_archive()  # Delete the file: it may have filled the disk.
+            await self.recover_archive()  # Deletes the file, which may have filled the disk.
             raise
         return file.points
 
     async def recover_archive(self) -> None:
-        """Complete or undo an interrupted move to the archive."""
         await self.run_on_writer(self._recover_archive)
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """Return the selected points in order of ``seq``, as a file."""
         return await self._exports.download(file_format, selection)
 
     async def backup(self) -> Download:
-        """Return a consistent snapshot of the database, as a file."""
         return await self._exports.backup()
 
     def stop_exports(self) -> None:
-        """Abort downloads and backups in progress and reject new ones."""
         self._exports.stop()
 
     # Threads
@@ -172,7 +152,7 @@ class DuckDBStore:
     async def run_on_writer(self, call: Callable[..., T], *args: object) -> T:
         """Run a call on the writer thread, after all earlier writes.
 
-        Raises StoreUnavailableError if the database rejects it.
+        Raises StoreUnavailableError if the database rejects the call.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -209,7 +189,7 @@ class DuckDBStore:
         if self._instance.is_invalidated:
             logger.warning("Reopening the database")
             self._close()
-            with self._closed_on_error():
+            with self._close_on_error():
                 self._connect()
             self._instance.is_invalidated = False
         try:
@@ -227,7 +207,7 @@ class DuckDBStore:
 
     def _open(self) -> bool:
         existed = self.path.exists()
-        with self._closed_on_error():
+        with self._close_on_error():
             reject_orphaned_wal(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connect()
@@ -243,7 +223,7 @@ class DuckDBStore:
         self._instance.open()
         cursor = self._instance.writer
         self._files.record_open()
-        # A refused database and its WAL must remain unchanged.
+        # A rejected database and its WAL must remain unchanged.
         cursor.execute("PRAGMA disable_checkpoint_on_shutdown")
         check_content(self.path, cursor)
         cursor.execute("PRAGMA enable_checkpoint_on_shutdown")
@@ -254,7 +234,7 @@ class DuckDBStore:
         self._archive.log_inconsistencies(cursor)
 
     @contextmanager
-    def _closed_on_error(self) -> Iterator[None]:
+    def _close_on_error(self) -> Iterator[None]:
         import duckdb
 
         try:
@@ -269,7 +249,7 @@ class DuckDBStore:
     def _close(self) -> None:
         import duckdb
 
-        # First, because readers use the registry until it returns.
+        # This interrupts and awaits readers, which use the tables.
         self._instance.close(checkpoint=not self._files.is_database_replaced)
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
             if self._batches:

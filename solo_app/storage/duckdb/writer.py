@@ -1,7 +1,4 @@
-"""Writes of points and minutes, one transaction each, and the checkpoints that follow them.
-
-Call all methods on the writer thread.
-"""
+"""Writes points and minutes, and checkpoints the WAL. Call all methods on the writer thread."""
 
 from __future__ import annotations
 
@@ -33,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 
 class PointWriter:
-    """Writes to the open instance."""
-
     def __init__(self, path: Path, instance: Instance, files: OpenFiles, wal: Wal) -> None:
         self._path = path
         self._instance = instance
@@ -62,7 +57,7 @@ class PointWriter:
 
     def _insert(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         with self.transaction() as cursor:
-            # DuckDB resolves table names to local variables.
+            # DuckDB resolves these table names to local variables.
             if blocks:
                 new_points = point_columns(blocks)  # noqa: F841
                 cursor.execute("INSERT INTO points SELECT * FROM new_points")
@@ -75,7 +70,7 @@ class PointWriter:
     def _is_stored(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> bool:
-        """Return whether a commit became durable although it raised a fatal error."""
+        """Return whether a commit succeeded although it raised a fatal error."""
         if blocks:
             query = "SELECT count(*) FROM points WHERE batch_no = ? AND seq = ?"
             values = [blocks[0].batch_no, blocks[0].last_seq]
@@ -93,7 +88,7 @@ class PointWriter:
         self._wal.record_checkpoint()
         try:
             self._instance.writer.execute("CHECKPOINT")
-        except duckdb.Error as error:  # The WAL remains, so no data is lost.
+        except duckdb.Error as error:  # No data is lost: the WAL remains.
             self._instance.record_error(error)
             if self._instance.is_invalidated:
                 self._files.record_checkpoint()
@@ -102,7 +97,7 @@ class PointWriter:
         return True
 
     def checkpoint_missing_wal(self) -> None:
-        """Save the contents of a removed WAL, which DuckDB still has in memory.
+        """Write the contents of a removed WAL, which DuckDB has in memory, into the database.
 
         Raises StoreUnavailableError.
         """
@@ -122,7 +117,7 @@ class PointWriter:
 
         writer = self._instance.writer
         try:
-            # Fails if the previous rollback failed, for example for lack of memory; the error
+            # Fails if the previous rollback failed, for example for lack of memory. The error
             # handler then rolls back again.
             writer.execute("BEGIN")
             yield writer
