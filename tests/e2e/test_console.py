@@ -199,7 +199,7 @@ def test_the_line_is_of_the_last_minute_at_fifty_points_a_second(
 ) -> None:
     database = tmp_path / "fast.duckdb"
     past = HistoricRun("past", timedelta(seconds=90), timedelta(seconds=80))
-    write_history(database, [past], pace=timedelta(seconds=0.02))
+    write_history(database, [past], interval=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     open_page(page, app, "/batch/past")
     expect(page.locator(".point-count")).to_have_text(re.compile(r"^(2.99|3.00)\d points · 60.s$"))

@@ -12,7 +12,7 @@ import pytest
 
 from solo_app.batches.models import utc_now
 from tests.helpers.history import write_long_history
-from tests.helpers.running_app import BACKEND_ONLY, RunningApp, http
+from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, RunningApp, http
 
 NewApp = Callable[..., RunningApp]
 
@@ -50,7 +50,7 @@ def test_idle_readers_use_no_memory(app: RunningApp) -> None:
 def test_idle_readers_do_not_delay_the_exit(app: RunningApp) -> None:
     paths = ("/stream/b?after=0", "/batches/b/download", "/batches/b/download?format=parquet")
     readers = [connect_idle_reader(app, path) for path in paths]
-    assert app.stop() < 5
+    assert app.stop() < EXIT_TIMEOUT
     assert [path.name for path in app.database.parent.iterdir() if "download" in path.name] == []
     with duckdb.connect(app.database, read_only=True) as connection:
         ended = connection.execute("SELECT status FROM runs WHERE ended_at IS NOT NULL").fetchall()

@@ -1,4 +1,4 @@
-"""Clients that remember what they saw, so that it can be looked for after a kill."""
+"""Clients that record what they received before the app is killed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import httpx
 from tests.helpers.running_app import RunningApp
 
 
-class Follower(threading.Thread):
-    """Follows a batch until its stream breaks off; remembers the last points and their values."""
+class StreamReader(threading.Thread):
+    """Reads the stream of a batch until it breaks off, and keeps the last point."""
 
     def __init__(self, app: RunningApp, batch_id: str) -> None:
         super().__init__(daemon=True)
         self.batch_id = batch_id
         self.last: dict[str, object] = {"seq": 0}
-        self.in_order = True
+        self.is_in_order = True
         self._url = f"{app.api}/stream/{batch_id}?after=0"
         self.start()
 
@@ -28,20 +28,20 @@ class Follower(threading.Thread):
         return int(str(self.last["seq"]))
 
     def run(self) -> None:
-        with suppress(httpx.TransportError), httpx.stream("GET", self._url, timeout=20) as answer:
-            for line in answer.iter_lines():
+        with suppress(httpx.TransportError), httpx.stream("GET", self._url, timeout=20) as response:
+            for line in response.iter_lines():
                 if line.startswith("data: {"):
                     point = json.loads(line.removeprefix("data: "))
-                    self.in_order = self.in_order and point["seq"] == self.seq + 1
+                    self.is_in_order = self.is_in_order and point["seq"] == self.seq + 1
                     self.last = point
 
 
-class Asker(threading.Thread):
-    """Asks again and again how many points there are; remembers the highest answers."""
+class CountPoller(threading.Thread):
+    """Polls the row counts and keeps the latest ones."""
 
     def __init__(self, app: RunningApp) -> None:
         super().__init__(daemon=True)
-        self.counted: dict[str, int] = {}
+        self.row_counts: dict[str, int] = {}
         self.row_count = 0
         self._app = app
         self.start()
@@ -51,13 +51,13 @@ class Asker(threading.Thread):
             while True:
                 self.row_count = client.get("/").json()["row_count"]
                 for task in client.get("/tasks").json()["tasks"]:
-                    self.counted[task["batch_id"]] = task["row_count"]
+                    self.row_counts[task["batch_id"]] = task["row_count"]
 
 
-def holder_of(app: RunningApp) -> int:
-    """The process that has the database of an app open: its worker."""
+def worker_pid(app: RunningApp) -> int:
+    """Return the id of the process that has the database of an app open."""
     for folder in Path("/proc").glob("[0-9]*/fd"):
         with suppress(OSError):
             if any(fd.readlink() == app.database for fd in folder.iterdir()):
                 return int(folder.parent.name)
-    raise AssertionError("nobody has the database open")
+    raise AssertionError("no process has the database open")

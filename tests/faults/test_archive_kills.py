@@ -1,4 +1,4 @@
-"""``kill -9`` while points go into the archive: each is in one place afterwards, in one only."""
+"""``kill -9`` while points are archived: afterwards each point is stored exactly once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tests.helpers.service import open_service
 pytestmark = pytest.mark.anyio
 
 POINTS = 400_000
-"""Of each of the two batches; ten files each."""
+"""Points of each of the two batches: ten archive files."""
 
-KEEPER = """
+SCRIPT = """
 import asyncio, itertools, os, signal, sys
 from datetime import timedelta
 from pathlib import Path
@@ -34,26 +34,26 @@ from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.archive import Archive
 from tests.helpers.service import open_service
 
-AFTER = {"written": (Archive, "commit_move"), "removed": (Path, "rename")}
+STEPS = {"commit": (Archive, "commit_move"), "rename": (Path, "rename")}
 
-def die_after(step, times):
-    owner, name = AFTER[step]
-    do = getattr(owner, name)
-    began = itertools.count(1)
+def kill_before(step, call):
+    owner, name = STEPS[step]
+    method = getattr(owner, name)
+    calls = itertools.count(1)
 
-    def or_die(*args):
-        if next(began) == times:
+    def replacement(*args):
+        if next(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
-        return do(*args)
+        return method(*args)
 
-    setattr(owner, name, or_die)
+    setattr(owner, name, replacement)
 
 async def main():
     async with open_service(Path(sys.argv[1])) as service:
         await service.start("live")
         if len(sys.argv) > 2:
-            die_after(sys.argv[2], int(sys.argv[3]))
-        print("begins", flush=True)
+            kill_before(sys.argv[2], int(sys.argv[3]))
+        print("started", flush=True)
         retention = Retention(service._store, timedelta(days=1), utc_now, points_per_file=40_000)
         await retention.archive_old_points()
         print("done", service.row_count(service.batch("live")), flush=True)
@@ -63,37 +63,40 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("past") / "solo.duckdb"
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("history") / "solo.duckdb"
     end = utc_now() - timedelta(days=3)
     write_long_history(database, ["a", "b"], POINTS, timedelta(seconds=0.25), end)
     return database
 
 
 @pytest.fixture
-def database(past: Path, tmp_path: Path) -> Path:
-    shutil.copy(past, tmp_path)
-    return tmp_path / past.name
+def database(history: Path, tmp_path: Path) -> Path:
+    shutil.copy(history, tmp_path)
+    return tmp_path / history.name
 
 
 def archive_old_points(database: Path, *step: str, kill_after: float | None = None) -> str:
-    """What a process said that archives, and that a step or some seconds may be the end of."""
+    """Archive old points in a process that is killed at a step or after some seconds.
+
+    Returns its output.
+    """
     with subprocess.Popen(
-        [sys.executable, "-c", KEEPER, str(database), *step],
+        [sys.executable, "-c", SCRIPT, str(database), *step],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout
-        said = process.stdout.readline()
+        output = process.stdout.readline()
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(process.pid, signal.SIGKILL)
-        return said + process.stdout.read()
+        return output + process.stdout.read()
 
 
-async def counted_after_a_start(database: Path) -> None:
-    """Start again, and find each point where one reads it, however one reads it."""
+async def check_stored_points(database: Path) -> None:
+    """Open the service, then check that each point is stored exactly once."""
     async with open_service(database) as service:
         rows = {b.batch_id: service.row_count(b) for b in service.batches()}
         assert rows["a"] == rows["b"] == POINTS
@@ -103,16 +106,16 @@ async def counted_after_a_start(database: Path) -> None:
             assert found == list(range(after + 1, min(after + 100, rows[batch_id]) + 1))
     archive = database.with_name(f"{database.name}.archive")
     files = [path.name for path in archive.iterdir()] if archive.exists() else []
-    with duckdb.connect(database) as plain:
-        known = plain.execute("SELECT file FROM archives").fetchall()
-        assert sorted(files) == sorted(name for (name,) in known)
+    with duckdb.connect(database) as connection:
+        registered = connection.execute("SELECT file FROM archives").fetchall()
+        assert sorted(files) == sorted(name for (name,) in registered)
         archived = f"UNION ALL SELECT batch_id, seq FROM '{archive}/*.parquet'" if files else ""
-        counted = plain.execute(
+        counted = connection.execute(
             "SELECT batch_id, count(*), count(DISTINCT seq), min(seq), max(seq) FROM ("
             f"SELECT batch_id, seq FROM points JOIN batches ON no = batch_no {archived})"
             " GROUP BY batch_id"
         ).fetchall()
-        minutes = plain.execute(
+        minutes = connection.execute(
             "SELECT batch_id, sum(count)::BIGINT FROM minutes JOIN batches ON no = batch_no "
             "GROUP BY batch_id"
         ).fetchall()
@@ -122,21 +125,23 @@ async def counted_after_a_start(database: Path) -> None:
     assert dict(minutes) == {batch_id: count for batch_id, count in rows.items() if count}
 
 
-@pytest.mark.parametrize("times", [1, 2, 11])
-@pytest.mark.parametrize("step", ["written", "removed"])
-async def test_killed_between_two_steps(database: Path, step: str, times: int) -> None:
-    assert "done" not in archive_old_points(database, step, str(times))
+@pytest.mark.parametrize("call", [1, 2, 11])
+@pytest.mark.parametrize("step", ["commit", "rename"])
+async def test_kill_between_steps_keeps_each_point_once(
+    database: Path, step: str, call: int
+) -> None:
+    assert "done" not in archive_old_points(database, step, str(call))
     assert len(list(database.with_name("solo.duckdb.archive").glob(".*"))) == 1
-    await counted_after_a_start(database)
-    # What was broken off is brought to its end by the next one.
+    await check_stored_points(database)
+    # The next archiving completes the interrupted one.
     assert "done" in archive_old_points(database)
-    await counted_after_a_start(database)
-    with duckdb.connect(database) as plain:
-        assert plain.execute("SELECT * FROM points WHERE batch_no < 3").fetchall() == []
+    await check_stored_points(database)
+    with duckdb.connect(database) as connection:
+        assert connection.execute("SELECT * FROM points WHERE batch_no < 3").fetchall() == []
 
 
 @pytest.mark.parametrize("round_", range(5))
-async def test_killed_at_random_moments(database: Path, round_: int) -> None:
+async def test_kill_at_a_random_moment_keeps_each_point_once(database: Path, round_: int) -> None:
     for _ in range(4):
         archive_old_points(database, kill_after=random.uniform(0, 0.15))
-        await counted_after_a_start(database)
+        await check_stored_points(database)

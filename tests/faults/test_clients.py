@@ -1,4 +1,4 @@
-"""Clients that do nothing right: others are served, and nothing grows without bound."""
+"""Misbehaving clients: other clients are served, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ import httpx
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
-from tests.helpers.running_app import RunningApp
+from solo_app.ui.state.home import HomeState
+from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp
 
 NewApp = Callable[..., RunningApp]
 
-HALF_A_REQUEST = (b"", b"GET /tasks HTT", b"POST /stream/c HTTP/1.1\r\nHost: localhost\r\nContent-")
+INCOMPLETE_REQUESTS = (
+    b"",
+    b"GET /tasks HTT",
+    b"POST /stream/c HTTP/1.1\r\nHost: localhost\r\nContent-",
+)
 
 
-FILES = 1_024
-"""What most systems let a process have open unless it asks for more."""
+OPEN_FILES = 1_024
+"""The default limit of most systems. A process can raise it."""
 
 
 @contextmanager
-def few_files() -> Iterator[None]:
-    """What is started in the block may have ``FILES`` open, and may ask for more."""
+def default_file_limit() -> Iterator[None]:
+    """Lower the limit of open files for processes started in the block."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, before[1]))
     try:
         yield
     finally:
@@ -39,33 +44,33 @@ def few_files() -> Iterator[None]:
 
 @pytest.fixture
 def app(new_app: NewApp) -> Iterator[RunningApp]:
-    """In production, with one batch, and a memory that has come to rest."""
-    with few_files():
+    """The app in production with a running batch."""
+    with default_file_limit():
         app = new_app("prod", SOLO_INTERVAL="0.01").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     app.wait_for_points()
     yield app
-    assert app.stop() < 3
+    assert app.stop() < EXIT_TIMEOUT
 
 
-def is_served(app: RunningApp) -> None:
-    """Whoever asks is answered, and the batch goes on."""
+def expect_service(app: RunningApp) -> None:
+    """Expect responses, and further points of the running batch."""
     app.wait_for_points(30)
     assert [task["batch_id"] for task in httpx.get(f"{app.api}/tasks").json()["tasks"]] == ["b"]
     assert httpx.get(f"{app.url}/", headers={"Accept": "text/html"}).status_code == 200
 
 
-def test_a_thousand_idle_sockets(app: RunningApp) -> None:
+def test_thousand_idle_connections_do_not_block_other_clients(app: RunningApp) -> None:
     before = app.memory_usage()
     idle = []
     for number in range(1_000):
         connection = socket.create_connection(("127.0.0.1", app.backend_port), timeout=20)
-        connection.sendall(HALF_A_REQUEST[number % 3])
+        connection.sendall(INCOMPLETE_REQUESTS[number % 3])
         idle.append(connection)
-    is_served(app)
+    expect_service(app)
     assert app.memory_usage() - before < 100_000_000
-    # They stay while the app ends.
-    assert app.stop() < 3
+    # The connections stay open while the app exits.
+    assert app.stop() < EXIT_TIMEOUT
     for connection in idle:
         connection.close()
     app.start()
@@ -73,7 +78,7 @@ def test_a_thousand_idle_sockets(app: RunningApp) -> None:
 
 @contextmanager
 def on_socket(app: RunningApp, token: str) -> Iterator[Client]:
-    """A client of Reflex's socket (Engine.IO 4, Socket.IO 5), connected to its namespace."""
+    """Connect to Reflex's socket (Engine.IO 4, Socket.IO 5) and its namespace."""
     url = f"ws://localhost:{app.backend_port}/_event/?EIO=4&transport=websocket&token={token}"
     client = Client(url, headers={"Origin": app.url})
     try:
@@ -82,11 +87,11 @@ def on_socket(app: RunningApp, token: str) -> Iterator[Client]:
             assert client.connected
         yield client
     finally:
-        with suppress(OSError, ConnectionClosed):  # The server may have been first.
+        with suppress(OSError, ConnectionClosed):  # The server may have closed the socket.
             client.close()
 
 
-HOME = "reflex___state____state.solo_app___ui___states___home____home_state"
+HOME = HomeState.get_full_name()
 NAMES = [
     HOME + ".start",
     HOME + ".stop",
@@ -111,8 +116,8 @@ PAYLOADS: list[Any] = [
 EVENTS = ["event", "nothing", "", "connect", "__init__", "state"]
 
 
-def odd_messages() -> Iterator[str]:
-    """Messages of every kind that no page sends."""
+def invalid_messages() -> Iterator[str]:
+    """Yield messages that no page sends."""
     for event, name, payload in product(EVENTS, NAMES, PAYLOADS):
         content = {"name": name, "payload": payload, "token": "other", "router_data": payload}
         for form in (content, json.dumps(content), content | {"more": payload}):
@@ -121,15 +126,15 @@ def odd_messages() -> Iterator[str]:
     yield "42/_event," + json.dumps(["event", "x" * 500_000])
 
 
-def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
+def test_invalid_socket_messages_do_not_block_other_clients(app: RunningApp, rounds: int) -> None:
     before = app.memory_usage()
     sent = 0
     for number in range(max(1, rounds // 10)):
-        messages = odd_messages()
-        while some := list(islice(messages, 50)):
-            # Some of them end the socket, which is a right answer too.
+        messages = invalid_messages()
+        while chunk := list(islice(messages, 50)):
+            # The server may close the socket.
             with on_socket(app, f"tab{number}") as client:
-                for message in some:
+                for message in chunk:
                     try:
                         client.send(message)
                     except (ConnectionClosed, OSError):
@@ -140,5 +145,5 @@ def test_events_that_no_page_sends(app: RunningApp, rounds: int) -> None:
     while app.memory_usage() - before > 60_000_000:
         assert time.monotonic() < deadline, app.memory_usage() - before
         time.sleep(0.2)
-    is_served(app)
+    expect_service(app)
     assert httpx.get(f"{app.api}/batches").json()["total"] == 1

@@ -1,4 +1,4 @@
-"""A clock that is set back and forward, by seconds and by a day."""
+"""A system clock that jumps by seconds and days."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ JUMPS = [3, -3, 60, -90, DAY, -DAY, -DAY, 2 * DAY, -1]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
-    tmp_path: Path, restarted: bool
-) -> None:
+async def test_clock_jumps_keep_order_and_aggregates_exact(tmp_path: Path, restarted: bool) -> None:
     clock = FakeClock("2026-06-15 12:00:30")
     database = tmp_path / "solo.duckdb"
     jumps = list(JUMPS)
     while jumps:
-        now = [jumps.pop(0)] if restarted else [jumps.pop(0) for _ in JUMPS]
+        chunk = [jumps.pop(0)] if restarted else [jumps.pop(0) for _ in JUMPS]
         async with open_service(database, clock) as service:
             await service.start("b")
             batch = service.batch("b")
-            for jump in now:
+            for jump in chunk:
                 count = service.row_count(batch)
                 await wait_until(lambda: service.row_count(batch) >= count + 3)  # noqa: B023
                 clock.advance(seconds=jump)
@@ -43,34 +41,34 @@ async def test_seq_keeps_the_order_and_windows_are_those_of_ts(
             for point in points:
                 by_minute.setdefault(start_of_minute(point.ts), []).append(point.key)
             for minute, keys in by_minute.items():
-                answer = (await service.aggregate("b", minute + MINUTE)).minute
-                assert answer is not None
-                assert (answer.count, answer.sum) == (len(keys), sum(keys))
-                assert (answer.min, answer.max) == (min(keys), max(keys))
+                aggregate = (await service.aggregate("b", minute + MINUTE)).minute
+                assert aggregate is not None
+                assert (aggregate.count, aggregate.sum) == (len(keys), sum(keys))
+                assert (aggregate.min, aggregate.max) == (min(keys), max(keys))
     assert len(by_minute) >= 4
     assert max(by_minute) - min(by_minute) > timedelta(days=1)
     check_integrity(database)
 
 
-async def test_a_clock_set_ahead_and_back_leaves_all_minutes_exact(tmp_path: Path) -> None:
+async def test_minutes_are_exact_after_the_clock_is_set_back(tmp_path: Path) -> None:
     clock = FakeClock("2026-06-15 12:00:30")
     async with open_service(tmp_path / "solo.duckdb", clock, flood=random_numbers(0)) as service:
         batches = [await service.start("b"), await service.start("flood", "flood")]
 
-        async def points_come() -> None:
+        async def wait_for_points() -> None:
             for batch in batches:
                 count = service.row_count(batch)
                 await wait_until(lambda: service.row_count(batch) > count)  # noqa: B023
 
         hours = []
         for seconds in (DAY, 60 - DAY, 3 * DAY, 60 - 3 * DAY, -7_200, 60, 60):
-            await points_come()
+            await wait_for_points()
             clock.advance(seconds=seconds)
             now = start_of_minute(clock.now)
             hours.append(Window(now - timedelta(minutes=60), now + MINUTE))
             for batch in batches:  # Asked while points come: no answer may be of half a commit.
                 await service.minutes(batch.batch_id, hours[-1])
-        await points_come()
+        await wait_for_points()
         for batch in batches:
             await service.stop(batch.batch_id)
             assert len(await service.minutes(batch.batch_id, hours[-1])) >= 3

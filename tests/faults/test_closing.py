@@ -1,4 +1,4 @@
-"""The end of the app waits for no question that does not end."""
+"""Closing a service with a query that ignores its interruption."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.helpers.service import duckdb_store, open_service, wait_until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_question_that_cannot_be_broken_off_is_left(
+async def test_close_abandons_a_query_that_ignores_its_interruption(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked, let_go = threading.Event(), threading.Event()
+    has_started, is_released = threading.Event(), threading.Event()
 
     def endless(_: Any) -> None:
-        asked.set()
-        let_go.wait()
+        has_started.set()
+        is_released.wait()
 
     try:
         service = BatchService(
@@ -34,14 +34,14 @@ async def test_a_question_that_cannot_be_broken_off_is_left(
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 3)
         reading = asyncio.create_task(duckdb_store(service).run_on_reader(endless))
-        await wait_until(asked.is_set)
+        await wait_until(has_started.is_set)
         async with asyncio.timeout(10):
             assert not await service.close()
         assert "ignored its interruption" in caplog.text
         assert not reading.done()
         count = service.totals().row_count
     finally:
-        let_go.set()
+        is_released.set()
     await asyncio.wait({reading})
     async with open_service(tmp_path / "solo.duckdb") as service:
         assert service.totals().row_count == count

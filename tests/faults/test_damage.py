@@ -1,4 +1,4 @@
-"""Kills, damaged blocks and read-only disks: points survive, and a start says what is wrong."""
+"""Killed processes, damaged blocks and read-only disks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb.check import check_database
-from tests.faults.test_kill import killed_while_writing
+from tests.faults.test_kill import kill_while_writing
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import RunningApp
 from tests.helpers.service import open_service, wait_until
@@ -29,9 +29,9 @@ def flip(file: Path, offset: int) -> None:
         opened.write(bytes([byte ^ 0xFF]))
 
 
-async def test_killed_database_is_whole_and_a_clean_end_leaves_one_file(tmp_path: Path) -> None:
+async def test_clean_close_after_a_kill_leaves_one_intact_file(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    killed_while_writing(database, after_lines=80)
+    kill_while_writing(database, after_lines=80)
     check_database(database)
     async with open_service(database):
         pass
@@ -57,9 +57,9 @@ async def test_damaged_block_fails_only_queries_of_its_points(tmp_path: Path) ->
     check_database(database)
     async with open_service(database) as service:
         queries = [service.points("b", after, 10_000) for after in range(0, 1_000_000, 10_000)]
-        answers = await asyncio.gather(*queries, return_exceptions=True)
-        failed = [answer for answer in answers if not isinstance(answer, list)]
-        assert 0 < len(failed) < len(answers)
+        results = await asyncio.gather(*queries, return_exceptions=True)
+        failed = [result for result in results if not isinstance(result, list)]
+        assert 0 < len(failed) < len(results)
         assert {type(failure) for failure in failed} == {StoreUnavailableError}
 
 
@@ -74,7 +74,7 @@ def test_read_only_disk_is_refused(small_disk: Callable[[int], SmallDisk]) -> No
     assert database.read_bytes() == before
 
 
-def test_program_refuses_a_damaged_database_with_one_line(
+def test_app_refuses_a_damaged_database_with_one_line(
     tmp_path: Path, new_app: Callable[..., RunningApp]
 ) -> None:
     database = tmp_path / "solo.duckdb"

@@ -1,4 +1,4 @@
-"""Without room on the disk batches wait and say so; with room again they go on by themselves."""
+"""A full disk: batches wait and report it, and continue by themselves once there is space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.integrity import check_integrity
-from tests.helpers.running_app import RunningApp
+from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp, wait_for
 from tests.helpers.service import duckdb_store, open_service, wait_until
 from tests.helpers.small_disk import SmallDisk
 
@@ -31,10 +31,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def flood() -> AsyncIterator[Numbers]:
-    """Numbers as fast as they are taken, which no file holds in less than they are.
-
-    Their sum stays one that a float holds exactly, in whatever order they are added up.
-    """
+    """Yield incompressible integers as fast as possible. Floats represent their sum exactly."""
     numbers = np.random.default_rng()
     while True:
         yield numbers.integers(-(2**29), 2**29, 16_384).astype(np.float64)
@@ -42,15 +39,15 @@ async def flood() -> AsyncIterator[Numbers]:
 
 
 async def steady() -> AsyncIterator[Numbers]:
-    """Some hundred kilobytes at a time, which DuckDB may write into the file without the log."""
+    """Yield arrays large enough for DuckDB to write them to the file without the WAL."""
     numbers = np.random.default_rng()
     while True:
         yield numbers.integers(0, 2**30, 8_000).astype(np.float64)
         await asyncio.sleep(0.05)
 
 
-async def is_full(service: BatchService) -> dict[str, int]:
-    """Wait until points wait; what is counted then can still be read."""
+async def wait_until_full(service: BatchService) -> dict[str, int]:
+    """Wait until writes fail, and return the row counts. Committed points can still be read."""
     await wait_until(lambda: service.totals().write_error, 60)
     assert "No space left on the disk" in (service.totals().write_error or "")
     counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
@@ -61,20 +58,20 @@ async def is_full(service: BatchService) -> dict[str, int]:
 
 
 async def first_point(service: BatchService, batch: Batch) -> Point:
-    """While checkpoints fail one after the other a question may be refused; it is asked again."""
+    """Read the first point. Retries, because queries can fail while checkpoints fail."""
     for _ in range(100):
         with suppress(StoreUnavailableError):
             return (await service._store.points(batch.no, 0, 1))[0]
-    raise AssertionError("no question is answered")
+    raise AssertionError("all queries failed")
 
 
-async def goes_on(service: BatchService, counted: dict[str, int]) -> None:
+async def wait_for_new_points(service: BatchService, counted: dict[str, int]) -> None:
     """Wait until every batch has new points."""
     for batch_id, count in counted.items():
         await wait_until(lambda: service.row_count(service.batch(batch_id)) > count, 60)  # noqa: B023
 
 
-async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
+async def test_batches_continue_once_there_is_space(
     rounds: int, small_disk: Callable[[int], SmallDisk]
 ) -> None:
     size = 24
@@ -83,35 +80,35 @@ async def test_batches_wait_and_tell_and_go_on_when_there_is_room(
         await service.start("calm")
         await service.start("flood", "flood")
         for _ in range(rounds):
-            counted = await is_full(service)
+            counted = await wait_until_full(service)
             size += 4
             disk.grow(size)
-            await goes_on(service, counted)
+            await wait_for_new_points(service, counted)
         disk.grow(size + 512)
-        await goes_on(service, counted)
+        await wait_for_new_points(service, counted)
         await wait_until(lambda: not service.totals().write_error)
-        told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
-    kept = check_integrity(disk.path / "solo.duckdb")
-    assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
+        last_seqs = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
+    stored = check_integrity(disk.path / "solo.duckdb")
+    assert {batch_id: batch.points for batch_id, batch in stored.items()} == last_seqs
 
 
-@pytest.mark.parametrize(("set_off_by", "left"), [("a commit", 700_000), ("the store", 300_000)])
-async def test_a_checkpoint_without_room_ends_nothing(
-    set_off_by: str,
-    left: int,
+@pytest.mark.parametrize(("trigger", "free"), [("a commit", 700_000), ("the store", 300_000)])
+async def test_batches_survive_a_checkpoint_without_space(
+    trigger: str,
+    free: int,
     rounds: int,
     small_disk: Callable[[int], SmallDisk],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    disk = small_disk(24 + 4 * rounds)  # So that there is room again after each round.
+    disk = small_disk(24 + 4 * rounds)  # Leaves space after each round.
     database = disk.path / "solo.duckdb"
 
     def checkpoints_are_due(are_due: bool) -> None:
-        if set_off_by == "the store":
+        if trigger == "the store":
             monkeypatch.setattr(checkpoints, "MAX_COMMITS", 1 if are_due else 2**40)
 
-    if set_off_by == "a commit":
+    if trigger == "a commit":
         monkeypatch.setattr(connection, "CHECKPOINT_THRESHOLD", "400KB")
         # The store does not expect DuckDB to remove the WAL and shrink the file by itself.
         monkeypatch.setattr(OpenFiles, "is_wal_missing", False)
@@ -119,36 +116,36 @@ async def test_a_checkpoint_without_room_ends_nothing(
     else:
         monkeypatch.setattr(
             checkpoints, "RESERVED_BYTES", -(2**40)
-        )  # As if there were always room.
+        )  # As if there were always space.
     async with open_service(database, steady=steady) as service:
         await service.start("b", "steady")
         await service.start("calm")
-        opened_again = 0
+        reopened = 0
         for _ in range(rounds):
             checkpoints_are_due(False)
-            if set_off_by == "the store":  # More than what a full disk has left.
+            if trigger == "the store":  # More than the free space.
                 await wait_until(lambda: checkpoints.Wal(database).size > 1_000_000, 30)
             caplog.clear()
-            # Mostly room for the log, and none for what it is folded into.
-            with disk.filled_up_to(left):
+            # Usually enough space for the WAL, and not enough for the checkpoint.
+            with disk.filled_up_to(free):
                 checkpoints_are_due(True)
-                # What gathered in a pause may be more than the log has room for; then points wait.
+                # Points that are pending after a pause may not fit into the WAL. Then writes fail.
                 await wait_until(
                     lambda: "Reopening" in caplog.text or service.totals().write_error, 30
                 )
                 batch = service.batch("b")
                 assert (await first_point(service, batch)).seq == 1
             counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
-            await goes_on(service, counted)
+            await wait_for_new_points(service, counted)
             await wait_until(lambda: not service.totals().write_error)
-            opened_again += "Reopening" in caplog.text
-        told = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
-    assert opened_again
-    kept = check_integrity(database)
-    assert {batch_id: batch.points for batch_id, batch in kept.items()} == told
+            reopened += "Reopening" in caplog.text
+        last_seqs = {batch_id: (await service.stop(batch_id)).run.last_seq for batch_id in counted}
+    assert reopened
+    stored = check_integrity(database)
+    assert {batch_id: batch.points for batch_id, batch in stored.items()} == last_seqs
 
 
-def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
+def test_app_reports_a_full_disk_and_continues(
     new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
 ) -> None:
     disk = small_disk(24)
@@ -168,7 +165,7 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
     full = wait_until(lambda found: found["write_error"] is not None)
     assert "No space left on the disk" in full["write_error"]
     refused = httpx.post(f"{app.api}/stream/c", timeout=30)
-    if refused.status_code != 201:  # A start may still find the room it needs.
+    if refused.status_code != 201:  # There may be space for one more start.
         assert (refused.status_code, refused.headers["content-type"]) == (
             503,
             "application/problem+json",
@@ -184,29 +181,26 @@ def test_the_app_reports_a_full_disk_and_continues_without_a_restart(
     disk.grow(1024)
     wait_until(lambda found: not found["write_error"] and found["row_count"] > full["row_count"])
     wait_until(lambda _: httpx.get(f"{app.api}/batches/b").json()["status"] == "stopped")
-    assert app.stop() < 3
+    assert app.stop() < EXIT_TIMEOUT
     assert check_integrity(app.database)["b"].points >= full["row_count"]
 
 
-def test_the_app_ends_while_the_disk_is_full(
+def test_app_exits_cleanly_while_the_disk_is_full(
     new_app: Callable[..., RunningApp], small_disk: Callable[[int], SmallDisk]
 ) -> None:
     disk = small_disk(24)
     app = new_app("prod", disk.path / "solo.duckdb", SOLO_INTERVAL="0").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
-    deadline = time.monotonic() + 60
-    while httpx.get(f"{app.api}/", timeout=30).json()["write_error"] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert app.stop() < 3
+    wait_for(lambda: httpx.get(f"{app.api}/", timeout=30).json()["write_error"])
+    assert app.stop() < EXIT_TIMEOUT
     disk.grow(1024)
     app.start()
     assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
-    assert app.stop() < 3
+    assert app.stop() < EXIT_TIMEOUT
     check_integrity(app.database)
 
 
-async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else(
+async def test_start_without_space_after_a_kill_reports_it(
     small_disk: Callable[[int], SmallDisk],
 ) -> None:
     disk = small_disk(64)
@@ -216,7 +210,7 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
         await wait_until(lambda: service.totals().row_count)
         count = (await service.stop("b")).run.last_seq or 0
     with duckdb.connect(database) as connection:
-        # Of so many minutes that what a start has to write does not fit into the log's last page.
+        # So many minutes that the start needs more than the last page of the WAL.
         connection.execute("UPDATE runs SET ended_at = NULL, status = 'running'")
         connection.execute(
             "INSERT INTO points SELECT 1, ? + i, TIMESTAMP '2026-11-23' + to_minutes(i), i "
@@ -232,23 +226,23 @@ async def test_a_start_after_a_kill_tells_that_there_is_no_room_and_nothing_else
     check_integrity(database)
 
 
-async def test_nothing_is_written_twice_when_a_commit_held_that_was_said_to_have_failed(
+async def test_points_of_a_commit_reported_as_failed_are_stored_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_service(tmp_path / "solo.duckdb") as service:
         insert = duckdb_store(service)._point_writer._insert
         failed: list[object] = []
 
-        def hold_and_fail(*args: object) -> None:
+        def insert_and_fail(*args: object) -> None:
             insert(*args)  # type: ignore[arg-type]
             if len(failed) < 20:
                 failed.append(args)
                 raise duckdb.FatalException("No space left on device")
 
-        monkeypatch.setattr(duckdb_store(service)._point_writer, "_insert", hold_and_fail)
+        monkeypatch.setattr(duckdb_store(service)._point_writer, "_insert", insert_and_fail)
         await service.start("b")
         await wait_until(lambda: len(failed) == 10)
-        await service.stop("b")  # Minutes without points are written then.
+        await service.stop("b")  # Writes minutes without points.
         await service.start("b")
         await wait_until(lambda: len(failed) == 20)
         await service.stop("b")

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: whatever a client saw or an answer counted is there afterwards."""
+"""``kill -9`` at random moments: all points that a client received or counted are stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +17,15 @@ import httpx
 import pytest
 
 from solo_app.batches.models import BatchStatus
-from tests.faults.clients import Asker, Follower, holder_of
+from tests.faults.clients import CountPoller, StreamReader, worker_pid
 from tests.helpers.integrity import check_integrity
-from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp
+from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, PROJECT, RunningApp, wait_for
 from tests.helpers.service import open_service
 
 NewApp = Callable[..., RunningApp]
 
 ROUNDS_PER_FILE = 5
-"""Kills that one file has to stand before a new one is begun, so that it stays small."""
+"""Kills before a new file is used, so that files stay small."""
 
 
 WRITER = """
@@ -49,8 +48,8 @@ asyncio.run(main())
 """
 
 
-def killed_while_writing(database: Path, after_lines: int) -> list[int]:
-    """Kill a writing process with -9; the row counts that it told last."""
+def kill_while_writing(database: Path, after_lines: int) -> list[int]:
+    """Kill a writing process, and return the row counts that it printed last."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(database)],
         cwd=PROJECT,
@@ -58,50 +57,48 @@ def killed_while_writing(database: Path, after_lines: int) -> list[int]:
         text=True,
     ) as process:
         assert process.stdout
-        told = [process.stdout.readline() for _ in range(after_lines)]
+        lines = [process.stdout.readline() for _ in range(after_lines)]
         os.kill(process.pid, signal.SIGKILL)
-        told += process.stdout.readlines()
-    whole = [line for line in told if line.endswith("\n")]
-    return [int(word) for word in whole[-1].split()]
+        lines += process.stdout.readlines()
+    complete = [line for line in lines if line.endswith("\n")]
+    return [int(word) for word in complete[-1].split()]
 
 
-def harmed(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[str, int]:
-    """Start batches, let clients look, kill; how far each batch was seen or counted to be."""
+def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[str, int]:
+    """Kill an app with running batches and clients, and check it after a restart.
+
+    Returns the number of points of each batch that clients have received or counted.
+    """
     for name in names:
         assert httpx.post(f"{app.api}/stream/{name}").status_code == 201
-    followers, asker = [Follower(app, name) for name in names[:3]], Asker(app)
-    deadline = time.monotonic() + 20
-    while not all(follower.seq for follower in followers) or len(asker.counted) < len(names):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.5))  # The moment is what is tried.
+    readers, poller = [StreamReader(app, name) for name in names[:3]], CountPoller(app)
+    wait_for(lambda: all(r.seq for r in readers) and len(poller.row_counts) == len(names))
+    time.sleep(random.uniform(0, 0.5))  # A random moment of the kill.
     kill()
-    for client in (*followers, asker):
+    for client in (*readers, poller):
         client.join(20)
     app.kill()
-    assert all(follower.in_order for follower in followers)
-    seen = dict(asker.counted)
-    for follower in followers:
-        seen[follower.batch_id] = max(seen[follower.batch_id], follower.seq)
-    lasts = {follower.batch_id: follower.last for follower in followers}
-    app.start()  # By itself: nothing was tidied up.
-    for name, last in lasts.items():
-        after = f"{app.api}/batches/{name}/points?after={int(str(last['seq'])) - 1}&limit=1"
-        assert httpx.get(after).json()["points"] == [last]
+    assert all(reader.is_in_order for reader in readers)
+    seen = dict(poller.row_counts)
+    app.start()
+    for reader in readers:
+        seen[reader.batch_id] = max(seen[reader.batch_id], reader.seq)
+        url = f"{app.api}/batches/{reader.batch_id}/points?after={reader.seq - 1}&limit=1"
+        assert httpx.get(url).json()["points"] == [reader.last]
     for name, count in seen.items():
         batch = httpx.get(f"{app.api}/batches/{name}").json()
         assert batch["status"] == "interrupted"
         assert batch["row_count"] >= count, name
-    assert httpx.get(f"{app.api}/").json()["row_count"] >= asker.row_count
+    assert httpx.get(f"{app.api}/").json()["row_count"] >= poller.row_count
     return seen
 
 
 @pytest.mark.anyio
-async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> None:
+async def test_killed_process_keeps_all_counted_points(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    told = killed_while_writing(database, after_lines=20)
+    counts = kill_while_writing(database, after_lines=20)
     async with open_service(database) as service:
-        for n, count in enumerate(told):
+        for n, count in enumerate(counts):
             batch = service.batch(f"b{n}")
             assert batch.status is BatchStatus.INTERRUPTED
             assert service.row_count(batch) >= count
@@ -116,15 +113,15 @@ async def test_no_point_that_was_counted_is_lost_by_kill_9(tmp_path: Path) -> No
         ).fetchall()
     assert len(per_batch) == 2
     for _, count, first, last, distinct, _ in per_batch:
-        assert (first, last, distinct) == (1, count, count)  # Without gaps or repeats.
+        assert (first, last, distinct) == (1, count, count)  # No gaps or duplicates.
     assert minutes == [(no, count, total) for no, count, *_, total in per_batch]
 
 
-@pytest.mark.parametrize("whom", ["the worker", "reflex run"])
-def test_nothing_that_was_seen_is_lost_by_kill_9(
-    new_app: NewApp, tmp_path: Path, rounds: int, whom: str
+@pytest.mark.parametrize("target", ["worker", "main process"])
+def test_killed_app_keeps_all_received_points(
+    new_app: NewApp, tmp_path: Path, rounds: int, target: str
 ) -> None:
-    kills = max(1, rounds if whom == "the worker" else rounds // 3)
+    kills = max(1, rounds if target == "worker" else rounds // 3)
     for number in range(kills):
         file, turn = divmod(number, ROUNDS_PER_FILE)
         if turn == 0:
@@ -139,19 +136,18 @@ def test_nothing_that_was_seen_is_lost_by_kill_9(
         assert process
 
         def kill() -> None:
-            worker = holder_of(app)  # noqa: B023
-            os.kill(worker if whom == "the worker" else process.pid, signal.SIGKILL)  # noqa: B023
-            if whom == "the worker":
+            worker = worker_pid(app)  # noqa: B023
+            os.kill(worker if target == "worker" else process.pid, signal.SIGKILL)  # noqa: B023
+            if target == "worker":
                 assert process.wait(20) != 0  # noqa: B023
-            while Path(f"/proc/{worker}").exists() and _is_alive(worker):
-                time.sleep(0.01)
+            wait_for(lambda: not _is_alive(worker))
 
-        seen |= harmed(app, kill, [f"b{number}.{n}" for n in range(5)])
+        seen |= kill_and_restart(app, kill, [f"b{number}.{n}" for n in range(5)])
         if turn == ROUNDS_PER_FILE - 1 or number == kills - 1:
             app.stop()
-            kept = check_integrity(app.database)
-            assert set(kept) == set(seen)
-            for name, batch in kept.items():
+            stored = check_integrity(app.database)
+            assert set(stored) == set(seen)
+            for name, batch in stored.items():
                 assert batch.points >= seen[name]
                 assert [status for status, *_ in batch.runs] == ["interrupted"]
 
@@ -164,9 +160,7 @@ def _is_alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["dev", "prod"])
-def test_a_start_right_after_a_kill_works_or_names_who_is_in_the_way(
-    new_app: NewApp, mode: str
-) -> None:
+def test_start_after_a_kill_succeeds_or_names_the_old_process(new_app: NewApp, mode: str) -> None:
     app = new_app(mode).start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     assert app.process
@@ -177,10 +171,7 @@ def test_a_start_right_after_a_kill_works_or_names_who_is_in_the_way(
         again = new_app(mode)
         again.backend_port, again.frontend_port = app.backend_port, app.frontend_port
         process = again.launch()
-        deadline = time.monotonic() + 60
-        while process.poll() is None and not again.is_ready(f"{again.api}/tasks"):
-            assert time.monotonic() < deadline, again.output()
-            time.sleep(0.1)
+        wait_for(lambda: process.poll() is not None or again.is_ready(f"{again.api}/tasks"))
         if process.poll() is not None:
             (line,) = [x for x in again.output().splitlines() if "SOLO cannot start" in x]
             named = re.search(r"in use by another (?:program|process) \(process (\d+)\)", line)
@@ -193,18 +184,13 @@ def test_a_start_right_after_a_kill_works_or_names_who_is_in_the_way(
     assert httpx.get(f"{again.api}/batches/b").json()["status"] == "interrupted"
 
 
-def test_in_development_a_saved_file_brings_a_killed_worker_back(new_app: NewApp) -> None:
+def test_saved_file_restarts_a_killed_worker_in_development(new_app: NewApp) -> None:
     app = new_app("dev").start()
     httpx.post(f"{app.api}/stream/b")
-    os.kill(holder_of(app), signal.SIGKILL)
-    gone = threading.Event()
-    while app.is_ready(f"{app.api}/tasks"):
-        gone.wait(0.1)
-    assert app.is_ready(f"{app.url}/")  # The pages stay, and say that they lost the server.
+    os.kill(worker_pid(app), signal.SIGKILL)
+    wait_for(lambda: not app.is_ready(f"{app.api}/tasks"))
+    assert app.is_ready(f"{app.url}/")
     (app.folder / "solo_app" / "__init__.py").touch()
-    deadline = time.monotonic() + 30
-    while not app.is_ready(f"{app.api}/tasks"):
-        assert time.monotonic() < deadline, app.output()
-        gone.wait(0.1)
+    wait_for(lambda: app.is_ready(f"{app.api}/tasks"))
     assert httpx.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
-    assert app.stop() < 2
+    assert app.stop() < EXIT_TIMEOUT

@@ -1,12 +1,10 @@
-"""A file of many days: start, memory and pages are those of a small one."""
+"""A database with 60 days of points: a start reads an hour, and memory stays small."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,35 +25,31 @@ pytestmark = pytest.mark.anyio
 T = TypeVar("T")
 
 DAYS = 60
-PACE = timedelta(seconds=5)
-POINTS = timedelta(days=DAYS) // PACE
-"""Of each batch; five of them make 5.2 million points and 432 000 minutes."""
+INTERVAL = timedelta(seconds=5)
+POINTS = timedelta(days=DAYS) // INTERVAL
+"""Points of each batch. The five batches have 5.2 million points and 432 000 minutes."""
 
 BATCHES = [f"sensor-{n}" for n in range(BATCH_LIMIT)]
 
 BUCKETS = MINUTE // timedelta(microseconds=BUCKET_US) + 1
 
 PYTHON_MEMORY = 8_000_000
-"""Bytes that Python may hold for the service: an hour of minutes of each batch is 60 kB of it."""
+"""Limit of bytes allocated by Python. The last hour of minutes needs 60 kB per batch."""
 
 MEMORY = 100_000_000
-"""Bytes that the program may hold beyond what it holds with an empty file."""
-
-USABLE = 10.0
-"""Seconds beyond which nobody would call it quick; 0.06 for a start and 0.15 for a month of minutes
-were measured, on two cores."""
+"""Limit of bytes that the app uses in addition to its usage with an empty database."""
 
 
 @pytest.fixture(scope="module")
-def long_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("past") / "solo.duckdb"
-    write_long_history(database, BATCHES, POINTS, PACE, utc_now())
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("history") / "solo.duckdb"
+    write_long_history(database, BATCHES, POINTS, INTERVAL, utc_now())
     return database
 
 
 @pytest.fixture
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each query of the store gave to Python."""
+    """The number of rows returned by each query of the store."""
     rows: list[int] = []
     read = DuckDBStore.run_on_reader
 
@@ -68,17 +62,10 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rows
 
 
-async def within_reason(task: Awaitable[T]) -> T:
-    async with asyncio.timeout(USABLE):
-        return await task
-
-
-async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read: list[int]) -> None:
+async def test_start_reads_and_keeps_one_hour(history: Path, rows_read: list[int]) -> None:
     gc.collect()
     tracemalloc.start()
-    began = time.monotonic()
-    async with open_service(long_past) as service:
-        assert time.monotonic() - began < USABLE
+    async with open_service(history) as service:
         assert service.totals().row_count == POINTS * len(BATCHES)
         hour = MAX_AGE // timedelta(minutes=1)
         assert len(rows_read) <= 2 + len(BATCHES)
@@ -93,41 +80,40 @@ async def test_a_start_reads_and_keeps_an_hour_of_it(long_past: Path, rows_read:
     tracemalloc.stop()
 
 
-async def test_every_question_is_answered_soon(long_past: Path, rows_read: list[int]) -> None:
-    async with open_service(long_past) as service:
+async def test_queries_read_only_the_rows_they_need(history: Path, rows_read: list[int]) -> None:
+    async with open_service(history) as service:
         batch = service.batch(BATCHES[0])
         ended = batch.run.ended_at
         assert ended
         at = start_of_minute(ended - timedelta(days=50))
-        assert (await within_reason(service.aggregate(batch.batch_id, at))).minute is not None
+        assert (await service.aggregate(batch.batch_id, at)).minute is not None
         month = Window(at, at + timedelta(days=31))
-        assert len(await within_reason(service.minutes(batch.batch_id, month))) == 31 * 24 * 60
+        assert len(await service.minutes(batch.batch_id, month)) == 31 * 24 * 60
         for after in (0, POINTS // 2, POINTS - 100):
-            points = await within_reason(service.points(batch.batch_id, after, 100))
+            points = await service.points(batch.batch_id, after, 100)
             assert [p.seq for p in points] == list(range(after + 1, after + 101))
         rows_read.clear()
-        recent = await within_reason(service.read_recent(batch))
+        recent = await service.read_recent(batch)
         assert len(recent.points) == RECENT_POINTS
         # The first point of the minute is exactly at its start, which is not part of it.
-        assert recent.count == MINUTE // PACE - 1
+        assert recent.count == MINUTE // INTERVAL - 1
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def test_the_program_starts_on_it_as_on_an_empty_one(long_past: Path, tmp_path: Path) -> None:
+def test_app_uses_little_more_memory_than_with_an_empty_database(
+    history: Path, tmp_path: Path
+) -> None:
     project = copy_project(tmp_path / "project")
-    memory, seconds = [], []
-    for database in (tmp_path / "empty.duckdb", tmp_path / "empty.duckdb", long_past):
+    memory = []
+    for database in (tmp_path / "empty.duckdb", history):
         app = RunningApp(project, database, "prod")
         try:
-            began = time.monotonic()
-            app.start()  # The first time it builds the pages.
-            seconds.append(time.monotonic() - began)
-            if database == long_past:
+            app.start()
+            if database == history:
                 for path in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
                     assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{path}")
                 assert app.is_ready(f"{app.url}/batch/{BATCHES[0]}")
             memory.append(app.memory_usage())
         finally:
             app.kill()
-    assert memory[2] < memory[1] + MEMORY
-    assert seconds[2] < seconds[1] + USABLE
+    assert memory[1] < memory[0] + MEMORY

@@ -1,4 +1,4 @@
-"""Sources that do not end, and starts and stops without end: nothing is left behind."""
+"""Sources that ignore cancellation, and many starts and stops."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.helpers.service import counting, duckdb_store, open_service, silent, 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_more(
+async def test_source_that_ignores_cancellation_is_abandoned(
     tmp_path: Path,
 ) -> None:
-    let_go = asyncio.Event()
+    is_released = asyncio.Event()
 
     async def stubborn() -> AsyncIterator[Numbers]:
         yield 1.0
-        while not let_go.is_set():
+        while not is_released.is_set():
             try:
-                await let_go.wait()
+                await is_released.wait()
             except asyncio.CancelledError:
                 continue
         yield 2.0
@@ -41,20 +41,20 @@ async def test_a_source_that_does_not_end_holds_no_stop_up_and_gives_nothing_mor
         await wait_until(lambda: service.totals().row_count == 1)
         producer = service.producer(service.batch("b"))
         assert producer
-        left = producer.task
+        task = producer.task
         batch = await service.stop("b")
         assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 1)
         assert service.running() == []
         await service.start("b", "random")
-        let_go.set()
-        await wait_until(left.done)
+        is_released.set()
+        await wait_until(task.done)
         await wait_until(lambda: service.totals().row_count > 3)
         await service.stop("b")
     assert len(check_integrity(tmp_path / "solo.duckdb")["b"].runs) == 2
 
 
-def held(service: BatchService) -> dict[str, int]:
-    """What a start takes and a stop must give back."""
+def resources(service: BatchService) -> dict[str, int]:
+    """Count the resources that a start allocates and a stop must release."""
     gc.collect()
     pool = duckdb_store(service)._open_batches._engine.pool
     return {
@@ -69,14 +69,12 @@ def held(service: BatchService) -> dict[str, int]:
     }
 
 
-async def test_starts_and_stops_without_end_leave_nothing_behind(
-    tmp_path: Path, rounds: int
-) -> None:
+async def test_many_starts_and_stops_leak_no_resources(tmp_path: Path, rounds: int) -> None:
     def broken() -> AsyncIterator[Numbers]:
         raise LookupError("nothing there")
 
     async def cycle(service: BatchService, name: str, number: int) -> None:
-        # Most start and stop at once; every tenth gives points before.
+        # Most runs are stopped immediately; every tenth produces points first.
         source = ("flood", "broken", "few", "random")[number // 10 % 4]
         await service.start(name, source if number % 10 == 0 else "silent")
         if number % 10 == 0:
@@ -92,15 +90,17 @@ async def test_starts_and_stops_without_end_leave_nothing_behind(
         flood=random_numbers(0),
     ) as service:
         names = [f"b{n}" for n in range(5)]
-        # Threads that read come with the first who ask at the same time, and stay.
+        # Reader threads are created by the first concurrent queries, and stay.
         for number in range(21):
             await asyncio.gather(*(cycle(service, name, number) for name in names))
-        before = held(service)
+        before = resources(service)
         for number in range(21, 20 * rounds + 1):
             await asyncio.gather(*(cycle(service, name, number) for name in names))
-        await wait_until(lambda: all(now <= before[what] for what, now in held(service).items()))
+        await wait_until(
+            lambda: all(count <= before[name] for name, count in resources(service).items())
+        )
         assert len(await service.runs("b0", limit=100 * rounds)) == 20 * rounds + 1
         with pytest.raises(BatchRunningError):
             await asyncio.gather(*(service.start("b0") for _ in range(2)))
-    kept = check_integrity(tmp_path / "solo.duckdb")
-    assert sum(len(batch.runs) for batch in kept.values()) == 5 * (20 * rounds + 1) + 1
+    stored = check_integrity(tmp_path / "solo.duckdb")
+    assert sum(len(batch.runs) for batch in stored.values()) == 5 * (20 * rounds + 1) + 1

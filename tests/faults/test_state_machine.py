@@ -1,4 +1,4 @@
-"""The service against a model of it in plain Python: start, stop, fail, restart, ask, anyhow."""
+"""The service compared with a model in plain Python, over random sequences of actions."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ numbers = st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=5)
 
 
 @dataclass
-class Life:
-    """What the model knows of one batch. A point is its number and the time it was given."""
+class BatchModel:
+    """The model of a batch. A point is a number and its time."""
 
     no: int
     started: datetime = datetime.min
     runs: list[tuple[BatchStatus, str | None]] = field(default_factory=list)
     points: list[tuple[float, datetime]] = field(default_factory=list)
-    hand: asyncio.Queue[Line] | None = None
+    feed: asyncio.Queue[Line] | None = None
 
     @property
     def status(self) -> BatchStatus:
@@ -61,11 +61,11 @@ class Life:
 
     def end(self, status: BatchStatus, reason: str | None = None) -> None:
         self.runs[-1] = (status, reason)
-        self.hand = None
+        self.feed = None
 
 
 class ServiceAndModel(RuleBasedStateMachine):
-    """Does the same to both."""
+    """Applies each action to the service and to the model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,8 +73,8 @@ class ServiceAndModel(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.database = Path(self.folder.name) / "solo.duckdb"
         self.clock = FakeClock("2026-06-15 12:00:30")
-        self.hands: list[asyncio.Queue[Line]] = []
-        self.lives: dict[str, Life] = {}
+        self.feeds: list[asyncio.Queue[Line]] = []
+        self.batches: dict[str, BatchModel] = {}
         self.slots: list[str] = []
         self.service = self.opened(resume=False)
 
@@ -82,34 +82,34 @@ class ServiceAndModel(RuleBasedStateMachine):
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
     def opened(self, resume: bool) -> BatchService:
-        service = BatchService(DuckDBStore(self.database), {"random": self.by_hand}, self.clock)
+        service = BatchService(DuckDBStore(self.database), {"random": self.read_feed}, self.clock)
         self.do(service.open(resume))
         return service
 
-    async def by_hand(self) -> AsyncIterator[Numbers]:
-        """A source that gives what a rule hands it."""
-        hand: asyncio.Queue[Line] = asyncio.Queue()
-        self.hands.append(hand)
-        while (line := await hand.get()) is not None:
+    async def read_feed(self) -> AsyncIterator[Numbers]:
+        """A source that yields the numbers of the rules."""
+        feed: asyncio.Queue[Line] = asyncio.Queue()
+        self.feeds.append(feed)
+        while (line := await feed.get()) is not None:
             if isinstance(line, Exception):
                 raise line
             for number in line:
                 yield number
 
     def started(self, name: str) -> None:
-        """Note a start in the model, and take the new source in hand."""
-        self.do(wait_until(lambda: self.hands))
-        life = self.lives.setdefault(name, Life(len(self.lives)))
-        life.started = self.clock.now
-        life.runs.append((BatchStatus.RUNNING, None))
-        life.hand = self.hands.pop(0)
+        """Record a start in the model, and connect it to the new source."""
+        self.do(wait_until(lambda: self.feeds))
+        batch_model = self.batches.setdefault(name, BatchModel(len(self.batches)))
+        batch_model.started = self.clock.now
+        batch_model.runs.append((BatchStatus.RUNNING, None))
+        batch_model.feed = self.feeds.pop(0)
         self.slots.append(name)
 
     def newest_first(self) -> list[str]:
         def age(name: str) -> tuple[datetime, int]:
-            return self.lives[name].started, self.lives[name].no
+            return self.batches[name].started, self.batches[name].no
 
-        return sorted(self.lives, key=age, reverse=True)
+        return sorted(self.batches, key=age, reverse=True)
 
     @rule(seconds=st.integers(1, 90))
     def time_passes(self, seconds: int) -> None:
@@ -130,80 +130,80 @@ class ServiceAndModel(RuleBasedStateMachine):
             self.started(name)
 
     @rule(name=st.sampled_from(["", "a b", "-", "a" * 65]))
-    def start_what_is_no_name(self, name: str) -> None:
+    def start_with_an_invalid_name(self, name: str) -> None:
         with pytest.raises(InvalidBatchIdError):
             self.do(self.service.start(name))
 
     @rule(name=names)
     def stop(self, name: str) -> None:
-        if name not in self.lives:
+        if name not in self.batches:
             with pytest.raises(BatchNotFoundError):
                 self.do(self.service.stop(name))
             return
         self.do(self.service.stop(name))
         if name in self.slots:
-            self.lives[name].end(BatchStatus.STOPPED)
+            self.batches[name].end(BatchStatus.STOPPED)
             self.slots.remove(name)
 
     @precondition(lambda self: self.slots)
-    @rule(data=st.data(), given=numbers)
-    def give(self, data: st.DataObject, given: list[float]) -> None:
-        life = self.lives[data.draw(st.sampled_from(self.slots))]
-        assert life.hand
-        life.hand.put_nowait(given)
-        life.points += [(number, self.clock.now) for number in given]
-        expected = sum(len(other.points) for other in self.lives.values())
+    @rule(data=st.data(), values=numbers)
+    def produce(self, data: st.DataObject, values: list[float]) -> None:
+        batch_model = self.batches[data.draw(st.sampled_from(self.slots))]
+        assert batch_model.feed
+        batch_model.feed.put_nowait(values)
+        batch_model.points += [(number, self.clock.now) for number in values]
+        expected = sum(len(other.points) for other in self.batches.values())
         self.do(wait_until(lambda: self.service.totals().row_count == expected))
 
     @precondition(lambda self: self.slots)
-    @rule(data=st.data(), last=st.sampled_from([RuntimeError("no luck"), [float("nan")], None]))
-    def end_by_itself(self, data: st.DataObject, last: Line) -> None:
+    @rule(data=st.data(), last=st.sampled_from([RuntimeError("sensor lost"), [float("nan")], None]))
+    def end_source(self, data: st.DataObject, last: Line) -> None:
         name = data.draw(st.sampled_from(self.slots))
-        life = self.lives[name]
-        assert life.hand
-        life.hand.put_nowait(last)
+        batch_model = self.batches[name]
+        assert batch_model.feed
+        batch_model.feed.put_nowait(last)
         self.do(wait_until(lambda: name not in [b.batch_id for b in self.service.running()]))
         if last is None:
-            life.end(BatchStatus.FINISHED)
+            batch_model.end(BatchStatus.FINISHED)
         else:
-            told = "RuntimeError: no luck" if isinstance(last, Exception) else "nan"
-            life.end(BatchStatus.FAILED, told)
+            reason = "RuntimeError: sensor lost" if isinstance(last, Exception) else "nan"
+            batch_model.end(BatchStatus.FAILED, reason)
         self.slots.remove(name)
 
     @rule(resume=st.booleans())
     def restart(self, resume: bool) -> None:
         self.do(self.service.close())
         for name in self.slots:
-            self.lives[name].end(BatchStatus.INTERRUPTED)
+            self.batches[name].end(BatchStatus.INTERRUPTED)
         self.slots = []
-        self.hands = []
+        self.feeds = []
         self.clock.advance(seconds=1)
-        again = [name for name in self.newest_first() if self.lives[name].status == "interrupted"][
-            : BATCH_LIMIT if resume else 0
-        ]
+        again = [
+            name for name in self.newest_first() if self.batches[name].status == "interrupted"
+        ][: BATCH_LIMIT if resume else 0]
         self.service = self.opened(resume)
         for name in again:
             self.started(name)
 
-    @precondition(lambda self: self.lives)
+    @precondition(lambda self: self.batches)
     @rule(data=st.data())
-    def ask(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.lives)))
-        life = self.lives[name]
+    def read(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.batches)))
+        batch_model = self.batches[name]
         points = self.do(self.service.points(name, 0, 10_000))
-        assert [(p.key, p.ts) for p in points] == life.points
+        assert [(p.key, p.ts) for p in points] == batch_model.points
         assert [p.seq for p in points] == list(range(1, len(points) + 1))
         runs = self.do(self.service.runs(name))
-        assert [run.number for run in reversed(runs)] == list(range(1, len(life.runs) + 1))
-        for run, (status, reason) in zip(reversed(runs), life.runs, strict=True):
+        assert [run.number for run in reversed(runs)] == list(range(1, len(batch_model.runs) + 1))
+        for run, (status, reason) in zip(reversed(runs), batch_model.runs, strict=True):
             assert run.status is status
             assert (reason or "") in (run.reason or "")
             assert (reason is None) is (run.reason is None)
-        for minute in {start_of_minute(ts) for _, ts in life.points}:
-            keys = [key for key, ts in life.points if start_of_minute(ts) == minute]
-            told = self.do(self.service.aggregate(name, minute + MINUTE)).minute
-            assert told is not None
-            assert (told.count, told.sum, told.min, told.max) == (
+        for minute in {start_of_minute(ts) for _, ts in batch_model.points}:
+            keys = [key for key, ts in batch_model.points if start_of_minute(ts) == minute]
+            aggregate = self.do(self.service.aggregate(name, minute + MINUTE)).minute
+            assert aggregate is not None
+            assert (aggregate.count, aggregate.sum, aggregate.min, aggregate.max) == (
                 len(keys),
                 sum(keys),
                 min(keys),
@@ -211,30 +211,32 @@ class ServiceAndModel(RuleBasedStateMachine):
             )
 
     @invariant()
-    def what_is_shown_is_what_is(self) -> None:
+    def totals_and_lists_agree(self) -> None:
         totals = self.service.totals()
         assert totals.running_count == len(self.slots)
-        assert totals.batch_count == len(self.lives)
-        assert totals.row_count == sum(len(life.points) for life in self.lives.values())
+        assert totals.batch_count == len(self.batches)
+        assert totals.row_count == sum(
+            len(batch_model.points) for batch_model in self.batches.values()
+        )
         assert totals.write_error is None
         assert [batch.batch_id for batch in self.service.running()] == self.slots
-        shown = [(batch.batch_id, batch.status) for batch in self.service.batches()]
-        assert shown == [(name, self.lives[name].status) for name in self.newest_first()]
+        listed = [(batch.batch_id, batch.status) for batch in self.service.batches()]
+        assert listed == [(name, self.batches[name].status) for name in self.newest_first()]
         producers = [t for t in asyncio.all_tasks(self.loop) if "producer:" in t.get_name()]
         assert len(producers) == len(self.slots)
 
     def teardown(self) -> None:
         self.do(self.service.close())
-        if self.lives:
-            kept = check_integrity(self.database)
-            assert {name: batch.points for name, batch in kept.items()} == {
-                name: len(life.points) for name, life in self.lives.items()
+        if self.batches:
+            stored = check_integrity(self.database)
+            assert {name: batch.points for name, batch in stored.items()} == {
+                name: len(batch_model.points) for name, batch_model in self.batches.items()
             }
         self.loop.close()
         self.folder.cleanup()
 
 
-def test_the_service_does_what_the_model_does(rounds: int) -> None:
+def test_service_agrees_with_the_model(rounds: int) -> None:
     run_state_machine_as_test(
         ServiceAndModel,
         settings=settings(max_examples=rounds, stateful_step_count=40, deadline=None),

@@ -1,4 +1,4 @@
-"""The browser of the system that tests and pictures use."""
+"""The installed browser, for tests and screenshots."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome
 
 
 def find_browser() -> str | None:
-    """The path of a Chromium or Chrome, that which CHROMIUM names before all others."""
+    """Return the path of a Chromium or Chrome. The variable CHROMIUM takes precedence."""
     named = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else []
     return next(filter(None, map(shutil.which, [*named, *_NAMES])), None)

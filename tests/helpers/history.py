@@ -1,6 +1,4 @@
-"""A database with a past: batches that ended in every way, for pages that need them, or so many
-points that only DuckDB itself can make them in a moment.
-"""
+"""Writes databases with ended batches, for tests that need history."""
 
 from __future__ import annotations
 
@@ -18,11 +16,11 @@ from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.service import FakeClock, open_service, wait_until
 
-PACE = timedelta(seconds=0.25)
+INTERVAL = timedelta(seconds=0.25)
 _HOUR = timedelta(hours=1)
 
 RUNNING = ("sensor-a", "sensor-b", "line-3.pressure", "lab_7", "night-watch")
-"""Batches with a past hour that a gap divides; whoever wants them running starts them again."""
+"""Batches with an hour of data and a gap. They are stopped: a test starts them again."""
 
 FAILED, FINISHED = "import.2026-11", "calibration"
 FAILURE_REASON = "The instrument at port 3 does not answer."
@@ -30,40 +28,43 @@ FAILURE_REASON = "The instrument at port 3 does not answer."
 
 @dataclass(frozen=True)
 class HistoricRun:
-    """One run that was: so long ago it began, so long it went on, so it ended."""
+    """A run that started ``ago`` before now, lasted ``lasted`` and ended with a status."""
 
     batch_id: str
     ago: timedelta
     lasted: timedelta
-    ending: str = "stopped"
+    status: str = "stopped"
 
 
 def write_history(
-    database: Path, runs: Sequence[HistoricRun] | None = None, pace: timedelta = PACE
+    database: Path, runs: Sequence[HistoricRun] | None = None, interval: timedelta = INTERVAL
 ) -> None:
-    """Write runs into a new database as if they had been, until this moment."""
-    work = _write(database, runs or _runs(), pace)
-    with ThreadPoolExecutor(1) as thread:  # The caller's may have an event loop of its own.
+    """Write runs with random points into a new database."""
+    work = _write_runs(database, runs or _default_runs(), interval)
+    with ThreadPoolExecutor(1) as thread:  # The caller may already run an event loop.
         thread.submit(asyncio.run, work).result()
 
 
 def write_long_history(
-    database: Path, batch_ids: Sequence[str], points: int, pace: timedelta, end: datetime
+    database: Path, batch_ids: Sequence[str], points: int, interval: timedelta, end: datetime
 ) -> None:
-    """Write batches into a new database as if they had run side by side, and stopped at ``end``.
+    """Write stopped batches with many points into a new database, with a few SQL statements.
 
-    Each has so many points, ``pace`` apart, with whole numbers from 0 to 100.
+    Each batch has ``points`` points with random integers from 0 to 100. They are ``interval``
+    apart, and the last one is before ``end``.
     """
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _fill(database, batch_ids, points, pace, end)).result()
+        thread.submit(
+            asyncio.run, _insert_points(database, batch_ids, points, interval, end)
+        ).result()
 
 
-_LONG_PAST = (
+_INSERTS = (
     "INSERT INTO batches SELECT nextval('batch_no'), unnest($batch_ids), $began",
     "INSERT INTO runs "
     "(batch_no, number, source, status, started_at, ended_at, first_seq, last_seq) "
     "SELECT no, 1, 'random', 'stopped', $began, $end, 1, $points FROM batches",
-    "INSERT INTO points SELECT no, i + 1, $began + to_microseconds(i * $pace), "
+    "INSERT INTO points SELECT no, i + 1, $began + to_microseconds(i * $interval), "
     "(hash(i * 31 + no) % 101)::DOUBLE FROM range($points) numbers(i), batches ORDER BY i, no",
     "INSERT INTO minutes SELECT batch_no, date_trunc('minute', ts), count(*), sum(key), "
     "min(key), max(key) FROM points GROUP BY ALL",
@@ -71,42 +72,44 @@ _LONG_PAST = (
 )
 
 
-async def _fill(
-    database: Path, batch_ids: Sequence[str], points: int, pace: timedelta, end: datetime
+async def _insert_points(
+    database: Path, batch_ids: Sequence[str], points: int, interval: timedelta, end: datetime
 ) -> None:
     values = {
         "batch_ids": list(batch_ids),
-        "began": end - pace * points,
+        "began": end - interval * points,
         "end": end,
-        "pace": pace // MICROSECOND,
+        "interval": interval // MICROSECOND,
         "points": points,
     }
     store = DuckDBStore(database)
 
-    def fill() -> None:
+    def insert() -> None:
         with store._point_writer.transaction() as cursor:
-            for insert in _LONG_PAST:
-                named = {name: values[name] for name in values if re.search(rf"\${name}\b", insert)}
-                cursor.execute(insert, named)
+            for statement in _INSERTS:
+                named = {
+                    name: values[name] for name in values if re.search(rf"\${name}\b", statement)
+                }
+                cursor.execute(statement, named)
 
     await store.open()
-    await store.run_on_writer(fill)
+    await store.run_on_writer(insert)
     await store.close()
 
 
-async def _write(database: Path, runs: Sequence[HistoricRun], pace: timedelta) -> None:
+async def _write_runs(database: Path, runs: Sequence[HistoricRun], interval: timedelta) -> None:
     now = utc_now()
     for run in sorted(runs, key=lambda run: run.ago, reverse=True):
-        await _carry_out(database, run, now - run.ago, pace)
+        await _write_run(database, run, now - run.ago, interval)
 
 
-def _runs() -> list[HistoricRun]:
+def _default_runs() -> list[HistoricRun]:
     runs = []
     for n, batch_id in enumerate(RUNNING):
-        early = _HOUR * (1.1 + 0.3 * n)
+        started_ago = _HOUR * (1.1 + 0.3 * n)
         runs += [
-            HistoricRun(batch_id, early, early - _HOUR * 0.6),
-            HistoricRun(batch_id, _HOUR * 0.45, _HOUR * 0.45 - PACE),
+            HistoricRun(batch_id, started_ago, started_ago - _HOUR * 0.6),
+            HistoricRun(batch_id, _HOUR * 0.45, _HOUR * 0.45 - INTERVAL),
         ]
     return [
         *runs,
@@ -118,24 +121,26 @@ def _runs() -> list[HistoricRun]:
     ]
 
 
-async def _carry_out(database: Path, run: HistoricRun, began: datetime, pace: timedelta) -> None:
+async def _write_run(
+    database: Path, run: HistoricRun, began: datetime, interval: timedelta
+) -> None:
     clock = FakeClock(began.isoformat())
 
     async def source() -> AsyncIterator[Numbers]:
         numbers = random.Random(run.batch_id)
         while clock.now < began + run.lasted:
             yield float(numbers.randint(0, 100))
-            clock.now += pace
-        if run.ending == "failed":
+            clock.now += interval
+        if run.status == "failed":
             raise ConnectionError(FAILURE_REASON)
-        if run.ending != "finished":
+        if run.status != "finished":
             await asyncio.Event().wait()
 
     async with open_service(database, clock, random=source) as service:
         await service.start(run.batch_id)
-        if run.ending in ("failed", "finished"):
+        if run.status in ("failed", "finished"):
             await wait_until(lambda: not service.running(), timeout=30)
             return
         await wait_until(lambda: clock.now >= began + run.lasted, timeout=30)
-        if run.ending == "stopped":
+        if run.status == "stopped":
             await service.stop(run.batch_id)

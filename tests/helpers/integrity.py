@@ -1,4 +1,4 @@
-"""What must hold of every database, whatever was done to the process that wrote it."""
+"""The invariants of every database, also after a crash."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import duckdb
 
 @dataclass(frozen=True)
 class StoredBatch:
-    """One batch as the file has it."""
+    """``runs``: status, first seq and last seq of each run."""
 
     points: int
     runs: list[tuple[str, int, int]]
 
 
 def check_integrity(database: Path) -> dict[str, StoredBatch]:
-    """Every batch of a file that nobody has open; fails when any promise is broken.
+    """Check the invariants of a closed database, and return its batches.
 
-    ``seq`` without gaps or repeats in the order of the table; minutes and counters that count
-    the points; runs that follow each other.
+    ``seq`` is in order, without gaps or duplicates. Minutes and counters agree with the points.
+    Each run begins after the previous one.
     """
     with duckdb.connect(database, read_only=True) as connection:
 
-        def ask(query: str) -> list[tuple[Any, ...]]:
-            return connection.execute(query).fetchall()
+        def query(sql: str) -> list[tuple[Any, ...]]:
+            return connection.execute(sql).fetchall()
 
-        counts = ask(
+        counts = query(
             "SELECT batch_id, count(seq), min(seq), max(seq), count(DISTINCT seq) FROM batches "
             "LEFT JOIN points ON batch_no = no GROUP BY batch_id"
         )
         counters = {
             batch_id: (row_count, last_seq)
-            for batch_id, row_count, last_seq in ask(
+            for batch_id, row_count, last_seq in query(
                 "SELECT batch_id, row_count, last_seq FROM counters JOIN batches ON no = batch_no"
             )
         }
-        assert ask(
+        assert query(
             "SELECT count(*) FROM (SELECT seq <= lag(seq) OVER (PARTITION BY batch_no ORDER BY "
             "rowid) AS back FROM points) WHERE back"
         ) == [(0,)]
-        by_points = ask(
+        by_points = query(
             "SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), "
             "max(key) FROM points GROUP BY ALL ORDER BY ALL"
         )
-        by_minutes = ask("SELECT * FROM minutes ORDER BY batch_no, minute")
-        runs = ask(
+        by_minutes = query("SELECT * FROM minutes ORDER BY batch_no, minute")
+        runs = query(
             "SELECT batch_id, status, first_seq, last_seq FROM runs JOIN batches ON no = batch_no "
             "ORDER BY batch_id, number"
         )

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -36,6 +36,9 @@ _NOT_COPIED = shutil.ignore_patterns(
 
 BACKEND_ONLY = {"REFLEX_BACKEND_ONLY": "true"}
 """Settings that start the server without building pages, the slowest part of a production start."""
+
+EXIT_TIMEOUT = 4
+"""Twice the guaranteed two seconds, so that tests pass on a busy machine."""
 
 _used_ports: set[int] = set()
 
@@ -63,6 +66,14 @@ def free_port() -> int:
             if port not in _used_ports:
                 _used_ports.add(port)
                 return port
+
+
+def wait_for(condition: Callable[[], object], timeout: float = 60) -> None:
+    """Wait until a condition holds, outside an event loop."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"condition does not hold after {timeout} s"
+        time.sleep(0.05)
 
 
 http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
@@ -142,10 +153,7 @@ class RunningApp:
     def wait_for_points(self, count: int = 3, timeout: float = 60) -> None:
         """Wait until this number of further points is committed."""
         target = self.row_count() + count
-        deadline = time.monotonic() + timeout
-        while self.row_count() < target:
-            assert time.monotonic() < deadline, f"no {count} points within {timeout} s"
-            time.sleep(0.05)
+        wait_for(lambda: self.row_count() >= target, timeout)
 
     def memory_usage(self) -> int:
         """Return the resident memory of all processes of the app in bytes."""

@@ -1,4 +1,4 @@
-"""A service on a real DuckDB file, with a clock and sources that a test holds in its hand."""
+"""A service on a real DuckDB file, with a fake clock and scripted sources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAST_RETRY = Timing(retry_interval=0.01)
 
 
 class FakeClock:
-    """A clock that shows what it was set to."""
+    """A clock that only a test changes."""
 
     def __init__(self, now: str) -> None:
         self.now = datetime.fromisoformat(now)
@@ -38,7 +38,7 @@ class FakeClock:
 
 
 class ScriptedSource:
-    """A source that gives what a test hands it, each number at the time the test names."""
+    """A source that yields the numbers of a test. Each one sets the clock to its time."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -62,13 +62,13 @@ class ScriptedSource:
 
 
 async def silent() -> AsyncIterator[Numbers]:
-    """A source that never gives anything."""
+    """A source that never yields."""
     await asyncio.Event().wait()
     yield 0.0
 
 
 def counting(up_to: int) -> Source:
-    """A source that gives 1, 2, 3, ... and then has no more."""
+    """Create a source that yields 1, 2, ... ``up_to`` and ends."""
 
     async def count() -> AsyncIterator[Numbers]:
         for number in range(1, up_to + 1):
@@ -80,47 +80,49 @@ def counting(up_to: int) -> Source:
 
 @dataclass
 class Harness:
-    """A service whose clock, and whose source ``random``, a test holds in its hand.
+    """A service with a fake clock and a scripted source, named ``random``.
 
-    Tests may share one, one after the other, each with batch ids of its own.
+    The tests of a module can share a harness if each uses its own batch ids.
     """
 
     service: BatchService
     clock: FakeClock
     script: ScriptedSource
-    begins: str
+    start_time: str
 
     def reset(self) -> None:
-        """Have clock and script as if they were new."""
-        self.clock.set(self.begins)
+        """Reset the clock and replace the source."""
+        self.clock.set(self.start_time)
         self.script = ScriptedSource(self.clock)
 
 
 def duckdb_store(service: BatchService) -> DuckDBStore:
-    """The DuckDB store of a service, for tests of what only that store does."""
+    """Return the DuckDB store of a service."""
     assert isinstance(service._store, DuckDBStore)
     return service._store
 
 
 async def latest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
-    """The last points of a batch, in order."""
+    """Return the latest points of a batch, in order."""
     after = max(0, service.last_seq(service.batch(batch_id)) - limit)
     return await service.points(batch_id, after, limit)
 
 
 async def stop_all(service: BatchService) -> None:
-    """Leave nothing running for the next test that shares the service."""
+    """Stop all running batches."""
     for batch in service.running():
         await service.stop(batch.batch_id)
 
 
 @asynccontextmanager
-async def open_harness(folder: Path, begins: str = "2012-11-11 10:11:10") -> AsyncIterator[Harness]:
-    """A bench whose database is in that folder; its source ``few`` gives five numbers and ends."""
-    clock = FakeClock(begins)
+async def open_harness(
+    folder: Path, start_time: str = "2012-11-11 10:11:10"
+) -> AsyncIterator[Harness]:
+    """Open a harness with its database in a folder. Its source ``few`` ends after five numbers."""
+    clock = FakeClock(start_time)
     sources: dict[str, Source] = {"random": lambda: harness.script(), "few": counting(5)}
     async with open_service(folder / "solo.duckdb", clock, False, FAST_RETRY, **sources) as service:
-        harness = Harness(service, clock, ScriptedSource(clock), begins)
+        harness = Harness(service, clock, ScriptedSource(clock), start_time)
         yield harness
 
 
@@ -130,14 +132,14 @@ async def open_service(
     clock: Clock = utc_now,
     resume: bool = False,
     timing: Timing = FAST_RETRY,
-    **more: Source,
+    **sources: Source,
 ) -> AsyncIterator[BatchService]:
-    """The service on a DuckDB file or another store, closed when the block ends.
+    """Open a service on a DuckDB file or another store, and close it after the block.
 
-    ``random`` gives a number every 10 ms; failed writes and reads are repeated as often.
+    ``random`` yields a number every 10 ms. Failed reads and writes are retried every 10 ms.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
-    available = {"random": random_numbers(0.01), **more}
+    available = {"random": random_numbers(0.01), **sources}
     backoff = ReadBackoff(first=0.01, longest=0.01)
     service = BatchService(store, available, clock, timing=timing, backoff=backoff)
     await service.open(resume)
@@ -148,7 +150,7 @@ async def open_service(
 
 
 def producer_tasks() -> list[str]:
-    """The names of the tasks that execute runs."""
+    """Return the names of the tasks that execute runs."""
     return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("producer:")]
 
 
