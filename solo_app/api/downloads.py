@@ -68,7 +68,7 @@ def _timestamp(now: datetime) -> str:
 def _file_response(download: Download | None, name: str, media_type: str) -> StreamingResponse:
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
-        # Lets the pages read the name in development, where they have a different origin.
+        # In development the pages have a different origin and need permission to read the name.
         "Access-Control-Expose-Headers": "Content-Disposition",
     }
     if download and download.size is not None:
