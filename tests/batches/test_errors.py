@@ -32,5 +32,4 @@ from solo_app.batches.errors import (
     ],
 )
 def test_message_is_a_sentence(error: SoloError) -> None:
-    assert not str(error)[0].islower()
     assert str(error).endswith(".")

@@ -15,16 +15,16 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.service import BatchService
-from solo_app.sources.random import random_numbers
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.check import check_database
 from solo_app.storage.duckdb.files import wal_path
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.helpers.service import counting, duckdb_store, open_service, wait_until
+from tests.helpers.service import counting, open_service, wait_until
+from tests.storage.stores import create_block, open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -38,29 +38,27 @@ def refusal(database: Path) -> str:
     return line
 
 
-async def checkpoint(service: BatchService) -> None:
-    store = duckdb_store(service)
-    await store.run_on_writer(store._point_writer.checkpoint)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-@pytest.fixture
-async def killed(tmp_path: Path) -> Path:
-    """The files of a killed process: points and runs are still in the WAL."""
-    original, copy = tmp_path / "original.duckdb", tmp_path / "killed" / "solo.duckdb"
-    copy.parent.mkdir()
-    async with open_service(original, few=counting(7)) as service:
-        for batch_id in ("a", "b"):
+@pytest.fixture(scope="module")
+async def killed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a killed process: the second of two batches is in the WAL."""
+    folder = tmp_path_factory.mktemp("files")
+    database = tmp_path_factory.mktemp("original") / "solo.duckdb"
+    for batch_id in ("a", "b"):
+        async with open_service(database, few=counting(7)) as service:
             await service.start(batch_id, "few")
             await wait_until(lambda: not service.running())
-            if batch_id == "a":
-                await checkpoint(service)
-        shutil.copy(original, copy)
-        shutil.copy(wal_path(original), wal_path(copy))
-    return copy
+            for path in (database, wal_path(database)):
+                shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
+def killed(killed_files: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(killed_files, tmp_path / "killed") / "solo.duckdb"
 
 
 def remove(database: Path) -> None:
@@ -124,7 +122,7 @@ async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: st
     assert contents(killed.parent) == before
 
 
-async def test_check_accepts_the_files_of_a_killed_process_and_keeps_them(killed: Path) -> None:
+async def test_files_of_a_killed_process_are_accepted_and_unchanged(killed: Path) -> None:
     before = contents(killed.parent)
     check_database(killed)
     assert contents(killed.parent) == before
@@ -134,11 +132,8 @@ async def test_check_accepts_the_files_of_a_killed_process_and_keeps_them(killed
 
 async def test_truncated_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "solo.duckdb"
-    async with open_service(file, flood=random_numbers(0)) as service:
-        await service.start("b", "flood")
-        for count in (300_000, 600_000):
-            await wait_until(lambda: service.totals().row_count > count, 30)  # noqa: B023
-            await checkpoint(service)
+    async with open_store(file) as store:
+        await store.write([create_block(1, np.random.default_rng(1).random(50_000).tolist())], {})
     os.truncate(file, file.stat().st_size * 2 // 3)
     line = refusal(file)
     assert re.search("truncated|cannot be opened", line)
@@ -147,7 +142,7 @@ async def test_truncated_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_duckdb_silently_opens_a_truncated_database(tmp_path: Path) -> None:
-    # This is why ``check_content`` compares sizes. If this test fails, remove the comparison.
+    # The reason why ``check_content`` compares sizes. If this test fails, remove the comparison.
     file = tmp_path / "solo.duckdb"
     with duckdb.connect(file) as connection:
         connection.execute(
@@ -240,7 +235,7 @@ def test_unusable_folder_is_refused(tmp_path: Path) -> None:
     assert "not writable" in refusal(Path("/sys/solo/solo.duckdb"))
 
 
-async def test_check_leaves_no_folder_behind(tmp_path: Path) -> None:
+async def test_check_leaves_no_folder(tmp_path: Path) -> None:
     database = tmp_path / "a" / "b" / "solo.duckdb"
     check_database(database)
     assert list(tmp_path.iterdir()) == []

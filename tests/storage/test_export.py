@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -67,17 +66,6 @@ def parse_parquet(content: bytes, file: Path) -> list[Point]:
     assert list(map(str, points.types)) == ["BIGINT", "TIMESTAMP WITH TIME ZONE", "DOUBLE"]
     rows = points.project("seq, ts AT TIME ZONE 'UTC', key").fetchall()
     return [Point(*row) for row in rows]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "solo.duckdb"
-
-
-@pytest.fixture
-async def store(database: Path) -> AsyncIterator[DuckDBStore]:
-    async with open_store(database) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("file_format", FileFormat)

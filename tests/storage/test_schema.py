@@ -13,10 +13,9 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import BatchCounter, BatchStatus, FileFormat, Window, to_microseconds
+from solo_app.batches.models import BatchStatus, FileFormat, Window, to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
-from solo_app.storage.duckdb.batches import BatchRow, RunRow
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import counting, open_service, wait_until
@@ -33,8 +32,8 @@ ARCHIVED = [(n, BEGAN + timedelta(seconds=20 * (n - 1)), n + 0.25) for n in rang
 RECENT = [datetime(2026, 3, 6, 10, *when) for when in ((2, 50), (3, 10), (3, 30))]
 """The times of the points of the same batch in the database."""
 
-COUNTERS = {1: BatchCounter(9, 9), 2: BatchCounter(4, 7), 3: BatchCounter(5, 5)}
-"""Its stored points, including those of a killed run that no minute includes."""
+COUNTERS = {1: (9, 9), 2: (4, 7), 3: (5, 5)}
+"""Row count and last ``seq`` by batch, with points of a killed run that no minute includes."""
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def database(tmp_path: Path) -> Path:
     return database
 
 
-async def has_every_point(service: BatchService) -> None:
+async def check_all_points(service: BatchService) -> None:
     points = {b.batch_id: await service.points(b.batch_id, 0, 100) for b in service.batches()}
     assert {name: [p.seq for p in found] for name, found in points.items()} == {
         "old": [*range(1, 10)],
@@ -62,7 +61,8 @@ async def has_every_point(service: BatchService) -> None:
         "killed": [1, 2, 3, 4, 5],
     }
     assert [(p.seq, p.ts, p.key) for p in points["old"][:6]] == ARCHIVED
-    assert (await service._store.stored_minutes(BEGAN)).counters == COUNTERS
+    counters = {b.no: (service.row_count(b), service.last_seq(b)) for b in service.batches()}
+    assert counters == COUNTERS
     assert service.totals().row_count == 18
     month = Window(datetime(2026, 3, 1), datetime(2026, 4, 1))
     for batch_id, found in points.items():
@@ -74,7 +74,7 @@ async def has_every_point(service: BatchService) -> None:
 async def test_database_of_previous_release_keeps_every_point(database: Path) -> None:
     for _ in range(2):
         async with open_service(database) as service:
-            await has_every_point(service)
+            await check_all_points(service)
             (run,) = await service.runs("killed")
             assert (run.status, run.last_seq) == (BatchStatus.INTERRUPTED, 5)
             assert [r.last_seq for r in await service.runs("lossy")] == [7, 3]
@@ -111,14 +111,14 @@ async def test_lost_points_within_an_archive_file_are_not_counted(database: Path
         assert (service.row_count(batch), service.last_seq(batch)) == (7, 9)
 
 
-async def test_a_run_without_end_before_another_run_is_interrupted(database: Path) -> None:
+async def test_run_without_end_before_another_is_interrupted(database: Path) -> None:
     with duckdb.connect(database) as connection:
         connection.execute(
             "UPDATE runs SET status = 'running', ended_at = NULL, last_seq = NULL "
             "WHERE batch_no = 1 AND number = 1"
         )
     async with open_service(database) as service:
-        await has_every_point(service)
+        await check_all_points(service)
         later, earlier = await service.runs("old")
         assert later.status is BatchStatus.STOPPED
         assert (earlier.status, earlier.last_seq) == (BatchStatus.INTERRUPTED, 6)
@@ -176,58 +176,40 @@ async def test_migrated_and_new_databases_have_the_same_tables(
     assert await columns(database) == await columns(tmp_path / "new.duckdb")
 
 
-async def test_registry_maps_all_columns_of_its_tables(tmp_path: Path) -> None:
-    store = DuckDBStore(tmp_path / "solo.duckdb")
-    await store.open()
-    await store.close()
-    with duckdb.connect(store.path) as connection:
-        for row in (BatchRow, RunRow):
-            table = connection.table(str(row.__tablename__))
-            assert set(row.__table__.columns.keys()) == set(table.columns)  # type: ignore[union-attr]
-
-
-async def test_migration_can_add_a_column(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_service(database):
-        pass
-    added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
-    with monkeypatch.context() as newer:
-        migrations = (*schema.MIGRATIONS, added)
-        newer.setattr(schema, "MIGRATIONS", migrations)
-        newer.setattr(schema.migrate, "__defaults__", (migrations,))
-        async with open_service(database, few=counting(3)) as service:
-            await has_every_point(service)
-            await service.start("new", "few")
-            await wait_until(lambda: not service.running())
+async def test_migration_can_add_a_column(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
+        schema.migrate(connection, (*schema.MIGRATIONS, added))
+        assert schema.version(connection) == len(schema.MIGRATIONS) + 1
+        connection.execute("SELECT unit FROM batches")
+        assert connection.execute("SELECT count(*) FROM points").fetchall() == [(12,)]
     with pytest.raises(StoreUnavailableError, match="newer version of SOLO"):
         await DuckDBStore(database).open()
 
 
-KILLED = """
-import asyncio, os, pathlib, signal, sys
+MIGRATE = """
+import os, signal, sys
+import duckdb
 from solo_app.storage.duckdb import schema
-from solo_app.storage.duckdb.store import DuckDBStore
 
-migrate, left = schema.migrate, int(sys.argv[2])
-
-class Dying:
-    def __init__(self, cursor):
-        self.cursor = cursor
+class DyingCursor:
+    def __init__(self, cursor, statements):
+        self.cursor, self.statements = cursor, statements
 
     def execute(self, statement):
-        global left
-        left -= 1
-        if left < 0:
+        self.statements -= 1
+        if self.statements < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.cursor.execute(statement)
 
-schema.migrate = lambda cursor: migrate(Dying(cursor))
-asyncio.run(DuckDBStore(pathlib.Path(sys.argv[1])).open())
+with duckdb.connect(sys.argv[1]) as connection:
+    schema.migrate(DyingCursor(connection, int(sys.argv[2])))
 """
 
 
-def run_until_killed(database: Path, statements: int) -> int:
-    """Open a database in a process that is killed after N statements. Returns its exit code."""
-    command = [sys.executable, "-c", KILLED, str(database), str(statements)]
+def migrate_until_killed(database: Path, statements: int) -> int:
+    """Migrate in a process that is killed after some statements. Returns its exit code."""
+    command = [sys.executable, "-c", MIGRATE, str(database), str(statements)]
     return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
@@ -249,11 +231,11 @@ FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
 async def test_killed_migration_is_repeated_by_the_next_start(
     database: Path, statements: int
 ) -> None:
-    ended = run_until_killed(database, statements)
-    all_executed = statements == 1 + FIRST + SECOND
-    assert ended == (0 if all_executed else -signal.SIGKILL)
+    is_complete = statements == 1 + FIRST + SECOND
+    exit_code = migrate_until_killed(database, statements)
+    assert exit_code == (0 if is_complete else -signal.SIGKILL)
     async with open_service(database) as service:
-        await has_every_point(service)
+        await check_all_points(service)
 
 
 IN_TOKYO = """
@@ -262,12 +244,14 @@ from datetime import datetime, timedelta
 import duckdb
 from solo_app.batches.models import FileFormat
 from solo_app.batches.retention import Retention
+from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.service import FakeClock, open_service
 
 async def main(database):
     clock = FakeClock("2026-04-01")
-    async with open_service(database, clock) as service:
-        await Retention(service._store, timedelta(days=1), clock).archive_old_points()
+    store = DuckDBStore(database)
+    async with open_service(store, clock) as service:
+        await Retention(store, timedelta(days=1), clock).archive_old_points()
         points = await service.points("old", 0, 100)
         span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
         csv = (await service.download("old", FileFormat.CSV, *span)).chunks
