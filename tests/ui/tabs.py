@@ -27,10 +27,15 @@ from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
 from solo_app.ui.console import Console
 from solo_app.ui.state.batch import BatchState
+from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.live_updates import LiveState
-from tests.helpers.service import FAST_RETRY, open_service
+from tests.helpers.service import FAST_RETRY, open_service, wait_until
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
+
+TICK = 0.01
+NEVER = 1e9
+"""A tick after which no other follows during a test."""
 
 
 class Tabs:
@@ -62,6 +67,22 @@ class Tabs:
     async def open(self, tab: str, batch_id: str | None = None) -> None:
         """Open ``/`` or the batch page in a tab, without live updates."""
         await (await self._send(tab, State, "hydrate", {}, _router_data(batch_id)))
+
+    async def open_home_page(self, tab: str) -> Any:
+        """Open the home page with live updates. Returns its state, with its first values."""
+        await self.open(tab)
+        await self.start_updates(tab, HomeState)
+        state = await self.state(tab, HomeState)
+        await wait_until(lambda: state.loaded)
+        return state
+
+    async def open_batch_page(self, tab: str, batch_id: str) -> Any:
+        """Open a batch page with live updates. Returns its state, with its first values."""
+        await self.open(tab, batch_id)
+        await self.start_updates(tab, BatchState)
+        state = await self.state(tab, BatchState)
+        await wait_until(lambda: state.batch_id == batch_id)
+        return state
 
     async def enqueue(self, tab: str, state: type[rx.State], handler: str, **payload: Any) -> Any:
         """Send an event. Returns a future that is done when the event has been processed."""
@@ -125,20 +146,22 @@ async def open_tabs(
     storage: Path | Storage,
     clock: Clock = utc_now,
     timing: Timing = FAST_RETRY,
+    *,
+    tick: float = TICK,
     **sources: Source,
 ) -> AsyncIterator[Tabs]:
     """Open a service, and yield tabs on it."""
     async with (
         open_service(storage, clock, False, timing, **sources) as service,
-        tabs_on(service) as tabs,
+        tabs_on(service, tick) as tabs,
     ):
         yield tabs
 
 
 @asynccontextmanager
-async def tabs_on(service: BatchService) -> AsyncIterator[Tabs]:
-    """Yield tabs on a service, with a fast ticker."""
-    console = LiveState.console = Console(tick=0.01)
+async def tabs_on(service: BatchService, tick: float = TICK) -> AsyncIterator[Tabs]:
+    """Yield tabs on a service. ``tick`` is in seconds."""
+    console = LiveState.console = Console(tick=tick)
     console.connect(service)
     tabs = Tabs(service, console.ticker)
     try:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from solo_app.batches.models import MINUTE, MinuteAggregate, Window, to_microseconds
+from solo_app.batches.models import to_microseconds
 from solo_app.batches.source import Numbers, Source
 from solo_app.ui.state.batch import BatchState, MinutesState
-from solo_app.ui.state.batch_view import LATEST_POINTS, minute_values
-from tests.helpers.service import wait_until
-from tests.ui.tabs import Tabs
+from solo_app.ui.state.batch_view import LATEST_POINTS
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, wait_until
+from tests.ui.tabs import Tabs, open_tabs
 
 pytestmark = pytest.mark.anyio
-
-
-async def open_page(tabs: Tabs, batch_id: str) -> Any:
-    """Open the batch page in a tab named like the batch, and wait for its first values."""
-    await tabs.open(batch_id, batch_id)
-    await tabs.start_updates(batch_id, BatchState)
-    state = await tabs.state(batch_id, BatchState)
-    await wait_until(lambda: state.batch_id == batch_id)
-    return state
 
 
 async def fast_source() -> AsyncIterator[Numbers]:
@@ -42,7 +33,7 @@ def sources() -> dict[str, Source]:
 
 async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     assert (state.kind, state.status, state.run_number) == ("batch", "running", 1)
     assert state.title == f"{batch_id} · Running · SOLO"
     for _ in range(3):
@@ -53,7 +44,7 @@ async def test_running_batch_is_shown_live(tabs: Tabs, batch_id: str) -> None:
 @pytest.mark.parametrize("source", ["random", "fast"])
 async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, source: str) -> None:
     await tabs.service.start(batch_id, source)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     for _ in range(5):
         row_count = state.row_count
         await wait_until(lambda row_count=row_count: state.row_count > row_count + LATEST_POINTS)  # type: ignore[misc]
@@ -77,7 +68,7 @@ async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, so
 
 async def test_points_equal_those_in_the_store(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     await wait_until(lambda: state.row_count > LATEST_POINTS)
     points = [dict(point) for point in reversed(state.points)]
     stored = await tabs.service.points(batch_id, points[0]["seq"] - 1, LATEST_POINTS)
@@ -85,26 +76,25 @@ async def test_points_equal_those_in_the_store(tabs: Tabs, batch_id: str) -> Non
     assert points == expected
 
 
-async def test_only_changed_vars_are_sent(tabs: Tabs, batch_id: str) -> None:
-    await tabs.service.start(batch_id)
-    await tabs.service.stop(batch_id)
-    await open_page(tabs, batch_id)
-    sent = len(tabs.deltas[batch_id])
-    await wait_until(lambda: len(tabs.deltas[batch_id]) >= sent + 2)
-    for delta in tabs.state_deltas(batch_id, BatchState)[sent:]:
-        assert set(delta) <= {"server_time", "minute"}
-
-
-async def test_server_time_changes_every_second(tabs: Tabs) -> None:
-    state = await open_page(tabs, "unknown")
-    for _ in range(2):
-        before = state.server_time
-        await wait_until(lambda before=before: state.server_time > before)  # type: ignore[misc]
+async def test_only_changed_vars_are_sent() -> None:
+    clock = FakeClock("2012-11-11 10:11:10")
+    async with open_tabs(MemoryStorage(), clock) as tabs:
+        await tabs.service.start("b")
+        await tabs.service.stop("b")
+        state = await tabs.open_batch_page("b", "b")
+        sent = len(tabs.deltas["b"])
+        for _ in range(3):
+            clock.advance(seconds=1)
+            now = to_microseconds(clock.now) // 1_000_000
+            await wait_until(lambda now=now: state.server_time == now)  # type: ignore[misc]
+        assert {frozenset(delta) for delta in tabs.state_deltas("b", BatchState)[sent:]} == {
+            frozenset({"server_time"})
+        }
 
 
 async def test_paused_table_keeps_its_points(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     await wait_until(lambda: state.row_count > LATEST_POINTS)
     await tabs.send(batch_id, BatchState, "pause", paused=True)
     points, row_count = [dict(p) for p in state.points], state.row_count
@@ -116,7 +106,7 @@ async def test_paused_table_keeps_its_points(tabs: Tabs, batch_id: str) -> None:
 
 async def test_page_shows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     await wait_until(lambda: state.row_count > 0)
     await tabs.service.stop(batch_id)
     await wait_until(lambda: state.status == "stopped")
@@ -134,7 +124,7 @@ async def test_page_shows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
 
 async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
     before = tabs.service.batches()
-    state = await open_page(tabs, "never")
+    state = await tabs.open_batch_page("never", "never")
     assert state.kind == "unknown"
     await tabs.ticks()
     assert tabs.service.batches() == before
@@ -145,7 +135,7 @@ async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
 @pytest.mark.parametrize("invalid", ["a b", "<script>", "é", "'", "x" * 65, ".a", "a/b"])
 async def test_invalid_id_is_explained(tabs: Tabs, invalid: str) -> None:
     before = tabs.service.batches()
-    state = await open_page(tabs, invalid)
+    state = await tabs.open_batch_page(invalid, invalid)
     assert state.kind == "invalid"
     assert "beginning with a letter or digit" in state.invalid_reason
     await tabs.send(invalid, BatchState, "start")
@@ -156,7 +146,7 @@ async def test_invalid_id_is_explained(tabs: Tabs, invalid: str) -> None:
 
 async def test_stop_redirects_to_home_page(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await open_page(tabs, batch_id)
+    await tabs.open_batch_page(batch_id, batch_id)
     await tabs.send(batch_id, BatchState, "stop")
     assert tabs.service.running() == []
     events = tabs.sent_events(batch_id)
@@ -179,7 +169,7 @@ async def test_ten_tabs_can_stop_one_batch(tabs: Tabs, batch_id: str) -> None:
 async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str) -> None:
     for i in range(5):
         await tabs.service.start(f"{batch_id}-{i}")
-    state = await open_page(tabs, "sixth")
+    state = await tabs.open_batch_page("sixth", "sixth")
     await tabs.send("sixth", BatchState, "start")
     assert state.error == "5 batches are running. Stop one to start another."
     await tabs.ticks(3)
@@ -191,59 +181,26 @@ async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str
 
 async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await open_page(tabs, batch_id)
+    await tabs.open_batch_page(batch_id, batch_id)
     minutes = await tabs.state(batch_id, MinutesState)
     for span in (60, 15, 1440):
         await tabs.send(batch_id, BatchState, "show_range", minutes=span)
         await wait_until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
 
 
-def test_gaps_break_the_line_and_have_labels() -> None:
-    start = datetime(2026, 3, 1, 12)
-    window = Window(start, start + 60 * MINUTE)
-    found = [MinuteAggregate(start + n * MINUTE, 2, 3.0, 1.0, 2.0) for n in (0, 1, 3, 20)]
-    values = minute_values(window, found)
-    first = to_microseconds(start)
-    line = [((v["t"] - first) / 60e6, v["average"], v["range"]) for v in values["minutes"]]
-    whole = (1.5, [1.0, 2.0])
-    end = 1 - 1 / 60e6
-    assert line == [
-        *[(n, *whole) for n in (0, 1, 1 + end)],
-        (2, None, None),
-        *[(n, *whole) for n in (3, 3 + end)],
-        (4, None, None),
-        *[(n, *whole) for n in (20, 20 + end)],
-        (21, None, None),
-    ]
-    gaps = [((g["start"] - first) / 60e6, (g["end"] - first) / 60e6) for g in values["gaps"]]
-    assert gaps == [(4, 20), (21, 60)]
-    assert [(row["t"] - first) / 60e6 for row in values["table"]] == [20, 3, 1, 0]
-    assert values["minute_count"] == 4
-
-
-def test_table_has_the_latest_minutes() -> None:
-    start = datetime(2026, 3, 1)
-    found = [MinuteAggregate(start + n * MINUTE, 1, 1.0, 1.0, 1.0) for n in range(100)]
-    values = minute_values(Window(start, start + timedelta(hours=6)), found)
-    assert [row["t"] for row in values["table"]] == [
-        to_microseconds(start + n * MINUTE) for n in range(99, 39, -1)
-    ]
-    assert values["minute_count"] == 100
-
-
 async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
-    """Reflex evicts a state that is not accessed for ``token_expiration`` seconds."""
+    # Reflex evicts a state that is not accessed for ``token_expiration`` seconds.
     tabs.manager.token_expiration = 2
     await tabs.service.start(batch_id)
     await tabs.service.stop(batch_id)
-    state = await open_page(tabs, batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
     await wait_until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, timeout=10)
     assert state is await tabs.state(batch_id, BatchState)
 
 
 async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await open_page(tabs, batch_id)
+    await tabs.open_batch_page(batch_id, batch_id)
     minutes = await tabs.state(batch_id, MinutesState)
     await wait_until(lambda: minutes.end > 0)
     state = await tabs.evict(batch_id, BatchState)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from solo_app.batches.models import to_microseconds
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers, Source
 from solo_app.sources.random import random_numbers
-from solo_app.ui.state.batch_table import BatchTable, TableQuery
 from solo_app.ui.state.home import HomeState
-from tests.helpers.service import open_service, silent, stop_all, wait_until
-from tests.ui.tabs import Tabs, open_tabs, tabs_on
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import FakeClock, open_service, silent, stop_all, wait_until
+from tests.ui.tabs import NEVER, Tabs, open_tabs, tabs_on
 
 pytestmark = pytest.mark.anyio
 
@@ -112,17 +113,18 @@ async def test_running_batch_is_shown_live(tmp_path: Path) -> None:
         updates.cancel()
 
 
-async def test_only_changed_vars_are_sent(tabs: Tabs) -> None:
-    await tabs.service.start("ended")
-    await tabs.service.stop("ended")
-    await tabs.open("tab")
-    await tabs.start_updates("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
-    await wait_until(lambda: state.loaded)
-    sent = len(tabs.deltas["tab"])
-    await wait_until(lambda: len(tabs.deltas["tab"]) >= sent + 3)
-    for delta in tabs.state_deltas("tab", HomeState)[sent:]:
-        assert set(delta) <= {"server_time", "throughput"}
+async def test_only_changed_vars_are_sent() -> None:
+    clock = FakeClock("2012-11-11 10:11:10")
+    async with open_tabs(MemoryStorage(), clock) as tabs:
+        state = await tabs.open_home_page("tab")
+        sent = len(tabs.deltas["tab"])
+        for _ in range(3):
+            clock.advance(seconds=1)
+            now = to_microseconds(clock.now) // 1_000_000
+            await wait_until(lambda now=now: state.server_time == now)  # type: ignore[misc]
+        assert {frozenset(delta) for delta in tabs.state_deltas("tab", HomeState)[sent:]} == {
+            frozenset({"server_time"})
+        }
 
 
 async def test_slots_table_and_totals_are_consistent(tabs: Tabs, batch_id: str) -> None:
@@ -149,9 +151,7 @@ async def test_slots_table_and_totals_are_consistent(tabs: Tabs, batch_id: str) 
 
 async def test_throughput_covers_sixty_seconds(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
-    await tabs.open("tab")
-    await tabs.start_updates("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
+    state = await tabs.open_home_page("tab")
     await wait_until(lambda: sum(state.throughput) > 0)
     assert len(state.throughput) == 60
 
@@ -170,9 +170,7 @@ async def test_page_load_ends_updates_of_the_previous_load(tabs: Tabs) -> None:
 async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     for name in ("a", "b", "c"):
         await tabs.service.start(name)
-    await tabs.open("tab")
-    updates = await tabs.start_updates("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
+    state = await tabs.open_home_page("tab")
 
     def slot_ids() -> list[str]:
         return [slot["batch_id"] for slot in state.slots]
@@ -182,16 +180,12 @@ async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     await wait_until(lambda: slot_ids() == ["", "b", "c", "", ""])
     await tabs.service.start("d")
     await wait_until(lambda: slot_ids() == ["d", "b", "c", "", ""])
-    updates.cancel()
 
 
 async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     for i in range(5):
         await tabs.service.start(f"b{i}")
-    await tabs.open("tab")
-    updates = await tabs.start_updates("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
-    await wait_until(lambda: state.loaded)
+    state = await tabs.open_home_page("tab")
     await start(tabs, "tab", "sixth")
     assert state.error.startswith("5 batches are running")
     await tabs.ticks(2)
@@ -208,7 +202,6 @@ async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
     assert state.error  # The name is still invalid.
     await tabs.send("tab", HomeState, "clear_error")
     assert state.error == ""
-    updates.cancel()
 
 
 async def test_rejected_name_can_be_submitted_again_immediately(tabs: Tabs) -> None:
@@ -245,15 +238,12 @@ async def test_saved_query_is_restored(with_25_ended: BatchService) -> None:
         assert not tabs.errors
 
 
-async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path) -> None:
-    async with open_tabs(tmp_path / "solo.duckdb", silent=silent) as tabs:
+async def test_count_follows_a_search_and_a_start_within_a_tick() -> None:
+    async with open_tabs(MemoryStorage(), tick=0.2, silent=silent) as tabs:
         for name in ("a-1", "a-2", "b-1"):
             await tabs.service.start(name, "silent")
-        await tabs.open("tab")
-        await tabs.start_updates("tab", HomeState)
-        state = await tabs.state("tab", HomeState)
+        state = await tabs.open_home_page("tab")
         await wait_until(lambda: state.match_count == 3)
-        tabs.ticker._tick = 0.5
         await tabs.ticks(0)
         await tabs.send("tab", HomeState, "search_batches", text="a")
         assert state.match_count == 2
@@ -261,17 +251,13 @@ async def test_count_follows_a_search_and_a_start_within_one_tick(tmp_path: Path
         await wait_until(lambda: state.match_count == 3)
 
 
-async def test_rows_of_a_search_refer_to_the_slots(tabs: Tabs, batch_id: str) -> None:
-    await tabs.open("tab")
-    await tabs.start_updates("tab", HomeState)
-    state = await tabs.state("tab", HomeState)
-    await wait_until(lambda: state.loaded)
-    tabs.ticker._tick = 1e9
-    await asyncio.sleep(0.05)  # The updates wait for a tick that does not come.
-    await tabs.service.start(batch_id)
-    await tabs.send("tab", HomeState, "search_batches", text=batch_id)
-    (row,) = state.rows
-    assert state.slots[row["slot"]]["batch_id"] == batch_id
+async def test_rows_of_a_search_refer_to_the_slots() -> None:
+    async with open_tabs(MemoryStorage(), tick=NEVER, silent=silent) as tabs:
+        state = await tabs.open_home_page("tab")
+        await tabs.service.start("b", "silent")
+        await tabs.send("tab", HomeState, "search_batches", text="b")
+        (row,) = state.rows
+        assert state.slots[row["slot"]]["batch_id"] == "b"
 
 
 async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:
@@ -282,16 +268,6 @@ async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None
     await wait_until(lambda: state.loaded and state.rows and len(state.slots) == 5)
     assert state.running_count == 1
     updates.cancel()
-
-
-async def test_batch_that_ends_during_an_update_has_one_row(tabs: Tabs, batch_id: str) -> None:
-    await tabs.service.start(batch_id)
-    snapshot = tabs.ticker.snapshot()
-    await tabs.service.stop(batch_id)
-    table = BatchTable(tabs.service)
-    for at, status in ((snapshot, "running"), (tabs.ticker.snapshot(), "stopped")):
-        rows = table.values(at, TableQuery(batch_id))["rows"]
-        assert [(row["batch_id"], row["status"]) for row in rows] == [(batch_id, status)]
 
 
 async def test_failed_batches_are_listed_with_reasons(tabs: Tabs) -> None:

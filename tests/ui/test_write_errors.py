@@ -1,10 +1,8 @@
-"""Pages show errors of the store while they last."""
+"""Pages show errors of writes while they last, and committed data."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -18,39 +16,30 @@ from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.home import HomeState
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FakeClock, ScriptedSource, silent, wait_until
-from tests.ui.tabs import Tabs, open_tabs, tabs_on
+from tests.ui.tabs import open_tabs, tabs_on
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_both_pages_show_write_errors_and_archive_errors() -> None:
+async def test_pages_show_write_errors_and_archive_errors() -> None:
     storage = MemoryStorage()
     retention = Retention(storage, timedelta(days=1), utc_now)
     service = BatchService(storage, {"random": random_numbers(0.01)}, retention=retention)
     await service.open()
     await service.start("b")
     async with tabs_on(service) as tabs:
-        pages: list[tuple[str, Any]] = [("home", HomeState), ("batch", BatchState)]
-        for tab, state in pages:
-            await tabs.open(tab, "b")
-            await tabs.start_updates(tab, state)
-        for failing in (True, False):
-            retention.archive_error = "no folder" if failing else None
-            if failing:
-                storage.writes.fail("no room")
-            else:
-                storage.writes.open()
-            expected = ("no room", "no folder") if failing else ("", "")
-            for tab, state in pages:
-                async with asyncio.timeout(5):
-                    while (await _errors(tabs, tab, state)) != expected:
-                        await tabs.ticks()
+        pages = [await tabs.open_home_page("home"), await tabs.open_batch_page("b", "b")]
+
+        def shown() -> set[tuple[str, str]]:
+            return {(page.write_error, page.archive_error) for page in pages}
+
+        storage.writes.fail("no room")
+        retention.archive_error = "no folder"
+        await wait_until(lambda: shown() == {("no room", "no folder")})
+        storage.writes.open()
+        retention.archive_error = None
+        await wait_until(lambda: shown() == {("", "")})
     await service.close()
-
-
-async def _errors(tabs: Tabs, tab: str, state: Any) -> tuple[str, str]:
-    shown = await tabs.state(tab, state)
-    return shown.write_error, shown.archive_error
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
@@ -72,14 +61,14 @@ async def test_pages_show_committed_data_while_writes_fail() -> None:
             await wait_until(lambda: service.row_count(batch) == 1)  # noqa: B023
             if batch_id == "ended":
                 await service.stop(batch_id)
-        page = await _open_page(tabs, "b")
+        page = await tabs.open_batch_page("b", "b")
         storage.writes.fail("no room")
         script.emit(clock.now + timedelta(seconds=30), 2.0)
         await wait_until(lambda: page.write_error)
         clock.set("2012-11-11 10:01:05")
         await wait_until(lambda: page.minute.count == 1)
         await wait_until(lambda: page.chart_end == to_microseconds(clock.now))
-        other = await _open_page(tabs, "ended")
+        other = await tabs.open_batch_page("ended", "ended")
         assert "no room" in other.write_error
         minutes = await tabs.state("ended", MinutesState)
         assert [row["count"] for row in minutes.table] == [1]
@@ -100,12 +89,12 @@ async def test_page_without_data_shows_the_write_error() -> None:
         storage.writes.open()
 
 
-async def test_page_that_cannot_be_filled_does_not_name_the_batch_before() -> None:
+async def test_page_without_data_does_not_name_the_previous_batch() -> None:
     storage = MemoryStorage()
     async with open_tabs(storage, silent=silent) as tabs:
         for batch_id in ("a", "b"):
             await tabs.service.start(batch_id, "silent")
-        page = await _open_page(tabs, "a")
+        page = await tabs.open_batch_page("a", "a")
         storage.run_reads.fail("disk error")
         await tabs.open("a", "b")
         await tabs.start_updates("a", BatchState)
@@ -120,7 +109,7 @@ async def test_pages_show_the_error_of_a_failed_stop() -> None:
     timing = Timing(stop_grace_period=0)
     async with open_tabs(storage, timing=timing, silent=silent) as tabs:
         await tabs.service.start("b", "silent")
-        page = await _open_page(tabs, "b")
+        page = await tabs.open_batch_page("b", "b")
         storage.ends.fail("no room")
         await tabs.send("b", BatchState, "stop")
         assert "no room" in page.error
@@ -135,7 +124,8 @@ async def test_pages_show_the_error_of_a_failed_stop() -> None:
 @pytest.mark.parametrize("reason", ["", "no room"])
 async def test_result_of_a_slow_stop_does_not_change_another_page(reason: str) -> None:
     storage = MemoryStorage()
-    async with open_tabs(storage, silent=silent) as tabs:
+    timing = Timing(retry_interval=0.01, stop_grace_period=0)
+    async with open_tabs(storage, timing=timing, silent=silent) as tabs:
         await tabs.service.start("b", "silent")
         await tabs.open("tab", "b")
         storage.ends.hold()
@@ -152,12 +142,3 @@ async def test_result_of_a_slow_stop_does_not_change_another_page(reason: str) -
         assert (reason or "Stopped b") in scripts
         assert "_redirect {'path': '/'" not in scripts
         storage.ends.open()
-
-
-async def _open_page(tabs: Tabs, batch_id: str) -> Any:
-    """Open the batch page in a tab named like the batch, and wait for its first values."""
-    await tabs.open(batch_id, batch_id)
-    await tabs.start_updates(batch_id, BatchState)
-    page = await tabs.state(batch_id, BatchState)
-    await wait_until(lambda: page.batch_id == batch_id)
-    return page

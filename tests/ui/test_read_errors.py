@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.retention import Retention
-from solo_app.batches.service import BatchService
+from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
@@ -28,14 +26,15 @@ async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> 
     clock = FakeClock(START.isoformat())
     script = ScriptedSource(clock)
     database = tmp_path / "solo.duckdb"
-    async with open_service(database, clock, script=script) as service:
+    store = DuckDBStore(database)
+    async with open_service(store, clock, script=script) as service:
         batch = await service.start("b", "script")
         for n in range(5):
             script.emit(START + timedelta(seconds=n), n)
         await wait_until(lambda: service.row_count(batch) == 5)
         await service.stop("b")
         clock.advance(days=3)
-        retention = Retention(service._store, timedelta(days=1), clock)
+        retention = Retention(store, timedelta(days=1), clock)
         assert await retention.archive_old_points() == 5
     (file,) = (tmp_path / "solo.duckdb.archive").iterdir()
     aside = file.rename(tmp_path / "aside")
@@ -44,12 +43,8 @@ async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> 
             batch = await tabs.service.start("b", "script")
             script.emit(clock.now, 6)
             await wait_until(lambda: tabs.service.row_count(batch) == 6)
-        for tab, state in (("b", BatchState), ("home", HomeState)):
-            await tabs.open(tab, "b")
-            await tabs.start_updates(tab, state)
-        page = await tabs.state("b", BatchState)
-        home = await tabs.state("home", HomeState)
-        await wait_until(lambda: page.read_error and home.loaded)
+        page, home = await tabs.open_batch_page("b", "b"), await tabs.open_home_page("home")
+        await wait_until(lambda: page.read_error)
         assert file.name in page.read_error
         assert page.status == ("running" if is_running else "stopped")
         assert [row["batch_id"] for row in home.rows] == ["b"]
@@ -64,37 +59,7 @@ async def test_pages_show_the_other_points(tmp_path: Path, is_running: bool) -> 
         await wait_until(lambda: not page.read_error and not home.read_error)
 
 
-async def test_failing_reads_are_not_retried_at_every_tick() -> None:
-    storage = MemoryStorage()
-    async with open_service(storage, few=counting(5)) as service:
-        await service.start("b", "few")
-        await wait_until(lambda: not service.running())
-    now = 0.0
-    backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
-    service = BatchService(storage, {}, backoff=backoff)
-    await service.open()
-    async with tabs_on(service) as tabs:
-        storage.reads.fail("1.parquet is missing")
-        for tab in ("one", "two"):
-            await tabs.open(tab, "b")
-            await tabs.start_updates(tab, BatchState)
-        pages = [await tabs.state(tab, BatchState) for tab in ("one", "two")]
-        await wait_until(lambda: all(page.read_error for page in pages))
-        queries = storage.reads.calls
-        await tabs.ticks(20)
-        assert storage.reads.calls == queries <= 2  # One per tab.
-        now = 5.0
-        await wait_until(lambda: storage.reads.calls > queries)
-        storage.reads.open()
-        await tabs.ticks(20)
-        assert all("1.parquet" in page.read_error for page in pages)
-        now = 15.0
-        await wait_until(lambda: all(len(page.points) == 5 for page in pages))
-        await wait_until(lambda: not any(page.read_error for page in pages))
-    await service.close()
-
-
-async def test_read_error_is_not_shown_on_the_page_of_another_batch() -> None:
+async def test_read_error_is_not_shown_for_another_batch() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(5)) as service, tabs_on(service) as tabs:
         await service.start("b", "few")
@@ -109,31 +74,6 @@ async def test_read_error_is_not_shown_on_the_page_of_another_batch() -> None:
         await wait_until(lambda: page.batch_id == "unknown")
         assert page.read_error == ""
         storage.reads.open()
-
-
-async def test_backoff_between_failing_reads_doubles_up_to_a_limit() -> None:
-    now, queried = 0.0, list[float]()
-    backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
-
-    async def query() -> str:
-        queried.append(now)
-        if now < 1_000:
-            raise StoreUnavailableError("a file is missing")
-        return "points"
-
-    while now < 300:
-        with pytest.raises(StoreUnavailableError, match="a file is missing"):
-            await backoff.read("b", query)
-        now += 1
-    assert queried == [0, 5, 15, 35, 75, 135, 195, 255]
-    assert await backoff.read("c", _points) == "others"
-    now = 1_000
-    for _ in range(2):
-        assert await backoff.read("b", query) == "points"
-
-
-async def _points() -> str:
-    return "others"
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])

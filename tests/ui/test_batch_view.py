@@ -1,0 +1,77 @@
+"""The values of the batch page: gaps in the minute chart, the table of minutes, and runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from solo_app.batches.models import MINUTE, MinuteAggregate, Run, Window, to_microseconds
+from solo_app.batches.snapshots import Ticker
+from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView, minute_values
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import open_service, silent
+
+
+def test_gaps_break_the_line_and_have_labels() -> None:
+    start = datetime(2026, 3, 1, 12)
+    window = Window(start, start + 60 * MINUTE)
+    found = [MinuteAggregate(start + n * MINUTE, 2, 3.0, 1.0, 2.0) for n in (0, 1, 3, 20)]
+    values = minute_values(window, found)
+    first = to_microseconds(start)
+    line = [((v["t"] - first) / 60e6, v["average"], v["range"]) for v in values["minutes"]]
+    whole = (1.5, [1.0, 2.0])
+    end = 1 - 1 / 60e6
+    assert line == [
+        *[(n, *whole) for n in (0, 1, 1 + end)],
+        (2, None, None),
+        *[(n, *whole) for n in (3, 3 + end)],
+        (4, None, None),
+        *[(n, *whole) for n in (20, 20 + end)],
+        (21, None, None),
+    ]
+    gaps = [((g["start"] - first) / 60e6, (g["end"] - first) / 60e6) for g in values["gaps"]]
+    assert gaps == [(4, 20), (21, 60)]
+    assert [(row["t"] - first) / 60e6 for row in values["table"]] == [20, 3, 1, 0]
+    assert values["minute_count"] == 4
+
+
+def test_table_has_the_latest_minutes() -> None:
+    start = datetime(2026, 3, 1)
+    found = [MinuteAggregate(start + n * MINUTE, 1, 1.0, 1.0, 1.0) for n in range(100)]
+    values = minute_values(Window(start, start + timedelta(hours=6)), found)
+    assert [row["t"] for row in values["table"]] == [
+        to_microseconds(start + n * MINUTE) for n in range(99, 39, -1)
+    ]
+    assert values["minute_count"] == 100
+
+
+class RunRecorder(MemoryStorage):
+    """A store that records the number of runs in each read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+
+    async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
+        found = await super().runs(batch_no, offset, limit)
+        self.counts.append(len(found))
+        return found
+
+
+@pytest.mark.anyio
+async def test_only_the_shown_runs_are_read() -> None:
+    storage, count = RunRecorder(), FIRST_RUNS + 3
+    async with open_service(storage, silent=silent) as service:
+        for _ in range(count):
+            await service.start("b", "silent")
+            await service.stop("b")
+        view, ticker, hour = BatchView(service, "b"), Ticker(service), timedelta(hours=1)
+        for _ in range(2):
+            values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS)).batch
+        assert [run.number for run in values["runs"]] == list(range(count, 3, -1))
+        assert values["earlier_runs"] == 3
+        assert storage.counts == [FIRST_RUNS]
+        values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS + 100)).batch
+        assert [run.number for run in values["runs"]] == list(range(count, 0, -1))
+        assert values["earlier_runs"] == 0
