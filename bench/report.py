@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ class Table:
         self.title = title
         self._columns = columns
         self._cases: dict[str, dict[str, list[float]]] = {}
-        self._targets: dict[tuple[str, str], tuple[Callable[[float], bool], str]] = {}
+        self._targets: dict[tuple[str, str], tuple[float, float]] = {}
 
     def add(self, case: str, figures: Mapping[str, float]) -> None:
         """Add one round of a case. Cases are shown in the order in which they were added."""
@@ -40,11 +41,7 @@ class Table:
         self, case: str, column: str, below: float | None = None, at_least: float = 0
     ) -> None:
         """Show a target, for the median, next to a figure."""
-        self._targets[case, column] = (
-            (lambda value: value >= at_least, f"≥ {format_number(at_least)}")
-            if below is None
-            else (lambda value: value < below, f"< {format_number(below)}")
-        )
+        self._targets[case, column] = (at_least, math.inf) if below is None else (-math.inf, below)
 
     def __str__(self) -> str:
         lines = [f"### {self.title}", ""]
@@ -58,11 +55,11 @@ class Table:
         rounds = self._cases[case].get(column)
         if rounds is None:
             return ""
-        target = self._targets.get((case, column))
-        if target is None:
+        if (case, column) not in self._targets:
             return format_rounds(rounds)
-        is_met, limit = target
-        state = "target" if is_met(median(rounds)) else "**missed** target"
+        low, high = self._targets[case, column]
+        limit = f"≥ {format_number(low)}" if high == math.inf else f"< {format_number(high)}"
+        state = "target" if low <= median(rounds) < high else "**missed** target"
         return f"{format_rounds(rounds)}, {state} {limit}"
 
 

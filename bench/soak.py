@@ -62,10 +62,7 @@ def measure(minutes: float) -> list[Table]:
             streams = processes.apply_async(run, (measure_streams, server, BATCHES[:1], *period))
             pages = processes.apply_async(run, (measure_pages, server, _PATHS, *period))
             samples = _take_samples(server, database, seconds)
-            return [
-                create_table(samples),
-                _create_delivery_table(streams.get(), pages.get()),
-            ]
+            return [create_table(samples), _create_delivery_table(streams.get(), pages.get())]
 
 
 def _take_samples(server: Server, database: Path, seconds: float) -> list[Sample]:
