@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,12 +54,17 @@ def totals(app: RunningApp) -> dict[str, int]:
     return dict(response.json())
 
 
-def wait_for_updates(app: RunningApp) -> None:
-    """Wait until enough points are committed that every open page was due an update."""
-    row_count, deadline = totals(app)["row_count"], time.monotonic() + 30
-    while totals(app)["row_count"] < row_count + 8:
-        assert time.monotonic() < deadline, "no points are produced"
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "condition not met within 30 s"
         time.sleep(0.05)
+
+
+def wait_for_points(app: RunningApp, count: int) -> None:
+    """Wait until ``count`` more points are committed."""
+    row_count = totals(app)["row_count"]
+    wait_until(lambda: totals(app)["row_count"] >= row_count + count)
 
 
 def open_page(page: Page, app: RunningApp, path: str) -> None:
@@ -79,7 +85,7 @@ def start_by_form(page: Page, batch_id: str) -> None:
 
 
 def latest_seq(page: Page) -> int:
-    """The highest seq on the batch page."""
+    """Return the highest seq on the batch page."""
     text = page.locator("td.seq").first.inner_text()
     return int(re.sub(r"\D", "", text))
 
@@ -90,3 +96,9 @@ def expect_new_points(page: Page) -> None:
         "seen => Number(document.querySelector('td.seq')?.innerText.replace(/\\D/g, '')) > seen",
         arg=latest_seq(page),
     )
+
+
+def expect_update(page: Page) -> None:
+    """Expect the page to show another row count."""
+    rows = page.locator(".stat dd, .status-line .facts").first
+    expect(rows).not_to_have_text(rows.inner_text())

@@ -1,85 +1,128 @@
-"""axe finds nothing wrong on any page, in any state, theme and width."""
+"""axe finds no violations on any page, in any state, theme and width."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.actions import open_page
+from tests.e2e.actions import open_page, start, start_by_form
 from tests.helpers.history import FAILED, FINISHED, RUNNING
-from tests.helpers.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, WebSocketRoute
 
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-WIDTHS = (1280, 360)
-PLACES = [
+PATHS = [
     "/",
     f"/batch/{RUNNING[0]}",
     f"/batch/{FINISHED}",
     f"/batch/{FAILED}",
-    "/batch/nobody",
-    "/batch/-cannot-be",
+    "/batch/unknown",
+    "/batch/-invalid",
     "/no/such/page",
 ]
 in_each_theme = pytest.mark.parametrize("theme", ["light", "dark"])
 
 
-def wrong(page: Page) -> list[str]:
-    """What axe finds wrong on the page as it is now: rule, place, why."""
+def violations(page: Page) -> list[str]:
+    """Return the violations on a page: rule, element, reason."""
     axe: Any = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe needs requirements-dev.txt"
     )
-    found = axe.Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+    results = axe.Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
     return [
         f"{violation['id']} at {node['target']}: {node['failureSummary']}"
-        for violation in found.response["violations"]
+        for violation in results.response["violations"]
         for node in violation["nodes"]
     ]
 
 
-def wrong_at_any_width(page: Page) -> dict[int, list[str]]:
-    """The same at each width at which something is wrong; no width may scroll sideways."""
-    found = {}
-    for width in WIDTHS:
+def expect_no_violations(page: Page) -> None:
+    """Expect no violations and no horizontal scrolling on a desktop and on a phone."""
+    for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-        found[width] = wrong(page)
-    return {width: faults for width, faults in found.items() if faults}
+        page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
+        assert violations(page) == [], width
 
 
-def test_axe_finds_nothing_wrong_before_the_first_batch(
+def test_no_violations_before_the_first_batch(
     new_app: Callable[..., RunningApp], page: Page
 ) -> None:
     app = new_app("prod").start()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         open_page(page, app, "/")
-        assert wrong_at_any_width(page) == {}
+        expect_no_violations(page)
 
 
 @in_each_theme
-@pytest.mark.parametrize("path", PLACES)
-def test_axe_finds_nothing_wrong(console: RunningApp, page: Page, path: str, theme: Any) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_no_violations(console: RunningApp, page: Page, path: str, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
     open_page(page, console, path)
     assert page.locator(f"html.{theme}").count() == 1
-    assert wrong_at_any_width(page) == {}
+    expect_no_violations(page)
 
 
 @in_each_theme
-def test_axe_finds_nothing_wrong_with_answers(console: RunningApp, page: Page, theme: Any) -> None:
+def test_no_violations_with_toast_and_error(console: RunningApp, page: Page, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
     open_page(page, console, "/")
     page.get_by_role("button", name=f"Stop: {RUNNING[0]}").click()
     page.locator("[data-sonner-toast][data-mounted='true']").wait_for()
-    page.get_by_label("New batch").fill(RUNNING[1])
-    page.keyboard.press("Enter")
+    start_by_form(page, RUNNING[1])
     page.locator("[role=alert]").wait_for()
-    page.locator("[data-sonner-toast]").hover()  # So that it stays.
-    page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
-    assert wrong_at_any_width(page) == {}
-    assert http.post(f"{console.api}/stream/{RUNNING[0]}").status_code == 201
+    page.locator("[data-sonner-toast]").hover()  # Keeps the toast open.
+    expect_no_violations(page)
+    start(console, RUNNING[0])
+
+
+@in_each_theme
+def test_no_violations_without_matches(console: RunningApp, page: Page, theme: Any) -> None:
+    page.emulate_media(color_scheme=theme)
+    open_page(page, console, "/")
+    page.get_by_label("Search batches").fill("no match")
+    page.get_by_role("button", name="Clear filters").wait_for()
+    expect_no_violations(page)
+
+
+@in_each_theme
+def test_no_violations_in_open_forms(console: RunningApp, page: Page, theme: Any) -> None:
+    page.emulate_media(color_scheme=theme)
+    open_page(page, console, f"/batch/{RUNNING[0]}")
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    page.get_by_role("dialog").wait_for()
+    expect_no_violations(page)
+    page.keyboard.press("Escape")
+    page.get_by_text("Show as table").click()
+    page.get_by_role("button", name="Download").click()
+    form = page.get_by_role("form", name="Download")
+    form.get_by_label("Range", exact=True).select_option("Custom")
+    expect_no_violations(page)
+
+
+@in_each_theme
+@pytest.mark.parametrize("path", PATHS[:2])
+def test_no_violations_while_disconnected(
+    console: RunningApp, page: Page, path: str, theme: Any
+) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def connect_once(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) > 1:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("_event"), connect_once)
+    page.emulate_media(color_scheme=theme)
+    open_page(page, console, path)
+    sockets[0].close()
+    page.locator("p.banner.offline").wait_for()
+    expect_no_violations(page)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 UPDATES = 20
-"""Number of different updates to check."""
+"""The number of updates to check."""
 
 SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
     const read = new Function("number", "text", `return ${sample}`);
@@ -35,7 +35,7 @@ SAMPLE = """([sample, wanted]) => new Promise((resolve) => {
     };
     frame();
 })"""
-"""Read the page in every frame, and return the distinct results."""
+"""Read the page in each frame until ``wanted`` different results are found."""
 
 BATCH = """(() => {
     const first = document.querySelector("table.points tbody tr");

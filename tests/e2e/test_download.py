@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
-from tests.e2e.actions import open_page
+from tests.e2e.actions import open_page, start, stop, wait_for_points
 from tests.e2e.modes import in_both_modes
 from tests.helpers.running_app import RunningApp, http
 
@@ -27,10 +26,9 @@ def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
     found: RunningApp = request.getfixturevalue(f"{mode}_app")
     found.stop_batches()
     if http.get(f"{found.api}/batches/b").status_code == 404:
-        http.post(f"{found.api}/stream/b")
-        while http.get(f"{found.api}/batches/b").json()["row_count"] < 8:
-            time.sleep(0.05)
-        http.delete(f"{found.api}/stream/b")
+        start(found, "b")
+        wait_for_points(found, 8)
+        stop(found, "b")
     return found
 
 
@@ -126,20 +124,19 @@ def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, page
     assert file_rows(save(page, form)) == api_rows(app)
 
 
-def test_two_times_select_the_points_between_them(app: RunningApp, page: Page) -> None:
-    http.post(f"{app.api}/stream/b")
-    while len(api_rows(app)) < 20 or api_rows(app)[-1][1][:19] == api_rows(app)[-8][1][:19]:
-        time.sleep(0.05)
-    http.delete(f"{app.api}/stream/b")
+def test_custom_range_excludes_its_end(app: RunningApp, page: Page) -> None:
+    start(app, "b")
+    wait_for_points(app, 20)
+    stop(app, "b")
     last_second = api_rows(app)[-1][1][:19]
     form = open_form(page, app)
-    form.get_by_label("To, not included").wait_for(state="hidden")
+    form.get_by_label("To (exclusive)").wait_for(state="hidden")
     form.get_by_label("Range", exact=True).select_option("Custom")
-    form.get_by_label("To, not included").fill(local_time(page, last_second))
+    form.get_by_label("To (exclusive)").fill(local_time(page, last_second))
     before = [row for row in api_rows(app) if row[1] < last_second]
     assert before
     assert file_rows(save(page, form)) == before
-    form.get_by_label("To, not included").fill("")
+    form.get_by_label("To (exclusive)").fill("")
     form.get_by_label("From").fill(local_time(page, last_second))
     assert file_rows(save(page, form)) == [row for row in api_rows(app) if row[1] >= last_second]
 
@@ -158,7 +155,7 @@ def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Pa
     form = open_form(page, app)
     form.get_by_label("Range", exact=True).select_option("Custom")
     form.get_by_label("From").fill("2026-01-02T03:04:05")
-    end = form.get_by_label("To, not included")
+    end = form.get_by_label("To (exclusive)")
     end.fill("2026-01-02T03:04:05")
     assert not click_navigates(page, form)
     assert end.evaluate("it => it.validationMessage") == "The end must be after the start."

@@ -1,7 +1,8 @@
-"""The form that starts a batch: by mouse and keys, twice, wrongly, and when no slot is free."""
+"""The form that starts a batch, and its errors."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.actions import (
     running_tasks,
     start,
     start_by_form,
+    stop,
 )
 from tests.e2e.modes import in_both_modes
 from tests.helpers.running_app import RunningApp, http
@@ -29,7 +31,7 @@ FULL = "5 batches are running. Stop one to start another."
 
 
 @in_both_modes
-def test_a_batch_is_started_by_the_form_and_shown_in_a_slot(page: Page, app: RunningApp) -> None:
+def test_started_batch_is_shown_in_a_slot(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     start_by_form(page, "form-a")
     expect(page.locator("a.slot", has_text="form-a")).to_be_visible()
@@ -41,7 +43,7 @@ def test_a_batch_is_started_by_the_form_and_shown_in_a_slot(page: Page, app: Run
     expect_new_points(page)
 
 
-def test_enter_starts_too_and_a_free_slot_leads_to_the_field(page: Page, app: RunningApp) -> None:
+def test_free_slot_focuses_the_field_and_enter_starts(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     page.get_by_role("button", name="Start a batch").first.click()
     expect(page.get_by_label("New batch")).to_be_focused()
@@ -50,7 +52,17 @@ def test_enter_starts_too_and_a_free_slot_leads_to_the_field(page: Page, app: Ru
     expect(page.locator("a.slot", has_text="form-b")).to_be_visible()
 
 
-def test_a_double_click_starts_one_run_and_no_error(page: Page, app: RunningApp) -> None:
+def test_suggested_name_starts_with_one_click(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    suggestion = page.get_by_role("button", name="Start batch-")
+    expect(suggestion).to_have_text(re.compile(r"batch-\d+"))
+    name = suggestion.inner_text()
+    suggestion.click()
+    expect(page.locator(".slot").filter(has_text=name)).to_be_visible()
+    expect(suggestion).not_to_have_text(name)
+
+
+def test_double_click_starts_one_run(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     page.get_by_label("New batch").fill("twice")
     page.get_by_role("button", name="Start", exact=True).dblclick()
@@ -60,7 +72,7 @@ def test_a_double_click_starts_one_run_and_no_error(page: Page, app: RunningApp)
     assert len(runs) == 1
 
 
-def test_two_names_typed_one_after_the_other_both_start(page: Page, app: RunningApp) -> None:
+def test_two_names_submitted_in_succession_both_start(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     field = page.get_by_label("New batch")
     field.click()
@@ -76,7 +88,7 @@ def test_two_names_typed_one_after_the_other_both_start(page: Page, app: Running
     expect(field).to_have_value("and-a-third")
 
 
-def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: RunningApp) -> None:
+def test_invalid_name_is_kept_with_its_error_until_edited(page: Page, app: RunningApp) -> None:
     open_page(page, app, "/")
     field = page.get_by_label("New batch")
     start_by_form(page, "not one")
@@ -84,15 +96,29 @@ def test_an_error_stands_beside_the_field_and_keeps_the_input(page: Page, app: R
     expect(field).to_have_value("not one")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
+    field.press_sequentially("!")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+def test_error_about_a_running_batch_disappears_once_it_ends(page: Page, app: RunningApp) -> None:
     start(app, "taken")
-    page.wait_for_timeout(700)  # The button takes no second click for a moment.
+    open_page(page, app, "/")
     start_by_form(page, "taken")
     expect(page.get_by_role("alert")).to_contain_text("taken is already running.")
-    page.get_by_role("link", name="Open").click()
+    stop(app, "taken")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_error_about_a_running_batch_links_to_it(page: Page, app: RunningApp) -> None:
+    start(app, "taken")
+    open_page(page, app, "/")
+    start_by_form(page, "taken")
+    page.get_by_role("alert").get_by_role("link", name="Open").click()
     expect(page).to_have_url(f"{app.url}/batch/taken")
 
 
-def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
+def test_sixth_batch_is_refused(page: Page, app: RunningApp) -> None:
     for i in range(5):
         start(app, f"full-{i}")
     open_page(page, app, "/")
@@ -104,6 +130,6 @@ def test_a_sixth_is_refused_and_told_why(page: Page, app: RunningApp) -> None:
     expect(page.get_by_role("alert")).to_have_text(FULL)
     expect(page.get_by_label("New batch")).to_have_value("sixth")
     open_page(page, app, "/batch/sixth")
-    page.get_by_role("button", name="Start ").click()
+    page.locator("main").get_by_role("button", name="Start ").click()
     expect(page.get_by_role("alert")).to_have_text(FULL)
     assert len(running_tasks(app)) == 5

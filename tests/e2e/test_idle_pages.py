@@ -29,7 +29,7 @@ EXPIRY = 4
 """Seconds after which the app evicts a state that is not accessed."""
 
 IDLE = 2 * EXPIRY + 1
-"""Seconds for which a page is idle."""
+"""Seconds for which pages are idle. Eviction depends on time only, so tests sleep."""
 
 SETTINGS = {
     "REFLEX_REDIS_TOKEN_EXPIRATION": str(EXPIRY),

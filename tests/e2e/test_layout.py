@@ -1,4 +1,4 @@
-"""What comes later finds its place kept, and nothing is cut, sticks out or moves."""
+"""Loaded data does not shift the layout, and texts fit at every width."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.actions import open_page
+from tests.e2e.actions import expect_update, open_page, start, stop
 from tests.helpers.history import FINISHED, RUNNING
-from tests.helpers.running_app import RunningApp, http
+from tests.helpers.running_app import RunningApp
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,46 +32,42 @@ PARTS = {
 
 
 def tops(page: Page, parts: list[str]) -> dict[str, int]:
-    """How far down the page each part begins, in pixels."""
+    """Return the vertical position of each part, in pixels."""
     top = "it => Math.round(it.getBoundingClientRect().top + scrollY)"
     return {part: page.locator(part).first.evaluate(top) for part in parts}
 
 
 @pytest.mark.parametrize("width", [1920, 1280, 360, 320])
 @pytest.mark.parametrize("path", PARTS)
-def test_bones_stand_where_the_data_will(
+def test_skeleton_has_the_layout_of_the_page(
     console: RunningApp, page: Page, path: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    waiting = page.context.new_page()
-    waiting.set_viewport_size({"width": width, "height": 900})
-    waiting.route_web_socket(re.compile("_event"), lambda _: None)  # Nobody answers.
-    waiting.goto(console.url + path)
-    waiting.locator("main .skeleton").first.wait_for()
-    waiting.evaluate("document.fonts.ready")
+    skeleton = page.context.new_page()
+    skeleton.set_viewport_size({"width": width, "height": 900})
+    skeleton.route_web_socket(re.compile("_event"), lambda _: None)  # No response.
+    skeleton.goto(console.url + path)
+    skeleton.locator("main .skeleton").first.wait_for()
+    skeleton.evaluate("document.fonts.ready")
     open_page(page, console, path)
-    assert tops(waiting, PARTS[path]) == tops(page, PARTS[path])
+    assert tops(skeleton, PARTS[path]) == tops(page, PARTS[path])
 
 
-def test_the_first_points_and_minutes_find_their_place_kept(
-    console: RunningApp, page: Page
-) -> None:
-    assert http.delete(f"{console.api}/stream/{RUNNING[1]}").status_code == 200
-    assert http.post(f"{console.api}/stream/fresh").status_code == 201
+def test_new_batch_has_the_layout_of_others(console: RunningApp, page: Page) -> None:
+    stop(console, RUNNING[1])
+    start(console, "fresh")
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 900})
         open_page(page, console, "/batch/fresh")
         new = tops(page, BATCH_PARTS)
         open_page(page, console, f"/batch/{RUNNING[0]}")
         assert new == tops(page, BATCH_PARTS)
-    assert http.delete(f"{console.api}/stream/fresh").status_code == 200
-    assert http.post(f"{console.api}/stream/{RUNNING[1]}").status_code == 201
+    stop(console, "fresh")
+    start(console, RUNNING[1])
 
 
 @pytest.mark.parametrize("width", [320, 360, 900])
-def test_no_words_are_cut_and_nothing_sticks_out(
-    console: RunningApp, page: Page, width: int
-) -> None:
+def test_tables_show_all_texts(console: RunningApp, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     open_page(page, console, "/")
     cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
@@ -97,7 +93,7 @@ def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: P
         assert label.count() == 1
 
 
-def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, page: Page) -> None:
+def test_buttons_of_the_table_are_aligned(console: RunningApp, page: Page) -> None:
     open_page(page, console, "/")
     for width in (1280, 900, 760, 640, 480, 412, 360, 320):
         page.set_viewport_size({"width": width, "height": 900})
@@ -112,22 +108,22 @@ def test_the_buttons_of_the_list_stand_one_below_the_other(console: RunningApp, 
         ), width
 
 
-def test_a_refusal_has_a_row_of_its_own_on_a_phone(console: RunningApp, page: Page) -> None:
+def test_error_of_a_start_spans_the_width_on_a_phone(console: RunningApp, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
     open_page(page, console, f"/batch/{FINISHED}")
     heading = page.get_by_role("heading", level=1)
     before = heading.bounding_box()
     page.get_by_role("button", name="Start again").click()
-    refusal = page.get_by_role("alert").filter(has_text="5 batches are running")
-    refusal.wait_for()
+    error = page.get_by_role("alert").filter(has_text="5 batches are running")
+    error.wait_for()
     assert heading.bounding_box() == before
-    box = refusal.bounding_box()
+    box = error.bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (16, 328)
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
-def test_nothing_moves_when_data_come(console: RunningApp, page: Page, path: str) -> None:
+def test_updates_do_not_shift_the_layout(console: RunningApp, page: Page, path: str) -> None:
     page.add_init_script(
         """window.moved = 0;
         new PerformanceObserver((list) => {
@@ -135,12 +131,13 @@ def test_nothing_moves_when_data_come(console: RunningApp, page: Page, path: str
         }).observe({ type: 'layout-shift', buffered: true });"""
     )
     open_page(page, console, path)
-    page.wait_for_timeout(5000)  # About twenty ticks.
+    for _ in range(20):
+        expect_update(page)
     assert page.evaluate("window.moved") < 0.01
 
 
 @pytest.mark.parametrize("path", ["/", f"/batch/{RUNNING[0]}"])
-def test_digits_are_equally_wide(console: RunningApp, page: Page, path: str) -> None:
+def test_digits_have_equal_widths(console: RunningApp, page: Page, path: str) -> None:
     open_page(page, console, path)
     uneven = page.evaluate(
         """() => [...document.querySelectorAll('main *')]

@@ -1,0 +1,64 @@
+"""Keyboard shortcuts, and the dialog that lists and disables them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.actions import open_page, start
+from tests.helpers.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
+
+
+@pytest.mark.parametrize(("key", "field"), [("n", "New batch"), ("/", "Search batches")])
+def test_shortcut_focuses_its_field(app: RunningApp, page: Page, key: str, field: str) -> None:
+    open_page(page, app, "/")
+    page.keyboard.press(key)
+    expect(page.get_by_label(field)).to_be_focused()
+    expect(page.get_by_label(field)).to_have_value("")
+    page.keyboard.type("n/?")
+    expect(page.get_by_label(field)).to_have_value("n/?")
+
+
+def test_shortcuts_are_listed_in_a_dialog(app: RunningApp, page: Page) -> None:
+    start(app, "live")
+    open_page(page, app, "/batch/live")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    page.keyboard.press("?")
+    expect(dialog).to_contain_text("Search batches")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    button.click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_disabled_shortcuts_stay_disabled(app: RunningApp, page: Page) -> None:
+    open_page(page, app, "/")
+    field, hint = page.get_by_label("New batch"), page.locator("kbd.key-hint").first
+    expect(hint).to_be_visible()
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    switch = page.get_by_role("checkbox", name="Enable shortcuts")
+    button.click()
+    switch.uncheck()
+    page.reload()
+    expect(field).to_be_visible()
+    expect(hint).to_be_hidden()
+    page.keyboard.press("n")
+    expect(field).not_to_be_focused()
+    button.click()
+    expect(switch).not_to_be_checked()
+    switch.check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(field).to_be_focused()
