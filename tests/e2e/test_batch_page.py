@@ -141,7 +141,7 @@ def test_live_chart_shows_the_last_minute_of_fast_sources(
 ) -> None:
     database = tmp_path / "fast.duckdb"
     ended = HistoricRun("ended", timedelta(seconds=90), timedelta(seconds=80))
-    write_history(database, [ended], pace=timedelta(seconds=0.02))
+    write_history(database, [ended], interval=timedelta(seconds=0.02))
     app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
     open_page(page, app, "/batch/ended")
     expect(page.locator(".point-count")).to_have_text(re.compile(r"^(2.99|3.00)\d points · 60.s$"))
