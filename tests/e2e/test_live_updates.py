@@ -127,7 +127,8 @@ def test_navigation_between_pages_needs_no_full_load(page: Page, app: RunningApp
 def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> None:
     start(app, "shared")
     other = page.context.new_page()
-    for tab in (page, other):
+    for tab in (other, page):
+        tab.bring_to_front()  # Browsers throttle tabs in the background.
         open_page(tab, app, "/batch/shared")
         expect(tab.locator("td.seq").first).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
