@@ -1,4 +1,4 @@
-"""Errors are problem documents, whatever caused them."""
+"""All errors are problem documents."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ async def test_reader_of_an_ended_batch_receives_remaining_points_and_status() -
         assert await read(service, 10) == ([], BatchStatus.FINISHED)
 
 
-async def test_reader_receives_the_end_although_another_run_has_started() -> None:
-    clock = FakeClock("2026-01-01")
-    script = ScriptedSource(clock)
+async def test_reader_receives_the_end_although_another_run_has_started(
+    clock: FakeClock, script: ScriptedSource
+) -> None:
     async with open_service(MemoryStorage(), clock, script=script, few=counting(5)) as service:
         await service.start("b", "script")
         reader = follow(service, "b", 0, idle_timeout=5)

@@ -80,7 +80,7 @@ def append(buffer: PointBuffer, *keys: float, ts: int = NOW_US) -> None:
 # -- buffers ---------------------------------------------------------------------------------
 
 
-async def test_full_buffer_requests_a_flush_and_has_no_capacity_until_drained() -> None:
+async def test_full_buffer_requests_a_flush_and_has_no_capacity() -> None:
     flushes: list[bool] = []
     buffer = PointBuffer(1, 1, lambda: None, lambda: flushes.append(True))
     buffer.append(0, np.zeros(BUFFER_POINTS - MAX_POINTS_PER_APPEND))
@@ -141,7 +141,7 @@ async def test_points_are_committed_in_order() -> None:
     assert commits.seqs(1) == list(range(5, 15))
 
 
-async def test_flush_and_full_buffer_do_not_wait_for_the_commit_delay() -> None:
+async def test_flush_and_full_buffer_skip_the_commit_delay() -> None:
     commits = Commits()
     async with run_ingest(MemoryStorage(), commits, NEVER) as ingest, asyncio.timeout(5):
         buffer = ingest.open_buffer(1, 1)
@@ -225,7 +225,7 @@ async def test_block_that_cannot_be_aggregated_fails_only_its_batch(
     assert caplog.records[0].exc_info
 
 
-async def test_error_in_the_listener_fails_only_the_batch_of_the_block() -> None:
+async def test_error_in_the_listener_fails_only_its_batch() -> None:
     storage, commits = MemoryStorage(), Commits()
     async with run_ingest(storage, commits) as ingest:
         commits.error = LookupError("no listener")
@@ -238,7 +238,7 @@ async def test_error_in_the_listener_fails_only_the_batch_of_the_block() -> None
     assert {block.batch_no for block in storage.written} == {1, 2}
 
 
-async def test_error_outside_of_a_block_fails_all_batches_but_not_ingest() -> None:
+async def test_other_error_fails_all_batches_but_not_ingest() -> None:
     commits, errors = Commits(), list[Exception]()
 
     def clock() -> datetime:
@@ -264,9 +264,9 @@ class FailingSeries(Series):
         raise LookupError("no series")
 
 
-async def test_failed_batch_can_be_restarted_without_loss() -> None:
-    clock = FakeClock(NOW.isoformat())
-    script = ScriptedSource(clock)
+async def test_failed_batch_can_be_restarted_without_loss(
+    clock: FakeClock, script: ScriptedSource
+) -> None:
     async with open_service(MemoryStorage(), clock, script=script) as service:
         batch = await service.start("b", "script")
         producer = service.producer(batch)

@@ -24,16 +24,6 @@ def at(text: str) -> datetime:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock("2012-11-11 10:09:00")
-
-
-@pytest.fixture
-def script(clock: FakeClock) -> ScriptedSource:
-    return ScriptedSource(clock)
-
-
-@pytest.fixture
 async def service(
     tmp_path: Path, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
@@ -41,11 +31,6 @@ async def service(
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as opened:
         await opened.start("b", "script")
         yield opened
-
-
-@pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
 
 
 @pytest.fixture

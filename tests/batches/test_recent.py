@@ -67,21 +67,6 @@ def test_streams_read_no_points_of_earlier_runs() -> None:
     assert recent.since(61) is None
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(START.isoformat())
-
-
-@pytest.fixture
-def script(clock: FakeClock) -> ScriptedSource:
-    return ScriptedSource(clock)
-
-
-@pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
-
-
 async def produce(
     service: BatchService, script: ScriptedSource, *points: tuple[float, Any]
 ) -> None:

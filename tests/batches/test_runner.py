@@ -38,11 +38,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
-
-
-@pytest.fixture
 async def service(storage: MemoryStorage) -> AsyncIterator[BatchService]:
     async with open_service(storage, silent=silent) as opened:
         yield opened
@@ -234,10 +229,12 @@ async def test_run_of_a_source_that_ends_is_finished(storage: MemoryStorage) -> 
     ],
 )
 async def test_failing_source_fails_its_run_and_keeps_its_points(
-    storage: MemoryStorage, failure: object, reason: str
+    storage: MemoryStorage,
+    clock: FakeClock,
+    script: ScriptedSource,
+    failure: object,
+    reason: str,
 ) -> None:
-    clock = FakeClock("2026-01-01 00:00:30")
-    script = ScriptedSource(clock)
     async with open_service(storage, clock, script=script, silent=silent) as service:
         await service.start("b", "script")
         script.emit(clock.now, 4.5)

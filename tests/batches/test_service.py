@@ -35,25 +35,11 @@ FAST = Timing(
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock("2012-11-11 07:00:30")
-
-
-@pytest.fixture
-def script(clock: FakeClock) -> ScriptedSource:
-    return ScriptedSource(clock)
-
-
-@pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
-
-
-@pytest.fixture
 async def service(
     storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
     """A service with two batches of one point each: one ended at 7:00, ``b`` runs at 10:00."""
+    clock.now = TEN - timedelta(hours=3)
     async with open_service(storage, clock, timing=FAST, script=script) as opened:
         for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):
             await opened.start(batch_id, "script")

@@ -59,9 +59,10 @@ async def test_subscriber_receives_a_snapshot_immediately(service: BatchService)
     assert snapshot.find("c") is None
 
 
-async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
-    clock = FakeClock("2012-11-11T10:10:59")
-    script = ScriptedSource(clock)
+async def test_snapshot_has_all_live_data(
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+) -> None:
+    clock.set("2012-11-11 10:10:59")
     async with open_service(
         tmp_path / "solo.duckdb", clock, script=script, silent=silent
     ) as service:
@@ -91,9 +92,9 @@ async def test_snapshot_has_all_live_data(tmp_path: Path) -> None:
         assert (b.minute.average, b.hour[-1]) == (7, 7)
 
 
-async def test_averages_of_the_hour_are_rounded(tmp_path: Path) -> None:
-    clock = FakeClock("2012-11-11T10:10:00")
-    script = ScriptedSource(clock)
+async def test_averages_of_the_hour_are_rounded(
+    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+) -> None:
     async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
         batch = await service.start("b", "script")
         for key in (1, 1, 2):

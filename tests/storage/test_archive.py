@@ -215,7 +215,7 @@ async def test_ids_that_differ_in_case_have_separate_files(
 # -- errors while archiving ------------------------------------------------------------------
 
 
-async def test_points_stay_in_the_database_if_the_archive_cannot_be_written(
+async def test_points_are_kept_if_the_archive_cannot_be_written(
     database: Path, full_disk: FullDisk
 ) -> None:
     folder = archive_of(database)
