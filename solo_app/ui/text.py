@@ -85,6 +85,7 @@ NOW = "now"
 PAUSE, RESUME = "Pause", "Resume"
 
 LAST_FULL_MINUTE = "Last full minute"
+LAST_MINUTE_WITH_DATA = "Last minute with data"
 AVERAGE, SUM, COUNT, MIN_MAX = "Average", "Sum", "Count", "Min – max"
 
 PER_MINUTE = "Per minute"

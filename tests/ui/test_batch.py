@@ -122,6 +122,16 @@ async def test_page_shows_end_and_restart(tabs: Tabs, batch_id: str) -> None:
     await wait_until(lambda: None in state.chart_keys)
 
 
+async def test_ended_batch_shows_its_last_minute_with_points(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    state = await tabs.open_batch_page(batch_id, batch_id)
+    await wait_until(lambda: state.row_count > 0)
+    await tabs.service.stop(batch_id)
+    await wait_until(lambda: state.status == "stopped")
+    assert state.minute.start <= state.points[0]["t"] < state.minute.end
+    assert state.minute.count > 0
+
+
 async def test_unknown_batch_is_not_started(tabs: Tabs) -> None:
     before = tabs.service.batches()
     state = await tabs.open_batch_page("never", "never")

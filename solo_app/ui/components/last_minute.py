@@ -1,4 +1,7 @@
-"""The last full minute: its window, its aggregates, and the time until the next one."""
+"""The last full minute: its window, its aggregates, and the time until the next one.
+
+Of an ended batch, it is the last minute with points.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from solo_app.ui.state.batch import BatchState
 
 def last_minute() -> rx.Component:
     minute = BatchState.minute
+    is_running = BatchState.status == "running"
+    title = rx.cond(is_running, text.LAST_FULL_MINUTE, text.LAST_MINUTE_WITH_DATA)
     return rx.el.section(
-        rx.el.h2(text.LAST_FULL_MINUTE),
+        rx.el.h2(title),
         rx.el.p(time_range(minute.start, minute.end), class_name="window"),
         rx.el.dl(
             _fact(text.AVERAGE, fmt.number(minute.average, 2)),
@@ -31,8 +36,8 @@ def last_minute() -> rx.Component:
             ),
             class_name="facts",
         ),
-        rx.cond(BatchState.status == "running", _next_minute()),
-        aria_label=text.LAST_FULL_MINUTE,
+        rx.cond(is_running, _next_minute()),
+        aria_label=title,
         class_name="card last-minute",
     )
 

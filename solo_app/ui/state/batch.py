@@ -15,15 +15,12 @@ from solo_app.ui.state.batch_view import (
     MORE_RUNS,
     BatchValues,
     BatchView,
-    ChartMinute,
-    Gap,
-    Minute,
-    MinuteRow,
     PointRow,
     RunRow,
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
 from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.minutes_view import ChartMinute, Gap, Minute, MinuteRow
 from solo_app.ui.state.values import Values, assign, assign_changed
 
 _RANGES = {str(minutes): timedelta(minutes=minutes) for minutes in text.RANGES}

@@ -5,9 +5,9 @@ All times are in microseconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
@@ -17,9 +17,7 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
     StoreUnavailableError,
 )
-from solo_app.batches.minutes import last_whole_minute, start_of_minute
 from solo_app.batches.models import (
-    MINUTE,
     Batch,
     MinuteAggregate,
     Point,
@@ -33,18 +31,20 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import text
 from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.minutes_view import (
+    Minute,
+    chart_window,
+    last_minute_window,
+    minute_of,
+    minute_values,
+)
 from solo_app.ui.state.values import Values
 
 T = TypeVar("T")
 
 LATEST_POINTS = 10
-TABLE_MINUTES = 60
 FIRST_RUNS = 10
 MORE_RUNS = 100
-
-_MINUTE_US = 60_000_000
-_LABEL_SHARE = 0.1
-"""Minimum width of a gap with a label, as a share of the chart."""
 
 
 class PointRow(TypedDict):
@@ -53,44 +53,6 @@ class PointRow(TypedDict):
     seq: int
     t: int
     key: float
-
-
-@dataclass(frozen=True, slots=True)
-class Minute:
-    """The last whole minute; without points, average, minimum and maximum are None."""
-
-    start: int
-    end: int
-    average: float | None = None
-    sum: float = 0.0
-    count: int = 0
-    min: float | None = None
-    max: float | None = None
-
-
-class ChartMinute(TypedDict):
-    """A vertex of the minute chart. None breaks the line and the band."""
-
-    t: int
-    average: float | None
-    range: list[float] | None
-
-
-class MinuteRow(TypedDict):
-    """A row of the table of minutes."""
-
-    t: int
-    average: float
-    min: float
-    max: float
-    count: int
-
-
-class Gap(TypedDict):
-    """A period without points that is wide enough for a label in the chart."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +88,7 @@ class BatchView:
         """Return the values of the page at the time of a snapshot.
 
         ``chart_range`` is that of the minute chart, ``shown_runs`` the maximum number of runs.
+        ``read_error`` is why points of the last minute are missing.
         Raises StoreUnavailableError.
         """
         running = snapshot.find(self._batch_id)
@@ -133,10 +96,12 @@ class BatchView:
             batch = running.batch if running else self._service.batch(self._batch_id)
         except BatchNotFoundError as error:
             return BatchValues({**app_status(snapshot), **self._not_found(error)})
+        recent, read_error = await self._recent(batch, running)
         values = {
             **app_status(snapshot),
-            **await self._live_values(batch, running, snapshot),
-            "minute": await self._last_minute(batch, snapshot),
+            **self._batch_values(batch, running, recent, snapshot),
+            "read_error": read_error,
+            "minute": await self._last_minute(batch, recent, snapshot),
             "runs": await self._run_rows(batch, shown_runs),
             "earlier_runs": max(0, batch.run.number - shown_runs),
         }
@@ -157,35 +122,40 @@ class BatchView:
             "read_error": "",
         }
 
-    async def _live_values(
-        self, batch: Batch, running: RunningBatch | None, snapshot: Snapshot
-    ) -> Values:
-        """Return the values of the last minute; ``read_error`` is why older points are missing."""
-        recent, read_error = _no_data(batch), ""
+    async def _recent(self, batch: Batch, running: RunningBatch | None) -> tuple[RecentData, str]:
+        """Return the data of the last minute, and why points are missing in it."""
         try:
             if running:
                 await self._service.load_earlier_runs(batch)
-            else:
-                query = partial(self._service.read_recent, batch)
-                recent = await self._once("recent", batch, query)
+                return running.recent, ""
+            query = partial(self._service.read_recent, batch)
+            return await self._cached("recent", batch, query), ""
         except StoreUnavailableError as error:
-            read_error = str(error)
-        if running:
-            return {**_running_values(snapshot, running), "read_error": read_error}
-        row_count = self._service.row_count(batch)
-        return {**_batch_values(batch, row_count, 0.0, recent), "read_error": read_error}
+            return running.recent if running else _no_data(batch), str(error)
 
-    async def _last_minute(self, batch: Batch, snapshot: Snapshot) -> Minute:
-        window = last_whole_minute(snapshot.at)
+    def _batch_values(
+        self, batch: Batch, running: RunningBatch | None, recent: RecentData, snapshot: Snapshot
+    ) -> Values:
+        if running is None:
+            return _batch_values(batch, self._service.row_count(batch), 0.0, recent)
+        if batch.no not in snapshot.derived:
+            rate = round(running.rows_per_second, 1)
+            snapshot.derived[batch.no] = _batch_values(batch, running.row_count, rate, recent)
+        values: Values = snapshot.derived[batch.no]
+        return values
+
+    async def _last_minute(self, batch: Batch, recent: RecentData, snapshot: Snapshot) -> Minute:
+        last_point = recent.points[-1] if recent.points else None
+        window = last_minute_window(batch.run, last_point, snapshot.at)
 
         async def query() -> Minute:
             found = await self._query_minutes(batch, window, snapshot)
-            return _minute(window, found[0] if found else None)
+            return minute_of(window, found[0] if found else None)
 
-        return await self._once("minute", _version(batch, window, snapshot), query)
+        return await self._cached("minute", _version(batch, window, snapshot), query)
 
     async def _minutes(self, batch: Batch, snapshot: Snapshot, chart_range: timedelta) -> Values:
-        window = _chart_window(chart_range, batch.run, snapshot.at)
+        window = chart_window(chart_range, batch.run, snapshot.at)
         version = _version(batch, window, snapshot)
 
         async def query() -> Values:
@@ -195,7 +165,7 @@ class BatchView:
             values: Values = snapshot.derived[version]
             return values
 
-        return await self._once("minutes", version, query)
+        return await self._cached("minutes", version, query)
 
     async def _query_minutes(
         self, batch: Batch, window: Window, snapshot: Snapshot
@@ -209,9 +179,9 @@ class BatchView:
         async def query() -> list[RunRow]:
             return [_run_row(run) for run in await self._service.runs(self._batch_id, limit=count)]
 
-        return await self._once("runs", (batch, count), query)
+        return await self._cached("runs", (batch, count), query)
 
-    async def _once(self, name: str, version: object, query: Callable[[], Awaitable[T]]) -> T:
+    async def _cached(self, name: str, version: object, query: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a query, from the cache if it has the same version."""
         if name not in self._results or self._results[name][0] != version:
             self._results[name] = version, await query()
@@ -221,29 +191,6 @@ class BatchView:
 
 def _version(batch: Batch, window: Window, snapshot: Snapshot) -> tuple[Batch, Window, bool]:
     return batch, window, snapshot.totals.write_error is None
-
-
-def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
-    """Return the values of ``MinutesState`` for the minutes of a window that have points."""
-    start, end = to_microseconds(window.start), to_microseconds(window.end)
-    return {
-        "start": start,
-        "end": end,
-        "minutes": list(_chart_minutes(minutes)),
-        "table": [_minute_row(minute) for minute in reversed(minutes[-TABLE_MINUTES:])],
-        "minute_count": len(minutes),
-        "gaps": _wide_gaps(start, end, minutes),
-    }
-
-
-def _running_values(snapshot: Snapshot, running: RunningBatch) -> Values:
-    """Return the values of a running batch that all viewers of its page share."""
-    batch, derived = running.batch, snapshot.derived
-    if batch.no not in derived:
-        rate = round(running.rows_per_second, 1)
-        derived[batch.no] = _batch_values(batch, running.row_count, rate, running.recent)
-    values: Values = derived[batch.no]
-    return values
 
 
 def _no_data(batch: Batch) -> RecentData:
@@ -276,57 +223,6 @@ def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData)
 
 def _point_row(point: Point) -> PointRow:
     return {"seq": point.seq, "t": to_microseconds(point.ts), "key": point.key}
-
-
-def _minute(window: Window, minute: MinuteAggregate | None) -> Minute:
-    start, end = to_microseconds(window.start), to_microseconds(window.end)
-    if minute is None:
-        return Minute(start, end)
-    return Minute(start, end, minute.average, minute.sum, minute.count, minute.min, minute.max)
-
-
-def _chart_window(chart_range: timedelta, run: Run, at: datetime) -> Window:
-    """Return the last whole minutes, of an ended batch up to the minute of its end."""
-    end = start_of_minute(at)
-    if run.ended_at is not None:
-        end = min(end, start_of_minute(run.ended_at) + MINUTE)
-    return Window(end - chart_range, end)
-
-
-def _chart_minutes(minutes: list[MinuteAggregate]) -> Iterator[ChartMinute]:
-    """Yield a vertex at the start of each minute, and a break before each gap and at the end."""
-    for i, minute in enumerate(minutes):
-        vertex = _vertex(minute)
-        yield vertex
-        if i + 1 == len(minutes) or minutes[i + 1].minute != minute.minute + MINUTE:
-            end = vertex["t"] + _MINUTE_US
-            yield {**vertex, "t": end - 1}  # Makes the last minute as wide as the others.
-            yield {"t": end, "average": None, "range": None}
-
-
-def _vertex(minute: MinuteAggregate) -> ChartMinute:
-    return {
-        "t": to_microseconds(minute.minute),
-        "average": minute.average,
-        "range": [minute.min, minute.max],
-    }
-
-
-def _minute_row(minute: MinuteAggregate) -> MinuteRow:
-    return {
-        "t": to_microseconds(minute.minute),
-        "average": minute.average,
-        "min": minute.min,
-        "max": minute.max,
-        "count": minute.count,
-    }
-
-
-def _wide_gaps(start: int, end: int, minutes: list[MinuteAggregate]) -> list[Gap]:
-    starts = [to_microseconds(minute.minute) for minute in minutes]
-    edges = zip([start, *(t + _MINUTE_US for t in starts)], [*starts, end], strict=True)
-    min_width = (end - start) * _LABEL_SHARE
-    return [{"start": first, "end": last} for first, last in edges if last - first >= min_width]
 
 
 def _run_row(run: Run) -> RunRow:
