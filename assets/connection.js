@@ -23,28 +23,28 @@ function usePolled(read) {
 
 // `serverTime` changes every second while the page is connected. Pages without live data have none:
 // they are current while connected.
-export function Connection({ away, ready, serverTime, interval, labels }) {
+export function Connection({ disconnected, ready, serverTime, interval, labels }) {
   const [live, connecting, offline, behind] = labels;
   const received = `${ready} ${serverTime}`;
   const last = useRef(received);
   const seconds = usePolled(() => {
-    const isConnected = serverTime === undefined && ready && !away;
+    const isConnected = serverTime === undefined && ready && !disconnected;
     if (isConnected || received !== last.current) currentAt = Date.now();
     last.current = received;
     return Math.floor(age());
   });
   const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
-  const kind = away || isStale ? "offline" : ready ? "current" : "connecting";
+  const kind = disconnected || isStale ? "offline" : ready ? "current" : "connecting";
   const late = behind.replace("{duration}", duration(seconds));
-  const label = away ? offline : isStale ? late : ready ? live : connecting;
+  const label = disconnected ? offline : isStale ? late : ready ? live : connecting;
   const dot = createElement("i", { className: "dot" });
   return createElement("span", { className: `connection ${kind}` }, dot, label);
 }
 
 // Shows `text` with the time at which the page was last current.
-export function OfflineBanner({ away, text }) {
+export function OfflineBanner({ disconnected, text }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
-  if (!away && !isSilent) return null;
+  if (!disconnected && !isSilent) return null;
   const props = { className: "banner offline", role: "status" };
   return createElement("p", props, text.replace("{time}", time(currentAt * 1000)));
 }

@@ -10,7 +10,7 @@ from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.components.status_pill import status_pill
-from solo_app.ui.components.table_filters import pager, table_filters
+from solo_app.ui.components.table_filters import SEARCH_FIELD, pager, table_filters
 from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.home import HomeState
 
@@ -34,11 +34,7 @@ def batch_table() -> rx.Component:
         rx.cond(
             HomeState.match_count > 0,
             _table([rx.foreach(HomeState.rows, _row)]),
-            rx.cond(
-                HomeState.loaded,
-                _empty_message(),
-                _skeleton(),
-            ),
+            rx.cond(HomeState.loaded, _empty_message(), _skeleton()),
         ),
         pager(),
         aria_label=text.ALL_BATCHES,
@@ -144,7 +140,10 @@ def _button(row: Any) -> rx.Component:
 
 def _empty_message() -> rx.Component:
     clear = rx.el.button(
-        text.CLEAR_FILTERS, type="button", on_click=HomeState.clear_filters, class_name="link"
+        text.CLEAR_FILTERS,
+        type="button",
+        on_click=[HomeState.clear_filters, rx.set_focus(SEARCH_FIELD)],
+        class_name="link",
     )
     message = rx.cond(
         (HomeState.search == "") & (HomeState.status_filter == "all"),

@@ -9,13 +9,12 @@ import reflex as rx
 from solo_app.ui import format as fmt
 
 
-def x_axis(data_key: str, **more: Any) -> rx.Component:
-    """Return a time axis, hidden by default."""
-    options = {"type_": "number", "domain": ["dataMin", "dataMax"], "hide": True, **more}
-    return rx.recharts.x_axis(data_key=data_key, **options)
+def x_axis(start: Any, end: Any, **more: Any) -> rx.Component:
+    """Return a time axis. ``start`` and ``end`` are in microseconds."""
+    return rx.recharts.x_axis(data_key="t", type_="number", domain=[start, end], **more)
 
 
-def y_axis(**more: Any) -> rx.Component:
+def y_axis() -> rx.Component:
     """Return a value axis of constant width, so that the chart does not shift."""
     return rx.recharts.y_axis(
         width=40,
@@ -25,7 +24,6 @@ def y_axis(**more: Any) -> rx.Component:
         tick_line=False,
         tick_formatter=fmt.function("valueTick"),
         domain=["auto", "auto"],
-        **more,
     )
 
 

@@ -18,24 +18,22 @@ _LIBRARY = "$/public/connection.js"
 
 
 def page(*children: Any, location: Any = None, state: Any = None, status: Any = "") -> rx.Component:
-    """Return a page. ``state`` is the ``LiveState`` of a page with live data.
+    """Return a page with the bar, banners, and the icon for ``status`` in the tab.
 
-    ``status`` is shown by the icon in the tab, see ``tab_icon``.
+    ``location`` is shown in the bar; ``state`` is the ``LiveState`` of a page with live data.
     """
-    indicator = (
-        connection(state.server_time, state.update_interval) if state is not None else connection()
-    )
+    live = (state.server_time, state.update_interval) if state else ()
     return rx.el.div(
         tab_icon(status),
         rx.el.a(text.SKIP_LINK, href="#main", reload_document=True, class_name="skip"),
-        bar(location, indicator),
+        bar(connection(*live), location),
         rx.el.main(
-            banners(state) if state is not None else rx.fragment(),
+            banners(state) if state else rx.fragment(),
             *children,
             id="main",
             class_name="main",
         ),
-        _OfflineBanner.create(away=has_connection_errors, text=text.CONNECTION_LOST),
+        _OfflineBanner.create(disconnected=has_connection_errors, text=text.CONNECTION_LOST),
         # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="page",
@@ -56,15 +54,14 @@ def tab_icon(status: Any = "") -> rx.Component:
     return rx.el.link(rel="icon", href=href, type="image/svg+xml")
 
 
-def bar(location: Any = None, indicator: Any = None) -> rx.Component:
-    """Return the bar with the product, the location, the connection and the theme."""
+def bar(indicator: rx.Component, location: Any = None) -> rx.Component:
+    """Return the bar with the product, the location, the connection indicator and buttons."""
+    where = () if location is None else (rx.el.span("/ ", location, class_name="location"),)
     return rx.el.header(
         rx.el.a(text.PRODUCT, href="/", class_name="wordmark", aria_label=text.HOME_LINK),
-        rx.el.span("/ ", location, class_name="location")
-        if location is not None
-        else rx.fragment(),
+        *where,
         rx.el.span(class_name="spacer"),
-        indicator if indicator is not None else connection(),
+        indicator,
         shortcuts(),
         theme_switch(),
         class_name="bar",
@@ -80,7 +77,7 @@ def connection(
     pages without live data. ``interval`` is the time between updates in seconds.
     """
     return _Connection.create(
-        away=has_connection_errors,
+        disconnected=has_connection_errors,
         ready=is_ready,
         server_time=server_time,
         interval=interval,
@@ -109,7 +106,7 @@ def _error(label: str, reason: Any) -> rx.Component:
 class _Connection(rx.Component):
     library = _LIBRARY
     tag = "Connection"
-    away: rx.Var[bool]
+    disconnected: rx.Var[bool]
     ready: rx.Var[bool]
     server_time: rx.Var[int | None]
     interval: rx.Var[float]
@@ -119,5 +116,5 @@ class _Connection(rx.Component):
 class _OfflineBanner(rx.Component):
     library = _LIBRARY
     tag = "OfflineBanner"
-    away: rx.Var[bool]
+    disconnected: rx.Var[bool]
     text: rx.Var[str]

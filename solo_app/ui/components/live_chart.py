@@ -46,7 +46,7 @@ def _chart() -> rx.Component:
     end = BatchState.chart_end
     return rx.recharts.line_chart(
         rx.recharts.cartesian_grid(vertical=False),
-        x_axis("t", domain=[end - _MINUTE_US, end], allow_data_overflow=True),
+        x_axis(end - _MINUTE_US, end, hide=True, allow_data_overflow=True),
         y_axis(),
         tooltip("pointLabel"),
         line("key", text.VALUE, stroke_width=1.6),

@@ -19,11 +19,7 @@ def minute_chart() -> rx.Component:
     return rx.el.section(
         _header(),
         rx.el.div(
-            rx.cond(
-                MinutesState.minute_count > 0,
-                rx.fragment(_chart(), _table()),
-                _no_minutes(),
-            ),
+            rx.cond(MinutesState.minute_count > 0, rx.fragment(_chart(), _table()), _no_minutes()),
             class_name="minutes",
         ),
         aria_label=text.PER_MINUTE,
@@ -97,10 +93,9 @@ def _chart() -> rx.Component:
 def _time_axis() -> rx.Component:
     ticks = fmt.function("timeTicks").call(MinutesState.start, MinutesState.end)
     return x_axis(
-        "t",
-        hide=False,
+        MinutesState.start,
+        MinutesState.end,
         height=20,
-        domain=[MinutesState.start, MinutesState.end],
         ticks=ticks.to(list[int]),
         interval="equidistantPreserveStart",
         axis_line=False,

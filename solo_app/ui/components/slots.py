@@ -20,7 +20,7 @@ def slots() -> rx.Component:
             HomeState.loaded,
             rx.foreach(
                 HomeState.slots,
-                lambda slot: rx.cond(slot["batch_id"] != "", _occupied(slot), _free()),
+                lambda slot: rx.cond(slot["batch_id"] != "", _running_batch(slot), _start_button()),
             ),
             rx.fragment(*[rx.el.div(class_name="card slot skeleton") for _ in range(BATCH_LIMIT)]),
         ),
@@ -29,7 +29,7 @@ def slots() -> rx.Component:
     )
 
 
-def _occupied(slot: Any) -> rx.Component:
+def _running_batch(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
         rx.el.span(fmt.value(slot["latest"]), class_name="value"),
@@ -41,7 +41,7 @@ def _occupied(slot: Any) -> rx.Component:
     )
 
 
-def _free() -> rx.Component:
+def _start_button() -> rx.Component:
     return rx.el.button(
         rx.el.span("+", class_name="plus", aria_hidden="true"),
         text.START_A_BATCH,

@@ -12,6 +12,9 @@ from solo_app.ui.components.shortcuts import with_key_hint
 from solo_app.ui.state.batch_table import LONGEST_SEARCH
 from solo_app.ui.state.home import HomeState
 
+SEARCH_FIELD = "batch-search"
+"""The id of the search field."""
+
 _MANY_PAGES = 5
 """With more pages, the pager also has buttons for the first and the last page."""
 
@@ -47,6 +50,7 @@ def table_filters() -> rx.Component:
 def _search_field() -> rx.Component:
     return rx.debounce_input(
         rx.el.input(
+            id=SEARCH_FIELD,
             type="search",
             placeholder=text.SEARCH_EXAMPLE,
             aria_label=text.SEARCH,
@@ -72,11 +76,7 @@ def pager() -> rx.Component:
                 text.page_of(fmt.number(HomeState.page_no + 1), fmt.number(HomeState.page_count)),
                 aria_live="polite",
             ),
-            _page_button(
-                text.NEXT,
-                HomeState.page_no + 1,
-                HomeState.page_no >= last,
-            ),
+            _page_button(text.NEXT, HomeState.page_no + 1, HomeState.page_no >= last),
             _end_button(text.LAST, last, HomeState.page_no >= last),
             aria_label=text.PAGES,
             class_name="pagination",

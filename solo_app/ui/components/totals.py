@@ -24,15 +24,14 @@ def totals() -> rx.Component:
                 fmt.rate(HomeState.rows_per_second),
                 sparkline(fmt.sparkline(HomeState.throughput, floor=0)),
             ),
-            _stat(text.RUNNING, _running()),
+            _stat(
+                text.RUNNING,
+                text.running_of(fmt.number(HomeState.running_count), fmt.number(BATCH_LIMIT)),
+            ),
             class_name="stats",
         ),
         class_name="page-header",
     )
-
-
-def _running() -> str:
-    return text.running_of(fmt.number(HomeState.running_count), fmt.number(BATCH_LIMIT))
 
 
 def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:

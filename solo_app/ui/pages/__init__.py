@@ -57,7 +57,7 @@ def loading_screen() -> rx.Component:
     return rx.el.div(
         rx.el.title(text.PRODUCT),
         tab_icon(),
-        bar(indicator=connection(is_ready=False)),
+        bar(connection(is_ready=False)),
         rx.el.main(
             rx.el.h1(text.PRODUCT, class_name="visually-hidden"), id="main", class_name="main"
         ),

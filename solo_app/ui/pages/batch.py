@@ -29,7 +29,7 @@ _route_id = Var(
 
 
 def batch_page() -> rx.Component:
-    """Return the page: a skeleton until the state has the data of the batch in the URL."""
+    """Return a skeleton until the state has the data of the batch in the URL."""
     return page(
         rx.cond(
             BatchState.batch_id == _route_id,

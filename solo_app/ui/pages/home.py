@@ -13,7 +13,6 @@ from solo_app.ui.state.home import HomeState
 
 
 def home_page() -> rx.Component:
-    """Return the page."""
     return page(
         totals(),
         slots(),

@@ -10,5 +10,4 @@ from solo_app.ui.components.not_found import notice
 
 
 def not_found_page() -> rx.Component:
-    """Return the page: a notice with a link to all batches."""
     return page(notice(text.PAGE_NOT_FOUND, text.PAGE_NOT_FOUND_ADVICE, None))

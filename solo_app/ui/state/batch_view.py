@@ -48,8 +48,6 @@ MORE_RUNS = 100
 
 
 class PointRow(TypedDict):
-    """A row of the table of latest points."""
-
     seq: int
     t: int
     key: float
@@ -94,8 +92,8 @@ class BatchView:
         running = snapshot.find(self._batch_id)
         try:
             batch = running.batch if running else self._service.batch(self._batch_id)
-        except BatchNotFoundError as error:
-            return BatchValues({**app_status(snapshot), **self._not_found(error)})
+        except BatchNotFoundError:
+            return BatchValues({**app_status(snapshot), **self._not_found()})
         recent, read_error = await self._recent(batch, running)
         values = {
             **app_status(snapshot),
@@ -107,12 +105,12 @@ class BatchView:
         }
         return BatchValues(values, await self._minutes(batch, snapshot, chart_range))
 
-    def _not_found(self, error: BatchNotFoundError) -> Values:
-        kind, title, invalid_reason = "unknown", text.BATCH_NOT_FOUND, str(error)
+    def _not_found(self) -> Values:
+        kind, title, invalid_reason = "unknown", text.BATCH_NOT_FOUND, ""
         try:
             check_batch_id(self._batch_id)
-        except InvalidBatchIdError as invalid:
-            kind, title, invalid_reason = "invalid", text.INVALID_NAME, str(invalid)
+        except InvalidBatchIdError as error:
+            kind, title, invalid_reason = "invalid", text.INVALID_NAME, str(error)
         return {
             "batch_id": self._batch_id,
             "kind": kind,

@@ -85,7 +85,6 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
-        """Start a batch that has ended."""
         error = await self._start(batch_id)
         if error:
             return actions.error_toast(error)
@@ -93,7 +92,6 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event(background=True, temporal=True)
     async def stop(self, batch_id: str) -> EventSpec:
-        """Stop a batch."""
         error = await self._stop(batch_id)
         return actions.error_toast(error) if error else stopped_toast(batch_id)
 
@@ -120,7 +118,6 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event
     def show_page(self, page: int) -> None:
-        """Show another page of the table."""
         if isinstance(page, int) and page >= 0:
             self._show_table(TableQuery(self.search, self.status_filter, page))
 

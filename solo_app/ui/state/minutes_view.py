@@ -30,7 +30,7 @@ _LABEL_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The last whole minute; without points, average, minimum and maximum are None."""
+    """One minute; without points, average, minimum and maximum are None."""
 
     start: int
     end: int
@@ -50,8 +50,6 @@ class ChartMinute(TypedDict):
 
 
 class MinuteRow(TypedDict):
-    """A row of the table of minutes."""
-
     t: int
     average: float
     min: float
