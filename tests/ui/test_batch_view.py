@@ -8,7 +8,8 @@ import pytest
 
 from solo_app.batches.models import MINUTE, MinuteAggregate, Run, Window, to_microseconds
 from solo_app.batches.snapshots import Ticker
-from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView, minute_values
+from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
+from solo_app.ui.state.minutes_view import minute_values
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import open_service, silent
 
