@@ -192,7 +192,7 @@ class Archive:
         listed = _listed(cursor)
         present = {path.name for path in self.folder.glob("*.parquet")}
         if missing := [name for name in listed if name not in present]:
-            logger.error("%s", self._missing(missing[0], len(missing)))
+            logger.error("%s", self._format_missing(missing))
         if unknown := sorted(present.difference(listed)):
             logger.warning(
                 "Ignoring files in the archive %s that the database does not list: %d, first %s",
@@ -222,7 +222,7 @@ class Archive:
             files, missing = self._files(cursor, batch_no, after, up_to)
         try:
             if missing and not (times and self._has_all(cursor, batch_no, times)):
-                raise StoreUnavailableError(self._missing(missing[0], len(missing)))
+                raise StoreUnavailableError(self._format_missing(missing))
             yield _rows(batch_no, files)
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
             if not files:
@@ -258,10 +258,10 @@ class Archive:
         ((found,),) = cursor.execute(query, values).fetchall()
         return bool(found == expected)
 
-    def _missing(self, name: str, files: int = 1) -> str:
-        more = f" (and {files - 1} more)" if files > 1 else ""
+    def _format_missing(self, names: list[str]) -> str:
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         return (
-            f"The archive file {name}{more} is missing. Put it back into {self.folder}. "
+            f"The archive file {names[0]}{more} is missing. Put it back into {self.folder}. "
             "Other data is unaffected."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import NaiveDatetime
@@ -88,33 +89,23 @@ class BatchTables:
             assert row.no is not None
             batch = Batch(row.no, batch_id, run)
             # Not an insert: an earlier attempt can have committed although it raised.
-            session.merge(
-                RunRow(
-                    batch_no=row.no,
-                    number=run.number,
-                    source=run.source,
-                    status=run.status,
-                    started_at=run.started_at,
-                    first_seq=run.first_seq,
-                )
-            )
+            session.merge(_row(batch))
             session.commit()
             return batch
 
     def end_run(self, batch: Batch) -> None:
         with Session(self._engine) as session:
-            row = session.get_one(RunRow, (batch.no, batch.run.number))
-            row.status = batch.run.status
-            row.reason = batch.run.reason
-            row.ended_at = batch.run.ended_at
-            row.last_seq = batch.run.last_seq
-            session.add(row)
+            session.merge(_row(batch))
             session.commit()
 
 
 def _batch(batch: BatchRow, run: RunRow) -> Batch:
     assert batch.no is not None
     return Batch(batch.no, batch.batch_id, _run(run))
+
+
+def _row(batch: Batch) -> RunRow:
+    return RunRow(batch_no=batch.no, **asdict(batch.run))
 
 
 def _run(row: RunRow) -> Run:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,11 +153,10 @@ class Exports:
         self, selection: Selection, cursor: duckdb.DuckDBPyConnection
     ) -> tuple[int, int]:
         """Return the first and last ``seq`` of the selected points; (1, 0) if there are none."""
-        last_seq = selection.last_seq
-        with self._points(cursor, selection, 0, last_seq) as points:
+        with self._selected(cursor, selection, 0, selection.last_seq) as (table, values):
             ((first, last),) = cursor.execute(
-                f"SELECT min(seq), max(seq) FROM {points} WHERE {_SELECTED}",  # noqa: S608 (no values)
-                _parameters(selection, 0, last_seq),
+                f"SELECT min(seq), max(seq) FROM {table}",  # noqa: S608 (no values)
+                values,
             ).fetchall()
         return (1, 0) if first is None else (first, last)
 
@@ -169,34 +168,34 @@ class Exports:
         up_to: int,
         cursor: duckdb.DuckDBPyConnection,
     ) -> str | None:
-        values = {**_parameters(selection, after, up_to), "separator": text_format.separator}
-        with self._points(cursor, selection, after, up_to) as points:
+        with self._selected(cursor, selection, after, up_to) as (table, values):
             # One value instead of many rows: DuckDB formats it without the GIL.
             ((text,),) = cursor.execute(
-                f"SELECT string_agg({text_format.row}, $separator ORDER BY seq)"  # noqa: S608 (no values)
-                f" FROM {points} WHERE {_SELECTED}",
-                values,
+                f"SELECT string_agg({text_format.row}, $separator ORDER BY seq) FROM {table}",  # noqa: S608 (no values)
+                {**values, "separator": text_format.separator},
             ).fetchall()
         return None if text is None else str(text)
 
     def _write_parquet(
         self, selection: Selection, cursor: duckdb.DuckDBPyConnection, path: Path
     ) -> None:
-        last_seq = selection.last_seq
-        with self._points(cursor, selection, 0, last_seq) as points:
+        with self._selected(cursor, selection, 0, selection.last_seq) as (table, values):
             # DuckDB preserves the order of archive and table, where the points of a batch are
             # sorted by seq. Sorting again would load all of them into memory.
             cursor.execute(
-                f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {points} "  # noqa: S608 (no values)
-                f"WHERE {_SELECTED}) {_INTO_PARQUET}",
-                {**_parameters(selection, 0, last_seq), "path": str(path)},
+                f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {table}) {_INTO_PARQUET}",  # noqa: S608 (no values)
+                {**values, "path": str(path)},
             )
 
-    def _points(
+    @contextmanager
+    def _selected(
         self, cursor: duckdb.DuckDBPyConnection, selection: Selection, after: int, up_to: int
-    ) -> AbstractContextManager[str]:
-        times = selection.start, selection.end
-        return self._archive.points(cursor, selection.batch_no, after, up_to, times)
+    ) -> Iterator[tuple[str, dict[str, object]]]:
+        """Yield a table with a filter, and the parameters of the filter."""
+        start, end = selection.start, selection.end
+        values = {"batch_no": selection.batch_no, "after": after, "up_to": up_to}
+        with self._archive.points(cursor, selection.batch_no, after, up_to, (start, end)) as points:
+            yield f"{points} WHERE {_SELECTED}", {**values, "start": start, "end": end}
 
     def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         import duckdb
@@ -215,16 +214,6 @@ class Exports:
         finally:
             with suppress(duckdb.Error):  # Do not replace the error of the copy.
                 cursor.execute(f"DETACH {_COPY}")
-
-
-def _parameters(selection: Selection, after: int, up_to: int) -> dict[str, object]:
-    return {
-        "batch_no": selection.batch_no,
-        "after": after,
-        "up_to": up_to,
-        "start": selection.start,
-        "end": selection.end,
-    }
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

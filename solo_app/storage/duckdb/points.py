@@ -51,25 +51,15 @@ def points(
     """See ``Storage.points``."""
     # A query of the next ``limit`` numbers reads few archive files and is twice as fast. Its result
     # is empty in a gap, which a database that an earlier release repaired can have.
-    return _points(cursor, archive, batch_no, after, after + limit, limit) or _points(
-        cursor, archive, batch_no, after, MAX_SEQ, limit
-    )
-
-
-def _points(
-    cursor: duckdb.DuckDBPyConnection,
-    archive: Archive,
-    batch_no: int,
-    after: int,
-    up_to: int,
-    limit: int,
-) -> list[Point]:
-    with archive.points(cursor, batch_no, after, up_to) as source:
-        rows = cursor.execute(
-            f"SELECT seq, epoch_us(ts), key FROM {source} "  # noqa: S608 (no values)
-            "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-            [batch_no, after, up_to, limit],
-        ).fetchall()
+    for up_to in (after + limit, MAX_SEQ):
+        with archive.points(cursor, batch_no, after, up_to) as table:
+            rows = cursor.execute(
+                f"SELECT seq, epoch_us(ts), key FROM {table} "  # noqa: S608 (no values)
+                "WHERE batch_no = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                [batch_no, after, up_to, limit],
+            ).fetchall()
+        if rows:
+            break
     return [Point(seq, from_microseconds(ts), key) for seq, ts, key in rows]
 
 
@@ -83,8 +73,8 @@ def buckets(
     """See ``Storage.buckets``."""
     values = {"batch_no": batch_no, "since": since, "before_seq": before_seq}
     times = since, datetime.max
-    with archive.points(cursor, batch_no, 0, before_seq - 1, times) as source:
-        rows = cursor.execute(_BUCKETS.format(points=source), values).fetchall()
+    with archive.points(cursor, batch_no, 0, before_seq - 1, times) as table:
+        rows = cursor.execute(_BUCKETS.format(points=table), values).fetchall()
     return [_bucket(*row) for row in rows]
 
 
