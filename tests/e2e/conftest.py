@@ -1,4 +1,4 @@
-"""The real app as a process, and a real browser on it where there is one."""
+"""Fixtures: apps as processes, and a browser if one is installed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
 
-PATIENCE = 30_000
-"""Milliseconds after which a page is said not to come to what is expected of it."""
+EXPECT_TIMEOUT = 30_000
+"""Milliseconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,22 +47,22 @@ def _app_group(item: pytest.Item) -> str | None:
 
 @pytest.fixture
 def mode() -> str:
-    """Production, where a test does not say otherwise (``modes.in_both_modes``)."""
+    """The default mode. ``modes.in_both_modes`` overrides it."""
     return "prod"
 
 
 @pytest.fixture(scope="session")
 def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A copy of the project for each use, made once, so that each builds its pages once.
+    """Return one copy of the project for each name.
 
-    Two apps that run at the same time need two: each builds into its own folder.
+    Each copy builds its pages once. Apps that run at the same time need separate copies.
     """
     copies: dict[str, Path] = {}
 
-    def copy(use: str) -> Path:
-        if use not in copies:
-            copies[use] = copy_project(tmp_path_factory.mktemp("project") / use)
-        return copies[use]
+    def copy(name: str) -> Path:
+        if name not in copies:
+            copies[name] = copy_project(tmp_path_factory.mktemp("project") / name)
+        return copies[name]
 
     return copy
 
@@ -77,22 +77,22 @@ def new_app_ports() -> dict[str, tuple[int, int]]:
 def new_app(
     project_in: Callable[[str], Path], new_app_ports: dict[str, tuple[int, int]], tmp_path: Path
 ) -> Iterator[Callable[..., RunningApp]]:
-    """Makes apps that do not run yet, on a database of their own; ends them with the test."""
-    made: list[RunningApp] = []
+    """Create apps that are not started yet. They are killed after the test."""
+    apps: list[RunningApp] = []
 
-    def make(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
+    def create(mode: str, database: Path | None = None, **settings: str) -> RunningApp:
         folder = project_in(f"{mode}-new")
         database = database or tmp_path / "solo.duckdb"
         app = RunningApp(folder, database, mode, settings, ports=new_app_ports[mode])
-        made.append(app)
+        apps.append(app)
         return app
 
-    yield make
-    for app in made:
+    yield create
+    for app in apps:
         app.kill()
 
 
-def _running(
+def _started_app(
     mode: str, project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
@@ -107,23 +107,23 @@ def _running(
 def dev_app(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in development, one for all tests."""
-    yield from _running("dev", project_in, tmp_path_factory)
+    """The app in development, shared by all tests."""
+    yield from _started_app("dev", project_in, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def prod_app(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in production, one for all tests."""
-    yield from _running("prod", project_in, tmp_path_factory)
+    """The app in production, shared by all tests."""
+    yield from _started_app("prod", project_in, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def console(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in production with a past and five running batches."""
+    """The app in production with ended batches and five running ones."""
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
     write_history(database)
     app = RunningApp(project_in("console"), database, "prod")
@@ -138,9 +138,9 @@ def console(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium or Chrome of the system (or the one that CHROMIUM names).
+    """An installed Chromium or Chrome.
 
-    One for each module: its event loop runs until it is closed, and some tests run their own.
+    It is closed after each module, because its event loop conflicts with tests that run their own.
     """
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="browser tests need requirements-dev.txt"
@@ -148,7 +148,7 @@ def browser() -> Iterator[Browser]:
     found = find_browser()
     if found is None:
         pytest.skip("browser tests need a Chromium or Chrome; none was found")
-    sync_api.expect.set_options(timeout=PATIENCE)
+    sync_api.expect.set_options(timeout=EXPECT_TIMEOUT)
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=BROWSER_ARGS)
         yield launched
@@ -165,7 +165,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
-    """The app in the mode of the test, with all slots free."""
+    """The shared app in the mode of the test, without running batches."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
     running.stop_batches()
     yield running

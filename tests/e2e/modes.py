@@ -1,7 +1,7 @@
-"""In which modes a test runs: in production, and in both where the two could differ.
+"""Runs a test in production and in development.
 
-What differs is who serves the pages (Vite, or the server itself, on one address with the API or
-on another), how addresses are routed, and how often React mounts what it shows.
+The modes differ in the server of the pages (Vite in development), the port of the API, the routing
+of URLs, and how often React mounts components. Other tests run in production only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A restart of the server under an open page, seen through to its end."""
+"""Restarts of the server while a page is open."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def restart_under(page: Page, app: RunningApp) -> Iterator[None]:
-    """The server is away while the block runs; after it both server and page are back."""
+def restarted(page: Page, app: RunningApp) -> Iterator[None]:
+    """Stop the app for the block, then start it and wait until the page is live again."""
     page.evaluate("window.same = true")
     app.stop()
     yield
     app.start()
     if app.mode == "dev":
-        # Vite's client loads the page anew when its server is back; a click before that is lost.
+        # Vite's client reloads the page. A click before that would be lost.
         page.wait_for_function("!window.same")
     page.locator(".connection.current").wait_for()

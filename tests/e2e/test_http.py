@@ -16,7 +16,7 @@ from tests.e2e.modes import in_both_modes
 from tests.helpers.running_app import PROJECT, RunningApp, http
 
 
-def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
+def post_concurrently(app: RunningApp, ids: list[str]) -> Counter[int]:
     """POST all of them at once on separate connections. Returns the number of each status."""
     together = threading.Barrier(len(ids))
 
@@ -27,31 +27,31 @@ def fifty(app: RunningApp, ids: list[str]) -> Counter[int]:
             return client.post(f"/stream/{batch_id}")
 
     with ThreadPoolExecutor(len(ids)) as pool:
-        answers = list(pool.map(post, ids))
-    for answer in answers:
-        if answer.status_code == 429:
-            assert answer.json()["limit"] == 5
-    return Counter(answer.status_code for answer in answers)
+        responses = list(pool.map(post, ids))
+    for response in responses:
+        if response.status_code == 429:
+            assert response.json()["limit"] == 5
+    return Counter(response.status_code for response in responses)
 
 
 @in_both_modes
-def test_fifty_posts_at_once_start_exactly_five_or_one(app: RunningApp) -> None:
-    assert fifty(app, [f"b{n}" for n in range(50)]) == {201: 5, 429: 45}
+def test_concurrent_posts_respect_the_limit_and_the_name(app: RunningApp) -> None:
+    assert post_concurrently(app, [f"b{n}" for n in range(50)]) == {201: 5, 429: 45}
     assert len(http.get(f"{app.api}/tasks").json()["tasks"]) == 5
     app.stop_batches()
-    assert fifty(app, ["one"] * 50) == {201: 1, 409: 49}
+    assert post_concurrently(app, ["one"] * 50) == {201: 1, 409: 49}
     assert len(http.get(f"{app.api}/batches/one").json()["runs"]) == 1
 
 
 @in_both_modes
 def test_other_origins_may_not_use_the_api_or_the_socket(app: RunningApp) -> None:
     for method in ("POST", "DELETE"):
-        answer = http.request(
+        response = http.request(
             method, f"{app.api}/stream/b", headers={"Origin": "http://evil.example"}
         )
-        assert answer.status_code == 403
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert "access-control-allow-origin" not in answer.headers
+        assert response.status_code == 403
+        assert response.headers["content-type"] == "application/problem+json"
+        assert "access-control-allow-origin" not in response.headers
     for origin, allowed in [("http://evil.example", False), (app.url, True)]:
         handshake = {
             "Origin": origin,
@@ -61,8 +61,8 @@ def test_other_origins_may_not_use_the_api_or_the_socket(app: RunningApp) -> Non
             "Sec-WebSocket-Key": "c29sby1zb2xvLXNvbG8hIQ==",
         }
         url = f"{app.api}/_event/?EIO=4&transport=websocket&token=t"
-        answer = http.get(url, headers=handshake)
-        assert (answer.status_code == 101) is allowed, (origin, answer.status_code)
+        response = http.get(url, headers=handshake)
+        assert (response.status_code == 101) is allowed, (origin, response.status_code)
     own = http.post(f"{app.api}/stream/own", headers={"Origin": app.url})
     assert own.status_code == 201
 
@@ -85,12 +85,12 @@ def test_errors_outside_the_routes_are_problems(app: RunningApp) -> None:
         ("OPTIONS", "/stream/b", {}, 405),
         ("POST", "/ping", {}, 405),
     ]:
-        answer = http.request(method, f"{app.api}{path}", headers=headers)
-        assert (answer.status_code, answer.headers["content-type"]) == (
+        response = http.request(method, f"{app.api}{path}", headers=headers)
+        assert (response.status_code, response.headers["content-type"]) == (
             status,
             "application/problem+json",
         ), (method, path)
-        assert answer.json()["code"]
+        assert response.json()["code"]
 
 
 def oversized(app: RunningApp, method: str, head: str, chunk: bytes) -> tuple[bytes, int]:
@@ -142,12 +142,12 @@ def test_browsers_revalidate_pages_and_keep_files_with_a_hash(prod_app: RunningA
     files = [path for path in files if not path.endswith((".gz", ".html"))]
     assert len(files) > 10
     for path in [*files, "/", "/batch/b"]:
-        answer = http.get(f"{prod_app.api}{path}", headers={"Accept": "text/html"})
-        assert answer.status_code == 200
+        response = http.get(f"{prod_app.api}{path}", headers={"Accept": "text/html"})
+        assert response.status_code == 200
         is_hashed = path.startswith("/assets/")
         expected = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
-        assert answer.headers["cache-control"] == expected, path
-        headers = {"Accept": "text/html", "If-None-Match": answer.headers["etag"]}
+        assert response.headers["cache-control"] == expected, path
+        headers = {"Accept": "text/html", "If-None-Match": response.headers["etag"]}
         again = http.get(f"{prod_app.api}{path}", headers=headers)
         assert (again.status_code, again.headers["cache-control"]) == (304, expected)
 
@@ -164,7 +164,9 @@ def test_production_serves_browsers_and_programs_at_one_url(prod_app: RunningApp
     missing = http.get(f"{prod_app.api}/nothing")
     assert missing.status_code == missing.json()["status"] == 404
     assert missing.headers["content-type"] == "application/problem+json"
-    assert http.get(f"{prod_app.api}/batches/abc").status_code == 404  # Looking started nothing.
+    assert (
+        http.get(f"{prod_app.api}/batches/abc").status_code == 404
+    )  # The page has not started the batch.
 
 
 @in_both_modes

@@ -7,25 +7,19 @@ import pty
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.helpers.running_app import BACKEND_ONLY, REFLEX, RunningApp, http
+from tests.helpers.running_app import BACKEND_ONLY, REFLEX, RunningApp, http, wait_for
 
 NewApp = Callable[..., RunningApp]
 
-MODES = pytest.mark.parametrize(("mode", "settings"), [("dev", {}), ("prod", BACKEND_ONLY)])
-
-
-def eventually(condition: Callable[[], object], within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+in_dev_and_backend_only = pytest.mark.parametrize(
+    ("mode", "settings"), [("dev", {}), ("prod", BACKEND_ONLY)]
+)
 
 
 def is_running(pid: int) -> bool:
@@ -42,10 +36,10 @@ def statuses(database: Path) -> list[tuple[str]]:
 
 def run_batch(app: RunningApp) -> None:
     assert http.post(f"{app.api}/stream/b").status_code == 201
-    eventually(lambda: http.get(f"{app.api}/").json()["row_count"] >= 3)
+    app.wait_for_points()
 
 
-@MODES
+@in_dev_and_backend_only
 def test_hangup_ends_the_app_cleanly(new_app: NewApp, mode: str, settings: dict[str, str]) -> None:
     app = new_app(mode, **settings).start()
     run_batch(app)
@@ -96,20 +90,20 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
-@MODES
+@in_dev_and_backend_only
 def test_closed_terminal_ends_the_app_cleanly(
     new_app: NewApp, mode: str, settings: dict[str, str], tmp_path: Path
 ) -> None:
     app = new_app(mode, **settings)
     log = tmp_path / "log"
     terminal = Terminal(app, f"reflex run --env {mode} > {log} 2>&1; true")
-    eventually(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
+    wait_for(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
     run_batch(app)
     processes = descendants(terminal.pid)
     try:
         assert len(processes) > 1
         terminal.close()
-        eventually(lambda: not any(map(is_running, processes)))
+        wait_for(lambda: not any(map(is_running, processes)))
     finally:
         end(processes)
     assert "Traceback" not in log.read_text()
@@ -117,7 +111,7 @@ def test_closed_terminal_ends_the_app_cleanly(
     assert statuses(app.database) == [("interrupted",)]
 
 
-@MODES
+@in_dev_and_backend_only
 def test_app_under_nohup_survives_its_terminal(
     new_app: NewApp, mode: str, settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -125,24 +119,22 @@ def test_app_under_nohup_survives_its_terminal(
     pid_file, done = tmp_path / "pid", tmp_path / "done"
     command = (
         f"nohup reflex run --env {mode} > {tmp_path / 'log'} 2>&1 & echo $! > {pid_file}; "
-        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"  # As a shell that ends does.
+        f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"  # Like a shell that exits.
     )
     terminal = Terminal(app, command)
-    eventually(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
+    wait_for(lambda: app.is_ready(f"{app.api}/tasks") and app.is_ready(f"{app.url}/"))
     pid = int(pid_file.read_text())
     processes = [pid, *descendants(pid)]
     try:
         run_batch(app)
         done.touch()
-        eventually(lambda: not is_running(terminal.pid))
+        wait_for(lambda: not is_running(terminal.pid))
         terminal.close()
-        rows = http.get(f"{app.api}/").json()["row_count"]
-        # Six seconds: a reload by Granian takes four.
-        eventually(lambda: http.get(f"{app.api}/").json()["row_count"] > rows + 24)
+        app.wait_for_points(24)  # Six seconds: a reload by Granian takes four.
         assert descendants(pid) == processes[1:]
         assert app.is_ready(f"{app.url}/")
         os.kill(pid, signal.SIGTERM)
-        eventually(lambda: not any(map(is_running, processes)))
+        wait_for(lambda: not any(map(is_running, processes)))
     finally:
         end(processes)
     assert statuses(app.database) == [("interrupted",)]
@@ -156,16 +148,16 @@ def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path
         f"until [ -e {done} ]; do sleep 0.1; done; kill -HUP -- -$!"
     )
     terminal = Terminal(app, command)
-    eventually(lambda: any("react-router" in c for c in command_lines(descendants(terminal.pid))))
+    wait_for(lambda: any("react-router" in c for c in command_lines(descendants(terminal.pid))))
     done.touch()
-    eventually(lambda: not is_running(terminal.pid))
+    wait_for(lambda: not is_running(terminal.pid))
     terminal.close()
     pid = int(pid_file.read_text())
     try:
-        eventually(lambda: app.is_ready(f"{app.url}/"))
+        wait_for(lambda: app.is_ready(f"{app.url}/"))
         processes = [pid, *descendants(pid)]
-        os.kill(pid, signal.SIGKILL)  # The app does not outlive the process that was started.
-        eventually(lambda: not any(map(is_running, processes)))
+        os.kill(pid, signal.SIGKILL)  # The app exits with the process that was started.
+        wait_for(lambda: not any(map(is_running, processes)))
     finally:
         end([pid, *descendants(pid)])
 
@@ -174,7 +166,7 @@ def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path
 def test_signal_during_the_build_ends_the_build_too(new_app: NewApp, number: int) -> None:
     app = new_app("prod")
     process = app.launch()
-    eventually(lambda: any("react-router" in line for line in command_lines(app.processes())))
+    wait_for(lambda: any("react-router" in line for line in command_lines(app.processes())))
     processes = app.processes()
     app.stop(number, whole_group=False)
     assert process.returncode == (1 if number == signal.SIGINT else 0)

@@ -1,4 +1,4 @@
-"""Every command of docs/operations.md does what the page says."""
+"""Executes the commands of docs/operations.md."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,19 +14,28 @@ import pytest
 
 from solo_app.batches.models import utc_now
 from tests.helpers.history import write_long_history
-from tests.helpers.running_app import BACKEND_ONLY, PROJECT, RunningApp, copy_project, http
+from tests.helpers.running_app import (
+    BACKEND_ONLY,
+    PROJECT,
+    RunningApp,
+    copy_project,
+    http,
+    wait_for,
+)
+
+pytestmark = pytest.mark.xdist_group("operations")
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 
 START = "reflex run --env prod"
-HERE = "http://localhost:8000"
-NEXT = "== next =="
+BASE_URL = "http://localhost:8000"
+SEPARATOR = "== next =="
 POINTS = timedelta(days=4) // timedelta(minutes=1)
 BATCHES = ["sensor-a", "sensor-b"]
 
 
-def told_commands(heading: str) -> list[tuple[str, str]]:
-    """Each command of a section, with the answer below it."""
+def documented_commands(heading: str) -> list[tuple[str, str]]:
+    """Return the commands of a section with their output."""
     section = re.split(r"^## ", PAGE.split(f"\n## {heading}\n")[1], flags=re.M)[0]
     found = []
     for block in re.findall(r"```console\n(.*?)```", section, re.S):
@@ -39,30 +47,32 @@ def told_commands(heading: str) -> list[tuple[str, str]]:
 
 
 class Shell:
-    """Runs a section's commands in the folder of the app, one after the other."""
+    """Runs the commands of sections in the folder of the app."""
 
     def __init__(self, app: RunningApp) -> None:
         self.app = app
         self.sections: list[str] = []
 
-    def do(self, heading: str) -> list[str]:
-        """What each of them said; each must end well and say what the page tells."""
+    def run_section(self, heading: str) -> list[str]:
+        """Run the commands of a section, compare their outputs with the documented ones, and
+        return them.
+        """
         self.sections.append(heading)
-        commands = told_commands(heading)
-        starts = commands[-1][0].strip() == START
-        if starts:
+        commands = documented_commands(heading)
+        is_started = commands[-1][0].strip() == START
+        if is_started:
             commands.pop()
-        said = self._run("".join(f"{command}echo '{NEXT}'\n" for command, _ in commands))
-        assert len(said) == len(commands)
-        for (command, told), answer in zip(commands, said, strict=True):
-            assert answer.strip() == told.strip() or not told.strip(), command
-        if starts:
+        outputs = self._run("".join(f"{command}echo '{SEPARATOR}'\n" for command, _ in commands))
+        assert len(outputs) == len(commands)
+        for (command, documented), output in zip(commands, outputs, strict=True):
+            assert output.strip() == documented.strip() or not documented.strip(), command
+        if is_started:
             self.app.start()
-        return said
+        return outputs
 
     def _run(self, script: str) -> list[str]:
         shell = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script.replace(HERE, self.app.api)],
+            ["bash", "-euo", "pipefail", "-c", script.replace(BASE_URL, self.app.api)],
             cwd=self.app.folder,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             capture_output=True,
@@ -70,12 +80,12 @@ class Shell:
             check=False,
         )
         assert shell.returncode == 0, (script, shell.stdout, shell.stderr)
-        return shell.stdout.split(NEXT)[:-1]
+        return shell.stdout.split(SEPARATOR)[:-1]
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """The app with two batches of four days, of which all but the last day is archived."""
+    """The app with two batches of four days. Points older than a day are archived."""
     folder = copy_project(tmp_path_factory.mktemp("operations") / "project")
     (folder / ".solo").mkdir()
     database = folder / ".solo" / "solo.duckdb"
@@ -87,62 +97,55 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         app.kill()
 
 
-def eventually(condition: Callable[[], object], within: float = 30) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def points_of(app: RunningApp, batch_id: str) -> list[tuple[int, str]]:
-    """All points that a client gets, page by page."""
-    found, address = [], f"/batches/{batch_id}/points?limit=10000"
-    while address:
-        page = http.get(app.api + address).json()
+def read_points(app: RunningApp, batch_id: str) -> list[tuple[int, str]]:
+    """Return seq and time of all points, read page by page."""
+    found, url = [], f"/batches/{batch_id}/points?limit=10000"
+    while url:
+        page = http.get(app.api + url).json()
         found += [(point["seq"], point["ts"]) for point in page["points"]]
-        address = page["next"]
+        url = page["next"]
     return found
 
 
-def test_the_commands_of_the_page_do_what_it_says(app: RunningApp) -> None:
+def test_documented_commands_have_the_documented_results(app: RunningApp) -> None:
     shell = Shell(app)
     archive = app.folder / ".solo" / "solo.duckdb.archive"
     app.start()
-    eventually(lambda: len(list(archive.glob("*.parquet"))) == len(BATCHES))
+    wait_for(lambda: len(list(archive.glob("*.parquet"))) == len(BATCHES))
     http.post(f"{app.api}/stream/live")
-    eventually(lambda: http.get(f"{app.api}/tasks").json()["tasks"][0]["row_count"] >= 4)
-    before = {batch_id: points_of(app, batch_id) for batch_id in (*BATCHES, "live")}
+    app.wait_for_points(4)
+    before = {batch_id: read_points(app, batch_id) for batch_id in (*BATCHES, "live")}
     assert [seq for seq, _ in before["sensor-a"]] == list(range(1, POINTS + 1))
 
-    shell.do("Back up")
-    shell.do("Upgrade")
-    (by_archive, by_backup) = shell.do("Retention")
+    shell.run_section("Back up")
+    shell.run_section("Upgrade")
+    (by_archive, by_backup) = shell.run_section("Retention")
     assert re.search(r"sensor-a +│ +\d+", by_archive)
     assert re.search(rf"sensor-b +│ +{POINTS} │ +1 │ +{POINTS} ", by_backup), by_backup
-    shell.do("Failed and interrupted batches")
-    shell.do("Disk full")
+    shell.run_section("Failed and interrupted batches")
+    shell.run_section("Disk full")
     linked = [path for path in archive.iterdir() if path.is_symlink()]
     assert len(linked) == 1
-    assert points_of(app, "sensor-a") == before["sensor-a"]
+    assert read_points(app, "sensor-a") == before["sensor-a"]
 
     app.stop()
-    shell.do("Startup errors")
-    shell.do("Restore")
+    shell.run_section("Startup errors")
+    shell.run_section("Restore")
     for batch_id, points in before.items():
-        # The batch that ran has its points up to the backup, which came later.
-        assert points_of(app, batch_id)[: len(points)] == points
+        # The running batch has produced more points before the backup.
+        assert read_points(app, batch_id)[: len(points)] == points
     assert http.get(f"{app.api}/batches/live").json()["status"] == "interrupted"
     assert sorted(shell.sections) == sorted(
-        heading for heading in re.findall(r"^## (.*)", PAGE, re.M) if told_commands(heading)
+        heading for heading in re.findall(r"^## (.*)", PAGE, re.M) if documented_commands(heading)
     )
 
 
-def test_a_damaged_database_is_put_aside_and_a_backup_in_its_place(app: RunningApp) -> None:
+def test_documented_restore_replaces_a_damaged_database(app: RunningApp) -> None:
     shell = Shell(app)
     if not app.is_ready(f"{app.api}/tasks"):
         app.start()
-    shell.do("Back up")
-    before = points_of(app, "sensor-b")
+    shell.run_section("Back up")
+    before = read_points(app, "sensor-b")
     app.stop()
     with app.database.open("r+b") as file:
         file.truncate(5_000)
@@ -150,5 +153,5 @@ def test_a_damaged_database_is_put_aside_and_a_backup_in_its_place(app: RunningA
     assert process.wait(60) != 0
     assert "Restore a backup" in app.output()
     subprocess.run(["rm", "-rf", ".solo-aside"], cwd=app.folder, check=True)
-    shell.do("Restore")
-    assert points_of(app, "sensor-b") == before
+    shell.run_section("Restore")
+    assert read_points(app, "sensor-b") == before

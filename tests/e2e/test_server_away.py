@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.actions import expect_new_points, open_page, start, stop
 from tests.e2e.modes import in_both_modes
-from tests.e2e.restart import restart_under
+from tests.e2e.restart import restarted
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -24,7 +24,7 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     start(app, "survivor")
     open_page(page, app, "/batch/survivor")
     expect(page.locator("td.seq").first).to_be_visible()
-    with restart_under(page, app):
+    with restarted(page, app):
         expect(page.get_by_text("Connection lost at")).to_be_visible()
     expect(page.locator(".status-line .pill")).to_have_text("Interrupted")
     expect(page.get_by_text("Connection lost at")).to_have_count(0)
@@ -87,7 +87,7 @@ def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
     page.get_by_role("button", name="Running", exact=True).click()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("kept-2")
-    with restart_under(page, app):
+    with restarted(page, app):
         pass
     expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
         "aria-pressed", "true"
