@@ -1,4 +1,4 @@
-"""The house rules that tools can check."""
+"""The layers of the code."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def test_minutes_are_exact_after_the_clock_is_set_back(tmp_path: Path) -> 
             clock.advance(seconds=seconds)
             now = start_of_minute(clock.now)
             hours.append(Window(now - timedelta(minutes=60), now + MINUTE))
-            for batch in batches:  # Asked while points come: no answer may be of half a commit.
+            for batch in batches:  # Each result must include whole commits only.
                 await service.minutes(batch.batch_id, hours[-1])
         await wait_for_points()
         for batch in batches:

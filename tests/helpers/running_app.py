@@ -232,7 +232,7 @@ class RunningApp:
 
     @staticmethod
     def is_ready(url: str) -> bool:
-        """Whether a URL returns status 200."""
+        """Return whether a URL responds with status 200."""
         try:
             return http.get(url, timeout=5).status_code == 200
         except httpx.TransportError:
