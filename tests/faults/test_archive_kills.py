@@ -32,7 +32,7 @@ from pathlib import Path
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.archive import Archive
-from tests.helpers.service import open_service
+from tests.helpers.service import duckdb_store, open_service
 
 STEPS = {"commit": (Archive, "commit_move"), "rename": (Path, "rename")}
 
@@ -54,7 +54,8 @@ async def main():
         if len(sys.argv) > 2:
             kill_before(sys.argv[2], int(sys.argv[3]))
         print("started", flush=True)
-        retention = Retention(service._store, timedelta(days=1), utc_now, points_per_file=40_000)
+        store, day = duckdb_store(service), timedelta(days=1)
+        retention = Retention(store, day, utc_now, points_per_file=40_000)
         await retention.archive_old_points()
         print("done", service.row_count(service.batch("live")), flush=True)
 

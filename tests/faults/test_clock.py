@@ -11,7 +11,7 @@ from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, Window
 from solo_app.sources.random import random_numbers
 from tests.helpers.integrity import check_integrity
-from tests.helpers.service import FakeClock, open_service, wait_until
+from tests.helpers.service import FakeClock, duckdb_store, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +73,6 @@ async def test_minutes_are_exact_after_the_clock_is_set_back(tmp_path: Path) -> 
             await service.stop(batch.batch_id)
             assert len(await service.minutes(batch.batch_id, hours[-1])) >= 3
             for hour in hours:
-                stored = await service._store.minutes(batch.no, hour)
+                stored = await duckdb_store(service).minutes(batch.no, hour)
                 assert await service.minutes(batch.batch_id, hour) == stored
     check_integrity(tmp_path / "solo.duckdb")

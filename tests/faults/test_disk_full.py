@@ -53,7 +53,7 @@ async def wait_until_full(service: BatchService) -> dict[str, int]:
     counted = {batch.batch_id: service.row_count(batch) for batch in service.running()}
     for batch in service.running():
         last = counted[batch.batch_id]
-        assert [p.seq for p in await service._store.points(batch.no, last - 1, 1)] == [last]
+        assert [p.seq for p in await duckdb_store(service).points(batch.no, last - 1, 1)] == [last]
     return counted
 
 
@@ -61,7 +61,7 @@ async def first_point(service: BatchService, batch: Batch) -> Point:
     """Read the first point. Retries, because queries can fail while checkpoints fail."""
     for _ in range(100):
         with suppress(StoreUnavailableError):
-            return (await service._store.points(batch.no, 0, 1))[0]
+            return (await duckdb_store(service).points(batch.no, 0, 1))[0]
     raise AssertionError("all queries failed")
 
 
