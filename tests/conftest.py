@@ -28,8 +28,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Default to ``-n 3 --dist loadgroup`` if pytest-xdist is installed."""
     options = config.option
     is_worker = hasattr(config, "workerinput")
-    if getattr(options, "numprocesses", 0) is None and not is_worker and not options.usepdb:
+    if is_worker or options.usepdb or not config.pluginmanager.hasplugin("xdist"):
+        return
+    if options.numprocesses is None:
         options.numprocesses = WORKERS
+    if options.dist == "no":
         options.dist = "loadgroup"
 
 
