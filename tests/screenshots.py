@@ -187,7 +187,7 @@ def point_at(card: str) -> Action:
 
     def action(page: Page) -> None:
         chart = page.locator(f"{card} svg.recharts-surface").first
-        chart.scroll_into_view_if_needed()
+        chart.evaluate("it => it.scrollIntoView({ block: 'center' })")
         box = chart.bounding_box()
         assert box
         page.mouse.move(box["x"] + box["width"] * 0.93, box["y"] + box["height"] * 0.5)
