@@ -84,7 +84,9 @@ class Camera:
             page.mouse.move(0, 0)
             open_page(page, self._app, path)
 
-    def take(self, name: str, path: str = "", action: Action | None = None) -> None:
+    def take(
+        self, name: str, path: str = "", action: Action | None = None, full_page: bool = True
+    ) -> None:
         """Open a page if ``path`` is given, act on it, and take its screenshots."""
         for variant, page in self.pages.items():
             if path:
@@ -93,7 +95,7 @@ class Camera:
                 action(page)
             file = self._target / f"{name}-{variant}.png"
             if self._target != DOCS or file.exists():
-                page.screenshot(path=file, animations="disabled", full_page=True)
+                page.screenshot(path=file, animations="disabled", full_page=full_page)
         print(name, flush=True)
 
 
@@ -135,8 +137,8 @@ def take_running(camera: Camera) -> None:
         camera.take("home", "/")
         camera.take("home-refused", action=submit(RUNNING[0]))
         camera.take("home-invalid", "/", submit("not a name"))
-        camera.take("home-shortcuts", "/", open_shortcuts)
-        camera.take("home-toast", "/", stop_in_row)
+        camera.take("home-shortcuts", "/", open_shortcuts, full_page=False)
+        camera.take("home-toast", "/", stop_in_row, full_page=False)
         camera.take("batch-tooltip", LIVE, point_at(".live-chart"))
         camera.take("batch-minute-tooltip", LIVE, point_at(".minute-chart"))
         camera.take("batch-paused", LIVE, click("Pause"))
@@ -244,7 +246,7 @@ def take_disconnected(camera: Camera) -> None:
             wait_for_points(app, 60)
             camera.open(path)
             app.stop()
-            camera.take(f"{name}-disconnected", action=wait_for_banner)
+            camera.take(f"{name}-disconnected", action=wait_for_banner, full_page=False)
 
 
 def wait_for_banner(page: Page) -> None:
