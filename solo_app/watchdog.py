@@ -57,7 +57,7 @@ class _Watchdog:
     def _task(self) -> str:
         """Return the name of the current task and the innermost lines of its stack."""
         task = asyncio.current_task(self._loop)
-        frame = sys._current_frames().get(self._loop_thread)
+        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 (a documented function)
         stack = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
         return f"{task.get_name() if task else 'a callback'}:\n{stack}".rstrip()
 

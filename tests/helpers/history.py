@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
+
 from solo_app.batches.models import MICROSECOND, utc_now
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
@@ -83,18 +85,14 @@ async def _insert_points(
         "points": points,
     }
     store = DuckDBStore(database)
-
-    def insert() -> None:
-        with store._point_writer.transaction() as cursor:
-            for statement in _INSERTS:
-                named = {
-                    name: values[name] for name in values if re.search(rf"\${name}\b", statement)
-                }
-                cursor.execute(statement, named)
-
-    await store.open()
-    await store.run_on_writer(insert)
+    await store.open()  # Creates the tables.
     await store.close()
+    with duckdb.connect(database) as connection:
+        connection.execute("BEGIN")
+        for statement in _INSERTS:
+            named = {name: values[name] for name in values if re.search(rf"\${name}\b", statement)}
+            connection.execute(statement, named)
+        connection.execute("COMMIT")
 
 
 async def _write_runs(database: Path, runs: Sequence[HistoricRun], interval: timedelta) -> None:

@@ -98,8 +98,9 @@ class Harness:
 
 def duckdb_store(service: BatchService) -> DuckDBStore:
     """Return the DuckDB store of a service."""
-    assert isinstance(service._store, DuckDBStore)
-    return service._store
+    store = service._store  # noqa: SLF001 (the store itself is under test)
+    assert isinstance(store, DuckDBStore)
+    return store
 
 
 async def latest_points(service: BatchService, batch_id: str, limit: int) -> list[Point]:
