@@ -1,7 +1,8 @@
-"""The layers of the code."""
+"""The layers of the code, and the names of tests."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -21,3 +22,9 @@ def test_imports_keep_to_their_contracts() -> None:
     )
     assert check.returncode == 0, check.stdout + check.stderr
     assert ", 0 broken" in check.stdout
+
+
+def test_names_of_tests_have_at_most_ten_words() -> None:
+    for path in (PROJECT / "tests").rglob("test_*.py"):
+        for name in re.findall(r"\bdef test_(\w+)", path.read_text()):
+            assert len(name.split("_")) <= 10, f"{path.name}: test_{name}"

@@ -71,7 +71,7 @@ def test_all_texts_grow(console: RunningApp, page: Page, path: str, width: int) 
     assert sizes[NORMAL] == sizes[LARGE]
 
 
-def test_window_of_a_desktop_has_the_phone_layout_at_200_percent(
+def test_desktop_window_has_the_phone_layout_at_200_percent(
     console: RunningApp, page: Page
 ) -> None:
     open_with_font_size(page, console, "/", 1280, 32)
