@@ -32,6 +32,7 @@ const date = (us) => new Date(us / 1000);
 const isNone = (value) => value === null || value === undefined;
 
 export const number = (value, digits = 0) => (isNone(value) ? DASH : FIXED[digits].format(value));
+export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 
 // Formats integers in full, other numbers with six significant digits.
 export function value(value) {
@@ -40,8 +41,6 @@ export function value(value) {
   if (size >= 1e15 || (size > 0 && size < 1e-6)) return SCIENTIFIC.format(value);
   return Number.isInteger(value) ? number(value) : SIGNIFICANT.format(value);
 }
-
-export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 
 // Formats a duration in its two largest units.
 export function duration(seconds) {
@@ -54,7 +53,6 @@ export function duration(seconds) {
 }
 
 export const time = (us) => (isNone(us) ? DASH : TIME.format(date(us)));
-
 export const timeMs = (us) => (isNone(us) ? DASH : TIME_MS.format(date(us)));
 
 // Formats a time as hours and minutes, with the day unless it is today.
@@ -72,7 +70,6 @@ export function timeRange(start, end) {
 }
 
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
-
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
 // Returns the SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or
