@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from solo_app.batches.models import utc_now
 from tests.e2e.actions import (
@@ -296,6 +296,7 @@ GROUPS = {
 def main() -> None:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     target.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=30_000)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=BROWSER_ARGS)
         camera = Camera(target, Path(folder), browser)
