@@ -82,6 +82,7 @@ async def test_only_changed_vars_are_sent() -> None:
         await tabs.service.start("b")
         await tabs.service.stop("b")
         state = await tabs.open_batch_page("b", "b")
+        await tabs.ticks()  # The first update has been sent.
         sent = len(tabs.deltas["b"])
         for _ in range(3):
             clock.advance(seconds=1)

@@ -117,6 +117,7 @@ async def test_only_changed_vars_are_sent() -> None:
     clock = FakeClock("2012-11-11 10:11:10")
     async with open_tabs(MemoryStorage(), clock) as tabs:
         state = await tabs.open_home_page("tab")
+        await tabs.ticks()  # The first update has been sent.
         sent = len(tabs.deltas["tab"])
         for _ in range(3):
             clock.advance(seconds=1)
