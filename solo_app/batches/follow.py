@@ -22,8 +22,8 @@ async def follow(
 
     Yields an empty list after ``idle_timeout`` seconds without points, or earlier. After the last
     point of the current (or else the latest) run, yields the status of the run and ends. During
-    shutdown, ends without a status. A slow reader does not use more memory: only its position is
-    kept. Raises BatchNotFoundError.
+    shutdown, ends without a status. No points are buffered for slow readers.
+    Raises BatchNotFoundError.
     """
     batch = service.batch(batch_id)
     producer = service.producer(batch)

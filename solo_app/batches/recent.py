@@ -97,7 +97,7 @@ class RecentPoints:
 
 @dataclass(frozen=True, slots=True)
 class StoredData:
-    """The latest stored points of a batch, and the buckets of a minute."""
+    """The latest stored points of a batch, and the buckets of its last minute."""
 
     points: list[Point]
     buckets: list[Bucket]
@@ -122,7 +122,7 @@ class RecentReader:
         self._reads: dict[tuple[int, int], asyncio.Task[StoredData]] = {}
 
     async def read(self, batch_no: int, before_seq: int, until: datetime) -> StoredData:
-        """Read the latest points with ``seq < before_seq``, and the buckets of a minute to
+        """Read the latest points with ``seq < before_seq``, and the buckets of the minute before
         ``until``. Raises StoreUnavailableError."""
         key = batch_no, before_seq
         if key not in self._reads:

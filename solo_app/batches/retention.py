@@ -27,7 +27,10 @@ POINTS_PER_FILE = 1_000_000
 
 
 class Retention:
-    """Archives points that are older than ``keep``, at the latest a day (or ``keep``) later."""
+    """Moves points older than ``keep`` to the archive.
+
+    Archives a batch when its oldest point is older by another day (or ``keep``, if less).
+    """
 
     def __init__(
         self,

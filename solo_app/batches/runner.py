@@ -77,7 +77,6 @@ class Runner:
     # -- starting ---------------------------------------------------------------------------
 
     async def start(self, batch_id: str, source: str) -> Batch:
-        """See ``BatchService.start``."""
         check_batch_id(batch_id)
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
@@ -132,7 +131,6 @@ class Runner:
     # -- stopping ---------------------------------------------------------------------------
 
     async def stop(self, batch_id: str) -> Batch:
-        """See ``BatchService.stop``."""
         batch = self._catalog.get(batch_id)
         producer = self.find(batch.no)
         if producer is None:

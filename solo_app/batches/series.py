@@ -61,7 +61,7 @@ class Series:
         self._evict(buckets[-1].number)
 
     def add_buckets(self, buckets: Iterable[Bucket]) -> None:
-        """Add points that are not added as blocks. Call this once."""
+        """Add stored buckets of earlier points. Call this once."""
         for bucket in buckets:
             self._insert(bucket)
 
@@ -142,7 +142,8 @@ def split_into_buckets(block: Block, run_number: int) -> Iterator[Bucket]:
     """
     for start, end in pairwise([0, *_boundaries(block.ts), len(block.ts)]):
         key = block.key[start:end]
-        # The first of equal minima and the last of equal maxima: two points are both kept.
+        # Choose the first of equal minima and the last of equal maxima, so that a bucket of two
+        # points has both.
         low, high = start + int(key.argmin()), end - 1 - int(key[::-1].argmax())
         number = int(block.ts[start]) // BUCKET_US
         extremes = _extreme(block, low), _extreme(block, high)

@@ -147,7 +147,7 @@ class BatchService:
         """Start a new batch, or a new run of a batch that has ended.
 
         Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError, BatchLimitReachedError,
-        StoreUnavailableError, ServiceClosedError, and then has changed nothing.
+        StoreUnavailableError or ServiceClosedError, without having changed anything.
         """
         return await self._runner.start(batch_id, source)
 

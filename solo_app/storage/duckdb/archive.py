@@ -126,7 +126,7 @@ class Archive:
     def write(self, cursor: duckdb.DuckDBPyConnection, span: Span) -> ArchiveFile:
         """Write committed points to a file with a hidden name and flush it to disk.
 
-        Raises StoreUnavailableError, and then has deleted the file.
+        Deletes the file and raises StoreUnavailableError if this fails.
         """
         import duckdb
 

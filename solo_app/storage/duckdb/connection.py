@@ -137,5 +137,5 @@ class Instance:
         return bool(self._reading)
 
     def record_error(self, error: Exception) -> None:
-        """Set ``invalidated`` if DuckDB invalidates its instance with this error."""
+        """Set ``is_invalidated`` if DuckDB invalidates its instance with this error."""
         self.is_invalidated = self.is_invalidated or is_fatal(error)

@@ -36,7 +36,7 @@ _CHUNK_BYTES = 262_144
 
 _SELECTED = "batch_no = $batch_no AND seq > $after AND seq <= $up_to AND ts >= $start AND ts < $end"
 
-# DuckDB names databases after their files, and no file name contains a slash.
+# Unique: DuckDB names databases after their files, and no file name contains a slash.
 _COPY = '"a/copy"'
 
 _TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"

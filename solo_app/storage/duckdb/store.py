@@ -249,7 +249,7 @@ class DuckDBStore:
     def _close(self) -> None:
         import duckdb
 
-        # This interrupts and awaits readers, which use the tables.
+        # Interrupt readers first: they use the tables.
         self._instance.close(checkpoint=not self._files.is_database_replaced)
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
             if self._batches:
