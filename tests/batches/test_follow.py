@@ -102,7 +102,7 @@ async def test_readers_end_without_status_when_the_app_shuts_down() -> None:
         readers = [asyncio.create_task(read(service)) for _ in range(5)]
         await wait_until(lambda: service.totals().row_count >= 3)
         service.end_streams()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for seqs, status in await asyncio.gather(*readers):
                 assert seqs == list(range(1, len(seqs) + 1))
                 assert status is None

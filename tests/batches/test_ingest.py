@@ -143,7 +143,7 @@ async def test_points_are_committed_in_order() -> None:
 
 async def test_flush_and_full_buffer_skip_the_commit_delay() -> None:
     commits = Commits()
-    async with run_ingest(MemoryStorage(), commits, NEVER) as ingest, asyncio.timeout(5):
+    async with run_ingest(MemoryStorage(), commits, NEVER) as ingest, asyncio.timeout(30):
         buffer = ingest.open_buffer(1, 1)
         append(buffer, 1, 2, 3)
         await ingest.flush()
@@ -288,7 +288,7 @@ async def test_failed_batch_can_be_restarted_without_loss(
 
 
 async def test_stop_during_an_error_in_ingest_returns() -> None:
-    async with open_service(MemoryStorage()) as service, asyncio.timeout(5):
+    async with open_service(MemoryStorage()) as service, asyncio.timeout(30):
         producer = service.producer(await service.start("b"))
         assert producer
         producer.series = FailingSeries(1)

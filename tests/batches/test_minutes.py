@@ -135,7 +135,7 @@ async def test_pending_points_of_the_current_minute_cause_no_delay(
     storage.writes.hold()
     script.emit(at("2012-11-11 10:11:05"), 5.0)
     await wait_until(lambda: storage.writes.waiting)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await memory_service.aggregate("b")).minute is None
 
 

@@ -91,6 +91,6 @@ async def test_shutdown_is_not_an_archive_error(caplog: pytest.LogCaptureFixture
     storage = ArchivingStorage()
     storage.error = ServiceClosedError()
     retention = Retention(storage, DAY, lambda: START)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await retention.run()
     assert (retention.archive_error, caplog.text) == (None, "")

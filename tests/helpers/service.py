@@ -155,7 +155,7 @@ def producer_tasks() -> list[str]:
     return [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("producer:")]
 
 
-async def wait_until(condition: Callable[[], object], timeout: float = 5) -> None:
+async def wait_until(condition: Callable[[], object], timeout: float = 30) -> None:
     """Wait for a condition to hold."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110

@@ -170,7 +170,7 @@ async def test_query_before_archiving_includes_each_point_once(database: Path) -
     def slow_query(cursor: duckdb.DuckDBPyConnection) -> list[int]:
         with Archive(database).points(cursor, 1, 0, POINTS) as points:
             has_started.set()
-            is_archived.wait(5)
+            is_archived.wait(30)
             rows = cursor.execute(f"SELECT seq FROM {points}").fetchall()
         return [seq for (seq,) in rows]
 

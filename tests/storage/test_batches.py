@@ -40,7 +40,7 @@ async def test_runs_are_paged_while_the_writer_is_busy(store: DuckDBStore) -> No
     is_released = threading.Event()
     writing = asyncio.create_task(store.run_on_writer(is_released.wait))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             pages = [await store.runs(batch.no, offset, 10) for offset in (0, 10, 20, 30)]
     finally:
         is_released.set()
