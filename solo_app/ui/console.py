@@ -21,7 +21,7 @@ class _Session:
 
 
 class Console:
-    """The objects that all tabs share. They exist while the service is open.
+    """The objects that all tabs share. Raises RuntimeError while the service is not open.
 
     ``tick`` is the time between two updates of a page in seconds.
     """
@@ -38,17 +38,14 @@ class Console:
 
     @property
     def service(self) -> BatchService:
-        """The open service. Raises RuntimeError if there is none."""
         return self._connected().service
 
     @property
     def ticker(self) -> Ticker:
-        """The source of snapshots. Raises RuntimeError if no service is open."""
         return self._connected().ticker
 
     @property
     def table(self) -> BatchTable:
-        """The table of all batches. Raises RuntimeError if no service is open."""
         return self._connected().table
 
     async def subscribe(self) -> AsyncGenerator[Snapshot]:
