@@ -27,8 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Default to ``-n 3 --dist loadgroup`` if pytest-xdist is installed."""
     options = config.option
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or options.usepdb or not config.pluginmanager.hasplugin("xdist"):
+    if hasattr(config, "workerinput"):
+        options.loadgroup = True  # Workers receive options of the command line only.
+        return
+    if options.usepdb or not config.pluginmanager.hasplugin("xdist"):
         return
     if options.numprocesses is None:
         options.numprocesses = WORKERS

@@ -21,6 +21,7 @@ EXPECT_TIMEOUT = 30_000
 """Milliseconds."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all tests of this folder as e2e, and run tests that share an app in one process."""
     here = Path(__file__).parent
