@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ID_RULE = "beginning with a letter or digit"
 """Part of the message about an invalid batch id."""
 
+POLLING = 100
+"""Milliseconds between checks. By default Playwright checks in frames, which can be throttled."""
+
 OPEN_VIEWERS = """(count) => {
     const path = { pathname: "/", asPath: "/", query: {} };
     const open = { event: { name: "reflex___state____state.hydrate_and_load", router_data: path } };
@@ -75,7 +78,8 @@ def open_page(page: Page, app: RunningApp, path: str) -> None:
     page.wait_for_function(
         """() => !document.querySelector('.skeleton')
           && [...document.querySelectorAll('.minutes, .live-chart')]
-            .every((part) => part.querySelector('svg, .empty'))"""
+            .every((part) => part.querySelector('svg, .empty'))""",
+        polling=POLLING,
     )
 
 
@@ -95,6 +99,7 @@ def expect_new_points(page: Page) -> None:
     page.wait_for_function(
         "seen => Number(document.querySelector('td.seq')?.innerText.replace(/\\D/g, '')) > seen",
         arg=latest_seq(page),
+        polling=POLLING,
     )
 
 
