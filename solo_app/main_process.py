@@ -86,10 +86,10 @@ def _is_running(child: int) -> bool:
         return False
 
 
-def child_processes() -> list[int]:
+def child_processes(threads: Path = Path("/proc/self/task")) -> list[int]:
     """Return the ids of the child processes of this process; none on systems without /proc."""
     children: list[int] = []
-    for file in Path("/proc/self/task").glob("*/children"):
+    for file in threads.glob("*/children"):
         with suppress(OSError):  # The thread has just ended.
             children += map(int, file.read_text().split())
     return children
