@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import template
 from bench.app import BATCHES
-from solo_app.batches.minutes import last_whole_minute
+from solo_app.batches.minutes import last_full_minute
 from solo_app.batches.models import utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers, Source
@@ -36,7 +36,7 @@ def write_database(database: Path, rows: int) -> datetime:
 
     Returns the end of the last whole minute with rows, in naive UTC.
     """
-    end = last_whole_minute(utc_now()).end
+    end = last_full_minute(utc_now()).end
     asyncio.run(_write(database, rows // (_SPAN * len(BATCHES)), end - timedelta(seconds=_SPAN)))
     return end
 

@@ -39,7 +39,7 @@ class _Watchdog:
         while not self._stopped.wait(self._blocked_after / _CHECKS):
             if self._has_run:
                 missed, self._has_run = 0, False
-                self._loop.call_soon_threadsafe(self._note_run)
+                self._loop.call_soon_threadsafe(self._record_run)
             else:
                 missed += 1
                 if missed == _CHECKS:
@@ -51,7 +51,7 @@ class _Watchdog:
         """Make ``watch`` return."""
         self._stopped.set()
 
-    def _note_run(self) -> None:
+    def _record_run(self) -> None:
         self._has_run = True
 
     def _task(self) -> str:

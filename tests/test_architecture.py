@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.running_app import PROJECT
 
 
-def test_imports_keep_to_their_contracts() -> None:
+def test_imports_follow_the_contracts() -> None:
     pytest.importorskip("importlinter", reason="the import contract needs requirements-dev.txt")
     check = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],

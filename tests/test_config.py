@@ -99,7 +99,7 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("REFLEX_FRONTEND_PORT", "x"),
     ],
 )
-def test_wrong_value_is_named_with_its_variable_and_allowed_values(
+def test_error_names_variable_value_and_allowed_values(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)

@@ -16,7 +16,7 @@ REPORT = "from solo_app.main_process import report_failed_start as report; repor
 
 
 @pytest.mark.parametrize("published", [None, "1"])
-def test_parent_that_published_no_id_is_not_signalled(published: str | None) -> None:
+def test_unknown_parent_is_not_signalled(published: str | None) -> None:
     environment = {**os.environ, "SOLO_MAIN_PROCESS": published or ""}
     if published is None:
         del environment["SOLO_MAIN_PROCESS"]

@@ -74,13 +74,13 @@ def test_frontend_port_is_checked_where_it_is_used(
 
 
 @pytest.mark.parametrize("options", [{"env": "prod"}, {"env": "dev", "backend_only": True}])
-def test_frontend_port_is_not_checked_without_own_frontend(
+def test_frontend_port_is_not_checked_without_a_frontend(
     settings: Settings, busy_port: int, options: dict[str, Any]
 ) -> None:
     check_startup({**DEFAULTS, **options, "frontend_port": busy_port}, settings)
 
 
-def test_one_port_for_pages_and_api_is_refused_in_development(settings: Settings) -> None:
+def test_shared_port_is_refused_in_development(settings: Settings) -> None:
     options = {**DEFAULTS, "frontend_port": settings.backend_port}
     with pytest.raises(SettingsError, match=f"cannot share port {settings.backend_port}"):
         check_startup(options, settings)

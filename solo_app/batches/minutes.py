@@ -30,7 +30,7 @@ def start_of_minute(time: datetime) -> datetime:
     return time.replace(second=0, microsecond=0)
 
 
-def last_whole_minute(now: datetime) -> Window:
+def last_full_minute(now: datetime) -> Window:
     """Return the minute before the minute of ``now``.
 
     Raises WindowOutOfRangeError if its start is not a valid datetime.

@@ -11,7 +11,7 @@ from typing import Any
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.minutes import RecentMinutes, last_whole_minute, start_of_minute
+from solo_app.batches.minutes import RecentMinutes, last_full_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
     Aggregate,
@@ -296,7 +296,7 @@ class BatchService:
 
         Raises WindowOutOfRangeError, StoreUnavailableError.
         """
-        window = last_whole_minute(at if at is not None else self.clock())
+        window = last_full_minute(at if at is not None else self.clock())
         minutes = await self.minutes(batch_id, window)
         return Aggregate(batch_id, window, minutes[0] if minutes else None)
 

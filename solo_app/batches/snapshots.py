@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from solo_app.batches.minutes import last_whole_minute, start_of_minute
+from solo_app.batches.minutes import last_full_minute, start_of_minute
 from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Totals, Window
 from solo_app.batches.producer import Producer
 from solo_app.batches.recent import RecentData
@@ -135,7 +135,7 @@ def _create_snapshot(service: BatchService, interval: float) -> Snapshot:
 
 def _running_batch(service: BatchService, producer: Producer, at: datetime) -> RunningBatch:
     batch = producer.batch
-    minutes = service.recent_minutes(batch, last_whole_minute(at))
+    minutes = service.recent_minutes(batch, last_full_minute(at))
     return RunningBatch(
         batch=batch,
         slot=producer.slot,

@@ -36,9 +36,9 @@ def rate(value: Any) -> Var[str]:
     return _text("rate", value)
 
 
-def count(number_of: Any, singular: str, plural: str) -> str:
+def count(amount: Any, singular: str, plural: str) -> str:
     """Format a number with its noun."""
-    return f"{number(number_of)} {rx.cond(number_of == 1, singular, plural)}"
+    return f"{number(amount)} {rx.cond(amount == 1, singular, plural)}"
 
 
 def duration(seconds: Any) -> Var[str]:

@@ -40,7 +40,7 @@ def redirect_from(site: str) -> dict[str, str]:
     return fetch_metadata(site, "navigate", "document")
 
 
-async def test_requests_of_foreign_origins_are_refused(
+async def test_requests_from_foreign_origins_are_refused(
     client: httpx.AsyncClient, service: BatchService
 ) -> None:
     before = service.batches()
@@ -58,7 +58,7 @@ async def test_own_origin_and_programs_are_served(client: httpx.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("site", OTHER_SITES)
-async def test_subresources_of_other_sites_are_refused(
+async def test_subresource_requests_from_other_sites_are_refused(
     site: str, production_client: httpx.AsyncClient
 ) -> None:
     attacks = {
@@ -78,7 +78,7 @@ async def test_subresources_of_other_sites_are_refused(
 
 
 @pytest.mark.parametrize("site", OTHER_SITES)
-async def test_forms_of_other_sites_are_refused(
+async def test_forms_on_other_sites_are_refused(
     site: str, client: httpx.AsyncClient, service: BatchService
 ) -> None:
     for by_user, origin in itertools.product((True, False), (None, "null", "http://evil.example")):
@@ -89,7 +89,7 @@ async def test_forms_of_other_sites_are_refused(
 
 
 @pytest.mark.parametrize("site", OTHER_SITES)
-async def test_api_opens_from_other_sites_only_by_a_link(
+async def test_other_sites_can_only_link_to_the_api(
     site: str, production_client: httpx.AsyncClient, service: BatchService
 ) -> None:
     await service.start("b")

@@ -122,7 +122,7 @@ async def test_docs_load_nothing_from_other_hosts(client: httpx.AsyncClient) -> 
         assert (await client.get(file)).status_code == 200, file
 
 
-def test_prefixes_are_those_of_the_routes() -> None:
+def test_prefixes_match_the_routes() -> None:
     assert api_prefixes(cached_api()) == {
         *("tasks", "stream", "agg", "batches", "backup"),
         *("docs", "openapi.json", "static-offline-docs"),

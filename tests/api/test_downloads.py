@@ -26,7 +26,7 @@ MEDIA_TYPES = {
 
 
 @pytest.mark.parametrize("file_format", FileFormat)
-async def test_points_are_a_file_with_name_and_type(
+async def test_download_has_a_file_name_and_type(
     file_format: FileFormat, client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:
     await harness.service.start(batch_id)
@@ -41,7 +41,7 @@ async def test_points_are_a_file_with_name_and_type(
     assert response.content == b"".join([chunk async for chunk in download.chunks])
 
 
-async def test_json_file_has_the_points_of_the_api(
+async def test_json_file_matches_the_points_route(
     client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:
     await harness.service.start(batch_id)
@@ -60,7 +60,7 @@ async def test_range_of_a_download_is_half_open(
     assert [row.split(",")[0] for row in rows] == ["seq", "2", "3"]
 
 
-async def test_batch_can_have_the_name_download(
+async def test_batch_can_be_named_download(
     client: httpx.AsyncClient, service: BatchService
 ) -> None:
     await service.start("download")

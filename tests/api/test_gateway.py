@@ -79,7 +79,7 @@ async def test_errors_of_the_pages_are_problems(production_client: httpx.AsyncCl
     assert body["code"] == "method-not-allowed"
 
 
-async def test_any_id_in_the_path_opens_the_page(production_client: httpx.AsyncClient) -> None:
+async def test_page_opens_for_any_batch_id(production_client: httpx.AsyncClient) -> None:
     for batch_id in ("b", "%0a", "a%0Ab", "%00", "..%20", "%3Cb%3E", "x" * 200):
         url = f"/batch/{batch_id}"
         response = await production_client.get(url, headers={"Accept": BROWSER})
@@ -101,7 +101,7 @@ async def test_head_is_get_without_body(
         assert (head.status_code, head.content) == (status, b"")
 
 
-async def test_only_hashed_files_may_be_cached(
+async def test_only_hashed_files_are_cacheable(
     production_client: httpx.AsyncClient, batch_id: str
 ) -> None:
     as_browser = {"Accept": BROWSER}

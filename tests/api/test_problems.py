@@ -35,7 +35,7 @@ async def test_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
         assert body["code"] == "not-found"
 
 
-async def test_unsupported_method_names_the_allowed_ones(client: httpx.AsyncClient) -> None:
+async def test_unsupported_method_lists_the_allowed_ones(client: httpx.AsyncClient) -> None:
     for method, path, allowed in [
         ("PUT", "/tasks", "GET, HEAD"),
         ("POST", "/", "GET, HEAD"),
@@ -59,6 +59,6 @@ async def test_unexpected_error_does_not_expose_its_message() -> None:
     assert "secret" not in str(body)
 
 
-async def test_request_before_the_service_is_open_is_unavailable() -> None:
+async def test_request_before_the_service_opens_returns_503() -> None:
     async with create_client(None) as client:
         assert check_problem(await client.get("/"), 503)["title"] == "Service Unavailable"

@@ -44,7 +44,7 @@ async def test_start_returns_the_location_of_the_batch(
     assert (await client.get(response.headers["location"])).json()["status"] == "running"
 
 
-async def test_start_of_a_running_batch_is_a_conflict(
+async def test_starting_a_running_batch_returns_409(
     client: httpx.AsyncClient, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -87,7 +87,7 @@ async def test_stopped_batch_can_be_started_again(client: httpx.AsyncClient, bat
     assert [run["status"] for run in batch["runs"]] == ["running", "stopped"]
 
 
-async def test_failing_writes_are_service_unavailable() -> None:
+async def test_failing_writes_return_503() -> None:
     storage = MemoryStorage()
     async with open_service(storage) as service, create_client(service) as client:
         await service.start("b")
@@ -98,7 +98,7 @@ async def test_failing_writes_are_service_unavailable() -> None:
         storage.writes.open()
 
 
-async def test_tasks_are_the_running_batches(
+async def test_tasks_lists_the_running_batches(
     client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")
@@ -130,7 +130,7 @@ async def test_aggregate_without_points_is_null(client: httpx.AsyncClient, batch
     }
 
 
-async def test_aggregate_covers_the_last_whole_minute(
+async def test_aggregate_covers_the_last_full_minute(
     client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:
     await client.post(f"/stream/{batch_id}")

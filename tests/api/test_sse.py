@@ -62,7 +62,7 @@ async def test_stream_of_an_ended_batch_without_new_points_is_empty(
         ("?after=&lastEventId=3&_=5", ""),
     ],
 )
-async def test_header_precedes_query_and_empty_values_are_ignored(
+async def test_header_takes_precedence_and_empty_values_are_ignored(
     query: str, header: str | None, client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:
     await run_to_end(service, batch_id)
@@ -71,7 +71,7 @@ async def test_header_precedes_query_and_empty_values_are_ignored(
     assert event_ids(response.text) == [4, 5]
 
 
-async def test_seq_beyond_the_last_point_is_a_conflict(
+async def test_seq_beyond_the_last_point_returns_409(
     client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:
     await harness.service.start(batch_id)

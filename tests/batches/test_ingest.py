@@ -165,7 +165,7 @@ async def test_flush_waits_for_a_commit_in_progress() -> None:
         assert commits.seqs(1) == [1]
 
 
-async def test_failed_write_is_repeated_with_the_same_points() -> None:
+async def test_failed_write_is_retried_with_the_same_points() -> None:
     storage, commits = MemoryStorage(), Commits()
     async with run_ingest(storage, commits) as ingest:
         storage.writes.fail("no room")
@@ -179,7 +179,7 @@ async def test_failed_write_is_repeated_with_the_same_points() -> None:
     assert commits.seqs(1) == [1, 2, 3]
 
 
-async def test_store_is_checked_without_points() -> None:
+async def test_idle_store_is_checked() -> None:
     storage = MemoryStorage()
     async with run_ingest(storage, Commits()):
         await wait_until(lambda: storage.writes.calls > 3)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.errors import WindowOutOfRangeError
-from solo_app.batches.minutes import last_whole_minute
+from solo_app.batches.minutes import last_full_minute
 from solo_app.batches.models import MINUTE, MinuteAggregate, Window
 from solo_app.batches.service import BatchService
 from tests.helpers.memory_storage import MemoryStorage
@@ -60,13 +60,13 @@ async def wait_for_rows(service: BatchService, count: int) -> None:
         ("2027-01-01 00:00:01", "2026-12-31 23:59", "2027-01-01 00:00"),
     ],
 )
-def test_last_whole_minute_precedes_the_current_one(now: str, start: str, end: str) -> None:
-    assert last_whole_minute(at(now)) == Window(at(start), at(end))
+def test_last_full_minute_precedes_the_current_one(now: str, start: str, end: str) -> None:
+    assert last_full_minute(at(now)) == Window(at(start), at(end))
 
 
 def test_first_minute_has_no_minute_before_it() -> None:
     with pytest.raises(WindowOutOfRangeError):
-        last_whole_minute(datetime.min)
+        last_full_minute(datetime.min)
 
 
 async def test_start_is_inclusive_and_end_is_exclusive(

@@ -261,7 +261,7 @@ async def cancel_itself() -> AsyncIterator[Numbers]:
     yield 1.0
 
 
-async def test_source_that_cannot_be_iterated_fails_its_run(storage: MemoryStorage) -> None:
+async def test_source_that_is_not_iterable_fails_its_run(storage: MemoryStorage) -> None:
     async with open_service(
         storage,
         broken=raise_immediately,

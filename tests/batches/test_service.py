@@ -57,7 +57,7 @@ async def produce(service: BatchService, script: ScriptedSource, ts: datetime) -
         await service.stop("ended")
 
 
-def gate_of(storage: MemoryStorage, name: str) -> Gate:
+def get_gate(storage: MemoryStorage, name: str) -> Gate:
     gate: Gate = getattr(storage, name)
     return gate
 
@@ -105,7 +105,7 @@ async def test_committed_points_are_available(
 async def test_failed_stop_is_completed_when_writes_succeed(
     service: BatchService, storage: MemoryStorage, script: ScriptedSource, gate: str
 ) -> None:
-    gate_of(storage, gate).fail("no room")
+    get_gate(storage, gate).fail("no room")
     script.emit(TEN + timedelta(seconds=1), 2.0)
     await wait_until(lambda: service.totals().write_error or service.totals().row_count == 3)
     for _ in range(2):
@@ -114,7 +114,7 @@ async def test_failed_stop_is_completed_when_writes_succeed(
     assert [batch.batch_id for batch in service.running()] == ["b"]
     assert service.totals().write_error == "no room"
     assert not producer_tasks()
-    gate_of(storage, gate).open()
+    get_gate(storage, gate).open()
     await wait_until(lambda: not service.running())
     batch = service.batch("b")
     assert batch.status is BatchStatus.STOPPED
@@ -194,12 +194,12 @@ async def test_shutdown_does_not_wait_for_a_write_that_hangs(
     await service.open()
     batch = await service.start("b")
     await wait_until(lambda: service.row_count(batch))
-    gate_of(storage, gate).hold()
+    get_gate(storage, gate).hold()
     start = asyncio.create_task(service.start("other"))
     await wait_until(lambda: storage.starts.waiting or storage.writes.waiting or start.done())
     async with asyncio.timeout(30):
         assert await service.close() is (storage_type is MemoryStorage)
-    gate_of(storage, gate).open()
+    get_gate(storage, gate).open()
     await asyncio.gather(start, return_exceptions=True)
     if storage_type is MemoryStorage:
         async with open_service(storage) as restarted:

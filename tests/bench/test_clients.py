@@ -58,7 +58,7 @@ async def test_ticks_at_the_end_are_missing() -> None:
     assert delivered(ticking([0.1, 0.35])) == pytest.approx(50)
 
 
-async def test_client_without_events_lacks_all() -> None:
+async def test_client_without_events_misses_all() -> None:
     assert delivered(ticking(TICKS), ticking([])) == 50
 
 

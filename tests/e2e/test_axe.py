@@ -50,9 +50,7 @@ def expect_no_violations(page: Page) -> None:
         assert violations(page) == [], width
 
 
-def test_no_violations_before_the_first_batch(
-    new_app: Callable[..., RunningApp], page: Page
-) -> None:
+def test_no_violations_without_batches(new_app: Callable[..., RunningApp], page: Page) -> None:
     app = new_app("prod").start()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)

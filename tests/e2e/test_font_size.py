@@ -63,7 +63,7 @@ def test_no_text_is_cut(console: RunningApp, page: Page, path: str, width: int) 
 
 @in_both_widths
 @pytest.mark.parametrize("path", PATHS[:2])
-def test_all_texts_grow(console: RunningApp, page: Page, path: str, width: int) -> None:
+def test_all_text_grows(console: RunningApp, page: Page, path: str, width: int) -> None:
     sizes = {}
     for size in (NORMAL, LARGE):
         open_with_font_size(page, console, path, width, size)

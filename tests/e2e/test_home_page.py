@@ -38,7 +38,7 @@ def test_button_in_a_row_keeps_the_focus(app: RunningApp, page: Page) -> None:
     expect(page.get_by_role("button", name="Start again: row")).to_be_focused()
 
 
-def test_running_batch_leaves_the_filter_for_ended_ones(app: RunningApp, page: Page) -> None:
+def test_started_batch_leaves_the_ended_filter(app: RunningApp, page: Page) -> None:
     start(app, "row")
     stop(app, "row")
     open_page(page, app, "/")
@@ -49,7 +49,7 @@ def test_running_batch_leaves_the_filter_for_ended_ones(app: RunningApp, page: P
     expect(again).to_have_count(0)
 
 
-def test_first_and_last_page_of_many_are_one_click_away(app: RunningApp, page: Page) -> None:
+def test_first_and_last_page_are_one_click_away(app: RunningApp, page: Page) -> None:
     for number in range(101):
         start(app, f"one-of-{number:03d}")
         stop(app, f"one-of-{number:03d}")

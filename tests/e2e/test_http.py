@@ -67,7 +67,7 @@ def test_other_origins_may_not_use_the_api_or_the_socket(app: RunningApp) -> Non
     assert own.status_code == 201
 
 
-def test_production_does_not_serve_the_origin_of_the_development_server(
+def test_production_refuses_the_origin_of_the_development_server(
     prod_app: RunningApp,
 ) -> None:
     headers = {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"}
@@ -136,7 +136,7 @@ def test_head_has_no_body_and_ends(app: RunningApp) -> None:
         assert head.headers.get("content-length") != "0", path
 
 
-def test_browsers_revalidate_pages_and_keep_files_with_a_hash(prod_app: RunningApp) -> None:
+def test_browsers_revalidate_pages_and_cache_hashed_files(prod_app: RunningApp) -> None:
     build = prod_app.folder / ".web" / "build" / "client"
     files = [f"/{file.relative_to(build)}" for file in build.rglob("*") if file.is_file()]
     files = [path for path in files if not path.endswith((".gz", ".html"))]

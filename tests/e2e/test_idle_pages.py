@@ -160,7 +160,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
     expect(page.locator(".status-line .pill")).to_have_text("Stopped")
 
 
-def test_links_of_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
+def test_links_on_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/nowhere/at/all"]
     expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
     page.get_by_role("link", name="All batches", exact=True).click()

@@ -53,7 +53,7 @@ def test_skeleton_has_the_layout_of_the_page(
     assert tops(skeleton, PARTS[path]) == tops(page, PARTS[path])
 
 
-def test_new_batch_has_the_layout_of_others(console: RunningApp, page: Page) -> None:
+def test_new_batch_has_the_same_layout(console: RunningApp, page: Page) -> None:
     stop(console, RUNNING[1])
     start(console, "fresh")
     for width in (1280, 360):
@@ -67,7 +67,7 @@ def test_new_batch_has_the_layout_of_others(console: RunningApp, page: Page) -> 
 
 
 @pytest.mark.parametrize("width", [320, 360, 900])
-def test_tables_show_all_texts(console: RunningApp, page: Page, width: int) -> None:
+def test_tables_show_all_text(console: RunningApp, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     open_page(page, console, "/")
     cut = "all => all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)"
@@ -93,7 +93,7 @@ def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: P
         assert label.count() == 1
 
 
-def test_buttons_of_the_table_are_aligned(console: RunningApp, page: Page) -> None:
+def test_table_buttons_are_aligned(console: RunningApp, page: Page) -> None:
     open_page(page, console, "/")
     for width in (1280, 900, 760, 640, 480, 412, 360, 320):
         page.set_viewport_size({"width": width, "height": 900})
@@ -108,7 +108,7 @@ def test_buttons_of_the_table_are_aligned(console: RunningApp, page: Page) -> No
         ), width
 
 
-def test_error_of_a_start_spans_the_width_on_a_phone(console: RunningApp, page: Page) -> None:
+def test_start_error_spans_the_width_on_a_phone(console: RunningApp, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 900})
     open_page(page, console, f"/batch/{FINISHED}")
     heading = page.get_by_role("heading", level=1)

@@ -137,7 +137,7 @@ def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> Non
     expect(other.get_by_role("button", name="Start again")).to_be_visible()
 
 
-def test_notice_of_high_load_with_more_than_100_pages(page: Page, app: RunningApp) -> None:
+def test_more_than_100_pages_show_the_high_load_notice(page: Page, app: RunningApp) -> None:
     start(app, "busy")
     open_page(page, app, "/batch/busy")
     notice = page.get_by_text("High load: updating every")

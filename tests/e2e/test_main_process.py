@@ -163,7 +163,7 @@ def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signal_during_the_build_ends_the_build_too(new_app: NewApp, number: int) -> None:
+def test_signal_during_the_build_ends_the_build(new_app: NewApp, number: int) -> None:
     app = new_app("prod")
     process = app.launch()
     wait_for(lambda: any("react-router" in line for line in command_lines(app.processes())))

@@ -54,7 +54,7 @@ def site() -> Iterator[OtherSite]:
     site.server.server_close()
 
 
-def status_of(page: Page, site: OtherSite, host: str, body: str, url: str) -> int:
+def request_status(page: Page, site: OtherSite, host: str, body: str, url: str) -> int:
     """Open a page with this body and return the status of its request to the URL."""
     site.body = body
     requested: set[str] = set()
@@ -87,7 +87,7 @@ def status_of(page: Page, site: OtherSite, host: str, body: str, url: str) -> in
 
 
 @pytest.mark.parametrize("host", [SAME_SITE, CROSS_SITE])
-def test_elements_and_scripts_of_other_sites_are_refused(
+def test_elements_and_scripts_on_other_sites_are_refused(
     browser: Browser, app: RunningApp, site: OtherSite, host: str
 ) -> None:
     before = http.get(f"{app.api}/batches").json()["total"]
@@ -110,7 +110,7 @@ def test_elements_and_scripts_of_other_sites_are_refused(
     for url, pages in bodies.items():
         for body in pages:
             page = browser.new_page()
-            assert status_of(page, site, host, body, url) == 403, body
+            assert request_status(page, site, host, body, url) == 403, body
             page.close()
     assert http.get(f"{app.api}/batches").json()["total"] == before
 
@@ -120,10 +120,10 @@ def test_other_site_can_redirect_to_pages_and_docs(
     page: Page, app: RunningApp, site: OtherSite, host: str
 ) -> None:
     refresh = f'<meta http-equiv="refresh" content="0;url={app.url}/">'
-    assert status_of(page, site, host, refresh, f"{app.url}/") == 200
+    assert request_status(page, site, host, refresh, f"{app.url}/") == 200
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
     redirect = f'<script>location = "{app.api}/docs"</script>'
-    assert status_of(page, site, host, redirect, f"{app.api}/docs") == 200
+    assert request_status(page, site, host, redirect, f"{app.api}/docs") == 200
     expect(page.get_by_text("Start a batch")).to_be_visible()
 
 

@@ -34,7 +34,7 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     assert page.evaluate("window.same") or mode == "dev"
 
 
-def test_lost_connection_grays_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
+def test_lost_connection_greys_out_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
     start(app, "toasted")
     open_page(page, app, "/")
     page.get_by_role("button", name="Stop: toasted", exact=True).click()
@@ -125,7 +125,7 @@ _RECORD_UNLOAD = "addEventListener('beforeunload', () => { window.isUnloading = 
 
 @in_both_modes
 @pytest.mark.parametrize("address", ["{api}/backup", "/nothing", "mailto:a@example.org"])
-def test_page_stays_connected_when_a_navigation_does_not_leave_it(
+def test_navigation_that_stays_on_the_page_keeps_it_connected(
     app: RunningApp, page: Page, address: str
 ) -> None:
     sockets: list[WebSocket] = []

@@ -273,7 +273,7 @@ def test_busy_port_option_is_refused_at_startup(new_app: NewApp) -> None:
         assert f"Port {busy_port} is in use" in refused_start(app)
 
 
-def test_one_port_for_pages_and_api_is_refused_at_startup(new_app: NewApp) -> None:
+def test_shared_port_is_refused_at_startup(new_app: NewApp) -> None:
     app = new_app("dev")
     app.frontend_port = app.backend_port
     assert f"cannot share port {app.backend_port}" in refused_start(app)
@@ -299,7 +299,7 @@ def failed_start(app: RunningApp) -> str:
 
 
 @in_dev_and_backend_only
-def test_database_that_the_worker_cannot_open_ends_the_app(
+def test_app_exits_if_the_worker_cannot_open_the_database(
     new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
     link = tmp_path / "link.duckdb"
@@ -308,7 +308,7 @@ def test_database_that_the_worker_cannot_open_ends_the_app(
 
 
 @in_dev_and_backend_only
-def test_invalid_data_in_the_database_ends_the_app(
+def test_app_exits_on_invalid_data_in_the_database(
     new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
     write_history(tmp_path / "solo.duckdb")
@@ -329,7 +329,7 @@ def test_other_reflex_commands_do_not_check_the_database(tmp_path: Path) -> None
     )
 
 
-def test_import_of_the_app_does_not_load_duckdb() -> None:
+def test_importing_the_app_does_not_load_duckdb() -> None:
     script = "import sys, solo_app.solo_app; print('duckdb' in sys.modules)"
     process = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False

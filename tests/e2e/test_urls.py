@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 @in_both_modes
 @pytest.mark.parametrize("batch_id", ["a.b", "v1.2.js", "x" * 64, "9-_.", "index.html", "404"])
-def test_any_valid_id_has_a_page(page: Page, app: RunningApp, batch_id: str) -> None:
+def test_every_valid_id_has_a_page(page: Page, app: RunningApp, batch_id: str) -> None:
     start(app, batch_id)
     open_page(page, app, f"/batch/{batch_id}")
     expect(page.get_by_role("heading", level=1)).to_have_text(batch_id)

@@ -20,7 +20,9 @@ JUMPS = [3, -3, 60, -90, DAY, -DAY, -DAY, 2 * DAY, -1]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_clock_jumps_keep_order_and_aggregates_exact(tmp_path: Path, restarted: bool) -> None:
+async def test_order_and_aggregates_stay_correct_across_clock_jumps(
+    tmp_path: Path, restarted: bool
+) -> None:
     clock = FakeClock("2026-06-15 12:00:30")
     database = tmp_path / "solo.duckdb"
     jumps = list(JUMPS)

@@ -39,7 +39,7 @@ async def test_clean_close_after_a_kill_leaves_one_intact_file(tmp_path: Path) -
     check_integrity(database)
 
 
-async def test_damaged_block_fails_only_queries_of_its_points(tmp_path: Path) -> None:
+async def test_damaged_block_fails_only_queries_for_its_points(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     async with open_service(database) as service:
         await service.start("b")

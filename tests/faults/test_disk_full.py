@@ -200,7 +200,7 @@ def test_app_exits_cleanly_while_the_disk_is_full(
     check_integrity(app.database)
 
 
-async def test_start_without_space_after_a_kill_reports_it(
+async def test_start_after_a_kill_reports_a_full_disk(
     small_disk: Callable[[int], SmallDisk],
 ) -> None:
     disk = small_disk(64)

@@ -78,7 +78,7 @@ async def test_start_reads_and_keeps_one_hour(history: Path, rows_read: list[int
     tracemalloc.stop()
 
 
-async def test_queries_read_only_the_rows_they_need(history: Path, rows_read: list[int]) -> None:
+async def test_queries_read_only_necessary_rows(history: Path, rows_read: list[int]) -> None:
     async with open_service(history) as service:
         batch = service.batch(BATCHES[0])
         ended = batch.run.ended_at
@@ -98,9 +98,7 @@ async def test_queries_read_only_the_rows_they_need(history: Path, rows_read: li
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def test_app_uses_little_more_memory_than_with_an_empty_database(
-    history: Path, tmp_path: Path
-) -> None:
+def test_memory_use_is_almost_independent_of_the_history(history: Path, tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     memory = []
     for database in (tmp_path / "empty.duckdb", history):

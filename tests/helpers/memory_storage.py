@@ -84,7 +84,7 @@ class MemoryStorage:
     async def open(self) -> bool:
         for no in self._batches.values():
             counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
-            rest = [_minute_of(point) for point in self._points.get(no, ()) if point.seq > counted]
+            rest = [_to_minute(point) for point in self._points.get(no, ()) if point.seq > counted]
             merge(self._minutes.setdefault(no, {}), rest)
         return bool(self._batches)
 
@@ -126,7 +126,7 @@ class MemoryStorage:
         await self.reads.pass_through()
         found: dict[tuple[int, int], Bucket] = {}
         for point in self._points.get(batch_no, ()):
-            run = self._run_of(batch_no, point.seq)
+            run = self._find_run(batch_no, point.seq)
             if point.ts >= since and point.seq < before_seq and (run.ended_at or since) >= since:
                 bucket = _bucket(point, run.number)
                 known = found.get((bucket.number, run.number))
@@ -134,7 +134,7 @@ class MemoryStorage:
                 found[bucket.number, run.number] = bucket
         return [bucket for _, bucket in sorted(found.items())]
 
-    def _run_of(self, batch_no: int, seq: int) -> Run:
+    def _find_run(self, batch_no: int, seq: int) -> Run:
         runs = [run for run in self._runs[batch_no] if run.first_seq <= seq]
         return next(run for run in runs if run.last_seq is None or seq <= run.last_seq)
 
@@ -169,7 +169,7 @@ class MemoryStorage:
         pass
 
 
-def _minute_of(point: Point) -> MinuteAggregate:
+def _to_minute(point: Point) -> MinuteAggregate:
     return MinuteAggregate(start_of_minute(point.ts), 1, point.key, point.key, point.key)
 
 

@@ -39,7 +39,7 @@ async def test_interval_of_0_yields_arrays() -> None:
     assert all(len(array) > 1_000 for array in await read(0, 3))
 
 
-async def test_numbers_that_are_missed_in_a_pause_are_skipped() -> None:
+async def test_numbers_missed_during_a_pause_are_skipped() -> None:
     interval, count = 0.02, 0
     async with aclosing(random_numbers(interval)()) as numbers:  # type: ignore[type-var]
         async for _ in numbers:
@@ -53,6 +53,6 @@ async def test_numbers_that_are_missed_in_a_pause_are_skipped() -> None:
     assert time.monotonic() - resumed > 2.5 * interval
 
 
-def test_random_is_a_source_with_the_interval_of_the_settings() -> None:
+def test_random_source_uses_the_interval_setting() -> None:
     sources = create_sources(Settings.model_construct(interval=0))
     assert list(sources) == ["random"]

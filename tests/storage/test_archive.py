@@ -66,7 +66,7 @@ async def empty_store(tmp_path: Path) -> AsyncIterator[DuckDBStore]:
         yield store
 
 
-def archive_of(database: Path) -> Path:
+def archive_folder(database: Path) -> Path:
     return database.with_name(f"{database.name}.archive")
 
 
@@ -127,13 +127,13 @@ async def test_files_have_the_archived_points(database: Path) -> None:
         points = await store.points(1, 0, 10_000)
         assert await archive(store, 3, points_per_file=50) == 119
         assert await read_table(store) == list(range(120, POINTS + 1))
-    assert sorted(path.name for path in archive_of(database).iterdir()) == [
+    assert sorted(path.name for path in archive_folder(database).iterdir()) == [
         "000001-000000000001-000000000050.parquet",
         "000001-000000000051-000000000100.parquet",
         "000001-000000000101-000000000119.parquet",
     ]
     with duckdb.connect() as plain:
-        files = f"'{archive_of(database)}/*.parquet'"
+        files = f"'{archive_folder(database)}/*.parquet'"
         query = f"SELECT batch_id, seq, ts AT TIME ZONE 'UTC', key FROM {files} ORDER BY seq"
         rows = plain.execute(query).fetchall()
     assert rows == [("b", point.seq, point.ts, point.key) for point in points[:119]]
@@ -194,7 +194,7 @@ async def test_span_ends_before_a_newer_point(empty_store: DuckDBStore) -> None:
     assert await read_table(empty_store) == [3, 4]
 
 
-async def test_points_missing_in_the_minutes_are_not_archived(empty_store: DuckDBStore) -> None:
+async def test_points_missing_from_the_minutes_are_not_archived(empty_store: DuckDBStore) -> None:
     await write_at(empty_store, START, START + HOUR)
     await empty_store.write([create_block(3, [3, 4])], {})
     assert await archive(empty_store, 1, now=START + timedelta(days=9)) == 2
@@ -208,7 +208,7 @@ async def test_ids_that_differ_in_case_have_separate_files(
         batch = await start_run(empty_store, batch_id)
         await write_at(empty_store, START, batch_no=batch.no)
     assert await archive(empty_store, 1, now=START + timedelta(days=9)) == 2
-    names = [path.name.lower() for path in archive_of(tmp_path / "empty.duckdb").iterdir()]
+    names = [path.name.lower() for path in archive_folder(tmp_path / "empty.duckdb").iterdir()]
     assert len(set(names)) == 2
 
 
@@ -218,7 +218,7 @@ async def test_ids_that_differ_in_case_have_separate_files(
 async def test_points_are_kept_if_the_archive_cannot_be_written(
     database: Path, full_disk: FullDisk
 ) -> None:
-    folder = archive_of(database)
+    folder = archive_folder(database)
     async with open_store(database) as store:
         everything = await read_table(store)
         with full_disk(), pytest.raises(StoreUnavailableError, match="Not enough space"):
@@ -250,7 +250,7 @@ def test_disk_full_while_writing_leaves_no_file(database: Path) -> None:
         cursor: Any = FailingCursor(connection)
         with pytest.raises(StoreUnavailableError, match="No space left"):
             Archive(database).write(cursor, Span(1, 1, 10))
-    assert list(archive_of(database).iterdir()) == []
+    assert list(archive_folder(database).iterdir()) == []
 
 
 def test_incomplete_file_does_not_replace_points(database: Path) -> None:
@@ -293,21 +293,21 @@ async def test_files_of_a_replaced_database_are_kept_and_logged(
         async with open_store(database) as store:
             assert await archive(store, 1) == 167
             assert await read_seqs(store) == list(range(1, POINTS + 1))
-    assert sorted(path.name for path in archive_of(database).iterdir()) == [
+    assert sorted(path.name for path in archive_folder(database).iterdir()) == [
         "000001-000000000001-000000000167.1.parquet",
         "000001-000000000001-000000000167.parquet",
     ]
     assert "does not list" in caplog.text
 
 
-@pytest.mark.parametrize("harm", ["missing", "damaged"])
-async def test_missing_or_damaged_file_affects_no_other_data(database: Path, harm: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+async def test_missing_or_damaged_file_affects_no_other_data(database: Path, damage: str) -> None:
     async with open_store(database) as store:
         await archive(store, 1)
-    (file,) = archive_of(database).iterdir()
+    (file,) = archive_folder(database).iterdir()
     content = file.read_bytes()
     file.write_bytes(b"?" * 2_000)
-    if harm == "missing":
+    if damage == "missing":
         file.unlink()
     async with open_service(database, few=counting(1)) as service:
         for file_format in FileFormat:
@@ -340,7 +340,7 @@ async def test_missing_file_fails_only_queries_for_its_points(
             return [await download(store, f, *span) for f in FileFormat for span in unaffected]
 
         before = await download_all()
-        file = archive_of(database) / "000001-000000000051-000000000100.parquet"
+        file = archive_folder(database) / "000001-000000000051-000000000100.parquet"
         file.rename(tmp_path / "moved")
         assert await download_all() == before
         assert await store.buckets(1, NOW - HOUR, POINTS + 1)
@@ -360,7 +360,7 @@ async def test_missing_file_fails_queries_for_repeated_times(
     assert await archive(empty_store, 1.5, now=START + 80 * HOUR) == 3
     times = [START + 30 * HOUR, START + 40 * HOUR + timedelta(seconds=1)]
     await write_at(empty_store, *times, first_seq=5)
-    (file,) = archive_of(tmp_path / "empty.duckdb").iterdir()
+    (file,) = archive_folder(tmp_path / "empty.duckdb").iterdir()
     file.unlink()
     with pytest.raises(StoreUnavailableError, match=file.name):
         await download(empty_store, FileFormat.CSV, START + 40 * HOUR)

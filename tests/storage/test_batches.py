@@ -26,7 +26,7 @@ async def test_all_columns_are_mapped(store: DuckDBStore) -> None:
         assert await store.run_on_reader(lambda cursor: columns(cursor, table)) == mapped  # noqa: B023
 
 
-async def test_start_can_be_repeated_after_an_error(store: DuckDBStore) -> None:
+async def test_start_can_be_retried_after_an_error(store: DuckDBStore) -> None:
     # A commit can become durable although it raised an error.
     batch = await start_run(store)
     assert await start_run(store) == batch

@@ -111,8 +111,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: str) -> None:
-    harm, reason = DAMAGES[name]
-    harm(killed)
+    damage, reason = DAMAGES[name]
+    damage(killed)
     before = contents(killed.parent)
     line = refusal(killed)
     assert re.search(reason, line)

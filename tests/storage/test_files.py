@@ -74,13 +74,13 @@ def killed_database(folder: Path) -> Iterator[Path]:
         yield folder / "killed.duckdb"
 
 
-@pytest.mark.parametrize("harm", [remove, move, replace, remove_folder, rename_folder])
+@pytest.mark.parametrize("damage", [remove, move, replace, remove_folder, rename_folder])
 async def test_removed_database_is_an_error_until_it_is_backed_up(
-    database: Path, tmp_path: Path, harm: Callable[[Path], None]
+    database: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     async with open_store(database) as store:
         await write_points(store)
-        harm(database)
+        damage(database)
         left = set(tmp_path.rglob("*"))
         for write in (store.write([], {}), start_run(store, "c"), write_points(store, 6)):
             with pytest.raises(StoreUnavailableError) as error:
@@ -93,17 +93,17 @@ async def test_removed_database_is_an_error_until_it_is_backed_up(
     await check_seqs(backup, 5)
 
 
-@pytest.mark.parametrize("harm", [move, rename_folder])
+@pytest.mark.parametrize("damage", [move, rename_folder])
 async def test_batches_continue_when_the_files_are_moved_back(
-    database: Path, harm: Callable[[Path], None]
+    database: Path, damage: Callable[[Path], None]
 ) -> None:
     async with open_service(database) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 5)
-        harm(database)
+        damage(database)
         await wait_until(lambda: service.totals().write_error)
         count = service.totals().row_count
-        if harm is rename_folder:
+        if damage is rename_folder:
             database.parent.with_name("renamed").rename(database.parent)
         else:
             database.with_name("elsewhere.duckdb").rename(database)
@@ -136,11 +136,13 @@ async def test_close_does_not_change_files_that_replaced_the_database(
         await check_seqs(database, 5)
 
 
-@pytest.mark.parametrize("harm", [truncate, empty])
-async def test_truncated_database_is_an_error(database: Path, harm: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("damage", [truncate, empty])
+async def test_truncated_database_is_an_error(
+    database: Path, damage: Callable[[Path], None]
+) -> None:
     async with open_store(database) as store:
         await write_points(store)
-        harm(database)
+        damage(database)
         size = database.stat().st_size
         with pytest.raises(StoreUnavailableError, match="replaced while in use"):
             await write_points(store, 6)
@@ -157,14 +159,14 @@ async def test_invalidated_instance_is_not_reopened_on_another_file(database: Pa
         assert not database.exists()
 
 
-@pytest.mark.parametrize("harm", ["removed", "replaced"])
+@pytest.mark.parametrize("damage", ["removed", "replaced"])
 async def test_contents_of_a_removed_wal_are_saved(
-    database: Path, tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
+    database: Path, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wal = wal_path(database)
     async with open_store(database) as store:
         await write_points(store)
-        if harm == "removed":
+        if damage == "removed":
             wal.unlink()
         else:
             Path(shutil.copy(wal, tmp_path / "copy")).replace(wal)

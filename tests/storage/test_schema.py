@@ -228,9 +228,7 @@ FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
         pytest.param(1 + FIRST + SECOND, id="after the last commit"),
     ],
 )
-async def test_killed_migration_is_repeated_by_the_next_start(
-    database: Path, statements: int
-) -> None:
+async def test_next_start_repeats_a_killed_migration(database: Path, statements: int) -> None:
     is_complete = statements == 1 + FIRST + SECOND
     exit_code = migrate_until_killed(database, statements)
     assert exit_code == (0 if is_complete else -signal.SIGKILL)

@@ -166,7 +166,7 @@ async def test_stop_redirects_to_home_page(tabs: Tabs, batch_id: str) -> None:
     assert "start_again" in events
 
 
-async def test_ten_tabs_can_stop_one_batch(tabs: Tabs, batch_id: str) -> None:
+async def test_ten_tabs_can_stop_the_same_batch(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     names = [f"tab{i}" for i in range(10)]
     for tab in names:
@@ -190,7 +190,7 @@ async def test_start_error_is_shown_until_a_batch_ends(tabs: Tabs, batch_id: str
     await wait_until(lambda: not state.error)
 
 
-async def test_chosen_span_is_shown(tabs: Tabs, batch_id: str) -> None:
+async def test_chosen_range_is_shown(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     await tabs.open_batch_page(batch_id, batch_id)
     minutes = await tabs.state(batch_id, MinutesState)

@@ -57,7 +57,7 @@ def test_only_listed_handlers_can_be_called() -> None:
 
 
 @pytest.mark.parametrize("state", [HomeState, BatchState])
-async def test_only_a_page_load_starts_updates(
+async def test_only_page_loads_start_updates(
     tabs: Tabs, batch_id: str, state: type[rx.State]
 ) -> None:
     await tabs.open("tab", batch_id)

@@ -183,7 +183,7 @@ async def test_batch_keeps_its_slot(tabs: Tabs) -> None:
     await wait_until(lambda: slot_ids() == ["d", "b", "c", "", ""])
 
 
-async def test_error_disappears_with_its_cause(tabs: Tabs) -> None:
+async def test_error_is_cleared_when_its_cause_ends(tabs: Tabs) -> None:
     for i in range(5):
         await tabs.service.start(f"b{i}")
     state = await tabs.open_home_page("tab")

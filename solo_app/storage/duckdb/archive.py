@@ -61,12 +61,12 @@ COPY (
 
 _DELETE = "DELETE FROM points WHERE batch_no = ? AND seq >= ? AND seq <= ?"
 
-_COUNT_OF_MINUTES = """
+_EXPECTED_COUNT = """
 SELECT coalesce(sum(count), 0)::BIGINT FROM minutes
 WHERE batch_no = $batch_no AND minute >= date_trunc('minute', $start::TIMESTAMP) AND minute < $end
 """
 
-_COUNT_OF_POINTS = """
+_FOUND_COUNT = """
 SELECT count(*) FROM {points}
 WHERE batch_no = $batch_no
 AND seq <= (SELECT max(last_seq) FROM counters WHERE batch_no = $batch_no)
@@ -253,8 +253,8 @@ class Archive:
         """
         files, _ = self._files(cursor, batch_no, 0, MAX_SEQ)
         values = {"batch_no": batch_no, "start": times[0], "end": times[1]}
-        ((expected,),) = cursor.execute(_COUNT_OF_MINUTES, values).fetchall()
-        query = _COUNT_OF_POINTS.format(points=_rows(batch_no, files))
+        ((expected,),) = cursor.execute(_EXPECTED_COUNT, values).fetchall()
+        query = _FOUND_COUNT.format(points=_rows(batch_no, files))
         ((found,),) = cursor.execute(query, values).fetchall()
         return bool(found == expected)
 

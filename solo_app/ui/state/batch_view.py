@@ -35,8 +35,8 @@ from solo_app.ui.state.minutes_view import (
     Minute,
     chart_window,
     last_minute_window,
-    minute_of,
     minute_values,
+    to_minute,
 )
 from solo_app.ui.state.values import Values
 
@@ -148,7 +148,7 @@ class BatchView:
 
         async def query() -> Minute:
             found = await self._query_minutes(batch, window, snapshot)
-            return minute_of(window, found[0] if found else None)
+            return to_minute(window, found[0] if found else None)
 
         return await self._cached("minute", _version(batch, window, snapshot), query)
 

@@ -49,10 +49,10 @@ def _slots(snapshot: Snapshot) -> list[Slot]:
     slots = [_FREE_SLOT] * BATCH_LIMIT
     for running in snapshot.running:
         points = running.recent.points
-        is_of_run = points and points[-1].seq >= running.batch.run.first_seq
+        is_current = points and points[-1].seq >= running.batch.run.first_seq
         slots[running.slot] = {
             "batch_id": running.batch.batch_id,
-            "latest": points[-1].key if is_of_run else None,
+            "latest": points[-1].key if is_current else None,
             "row_count": running.row_count,
             "recent": [point.key for point in points],
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from solo_app.batches.minutes import last_whole_minute, start_of_minute
+from solo_app.batches.minutes import last_full_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
     MinuteAggregate,
@@ -77,7 +77,7 @@ def minute_values(window: Window, minutes: list[MinuteAggregate]) -> Values:
     }
 
 
-def minute_of(window: Window, minute: MinuteAggregate | None) -> Minute:
+def to_minute(window: Window, minute: MinuteAggregate | None) -> Minute:
     start, end = to_microseconds(window.start), to_microseconds(window.end)
     if minute is None:
         return Minute(start, end)
@@ -87,7 +87,7 @@ def minute_of(window: Window, minute: MinuteAggregate | None) -> Minute:
 def last_minute_window(run: Run, last_point: Point | None, at: datetime) -> Window:
     """Return the last whole minute; of an ended batch, the last minute with points."""
     if run.ended_at is None or last_point is None:
-        return last_whole_minute(at)
+        return last_full_minute(at)
     start = start_of_minute(last_point.ts)
     return Window(start, start + MINUTE)
 
