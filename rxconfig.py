@@ -16,7 +16,7 @@ from solo_app.startup_check import check_startup, exit_with_error
 
 try:
     settings = read_settings()
-    # Reflex loads this file several times, also in workers and for other commands.
+    # Reflex loads this file several times, including in workers and for other commands.
     command = click.get_current_context(silent=True)
     if command and command.info_name == "run" and main_process.is_new_main_process():
         main_process.handle_signals()

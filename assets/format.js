@@ -133,8 +133,8 @@ export function tooltipValue(shown, name) {
   return name === "avg" ? number(shown, 2) : value(shown);
 }
 
-// Returns the query of a download from the fields of its form. `end` is the end of the last
-// minutes. Times in the fields are in the viewer's time zone; an empty field means no limit.
+// Returns the query of a download from the fields of its form. Relative ranges end at `end`. Times
+// in the fields are in the viewer's time zone; an empty field means no limit.
 export function downloadQuery({ format, minutes, from, to }, end) {
   const query = new URLSearchParams({ format });
   if (minutes > 0) query.set("from", iso(end - minutes * MINUTE));

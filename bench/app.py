@@ -42,7 +42,7 @@ class Server:
         return f"http://localhost:{self.port}"
 
     def start_batches(self) -> None:
-        """Start as many batches as may run."""
+        """Start the maximum number of batches."""
         for name in BATCHES:
             httpx.post(f"{self.url}/stream/{name}").raise_for_status()
 
@@ -100,8 +100,8 @@ def running_app(
 ) -> Iterator[Server]:
     """Run `reflex run --env prod` on a copy of the project in ``folder``.
 
-    Without ``pages`` with `--backend-only`: the same worker with the API and the page socket, but
-    without the build of the pages.
+    Without ``pages``, add `--backend-only`: the same worker with the API and the page socket, but
+    without building the pages.
     """
     app = create_app(folder, database, settings, pages)
     try:

@@ -22,7 +22,7 @@ _LATEST_ARRIVAL = 2.0
 """Seconds after the period in which events of the period still count as delivered."""
 
 _FEW_CLIENTS = 100
-"""With fewer clients, the growth of the memory is noise."""
+"""With fewer clients, memory growth is noise."""
 
 
 class Client(asyncio.Protocol):
@@ -101,8 +101,8 @@ async def _open(port: int, create: Callable[[int], Client], count: int) -> list[
 def evaluate(clients: Iterable[Client], began: float, ended: float) -> tuple[float, list[float]]:
     """Return the percentage of delivered events of a period, and their delays in milliseconds.
 
-    Due is every event that any client of the channel received, and those that no client received:
-    skipped numbers, or pauses of more than an interval.
+    An event is due for each client if any client of the channel received it. Events that no client
+    received are skipped numbers, or pauses of more than an interval.
     """
     channels: dict[str, list[Client]] = {}
     for client in clients:

@@ -32,9 +32,9 @@ FROM range($rows) numbers(i)
 
 
 def write_database(database: Path, rows: int) -> datetime:
-    """Write rows (a multiple of 12 500) through the service. Blocks.
+    """Write rows (a multiple of 12,500) through the service. Blocks.
 
-    Returns the end of the last whole minute with rows, in naive UTC.
+    Returns the end of the last full minute with rows, in naive UTC.
     """
     end = last_full_minute(utc_now()).end
     asyncio.run(_write(database, rows // (_SPAN * len(BATCHES)), end - timedelta(seconds=_SPAN)))
@@ -82,6 +82,6 @@ def write_template_database(database: Path, rows: int, end: datetime) -> None:
             "rows": rows,
         },
     )
-    # Faster than to create it first, with the same result.
+    # Faster than creating it first, with the same result.
     connection.execute(template.INDEX)
     connection.close()

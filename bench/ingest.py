@@ -53,7 +53,7 @@ def _case(length: int) -> str:
 
 
 class _Source:
-    """A source that never waits, and the delays until its points are committed, in ms."""
+    """A source that never waits. ``delays`` are the times from yield to commit, in milliseconds."""
 
     def __init__(self, length: int) -> None:
         self.delays: list[float] = []
@@ -126,7 +126,7 @@ async def measure_template(database: Path, seconds: float) -> dict[str, float]:
 
 
 async def _measure_lag(seconds: float) -> list[float]:
-    """Return by how many milliseconds a heartbeat of 10 ms is late each time."""
+    """Return the delay of each beat of a 10 ms heartbeat, in milliseconds."""
     lags = []
     end = time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:

@@ -1,4 +1,4 @@
-"""Live pages: 100 and 1 000 open pages of five batches at 4 Hz, and one page in a browser."""
+"""Live pages: 100 and 1,000 open pages of five batches at 4 Hz, and one page in a browser."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Page(Client):
 
 
 def _load_event(path: str) -> dict[str, Any]:
-    """Return the event by which a browser loads the state of a page."""
+    """Return the event with which a browser loads the state of a page."""
     query = {} if path == "/" else {"id": path.removeprefix("/batch/")}
     return {
         "name": "reflex___state____state.hydrate_and_load",

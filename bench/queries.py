@@ -1,4 +1,4 @@
-"""Queries: totals, aggregate, minutes and points at 1 000 000 and 100 000 000 rows."""
+"""Queries: totals, aggregate, minutes and points at 1,000,000 and 100,000,000 rows."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def send_requests(
 ) -> tuple[float, float]:
     """Return the responses per second and the p99 of their times in milliseconds.
 
-    Each connection sends the next request when it has received a response, and at least one.
+    Each connection sends at least one request, and the next one after each response.
     Raises RuntimeError for a status other than 200.
     """
     times: list[float] = []

@@ -83,7 +83,7 @@ def format_number(value: float) -> str:
 def write_document(document: Path, part: str, tables: Sequence[Table], heading: str) -> None:
     """Replace the text between the marks of a part of the document.
 
-    Raises ValueError if the document has no such marks.
+    Raises ValueError if the document lacks these marks.
     """
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
     before, has_begin, rest = document.read_text().partition(begin)

@@ -1,4 +1,4 @@
-"""Soak: 100 000 rows per second with 50 pages and 50 streams; memory and files over time."""
+"""Soak: 100,000 rows per second with 50 pages and 50 streams; memory and files over time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sample:
 
 
 def measure(minutes: float) -> list[Table]:
-    """Run the app for some minutes, one at least. The streams follow the slow batch."""
+    """Run the app for at least one minute. The streams follow the slow batch."""
     seconds = max(60.0, minutes * 60)
     settings = {"REFLEX_APP_MODULE_IMPORT": "bench.soak_app"}
     with work_folder() as folder, separate_processes(2) as processes:
@@ -113,7 +113,7 @@ def create_table(samples: list[Sample]) -> Table:
 def _create_delivery_table(streams: dict[str, float], pages: dict[str, float]) -> Table:
     table = Table("Soak: delivery", clients.DELIVERED, clients.P50, clients.P99)
     for case, figures in ((f"{_COUNT} streams", streams), (f"{_COUNT} pages", pages)):
-        del figures[clients.CPU]  # That of the whole app, which is in the other table.
+        del figures[clients.CPU]  # CPU usage of the whole app, shown in the other table.
         table.add(case, figures)
         table.target(case, clients.DELIVERED, at_least=100)
         table.target(case, clients.P99, below=100)

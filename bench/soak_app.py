@@ -1,4 +1,4 @@
-"""The app of the soak: the first batch has the default pace, others write 25 000 rows per second.
+"""The app of the soak: one batch has the default pace, the others write 25,000 rows/s each.
 
 Reflex imports this module instead of ``solo_app`` if ``REFLEX_APP_MODULE_IMPORT`` names it.
 """

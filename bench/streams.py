@@ -1,4 +1,4 @@
-"""Streams: 100 and 1 000 clients of the event streams of five batches at 4 Hz."""
+"""Streams: 100 and 1,000 clients of the event streams of five batches at 4 Hz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baseline: the template's design as a FastAPI program with the routes that are compared.
+"""The baseline: the template's design as a FastAPI program with the compared routes.
 
 One connection, text columns with JSON, an index on ``batch_id``, a synchronous ``INSERT`` per row
 on the event loop, a query per request, and a stream that sends a counter. Unlike in the template,

@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     database: Annotated[Path, AfterValidator(_database_file)] = Field(
         Path(".solo/solo.duckdb"),
         validation_alias="SOLO_DATABASE",
-        description="the DuckDB file; its folder is created, `~` is expanded",
-        json_schema_extra={"allowed": "the path of a file, without a question mark"},
+        description="the DuckDB file; its folder is created and `~` is expanded",
+        json_schema_extra={"allowed": "a file path without a question mark"},
     )
     interval: float = Field(
         0.25,

@@ -1,4 +1,4 @@
-"""Assembles settings, service, API, pages and lifespan. Importing it opens nothing."""
+"""Assembles the app: settings, service, API, pages and lifespan. Importing it opens nothing."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _OPEN_FILES = 65_536
 """Requested limit of open files. Each socket is an open file, and the default limit is 1024."""
 
 _GC_THRESHOLDS = (50_000, 20, 100)
-"""With Python's defaults, a server with 1 000 open pages spends a third of its CPU time on garbage
+"""With Python's defaults, a server with 1,000 open pages spends a third of its CPU time on garbage
 collection."""
 
 
@@ -50,7 +50,7 @@ def shutdown_on_signal(
     """On SIGINT or SIGTERM, end runs and event streams, then exit the process.
 
     Granian handles the same signals in the event loop. It ends the lifespan only after every
-    response has ended, but an event stream does not end by itself, and the response of a client
+    response has ended, but an event stream does not end on its own, and the response of a client
     that stops reading never ends. So the process exits ``responses_end_within`` seconds later.
     """
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 
 class AccessControl:
-    """Allows requests of programs, of pages from ``origins``, and navigation by the user."""
+    """Allows requests from programs and from pages of ``origins``, and navigation by the user."""
 
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = frozenset(origins)

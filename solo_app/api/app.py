@@ -16,8 +16,8 @@ _DOCS = Path(__file__).with_name("docs.html")
 
 _DESCRIPTION = """
 Start, stream, aggregate and stop background data batches. HEAD is supported wherever GET is. The
-query parameter `_` is ignored; other unknown ones are errors. Times are ISO 8601: a date, `T` or a
-space, a time, and `Z`, an offset or nothing for UTC.
+query parameter `_` is ignored; other unknown parameters are rejected. Times are ISO 8601: a date
+and a time, separated by `T` or a space, with `Z` or an offset; the default is UTC.
 """
 
 

@@ -1,7 +1,7 @@
 """The outermost ASGI app: checks requests, dispatches them, and completes their responses.
 
-Every response is uncacheable unless it has an ETag, and every error is a problem document, also
-those of Reflex's server.
+Every response is uncacheable unless it has an ETag, and every error is a problem document,
+including those of Reflex's server.
 """
 
 from __future__ import annotations

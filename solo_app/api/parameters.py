@@ -21,8 +21,8 @@ _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d
 def parse_time(text: object) -> datetime:
     """Parse a time in the extended format of ISO 8601 as naive UTC.
 
-    A date, ``T`` or a space, a time, and ``Z``, an offset or nothing for UTC. Raises ValueError for
-    anything else, including a date without a time.
+    Accepts a date and a time, separated by ``T`` or a space, with ``Z`` or an offset; the default
+    is UTC. Raises ValueError for anything else, including a date without a time.
     """
     # An unescaped "+" in a URL is decoded as a space.
     text = re.sub(r"(:\d\d(?:[.,]\d+)?) (\d\d:?\d\d)$", r"\1+\2", str(text))
@@ -32,7 +32,7 @@ def parse_time(text: object) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError):
-        raise ValueError("use a time in ISO 8601, such as 2012-11-11T10:11:10Z") from None
+        raise ValueError("use an ISO 8601 time, such as 2012-11-11T10:11:10Z") from None
 
 
 def parse_whole_number(text: object) -> object:
@@ -61,7 +61,7 @@ Seq = Annotated[
 
 
 class NoParameters(BaseModel):
-    """Base of all query parameters. Unknown ones are errors; ``_`` is ignored.
+    """Base of all query parameters. Unknown parameters are rejected; ``_`` is ignored.
 
     Some libraries add ``_`` with a random value to bypass caches.
     """
@@ -118,7 +118,7 @@ class MinutesParameters(NoParameters):
     )
 
     def window(self, now: datetime) -> Window:
-        """Return the whole minutes of the range; ``now`` is naive UTC.
+        """Return the full minutes of the range; ``now`` is naive UTC.
 
         Raises WindowOutOfRangeError.
         """
@@ -126,9 +126,9 @@ class MinutesParameters(NoParameters):
         try:
             start = start_of_minute(self.start) if self.start else end - 60 * MINUTE
         except OverflowError:
-            raise WindowOutOfRangeError("There is no hour before that time.") from None
+            raise WindowOutOfRangeError("The hour before that time is out of range.") from None
         if start >= end:
-            raise WindowOutOfRangeError("`from` must be at least one whole minute before `to`.")
+            raise WindowOutOfRangeError("`from` must be at least one full minute before `to`.")
         if end - start > MAX_MINUTES_RANGE:
             raise WindowOutOfRangeError(
                 f"The range is longer than {MAX_MINUTES_RANGE.days} days. Request a shorter one."

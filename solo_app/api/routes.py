@@ -125,13 +125,13 @@ async def stream_batch(
 
 @router.get(
     "/agg/{batch_id}",
-    summary="The last whole minute",
+    summary="The last full minute",
     responses=problem_responses(404),
 )
 async def get_aggregate(
     batch_id: BatchId, service: Service, query: Annotated[parameters.AggregateParameters, Query()]
 ) -> schemas.Aggregate:
-    """Average, sum and count of all points of the last whole minute before `at`."""
+    """Average, sum and count of all points of the last full minute before `at`."""
     return schemas.Aggregate.from_aggregate(await service.aggregate(batch_id, query.at))
 
 
@@ -139,7 +139,7 @@ async def get_aggregate(
 async def list_batches(
     service: Service, query: Annotated[parameters.BatchesParameters, Query()]
 ) -> schemas.Batches:
-    """All batches, latest start first."""
+    """All batches, most recent start first."""
     found = service.batches(query.status)
     selected = found[query.offset : query.offset + query.limit]
     return schemas.Batches(
@@ -193,7 +193,7 @@ async def list_points(
 
 
 @router.get(
-    "/batches/{batch_id}/minutes", summary="Minutes of a batch", responses=problem_responses(404)
+    "/batches/{batch_id}/minutes", summary="Aggregates per minute", responses=problem_responses(404)
 )
 async def list_minutes(
     batch_id: BatchId, service: Service, query: Annotated[parameters.MinutesParameters, Query()]
@@ -246,6 +246,6 @@ async def download_points(
 async def download_backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
     """A consistent snapshot of the database, created while batches keep running.
 
-    It does not contain archived points. Copy the archive files, which never change, after it.
+    It does not contain archived points: copy the archive files, which never change, after it.
     """
     return backup_response(None if is_head else await service.backup(), service.clock())

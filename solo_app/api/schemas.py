@@ -47,7 +47,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Schema(BaseModel):
-    """Base of all JSON objects. Unknown fields are errors."""
+    """Base of all JSON objects. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, from_attributes=True)
 
@@ -66,7 +66,7 @@ class Message(Schema):
 
 
 class Totals(Schema):
-    """Numbers of all batches.
+    """Totals of all batches.
 
     ``write_error`` and ``archive_error`` are the reasons why points currently cannot be committed
     or archived.
@@ -100,7 +100,7 @@ class Point(Schema):
 
 
 def point_json(point: models.Point) -> str:
-    """Format a point like ``Point``, but faster: responses contain up to 10 000 points."""
+    """Format a point like ``Point``, but faster: responses contain up to 10,000 points."""
     ts, key = to_iso(point.ts, "microseconds"), models.format_number(point.key)
     return f'{{"seq": {point.seq}, "ts": "{ts}", "data": {{"key": {key}}}}}'
 
@@ -128,7 +128,7 @@ class _BatchFields(Schema):
 
 
 class Task(_BatchFields):
-    """A running batch. ``run`` is the number of its run, ``latest`` its latest committed point."""
+    """A running batch. ``run`` numbers its current run, ``latest`` is the last committed point."""
 
     rows_per_second: Number
     latest: Point | None
@@ -163,7 +163,7 @@ class Batch(_BatchFields):
 
 
 class Batches(Schema):
-    """A page of batches, latest start first. ``next`` is the URL of the next page."""
+    """A page of batches, most recent start first. ``next`` is the URL of the next page."""
 
     batches: list[Batch]
     total: Count

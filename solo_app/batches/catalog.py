@@ -70,7 +70,7 @@ class Catalog:
         return f"batch-{self._free_number}"
 
     def select(self, status: BatchStatus | None, search: str) -> list[Batch]:
-        """Return batches by status and by text in the id, ignoring case, latest start first."""
+        """Return batches by status and text in the id (ignoring case), most recent start first."""
         if self._newest_first is None:
             self._newest_first = sorted(
                 self._batches.values(), key=lambda b: (b.run.started_at, b.no), reverse=True

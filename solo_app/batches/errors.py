@@ -1,4 +1,4 @@
-"""The errors of the domain. Each defines its message.
+"""Domain errors. Each defines its message.
 
 SoloError
   InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
@@ -74,7 +74,7 @@ class BadNumberError(SoloError):
 
 
 class WindowOutOfRangeError(SoloError):
-    """No whole minute precedes the time, or the range is empty or too long."""
+    """The time has no preceding full minute, or the range is empty or too long."""
 
 
 class StoreUnavailableError(SoloError):

@@ -43,7 +43,7 @@ async def follow(
             return
         else:
             assert producer is not None
-            # Skip gaps in ``seq``. A database that an earlier release repaired can have them.
+            # Skip gaps in ``seq``. A database that an earlier version repaired can have them.
             after = max(after, committed)
             if not await producer.wait_for_points(after, idle_timeout) and not service.is_closing:
                 yield []

@@ -43,7 +43,7 @@ FailureListener = Callable[[int, str], None]
 class PointBuffer:
     """Uncommitted points of one run.
 
-    ``failure`` is why points were discarded, None if there were none.
+    ``failure`` is why points were discarded, None if none were.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PointBuffer:
     def append(self, ts: int, keys: NDArray[np.float64]) -> None:
         """Add points produced at ``ts`` microseconds since 1970, without waiting.
 
-        Their number must be from 1 to ``MAX_POINTS_PER_APPEND``. A closed buffer ignores them.
+        ``keys`` has 1 to ``MAX_POINTS_PER_APPEND`` elements. A closed buffer ignores them.
         """
         if self.is_closed:
             return
@@ -160,7 +160,7 @@ class Ingest:
         self._next_commit = asyncio.Event()
 
     def open_buffer(self, batch_no: int, next_seq: int) -> PointBuffer:
-        """Create a buffer of a batch whose next point is ``next_seq``."""
+        """Create the buffer of a batch whose next point is ``next_seq``."""
         buffer = PointBuffer(batch_no, next_seq, self._work.set, self._flush_requested.set)
         self._buffers[batch_no] = buffer
         self._work.set()  # Check that the store is writable.

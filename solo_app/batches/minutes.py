@@ -1,4 +1,4 @@
-"""Per-minute aggregates: computation, the last whole minute, and a cache of the last hour."""
+"""Per-minute aggregates: computation, the last full minute, and a cache of the last hour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from solo_app.batches.models import (
 from solo_app.batches.storage import Storage
 
 MAX_AGE = timedelta(minutes=61)
-"""Maximum age of cached minutes: one hour of whole minutes and the current one."""
+"""Maximum age of cached minutes: one hour of full minutes and the current one."""
 
 _MINUTE_US = 60_000_000
 
@@ -39,7 +39,7 @@ def last_full_minute(now: datetime) -> Window:
     try:
         return Window(end - MINUTE, end)
     except OverflowError:
-        raise WindowOutOfRangeError("There is no whole minute before that time.") from None
+        raise WindowOutOfRangeError("The minute before that time is out of range.") from None
 
 
 def aggregate_by_minute(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list[MinuteAggregate]:

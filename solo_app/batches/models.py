@@ -113,7 +113,7 @@ class MinuteAggregate:
 class BatchCounter:
     """The number of stored points of a batch and its last ``seq``.
 
-    They differ only in a database in which an earlier release repaired a loss of points.
+    They differ only in databases in which an earlier version repaired a loss of points.
     """
 
     row_count: int
@@ -147,7 +147,7 @@ class Extreme(NamedTuple):
 class Bucket:
     """The points of one run in one bucket of time: their number, the lowest and the highest.
 
-    ``number`` counts buckets since 1970. ``min`` and ``max`` of two points are different points.
+    ``number`` counts buckets since 1970. Of two points, one is ``min`` and the other ``max``.
     """
 
     number: int
@@ -212,7 +212,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open range of time, ``start <= ts < end``, aligned to whole minutes."""
+    """A half-open time range, ``start <= ts < end``, aligned to the minute."""
 
     start: datetime
     end: datetime
@@ -220,7 +220,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The overall data.
+    """Totals of all batches.
 
     ``write_error`` is why points cannot be written, ``archive_error`` why old points cannot be
     archived; None if there is no error.

@@ -111,7 +111,7 @@ class Producer:
         self.wake()
 
     def outcome(self) -> tuple[BatchStatus, str | None]:
-        """Return the status of a task that ended by itself, and the reason if it failed.
+        """Return the status of a task that ended on its own, and the reason if it failed.
 
         Logs the traceback of a source that raised.
         """

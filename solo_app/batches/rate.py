@@ -40,7 +40,7 @@ class RateMeter:
 
     @property
     def history(self) -> list[int]:
-        """The number of points in each of the last whole seconds, latest last."""
+        """The number of points in each of the last whole seconds, newest last."""
         counts = dict(self._counts)
         end = int(self._now())
         return [counts.get(second, 0) for second in range(end - self._history_seconds, end)]

@@ -1,4 +1,4 @@
-"""Backoff of failing reads, for example of points in a missing archive file."""
+"""Backoff for failing reads, for example of points in a missing archive file."""
 
 from __future__ import annotations
 

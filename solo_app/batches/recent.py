@@ -135,5 +135,5 @@ class RecentReader:
         after = max(0, before_seq - 1 - RECENT_POINTS)
         points = await self._store.points(batch_no, after, RECENT_POINTS)
         buckets = await read_buckets(self._store, batch_no, before_seq, to_microseconds(until))
-        # A database that an earlier release repaired can have gaps in ``seq``.
+        # A database that an earlier version repaired can have gaps in ``seq``.
         return StoredData([point for point in points if point.seq < before_seq], buckets)

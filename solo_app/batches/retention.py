@@ -29,7 +29,7 @@ POINTS_PER_FILE = 1_000_000
 class Retention:
     """Moves points older than ``keep`` to the archive.
 
-    Archives a batch when its oldest point is older by another day (or ``keep``, if less).
+    A batch is archived once its oldest point exceeds ``keep`` by a day (by ``keep``, if shorter).
     """
 
     def __init__(

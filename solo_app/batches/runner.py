@@ -84,7 +84,7 @@ class Runner:
         return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
 
     async def resume(self) -> None:
-        """Restart interrupted batches, latest first, up to the limit."""
+        """Restart interrupted batches, most recent start first, up to the limit."""
         interrupted = self._catalog.select(BatchStatus.INTERRUPTED, "")
         for batch in interrupted:
             if batch.run.source not in self._sources:

@@ -83,7 +83,7 @@ class BatchService:
     async def open(self, resume: bool = False) -> None:
         """Open the store and load all batches. Runs without an end become ``interrupted``.
 
-        With ``resume``, restart interrupted batches, latest first, up to the limit.
+        With ``resume``, restart interrupted batches, most recent start first, up to the limit.
         Raises StoreUnavailableError.
         """
         if await self._store.open():
@@ -121,7 +121,7 @@ class BatchService:
     async def close(self) -> bool:
         """End all runs as ``end_runs`` does, then close the store.
 
-        Can be called again, also after a cancelled call. Returns False if a thread of the store
+        Can be called again, even after a cancelled call. Returns False if a thread of the store
         keeps running, for example because a write never completes.
         """
         await self.end_runs()
@@ -173,7 +173,7 @@ class BatchService:
 
     @property
     def throughput(self) -> list[int]:
-        """The number of points committed in each of the last 60 whole seconds, latest last.
+        """The number of points committed in each of the last 60 whole seconds, newest last.
 
         Seconds are those of the monotonic clock.
         """
@@ -192,7 +192,7 @@ class BatchService:
         return self._catalog.get(batch_id)
 
     def batches(self, status: BatchStatus | None = None, search: str = "") -> list[Batch]:
-        """Return batches by status and by text in the id, ignoring case, latest start first."""
+        """Return batches by status and text in the id (ignoring case), most recent start first."""
         return self._catalog.select(status, search)
 
     def running(self) -> list[Batch]:
@@ -216,7 +216,7 @@ class BatchService:
         return self._catalog.counter(batch.no).last_seq
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
-        """Return runs of a batch, latest first; it has ``batch.run.number`` of them.
+        """Return runs of a batch, newest first. Their total is ``batch.run.number``.
 
         Raises StoreUnavailableError.
         """
@@ -292,7 +292,7 @@ class BatchService:
         return self._recent_minutes.between(batch.no, window)
 
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
-        """Return the last whole minute before ``at`` (naive UTC, default now), with all points.
+        """Return the aggregate of the last full minute before ``at`` (naive UTC, default now).
 
         Raises WindowOutOfRangeError, StoreUnavailableError.
         """
@@ -301,9 +301,9 @@ class BatchService:
         return Aggregate(batch_id, window, minutes[0] if minutes else None)
 
     async def minutes(self, batch_id: str, window: Window) -> list[MinuteAggregate]:
-        """Return the minutes with points of a window, oldest first, with all points.
+        """Return the minutes of a window that have points, oldest first. Waits for pending points.
 
-        Raises StoreUnavailableError, also if some points cannot be written.
+        Raises StoreUnavailableError, including when some points cannot be written.
         """
         batch = self.batch(batch_id)
         producer = self._runner.find(batch.no)

@@ -31,8 +31,8 @@ _TOLERANCE = 0.001
 class RunningBatch:
     """A running batch at the time of a snapshot.
 
-    ``minute`` is its last whole minute, None without points. ``hour`` has the averages of the last
-    60 whole minutes, latest last, rounded to 2 digits; None for a minute without points.
+    ``minute`` is its last full minute, None without points. ``hour`` has the averages of the last
+    60 full minutes, newest last, rounded to 2 digits; None for a minute without points.
     """
 
     batch: Batch
@@ -49,7 +49,7 @@ class Snapshot:
     """All live data at one time.
 
     ``at`` is naive UTC; ``interval`` is the time between two snapshots in seconds; ``throughput``
-    has the number of points committed in each of the last 60 s, latest last; ``running`` is in
+    has the number of points committed in each of the last 60 s, newest last; ``running`` is in
     start order. ``derived`` caches values that are computed from the snapshot. All viewers share a
     snapshot and must not change its lists.
     """

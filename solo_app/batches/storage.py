@@ -43,7 +43,7 @@ class Storage(Protocol):
         """Return all batches with their latest runs."""
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
-        """Return at most ``limit`` runs of a batch, latest first, starting at ``offset``."""
+        """Return at most ``limit`` runs of a batch, newest first, starting at ``offset``."""
 
     async def open_run(self, batch_id: str, run: Run) -> Batch:
         """Record the start of a run, and its batch if it is new."""

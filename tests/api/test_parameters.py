@@ -151,7 +151,7 @@ async def test_only_iso_8601_times_are_accepted(
     await service.start("b")
     for time in TIMES:
         body = check_problem(await client.get(path, params={name: time}), 422)
-        assert f"Query parameter {name}: use a time in ISO 8601" in str(body["detail"]), time
+        assert f"Query parameter {name}: use an ISO 8601 time" in str(body["detail"]), time
 
 
 async def test_invalid_query_is_refused(client: httpx.AsyncClient, service: BatchService) -> None:

@@ -1,4 +1,4 @@
-"""The last whole minute: its bounds, and exact aggregates at any time."""
+"""The last full minute: its bounds, and exact aggregates at any time."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_page_is_marked_live_only_once_loaded(page: Page, app: RunningApp) -> No
 
 
 def shown_points(page: Page) -> list[tuple[int, str, str]]:
-    """Return the rows of the table of latest points: seq, time in UTC, value; latest first."""
+    """Return the rows of the table of latest points: seq, time in UTC, value; newest first."""
     rows = page.evaluate(
         """() => [...document.querySelectorAll("table.points tbody tr")].map((row) => [
             Number(row.querySelector(".seq").innerText.replace(/\\D/g, "")),

@@ -27,7 +27,7 @@ T = TypeVar("T")
 DAYS = 60
 INTERVAL = timedelta(seconds=5)
 POINTS = timedelta(days=DAYS) // INTERVAL
-"""Points of each batch. The five batches have 5.2 million points and 432 000 minutes."""
+"""Points of each batch. The five batches have 5.2 million points and 432,000 minutes."""
 
 BATCHES = [f"sensor-{n}" for n in range(BATCH_LIMIT)]
 

@@ -47,7 +47,7 @@ async def fill(folder: Path) -> Path:
         await service.start("old", "script")
         await add(service, 3)
         await service.stop("old")
-        await Retention(service._store, timedelta(days=2), clock).archive_old_points()  # noqa: SLF001 (an earlier release)
+        await Retention(service._store, timedelta(days=2), clock).archive_old_points()  # noqa: SLF001 (an earlier version)
     async with open_service(database, clock, script=script) as service:
         await service.start("lossy", "script")
         await add(service, 3)

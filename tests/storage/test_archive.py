@@ -368,7 +368,7 @@ async def test_missing_file_fails_queries_for_repeated_times(
     assert found.splitlines()[1:] == [b"4,2026-03-04T08:00:00.000000Z,4"]
 
 
-# -- folders and earlier releases ------------------------------------------------------------
+# -- folders and earlier versions ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", ["it's *a* [place]", "*", "key=5", "{a,b}", "$path", "a;b", "é"])

@@ -8,7 +8,7 @@ again. ``recover`` completes or undoes an interrupted move.
 Files are named ``batch number-first seq-last seq.parquet``: the range is known without opening the
 file, and batch ids that differ only in case do not collide on case-insensitive file systems. The
 columns are ``batch_id``, ``seq``, ``ts`` and ``key``, sorted by ``seq``. ``ts`` is a timestamp
-with time zone; files of earlier releases have UTC timestamps without one. DuckDB reads both as
+with time zone; files of earlier versions have UTC timestamps without one. DuckDB reads both as
 UTC, even in one query, because the time zone of the session is UTC (``connection``).
 """
 

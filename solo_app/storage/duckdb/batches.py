@@ -15,7 +15,7 @@ from solo_app.batches.models import Batch, BatchStatus, Run
 
 
 class BatchRow(SQLModel, table=True):
-    """A batch that was started at least once."""
+    """A batch. Its row is created with its first run."""
 
     __tablename__ = "batches"
 

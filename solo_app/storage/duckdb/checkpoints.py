@@ -15,7 +15,7 @@ from solo_app.storage.duckdb.files import wal_path
 MAX_WAL_BYTES = 128 * 2**20
 
 MAX_COMMITS = 20_000
-"""Maximum number of commits between checkpoints. On start DuckDB replays 43 000 per second."""
+"""Maximum number of commits between checkpoints. On start DuckDB replays 43,000 per second."""
 
 RESERVED_BYTES = 16 * 2**20
 """Disk space for a checkpoint in addition to the size of the WAL."""

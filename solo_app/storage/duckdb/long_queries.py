@@ -18,7 +18,7 @@ _INTERRUPT_INTERVAL = 0.01
 
 
 class RunQuery(Protocol):
-    """Runs a query on a reader thread, on a cursor of its own."""
+    """Runs a query on a reader thread, on its own cursor."""
 
     def __call__(self, query: Callable[[duckdb.DuckDBPyConnection], T], /) -> Awaitable[T]: ...
 

@@ -50,7 +50,7 @@ def points(
 ) -> list[Point]:
     """See ``Storage.points``."""
     # A query of the next ``limit`` numbers reads few archive files and is twice as fast. Its result
-    # is empty in a gap, which a database that an earlier release repaired can have.
+    # is empty in a gap, which a database that an earlier version repaired can have.
     for up_to in (after + limit, MAX_SEQ):
         with archive.points(cursor, batch_no, after, up_to) as table:
             rows = cursor.execute(

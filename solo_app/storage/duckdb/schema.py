@@ -30,7 +30,7 @@ _TABLES_BEFORE_VERSIONS = (
         PRIMARY KEY (batch_no, number)
     )
     """,
-    # The first releases created these columns as INTEGER.
+    # The first versions created these columns as INTEGER.
     "ALTER TABLE runs ALTER first_seq TYPE BIGINT",
     "ALTER TABLE runs ALTER last_seq TYPE BIGINT",
     # No index: points are stored in order of arrival, so filters on ts and seq skip row groups.
@@ -45,7 +45,7 @@ _TABLES_BEFORE_VERSIONS = (
         min DOUBLE NOT NULL, max DOUBLE NOT NULL, PRIMARY KEY (batch_no, minute)
     )
     """,
-    # Ranges of points that were lost, recorded by the repair of earlier releases.
+    # Ranges of lost points, recorded by the repair command of earlier versions.
     """
     CREATE TABLE IF NOT EXISTS losses (
         batch_no INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL

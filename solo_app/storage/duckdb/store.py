@@ -163,7 +163,7 @@ class DuckDBStore:
             raise StoreUnavailableError(format_write_error(self.path, cause)) from error
 
     async def run_on_reader(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run a query on a reader thread, on a cursor of its own.
+        """Run a query on a reader thread, on its own cursor.
 
         Raises StoreUnavailableError if the database cannot be read.
         """

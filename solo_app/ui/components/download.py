@@ -1,7 +1,7 @@
 """The form that downloads the points of a batch: format and range, then a link to the API.
 
 The browser shows the progress and can cancel. ``assets/input.js`` sets the query of the link on
-click, when the last minutes end, because only the browser can convert times of the viewer's zone.
+click: relative ranges end then, and only the browser can convert times in the viewer's time zone.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _custom_range() -> rx.Component:
 
 def _link() -> rx.Component:
     config = get_config()
-    # In production, the API has the origin of the pages, whatever the host name.
+    # In production, the API and the pages have the same origin, whatever the host name.
     api = "" if config.api_url == config.deploy_url else config.api_url
     return rx.el.a(
         text.DOWNLOAD,

@@ -1,6 +1,6 @@
 """The last full minute: its window, its aggregates, and the time until the next one.
 
-Of an ended batch, it is the last minute with points.
+For an ended batch, it is the last minute with points.
 """
 
 from __future__ import annotations

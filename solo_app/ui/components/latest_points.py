@@ -1,4 +1,4 @@
-"""The table of the latest points, latest first."""
+"""The table of the latest points, newest first."""
 
 from __future__ import annotations
 

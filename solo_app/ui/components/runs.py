@@ -1,4 +1,4 @@
-"""The runs of a batch, latest first, each with its outcome."""
+"""The runs of a batch, newest first, each with its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status of a batch or a run, as a colored label."""
+"""The status of a batch or a run, as a coloured label."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ToastButton = tuple[str, Any]
 
 
 class ActionState(LiveState, mixin=True):
-    """A live page with actions. ``error`` is why the latest action failed; empty if it did not."""
+    """A live page with actions. ``error`` is why the latest action failed, or empty."""
 
     error: str = ""
     _error_revision: float = math.inf
@@ -38,7 +38,7 @@ class ActionState(LiveState, mixin=True):
         return await _run(self.console.service.stop, batch_id)
 
     def _show_error(self, error: SoloError | None) -> None:
-        """Show an error until a batch starts or ends, or an invalid id is changed."""
+        """Show an error until a batch starts or ends or the viewer edits an invalid id."""
         self.error = str(error or "")
         expires = error and not isinstance(error, InvalidBatchIdError)
         self._error_revision = self.console.service.revision if expires else math.inf

@@ -86,7 +86,7 @@ class BatchView:
         """Return the values of the page at the time of a snapshot.
 
         ``chart_range`` is that of the minute chart, ``shown_runs`` the maximum number of runs.
-        ``read_error`` is why points of the last minute are missing.
+        The value ``read_error`` is why points of the last minute are missing.
         Raises StoreUnavailableError.
         """
         running = snapshot.find(self._batch_id)

@@ -24,7 +24,7 @@ class HomeState(actions.ActionState, rx.State):
     """The home page in one tab.
 
     Handlers that change data are temporal: Reflex discards their events while disconnected.
-    ``throughput`` has the number of points committed in each of the last 60 seconds, latest last.
+    ``throughput`` has the number of points committed in each of the last 60 seconds, newest last.
     ``saved_query`` stores the table's query in the tab, so that it survives a server restart.
     """
 
@@ -170,7 +170,7 @@ def _open_button(batch_id: str) -> actions.ToastButton:
 
 
 def _clear_field(batch_id: str) -> EventSpec:
-    """Clear the field unless it contains another name by now. The id contains no quotes."""
+    """Clear the field unless it contains a different name. The id contains no quotes."""
     return rx.call_script(
         f"for (const field of document.querySelectorAll('#{NAME_FIELD}'))"
         f" if (field.value.trim() === '{batch_id}') field.value = ''"

@@ -85,7 +85,7 @@ def to_minute(window: Window, minute: MinuteAggregate | None) -> Minute:
 
 
 def last_minute_window(run: Run, last_point: Point | None, at: datetime) -> Window:
-    """Return the last whole minute; of an ended batch, the last minute with points."""
+    """Return the last full minute; for an ended batch, the last minute with points."""
     if run.ended_at is None or last_point is None:
         return last_full_minute(at)
     start = start_of_minute(last_point.ts)
@@ -93,7 +93,7 @@ def last_minute_window(run: Run, last_point: Point | None, at: datetime) -> Wind
 
 
 def chart_window(chart_range: timedelta, run: Run, at: datetime) -> Window:
-    """Return the last whole minutes, of an ended batch up to the minute of its end."""
+    """Return the last full minutes; for an ended batch, those up to the minute of its end."""
     end = start_of_minute(at)
     if run.ended_at is not None:
         end = min(end, start_of_minute(run.ended_at) + MINUTE)
