@@ -2,7 +2,7 @@
 
 ``python -m tests.screenshots`` updates those in ``docs/screenshots``, and
 ``python -m tests.screenshots FOLDER [GROUP ...]`` takes all, or those of some ``GROUPS``. This
-requires Chromium or Chrome, and for the group ``failing`` the permission to mount a file system.
+requires Chromium or Chrome, and for the group ``failing`` permission to mount a file system.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Camera:
     def take(
         self, name: str, path: str = "", action: Action | None = None, full_page: bool = True
     ) -> None:
-        """Open a page if ``path`` is given, act on it, and take its screenshots."""
+        """Open a page if ``path`` is given, perform the action, and take screenshots."""
         for variant, page in self.pages.items():
             if path:
                 open_page(page, self._app, path)

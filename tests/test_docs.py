@@ -20,7 +20,7 @@ def anchor(heading: str) -> str:
 
 
 def table_below(document: Path, heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its head."""
+    """The cells of the first table below a heading, without its header row."""
     section = document.read_text().split(f"\n## {heading}\n")[1]
     lines = [line for line in section.split("\n#")[0].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 NEVER = 600.0
-"""Seconds after which the process exits, longer than a test."""
+"""Seconds after which the process exits: longer than any test."""
 
 
 @pytest.fixture

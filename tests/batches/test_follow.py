@@ -125,7 +125,7 @@ async def test_stalled_readers_delay_no_commits_and_hold_no_points(tmp_path: Pat
         await wait_until(lambda: service.totals().row_count > row_count + 500_000)
         allocated = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        # The points take 8 MB. Only those that are not committed yet are in memory.
+        # The points take 8 MB. Only uncommitted points are in memory.
         assert allocated < 5_300_000
         second = await anext(stalled[0])
     assert isinstance(first, list)

@@ -1,4 +1,4 @@
-"""Backoff of failing reads."""
+"""Backoff for failing reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting and stopping: one task per batch, at most five at a time, and no lost slots."""
+"""Starting and stopping: one task per batch, at most five at a time, and no leaked slots."""
 
 from __future__ import annotations
 

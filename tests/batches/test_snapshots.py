@@ -17,7 +17,7 @@ from tests.helpers.service import FakeClock, ScriptedSource, open_service, silen
 pytestmark = pytest.mark.anyio
 
 NEVER = 1e9
-"""An interval without a second tick during a test."""
+"""An interval longer than any test."""
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ TICKS = [0.1, 0.35, 0.6, 0.85]
 
 
 def ticking(times: Iterable[float], late: float = 0, channel: str = "page") -> Client:
-    """A client that received the ticks of these times, ``late`` seconds later."""
+    """A client that received the ticks at these times, ``late`` seconds late."""
     client = Client(channel, interval=0.25)
     for time in times:
         client.add(round(time * 1e6), time, time + late)

@@ -104,6 +104,6 @@ def expect_new_points(page: Page) -> None:
 
 
 def expect_update(page: Page) -> None:
-    """Expect the page to show another row count."""
+    """Expect the page to show a different row count."""
     rows = page.locator(".stat dd, .status-line .facts").first
     expect(rows).not_to_have_text(rows.inner_text())

@@ -185,7 +185,7 @@ def expect_no_page_errors(page: Page) -> Iterator[None]:
     )
     page.on("request", lambda request: requests.append(request))
     yield
-    # Chromium logs an error for a page with status 404, such as that of an invalid id.
+    # Chromium logs an error for a page with status 404, such as one for an invalid id.
     pages = {request.url for request in requests if request.is_navigation_request()}
     assert [error for error in errors if "404" not in error[0] or error[1] not in pages] == []
     own = re.compile(r"(data:|blob:|(http|ws)://localhost[:/])")

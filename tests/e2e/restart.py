@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def restarted(page: Page, app: RunningApp) -> Iterator[None]:
-    """Stop the app for the block, then start it and wait until the page is live again."""
+    """Stop the app during the block, then start it and wait until the page is live again."""
     page.evaluate("window.same = true")
     app.stop()
     yield

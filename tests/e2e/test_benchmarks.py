@@ -1,4 +1,4 @@
-"""The benchmarks run, and an interrupted one ends everything that it has started."""
+"""The benchmarks run, and an interrupted one ends all processes that it has started."""
 
 from __future__ import annotations
 

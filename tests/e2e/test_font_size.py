@@ -32,7 +32,7 @@ CUT = """() => [...document.querySelectorAll('.page *')]
     && it.scrollHeight > it.clientHeight + 1
     || getComputedStyle(it).overflowX !== 'visible' && it.scrollWidth > it.clientWidth + 1)
   .map((it) => it.outerHTML.slice(0, 200))"""
-"""Elements that cut their text, except those with an ellipsis, which have the text as title."""
+"""Elements that clip their text, except those with an ellipsis, whose title is the text."""
 
 
 def set_font_size(page: Page, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A failed stop of a batch, because its points cannot be written, shows the reason."""
+"""A stop that fails because points cannot be written shows the reason."""
 
 from __future__ import annotations
 

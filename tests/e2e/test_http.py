@@ -17,7 +17,7 @@ from tests.helpers.running_app import PROJECT, RunningApp, http
 
 
 def post_concurrently(app: RunningApp, ids: list[str]) -> Counter[int]:
-    """POST all of them at once on separate connections. Returns the number of each status."""
+    """POST to all ids concurrently on separate connections. Returns the count of each status."""
     together = threading.Barrier(len(ids))
 
     def post(batch_id: str) -> httpx.Response:

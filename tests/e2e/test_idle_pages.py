@@ -69,7 +69,7 @@ def stop_other_batches(app: RunningApp) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def idle_pages(browser: Browser, app: RunningApp) -> Iterator[dict[str, Page]]:
-    """A tab on each page, idle for longer than the app keeps a state."""
+    """A tab on each page, idle until the app has evicted its state."""
     context = browser.new_context(viewport=DESKTOP)
     for batch_id in ("old", "other"):
         start(app, batch_id)

@@ -76,7 +76,7 @@ class Terminal:
 
 
 def end(processes: list[int]) -> None:
-    """Kill processes that are left after a failed test."""
+    """Kill processes left behind by a failed test."""
     for pid in filter(is_running, processes):
         os.kill(pid, signal.SIGKILL)
 
@@ -156,7 +156,7 @@ def test_build_under_nohup_survives_its_terminal(new_app: NewApp, tmp_path: Path
     try:
         wait_for(lambda: app.is_ready(f"{app.url}/"))
         processes = [pid, *descendants(pid)]
-        os.kill(pid, signal.SIGKILL)  # The app exits with the process that was started.
+        os.kill(pid, signal.SIGKILL)  # The app exits when the started process exits.
         wait_for(lambda: not any(map(is_running, processes)))
     finally:
         end([pid, *descendants(pid)])

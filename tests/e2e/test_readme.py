@@ -107,7 +107,7 @@ def test_fresh_environment_with_runtime_requirements_runs_app_and_tests(
         assert app.stop() < EXIT_TIMEOUT
     finally:
         app.kill()
-    # All modules are imported. Executed are those that skip tests without a development tool.
+    # Import all modules, but run only those that skip tests without a development tool.
     files = [path for path in (folder / "tests").rglob("test_*.py") if SKIP in path.read_text()]
     pytest_command = [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     subprocess.run([*pytest_command, "--collect-only"], cwd=folder, check=True)

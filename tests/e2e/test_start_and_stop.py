@@ -44,7 +44,7 @@ in_dev_and_backend_only = pytest.mark.parametrize(
 
 
 class StreamReader(threading.Thread):
-    """Reads the stream of a batch until it closes or breaks off."""
+    """Reads the stream of a batch until it closes or is aborted."""
 
     def __init__(self, app: RunningApp, batch_id: str, after: int = 0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The page at each URL: of any valid id, of invalid ids, and of unknown paths."""
+"""The page at each URL: for valid ids, invalid ids and unknown paths."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.helpers.running_app import RunningApp
 
 
 class StreamReader(threading.Thread):
-    """Reads the stream of a batch until it breaks off, and keeps the last point."""
+    """Reads the stream of a batch until it is aborted, and keeps the last point."""
 
     def __init__(self, app: RunningApp, batch_id: str) -> None:
         super().__init__(daemon=True)

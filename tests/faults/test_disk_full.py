@@ -1,4 +1,4 @@
-"""A full disk: batches wait and report it, and continue by themselves once there is space."""
+"""A full disk: batches wait and report it, and continue on their own once there is space."""
 
 from __future__ import annotations
 
@@ -110,13 +110,12 @@ async def test_batches_survive_a_checkpoint_without_space(
 
     if trigger == "a commit":
         monkeypatch.setattr(connection, "CHECKPOINT_THRESHOLD", "400KB")
-        # The store does not expect DuckDB to remove the WAL and shrink the file by itself.
+        # The store does not expect DuckDB to remove the WAL and shrink the file on its own.
         monkeypatch.setattr(OpenFiles, "is_wal_missing", False)
         monkeypatch.setattr(files, "_size", lambda _: 0)
     else:
-        monkeypatch.setattr(
-            checkpoints, "RESERVED_BYTES", -(2**40)
-        )  # As if there were always space.
+        # As if there were always space.
+        monkeypatch.setattr(checkpoints, "RESERVED_BYTES", -(2**40))
     async with open_service(database, steady=steady) as service:
         await service.start("b", "steady")
         await service.start("calm")
@@ -129,7 +128,7 @@ async def test_batches_survive_a_checkpoint_without_space(
             # Usually enough space for the WAL, and not enough for the checkpoint.
             with disk.filled_up_to(free):
                 checkpoints_are_due(True)
-                # Points that are pending after a pause may not fit into the WAL. Then writes fail.
+                # Pending points may not fit into the WAL after a pause. Then writes fail.
                 await wait_until(
                     lambda: "Reopening" in caplog.text or service.totals().write_error, 30
                 )

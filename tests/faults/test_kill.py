@@ -25,7 +25,7 @@ from tests.helpers.service import open_service
 NewApp = Callable[..., RunningApp]
 
 ROUNDS_PER_FILE = 5
-"""Kills before a new file is used, so that files stay small."""
+"""Number of kills per database file, so that files stay small."""
 
 
 WRITER = """
@@ -73,7 +73,7 @@ def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]
         assert httpx.post(f"{app.api}/stream/{name}").status_code == 201
     readers, poller = [StreamReader(app, name) for name in names[:3]], CountPoller(app)
     wait_for(lambda: all(r.seq for r in readers) and len(poller.row_counts) == len(names))
-    time.sleep(random.uniform(0, 0.5))  # A random moment of the kill.
+    time.sleep(random.uniform(0, 0.5))  # Kill at a random moment.
     kill()
     for client in (*readers, poller):
         client.join(20)

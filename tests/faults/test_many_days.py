@@ -1,4 +1,4 @@
-"""A database with 60 days of points: a start reads an hour, and memory stays small."""
+"""A database with 60 days of points: a start reads one hour, and memory use stays small."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ async def test_many_starts_and_stops_leak_no_resources(tmp_path: Path, rounds: i
         flood=random_numbers(0),
     ) as service:
         names = [f"b{n}" for n in range(5)]
-        # Reader threads are created by the first concurrent queries, and stay.
+        # The first concurrent queries create the reader threads, which are kept.
         for number in range(21):
             await asyncio.gather(*(cycle(service, name, number) for name in names))
         before = resources(service)

@@ -41,7 +41,7 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 cached_api = cache(create_api)
-"""Created once, because FastAPI takes longer to create its routes than a test takes."""
+"""Created once, because creating the routes takes FastAPI longer than a test."""
 
 
 def create_gateway(service: BatchService | None, serves_pages: bool = False) -> Gateway:

@@ -1,4 +1,4 @@
-"""The invariants of every database, also after a crash."""
+"""The invariants of every database, even after a crash."""
 
 from __future__ import annotations
 

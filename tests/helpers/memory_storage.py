@@ -39,12 +39,12 @@ class Gate:
         self.open()
 
     def open(self) -> None:
-        """Let calls pass, including waiting ones."""
+        """Pass calls, including waiting ones."""
         self._error = None
         self._open.set()
 
     def fail(self, error: str | Exception = "No room left.") -> None:
-        """Fail calls, including waiting ones. A text means StoreUnavailableError."""
+        """Fail calls, including waiting ones. A string becomes a StoreUnavailableError."""
         self._error = StoreUnavailableError(error) if isinstance(error, str) else error
         self._open.set()
 

@@ -54,7 +54,7 @@ def copy_project(folder: Path) -> Path:
 def free_port() -> int:
     """Return a free port that no test has used.
 
-    Ports from 32768 on are avoided: Linux assigns them to outgoing connections. Each pytest-xdist
+    Ports from 32768 up are avoided: Linux assigns them to outgoing connections. Each pytest-xdist
     worker has its own range. No port is returned twice, because an app may be restarting on it.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -78,7 +78,7 @@ def wait_for(condition: Callable[[], object], timeout: float = 60) -> None:
 
 http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 """Sends requests to apps. Unlike ``httpx.get``, it does not load the system's certificates for each
-request. It keeps no connections, because they would not survive a restart of the app."""
+request. It keeps no connections open, because they would not survive a restart of the app."""
 
 
 class RunningApp:
@@ -212,7 +212,7 @@ class RunningApp:
             self._wait_for_ports()
 
     def _wait_for_ports(self) -> None:
-        """Wait until the ports are free again. A killed process may hold them for a moment."""
+        """Wait until the ports are free again. A killed process may occupy them briefly."""
         deadline = time.monotonic() + 10
         for port in {self.backend_port, self.frontend_port}:
             while time.monotonic() < deadline:

@@ -156,7 +156,7 @@ def producer_tasks() -> list[str]:
 
 
 async def wait_until(condition: Callable[[], object], timeout: float = 30) -> None:
-    """Wait for a condition to hold."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)

@@ -49,7 +49,7 @@ async def test_numbers_missed_during_a_pause_are_skipped() -> None:
                 resumed = time.monotonic()
             if count == 5:
                 break
-    # One number is due immediately, the others keep the interval.
+    # One number is due immediately; the others follow at the interval.
     assert time.monotonic() - resumed > 2.5 * interval
 
 

@@ -17,7 +17,7 @@ FullDisk = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """The path of a new database in a folder of its own."""
+    """The path of a new database in its own folder."""
     return tmp_path / "data" / "solo.duckdb"
 
 

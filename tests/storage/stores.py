@@ -58,7 +58,7 @@ async def read_content(download: Download) -> bytes:
 
 
 async def read_table(store: DuckDBStore) -> list[int]:
-    """Return the ``seq`` of all points in the database, without those in the archive."""
+    """Return the ``seq`` of all points in the database, excluding the archive."""
     return await store.run_on_reader(
         lambda cursor: [seq for (seq,) in cursor.execute("SELECT seq FROM points").fetchall()]
     )

@@ -142,7 +142,7 @@ async def test_truncated_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_duckdb_silently_opens_a_truncated_database(tmp_path: Path) -> None:
-    # The reason why ``check_content`` compares sizes. If this test fails, remove the comparison.
+    # The reason for comparing sizes in ``check_content``. If this test fails, remove it.
     file = tmp_path / "solo.duckdb"
     with duckdb.connect(file) as connection:
         connection.execute(

@@ -16,7 +16,7 @@ from tests.ui.tabs import Tabs, tabs_on
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    """The sources of a module besides ``random``."""
+    """The sources of a module in addition to ``random``."""
     return {}
 
 

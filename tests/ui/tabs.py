@@ -35,7 +35,7 @@ BatchState.setup_dynamic_args({"id": "arg_single"})
 
 TICK = 0.01
 NEVER = 1e9
-"""A tick after which no other follows during a test."""
+"""A tick longer than any test."""
 
 
 class Tabs:

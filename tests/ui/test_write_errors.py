@@ -1,4 +1,4 @@
-"""Pages show errors of writes while they last, and committed data."""
+"""While writes fail, pages show the error and the committed data."""
 
 from __future__ import annotations
 
