@@ -34,8 +34,8 @@ from solo_app.storage.duckdb.store import DuckDBStore
 logger = logging.getLogger(__name__)
 
 _SIZES = (1_000_000, 100_000_000)
-_LARGEST_OF_TEMPLATE = 1_000_000
-"""The responses of the template take longer in proportion to the rows."""
+_MAX_TEMPLATE_ROWS = 1_000_000
+"""Response times of the template grow in proportion to the rows."""
 
 TOTALS, AGGREGATE, MINUTES, POINTS = "GET /", "GET /agg", "GET /minutes", "GET /points"
 
@@ -62,7 +62,7 @@ def measure(quick: bool) -> list[Table]:
                 arguments = (folder / "app.duckdb", size, end)
                 for query, microseconds in run_separately(measure_service, *arguments).items():
                     in_process.add(query, {_rows(size): microseconds})
-            if size <= _LARGEST_OF_TEMPLATE:
+            if size <= _MAX_TEMPLATE_ROWS:
                 _measure_template(folder / "template.duckdb", size, end, quick, over_http)
     for query in (TOTALS, AGGREGATE):
         in_process.target(query, _rows(_SIZES[-1]), below=10)

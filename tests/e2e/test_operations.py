@@ -132,7 +132,7 @@ def test_documented_commands_have_the_documented_results(app: RunningApp) -> Non
     shell.run_section("Startup errors")
     shell.run_section("Restore")
     for batch_id, points in before.items():
-        # The running batch has produced more points before the backup.
+        # The running batch produced further points before the backup.
         assert read_points(app, batch_id)[: len(points)] == points
     assert http.get(f"{app.api}/batches/live").json()["status"] == "interrupted"
     assert sorted(shell.sections) == sorted(

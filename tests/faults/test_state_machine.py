@@ -76,12 +76,12 @@ class ServiceAndModel(RuleBasedStateMachine):
         self.feeds: list[asyncio.Queue[Line]] = []
         self.batches: dict[str, BatchModel] = {}
         self.slots: list[str] = []
-        self.service = self.opened(resume=False)
+        self.service = self.open_service(resume=False)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
-    def opened(self, resume: bool) -> BatchService:
+    def open_service(self, resume: bool) -> BatchService:
         service = BatchService(DuckDBStore(self.database), {"random": self.read_feed}, self.clock)
         self.do(service.open(resume))
         return service
@@ -96,7 +96,7 @@ class ServiceAndModel(RuleBasedStateMachine):
             for number in line:
                 yield number
 
-    def started(self, name: str) -> None:
+    def record_start(self, name: str) -> None:
         """Record a start in the model, and connect it to the new source."""
         self.do(wait_until(lambda: self.feeds))
         batch_model = self.batches.setdefault(name, BatchModel(len(self.batches)))
@@ -127,7 +127,7 @@ class ServiceAndModel(RuleBasedStateMachine):
             assert refused.value.running == self.slots
         else:
             self.do(self.service.start(name))
-            self.started(name)
+            self.record_start(name)
 
     @rule(name=st.sampled_from(["", "a b", "-", "a" * 65]))
     def start_with_an_invalid_name(self, name: str) -> None:
@@ -181,9 +181,9 @@ class ServiceAndModel(RuleBasedStateMachine):
         again = [
             name for name in self.newest_first() if self.batches[name].status == "interrupted"
         ][: BATCH_LIMIT if resume else 0]
-        self.service = self.opened(resume)
+        self.service = self.open_service(resume)
         for name in again:
-            self.started(name)
+            self.record_start(name)
 
     @precondition(lambda self: self.batches)
     @rule(data=st.data())
