@@ -128,8 +128,8 @@ def running_of(count: Any, limit: Any) -> str:
     return f"{count} of {limit}"
 
 
-def batches_found(count: Any) -> str:
-    return f"{count} batches found"
+def found(batches: Any) -> str:
+    return f"{batches} found"
 
 
 def page_of(page: Any, count: Any) -> str:

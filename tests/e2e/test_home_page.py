@@ -75,6 +75,14 @@ def test_clear_filters_shows_all_batches(app: RunningApp, page: Page) -> None:
     expect(page.get_by_label("Search batches")).to_have_value("")
 
 
+def test_search_announces_the_number_of_matches(app: RunningApp, page: Page) -> None:
+    start(app, "announced")
+    open_page(page, app, "/")
+    for search, announcement in [("announced", "1 batch found"), ("nothing", "0 batches found")]:
+        page.get_by_label("Search batches").fill(search)
+        expect(page.get_by_role("status").get_by_text(announcement, exact=True)).to_be_attached()
+
+
 def test_theme_follows_the_system_until_chosen(app: RunningApp, page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     open_page(page, app, "/")

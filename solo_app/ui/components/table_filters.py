@@ -21,6 +21,7 @@ _MANY_PAGES = 5
 
 def table_filters() -> rx.Component:
     """Return the number of matches, the search and the status filter."""
+    matches = fmt.count(HomeState.match_count, "batch", "batches")
     return rx.el.div(
         rx.el.h2(
             text.ALL_BATCHES,
@@ -31,7 +32,7 @@ def table_filters() -> rx.Component:
         ),
         # Announces the result of a search to screen readers.
         rx.el.p(
-            rx.cond(HomeState.loaded, text.batches_found(fmt.number(HomeState.match_count)), ""),
+            rx.cond(HomeState.loaded, text.found(matches), ""),
             role="status",
             class_name="visually-hidden",
         ),
