@@ -55,7 +55,7 @@ CODE_BY_STATUS = {
     413: "body-too-large",
     422: "invalid-request",
 }
-"""The codes of errors that are not domain errors; all others are internal errors."""
+"""The codes of errors that are not domain errors; other statuses are internal errors."""
 
 
 class Problem(BaseModel):

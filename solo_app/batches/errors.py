@@ -78,7 +78,7 @@ class WindowOutOfRangeError(SoloError):
 
 
 class StoreUnavailableError(SoloError):
-    """The database cannot be opened, read or written. The message includes what to do."""
+    """The database cannot be opened, read or written. The message states what to do."""
 
 
 class ServiceClosedError(SoloError):

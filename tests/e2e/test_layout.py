@@ -1,4 +1,4 @@
-"""Loaded data does not shift the layout, and texts fit at every width."""
+"""Loaded data does not shift the layout, and text fits at every width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open pages are updated in every tab, and closed tabs receive no more updates."""
+"""Open pages are updated in every tab, and closed tabs receive no further updates."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_page_is_complete_after_a_reconnect(page: Page, app: RunningApp) -> None
     lost: list[object] = []
 
     def intercept(socket: WebSocketRoute) -> None:
-        """Drop the messages of the server to sockets in ``broken``."""
+        """Drop server messages to the sockets in ``broken``."""
         server = socket.connect_to_server()
         sockets.append(socket)
         server.on_message(

@@ -1,4 +1,4 @@
-"""Writes ``previous.sql``: a database of the last release without schema versions, as SQL.
+"""Writes ``previous.sql``: a database in the last format without a schema version, as SQL.
 
 Run it in a checkout of commit 594b752: ``python .../dump_previous.py > previous.sql``. The
 database has archived points, points that were lost with a WAL and recorded by ``repair``, a later

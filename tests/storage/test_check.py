@@ -98,7 +98,7 @@ def change_table(database: Path) -> None:
         connection.execute("ALTER TABLE points RENAME key TO value")
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing, but its WAL exists": (remove, "is missing, but its WAL .*solo.duckdb.wal exists"),
     "empty": (replace(b""), "cannot be opened.*Restore a backup"),
     "garbage": (replace(b"garbage" * 9_999), "cannot be opened.*Restore a backup"),
@@ -109,9 +109,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("name", FAULTS)
 async def test_unusable_database_is_refused_and_unchanged(killed: Path, name: str) -> None:
-    damage, reason = DAMAGES[name]
+    damage, reason = FAULTS[name]
     damage(killed)
     before = contents(killed.parent)
     line = refusal(killed)
@@ -142,7 +142,7 @@ async def test_truncated_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_duckdb_silently_opens_a_truncated_database(tmp_path: Path) -> None:
-    # The reason for comparing sizes in ``check_content``. If this test fails, remove it.
+    # The reason for comparing sizes in ``check_content``: remove that if this test fails.
     file = tmp_path / "solo.duckdb"
     with duckdb.connect(file) as connection:
         connection.execute(

@@ -23,7 +23,7 @@ from tests.helpers.service import counting, open_service, wait_until
 pytestmark = pytest.mark.anyio
 
 PREVIOUS = Path(__file__).with_name("previous.sql").read_text()
-"""A database of the last release without schema versions (see ``dump_previous.py``)."""
+"""The last database format without a schema version (see ``dump_previous.py``)."""
 
 BEGAN = datetime(2026, 3, 1, 10, 0, 50)
 ARCHIVED = [(n, BEGAN + timedelta(seconds=20 * (n - 1)), n + 0.25) for n in range(1, 7)]
@@ -71,7 +71,7 @@ async def check_all_points(service: BatchService) -> None:
         assert sum(m.sum for m in minutes) == sum(p.key for p in found)
 
 
-async def test_database_of_previous_release_keeps_every_point(database: Path) -> None:
+async def test_previous_database_keeps_every_point(database: Path) -> None:
     for _ in range(2):
         async with open_service(database) as service:
             await check_all_points(service)
@@ -100,7 +100,7 @@ async def test_next_run_continues_after_lost_points(database: Path) -> None:
 
 async def test_lost_points_within_an_archive_file_are_not_counted(database: Path) -> None:
     with duckdb.connect(database) as connection:
-        # Of nine numbers, 3 and 4 are lost, the others up to 6 are in the file.
+        # Of the nine points, 3 and 4 are lost; the others up to 6 are in the file.
         connection.execute("DELETE FROM minutes WHERE batch_no = 1 AND minute < '2026-03-02'")
         connection.execute(
             "INSERT INTO minutes VALUES (1, '2026-03-01 10:00:00', 4, 14, 1.25, 6.25)"

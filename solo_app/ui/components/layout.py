@@ -71,7 +71,7 @@ def bar(indicator: rx.Component, location: Any = None) -> rx.Component:
 def connection(
     server_time: Any = None, interval: Any = 0, is_ready: Any = rx.State.is_hydrated
 ) -> rx.Component:
-    """Return the indicator of whether the page is current.
+    """Return the indicator that shows whether the page is current.
 
     ``server_time`` (seconds) changes every second while the page is connected; it is None on
     pages without live data. ``interval`` is the time between updates in seconds.

@@ -9,7 +9,7 @@ import reflex as rx
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.shortcuts import with_key_hint
-from solo_app.ui.state.batch_table import LONGEST_SEARCH
+from solo_app.ui.state.batch_table import MAX_SEARCH_LENGTH
 from solo_app.ui.state.home import HomeState
 
 SEARCH_FIELD = "batch-search"
@@ -57,7 +57,7 @@ def _search_field() -> rx.Component:
             aria_label=text.SEARCH,
             value=HomeState.search,
             on_change=HomeState.search_batches,
-            max_length=LONGEST_SEARCH,
+            max_length=MAX_SEARCH_LENGTH,
             custom_attrs={"aria-keyshortcuts": "/"},
             class_name="field",
         ),
@@ -66,7 +66,7 @@ def _search_field() -> rx.Component:
 
 
 def pager() -> rx.Component:
-    """Return the buttons to other pages, or nothing if there is only one page."""
+    """Return the buttons for other pages, or nothing if there is only one page."""
     last = HomeState.page_count - 1
     return rx.cond(
         HomeState.page_count > 1,

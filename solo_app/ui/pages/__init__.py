@@ -53,7 +53,7 @@ def add_pages(app: rx.App, console: Console) -> None:
 
 
 def loading_screen() -> rx.Component:
-    """Return the content shown until the scripts of the page are loaded, equal for every URL."""
+    """Return the content shown until the scripts of the page are loaded, the same for every URL."""
     return rx.el.div(
         rx.el.title(text.PRODUCT),
         tab_icon(),

@@ -15,7 +15,7 @@ from solo_app.ui import text
 from solo_app.ui.state.values import Values
 
 ROWS_PER_PAGE = 20
-LONGEST_SEARCH = 64
+MAX_SEARCH_LENGTH = 64
 _PAGE_DIGITS = 9
 _CACHED_PAGES = 100
 
@@ -51,7 +51,7 @@ class TableQuery:
         values = {name: values[0] for name, values in parse_qs(query).items()}
         status_filter, page = values.get("status", ""), values.get("page", "")
         return cls(
-            values.get("search", "")[:LONGEST_SEARCH],
+            values.get("search", "")[:MAX_SEARCH_LENGTH],
             status_filter if status_filter in text.FILTERS else "all",
             int(page) if page.isdecimal() and len(page) < _PAGE_DIGITS else 0,
         )

@@ -12,7 +12,7 @@ from solo_app.batches.errors import BatchRunningError, StoreUnavailableError
 from solo_app.batches.snapshots import Snapshot
 from solo_app.ui import text
 from solo_app.ui.state import actions
-from solo_app.ui.state.batch_table import LONGEST_SEARCH, Row, TableQuery
+from solo_app.ui.state.batch_table import MAX_SEARCH_LENGTH, Row, TableQuery
 from solo_app.ui.state.home_view import Slot, home_values
 from solo_app.ui.state.values import Values, assign, assign_changed
 
@@ -104,7 +104,7 @@ class HomeState(actions.ActionState, rx.State):
     def search_batches(self, text: str) -> None:
         """Show only batches whose name contains a text."""
         if isinstance(text, str):
-            self._show_table(TableQuery(text.strip()[:LONGEST_SEARCH], self.status_filter))
+            self._show_table(TableQuery(text.strip()[:MAX_SEARCH_LENGTH], self.status_filter))
 
     @rx.event
     def filter_by_status(self, status_filter: str) -> None:
