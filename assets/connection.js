@@ -3,7 +3,7 @@
 import { createElement, useEffect, useRef, useState } from "react";
 import { duration, time } from "./format.js";
 
-// Seconds without a new server time until the page counts as stale, and as disconnected.
+// Seconds without a new server time after which the page counts as stale, and as disconnected.
 const STALE_AFTER = 3;
 const DISCONNECTED_AFTER = 10;
 
@@ -50,8 +50,8 @@ export function OfflineBanner({ disconnected, text }) {
 }
 
 // Reflex closes the socket of the page when a navigation begins, and does not reopen it if the page
-// stays: after a download, an empty response or a mailto link. This skips that handler. When the
-// page is unloaded, Reflex and the browser close the socket anyway.
+// stays open: after a download, an empty response or a mailto link. This skips that handler. When
+// the page is unloaded, Reflex and the browser close the socket anyway.
 if (typeof window !== "undefined") {
   window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
 }

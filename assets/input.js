@@ -2,7 +2,7 @@
 
 import { downloadQuery } from "./format.js";
 
-// Shortcuts can be disabled, because speech input may trigger those of a single key (WCAG 2.1.4).
+// Shortcuts can be disabled, because speech input may trigger single-key shortcuts (WCAG 2.1.4).
 const SETTING = "solo-shortcuts";
 const isEnabled = () => localStorage.getItem(SETTING) !== "off";
 const showHints = () => document.documentElement.toggleAttribute("data-shortcuts", isEnabled());

@@ -1,4 +1,4 @@
-"""The OpenAPI schema, which matches the responses, and the documentation pages."""
+"""The OpenAPI schema matches the responses, and the documentation loads."""
 
 from __future__ import annotations
 
