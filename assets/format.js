@@ -6,8 +6,8 @@ const NBSP = "\u00a0";
 const MINUTE = 60e6;
 const TICK_MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
 
-// Formatters are reused: creating one takes much longer than formatting. The locale is that of the
-// browser, but with a 24-hour clock: browsers do not know which clock the viewer prefers.
+// Formatters are reused: creating one takes much longer than formatting. They use the
+// browser's locale, but a 24-hour clock: browsers do not expose which clock the viewer prefers.
 const numberFormat = (options) => new Intl.NumberFormat(undefined, options);
 const timeFormat = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: "h23", ...options });
 

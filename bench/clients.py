@@ -1,4 +1,4 @@
-"""Many connections held open for a period, and what the server delivers and uses meanwhile."""
+"""Holds many connections open, and measures what the server delivers and uses."""
 
 from __future__ import annotations
 

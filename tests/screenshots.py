@@ -1,7 +1,7 @@
 """Screenshots of every page in every state: light, dark, and 360 px wide.
 
 ``python -m tests.screenshots`` updates those in ``docs/screenshots``, and
-``python -m tests.screenshots FOLDER [GROUP ...]`` takes all, or those of some ``GROUPS``. This
+``python -m tests.screenshots FOLDER [GROUP ...]`` takes all, or only some ``GROUPS``. This
 requires Chromium or Chrome, and for the group ``failing`` permission to mount a file system.
 """
 

@@ -1,7 +1,7 @@
 """The outermost ASGI app: checks requests, dispatches them, and completes their responses.
 
 Every response is uncacheable unless it has an ETag, and every error is a problem document,
-including those of Reflex's server.
+including errors of Reflex's server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 class Gateway:
     """Dispatches paths below ``api_prefixes`` to ``api`` and all others to Reflex's ``pages``.
 
-    ``origins`` are those of the pages. ``serves_pages`` is true if ``pages`` contains the compiled
+    ``origins`` are the origins of the pages. ``serves_pages`` is true if ``pages`` contains the compiled
     pages (production), false if only their socket (development).
     """
 

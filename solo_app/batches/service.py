@@ -175,7 +175,7 @@ class BatchService:
     def throughput(self) -> list[int]:
         """The number of points committed in each of the last 60 whole seconds, newest last.
 
-        Seconds are those of the monotonic clock.
+        Seconds are measured by the monotonic clock.
         """
         return self._throughput.history
 

@@ -27,7 +27,7 @@ class SmallDisk:
         """Leave at most ``free`` bytes within the block."""
         ballast = self.path / "ballast"
         while not self._fill(ballast, free):
-            pass  # The app has used some of the free space meanwhile.
+            pass  # The app may have used some of the free space.
         try:
             yield
         finally:

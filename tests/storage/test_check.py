@@ -1,4 +1,4 @@
-"""Unusable files are refused with one line that says what to do, and are not changed."""
+"""Unusable files are refused with one line that states what to do, and are not changed."""
 
 from __future__ import annotations
 

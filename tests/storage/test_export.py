@@ -164,7 +164,7 @@ async def test_files_of_a_killed_process_are_removed(database: Path) -> None:
 
 
 async def test_error_while_writing_the_file_is_reported(tmp_path: Path) -> None:
-    # The name of the database is allowed, that of the temporary file is too long.
+    # The name of the database is valid, but the name of the temporary file is too long.
     async with open_store(tmp_path / ("x" * 245)) as store:
         with pytest.raises(StoreUnavailableError, match="The file cannot be written"):
             await store.download(FileFormat.PARQUET, Selection(1, 1))

@@ -23,8 +23,8 @@ _CACHED_PAGES = 100
 class Row(TypedDict):
     """A batch in the table; ``started`` is in microseconds since 1970.
 
-    The latest value and the row count of a running batch are those of its slot. ``slot`` is -1
-    for an ended batch. ``hour`` contains the averages of the last 60 minutes of a running batch.
+    For a running batch, the slot contains the latest value and the row count, and ``hour`` the
+    averages of the last 60 minutes. ``slot`` is -1 for an ended batch.
     """
 
     batch_id: str

@@ -1,4 +1,4 @@
-"""The minutes of a batch: the last one, and those of the chart and the table.
+"""The minutes of a batch: the last minute, the chart and the table.
 
 All times are in microseconds since 1970.
 """
