@@ -26,8 +26,8 @@ _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 class Gateway:
     """Dispatches paths below ``api_prefixes`` to ``api`` and all others to Reflex's ``pages``.
 
-    ``origins`` are the origins of the pages. ``serves_pages`` is true if ``pages`` contains the compiled
-    pages (production), false if only their socket (development).
+    ``origins`` are the origins of the pages. ``serves_pages`` is true if ``pages`` contains the
+    compiled pages (production), false if only their socket (development).
     """
 
     def __init__(

@@ -85,8 +85,8 @@ class BatchView:
     ) -> BatchValues:
         """Return the values of the page at the time of a snapshot.
 
-        ``chart_range`` is the duration of the minute chart, ``shown_runs`` the maximum number of runs.
-        The value ``read_error`` is why points of the last minute are missing.
+        ``chart_range`` is the duration of the minute chart, ``shown_runs`` the maximum number of
+        runs. The value ``read_error`` is why points of the last minute are missing.
         Raises StoreUnavailableError.
         """
         running = snapshot.find(self._batch_id)
