@@ -48,7 +48,7 @@ def file_rows(download: Download) -> list[Row]:
     with duckdb.connect() as connection:
         found = connection.from_parquet(str(path)).fetchall()
     return [
-        (seq, f"{ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", key)  # In the session's zone.
+        (seq, f"{ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", key)  # In the session's time zone.
         for seq, ts, key in found
     ]
 

@@ -134,7 +134,7 @@ async def test_kill_between_steps_keeps_each_point_once(
     assert "done" not in archive_old_points(database, step, str(call))
     assert len(list(database.with_name("solo.duckdb.archive").glob(".*"))) == 1
     await check_stored_points(database)
-    # The next archiving completes the interrupted one.
+    # The next run completes the interrupted move.
     assert "done" in archive_old_points(database)
     await check_stored_points(database)
     with duckdb.connect(database) as connection:

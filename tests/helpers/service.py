@@ -38,7 +38,7 @@ class FakeClock:
 
 
 class ScriptedSource:
-    """A source that yields the numbers of a test. Each one sets the clock to its time."""
+    """A source that yields the numbers of a test. Each number sets the clock to its time."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
