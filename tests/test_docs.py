@@ -57,6 +57,13 @@ def test_named_code_files_exist(document: Path) -> None:
         assert any(path.as_posix().endswith(f"/{name}") for path in CODE), name
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_file_contains_the_named_definition(document: Path) -> None:
+    for name, file in re.findall(r"`(\w+)` in `([\w/]+\.py)`", document.read_text()):
+        paths = [path for path in CODE if path.as_posix().endswith(f"/{file}")]
+        assert any(re.search(rf"\b{name}\b", path.read_text()) for path in paths), name
+
+
 def test_architecture_names_existing_tests() -> None:
     text = (PROJECT / "docs" / "architecture.md").read_text()
     names = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
