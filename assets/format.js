@@ -3,6 +3,8 @@
 
 const DASH = "–";
 const NBSP = "\u00a0";
+// The invisible marks keep the order of a range whose ends are in a right-to-left script.
+const TO = "\u200e – \u200e";
 const MINUTE = 60e6;
 const TICK_MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
 
@@ -42,6 +44,8 @@ export function value(value) {
   return Number.isInteger(value) ? number(value) : SIGNIFICANT.format(value);
 }
 
+export const valueRange = (low, high) => value(low) + TO + value(high);
+
 // Formats a duration in its two largest units.
 export function duration(seconds) {
   const s = Math.floor(seconds);
@@ -66,7 +70,7 @@ export function dateTime(us) {
 export function timeRange(start, end) {
   if (isNone(start) || isNone(end)) return DASH;
   const isOneDay = date(start).toDateString() === date(end).toDateString();
-  return `${dateTime(start)} – ${isOneDay ? SHORT_TIME.format(date(end)) : dateTime(end)}`;
+  return dateTime(start) + TO + (isOneDay ? SHORT_TIME.format(date(end)) : dateTime(end));
 }
 
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
@@ -129,7 +133,7 @@ export function minuteLabel(us, items) {
 }
 
 export function tooltipValue(shown, name) {
-  if (Array.isArray(shown)) return shown.map(value).join(" – ");
+  if (Array.isArray(shown)) return valueRange(...shown);
   return name === "avg" ? number(shown, 2) : value(shown);
 }
 

@@ -32,6 +32,10 @@ def value(value: Any) -> Var[str]:
     return _text("value", value)
 
 
+def value_range(low: Any, high: Any) -> Var[str]:
+    return _text("valueRange", low, high)
+
+
 def rate(value: Any) -> Var[str]:
     return _text("rate", value)
 

@@ -19,6 +19,9 @@ MIDNIGHT = 1_790_000_000_000_000 // (1440 * MINUTE) * 1440 * MINUTE
 """Midnight UTC in microseconds, 02:00 in Berlin."""
 
 
+TO = "\u200e – \u200e"
+"""A dash between marks of the direction left-to-right."""
+
 _PAGE = """<!doctype html><script type="module">
 import * as format from "/format.js"; window.format = format;</script>"""
 
@@ -115,11 +118,30 @@ def test_numbers_and_times_are_in_the_locale_of_the_viewer(
         assert call(tab, "sparkline", [20, 16.5]) == "M0.0 1.0L100.0 31.0"
 
 
+def test_range_in_arabic_digits_begins_on_the_left(browser: Browser) -> None:
+    with open_tab(browser, "ar-EG") as tab:
+        left = """text => {
+            document.body.textContent = text;
+            const range = document.createRange();
+            return [0, text.length - 1].map((i) => {
+                range.setStart(document.body.firstChild, i);
+                range.setEnd(document.body.firstChild, i + 1);
+                return range.getBoundingClientRect().left;
+            });
+        }"""
+        for shown in [
+            call(tab, "valueRange", 3, 98),
+            call(tab, "timeRange", MIDNIGHT, MIDNIGHT + MINUTE),
+        ]:
+            first, last = tab.evaluate(left, shown)
+            assert first < last, shown
+
+
 def test_range_shows_its_day_once(tab: Page) -> None:
     start = MIDNIGHT - 365 * 1440 * MINUTE
-    assert call(tab, "timeRange", start, start + MINUTE) == "21 Sept 2025, 02:00 – 02:01"
+    assert call(tab, "timeRange", start, start + MINUTE) == f"21 Sept 2025, 02:00{TO}02:01"
     tomorrow = start + 1440 * MINUTE
-    assert call(tab, "timeRange", start, tomorrow) == "21 Sept 2025, 02:00 – 22 Sept 2025, 02:00"
+    assert call(tab, "timeRange", start, tomorrow) == f"21 Sept 2025, 02:00{TO}22 Sept 2025, 02:00"
     assert call(tab, "timeRange", start, None) == "–"
 
 
@@ -173,7 +195,7 @@ def test_tooltip_of_a_minute_shows_local_time_and_utc(tab: Page) -> None:
 
 def test_tooltip_formats_averages_and_ranges(tab: Page) -> None:
     assert call(tab, "tooltipValue", 49.123456, "avg") == "49.12"
-    assert call(tab, "tooltipValue", [0, 7.5], "min – max") == "0 – 7.5"
+    assert call(tab, "tooltipValue", [0, 7.5], "min – max") == f"0{TO}7.5"
 
 
 @pytest.mark.parametrize(

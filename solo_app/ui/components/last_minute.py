@@ -30,7 +30,7 @@ def last_minute() -> rx.Component:
                 text.MIN_MAX,
                 rx.cond(
                     minute.count > 0,
-                    f"{fmt.value(minute.min)} – {fmt.value(minute.max)}",
+                    fmt.value_range(minute.min, minute.max),
                     fmt.value(None),
                 ),
             ),

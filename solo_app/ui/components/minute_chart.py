@@ -145,6 +145,6 @@ def _row(minute: Any) -> rx.Component:
     return rx.el.tr(
         rx.el.td(timestamp(minute["t"], fmt.date_time(minute["t"]))),
         rx.el.td(fmt.number(minute["average"], 2), class_name="numeric"),
-        rx.el.td(f"{fmt.value(minute['min'])} – {fmt.value(minute['max'])}", class_name="numeric"),
+        rx.el.td(fmt.value_range(minute["min"], minute["max"]), class_name="numeric"),
         rx.el.td(fmt.number(minute["count"]), class_name="numeric"),
     )
