@@ -53,10 +53,10 @@ async def test_concurrent_readers_receive_all_points() -> None:
             assert status is BatchStatus.FINISHED
 
 
-async def test_reader_resumes_across_restarts(tmp_path: Path) -> None:
+async def test_reader_resumes_across_restarts(storage: MemoryStorage) -> None:
     received: list[int] = []
     for _ in range(3):
-        async with open_service(tmp_path / "solo.duckdb") as service:
+        async with open_service(storage) as service:
             await service.start("b")
             for limit in (2, 3):
                 received += (await read(service, len(received), limit))[0]

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Snapshot, Ticker
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -21,8 +21,8 @@ NEVER = 1e9
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[BatchService]:
-    async with open_service(tmp_path / "solo.duckdb", silent=silent) as opened:
+async def service(storage: MemoryStorage) -> AsyncIterator[BatchService]:
+    async with open_service(storage, silent=silent) as opened:
         yield opened
 
 
@@ -60,12 +60,10 @@ async def test_subscriber_receives_a_snapshot_immediately(service: BatchService)
 
 
 async def test_snapshot_has_all_live_data(
-    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
     clock.set("2012-11-11 10:10:59")
-    async with open_service(
-        tmp_path / "solo.duckdb", clock, script=script, silent=silent
-    ) as service:
+    async with open_service(storage, clock, script=script, silent=silent) as service:
         for batch_id, source in (("batch-1", "silent"), ("b", "script"), ("c", "silent")):
             await service.start(batch_id, source)
         await service.stop("batch-1")
@@ -93,9 +91,9 @@ async def test_snapshot_has_all_live_data(
 
 
 async def test_averages_of_the_hour_are_rounded(
-    tmp_path: Path, clock: FakeClock, script: ScriptedSource
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    async with open_service(tmp_path / "solo.duckdb", clock, script=script) as service:
+    async with open_service(storage, clock, script=script) as service:
         batch = await service.start("b", "script")
         for key in (1, 1, 2):
             script.emit(clock.now, key)

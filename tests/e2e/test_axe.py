@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,8 @@ PATHS = [
     "/batch/-invalid",
     "/no/such/page",
 ]
-in_each_theme = pytest.mark.parametrize("theme", ["light", "dark"])
+THEMES: list[Any] = ["light", "dark"]
+in_each_theme = pytest.mark.parametrize("theme", THEMES)
 
 
 def violations(page: Page) -> list[str]:
@@ -52,7 +54,7 @@ def expect_no_violations(page: Page) -> None:
 
 def test_no_violations_without_batches(new_app: Callable[..., RunningApp], page: Page) -> None:
     app = new_app("prod").start()
-    for theme in ("light", "dark"):
+    for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         open_page(page, app, "/")
         expect_no_violations(page)
@@ -104,23 +106,26 @@ def test_no_violations_in_open_forms(console: RunningApp, page: Page, theme: Any
     expect_no_violations(page)
 
 
-@in_each_theme
-@pytest.mark.parametrize("path", PATHS[:2])
-def test_no_violations_while_disconnected(
-    console: RunningApp, page: Page, path: str, theme: Any
-) -> None:
+def test_no_violations_while_disconnected(console: RunningApp, page: Page) -> None:
     sockets: list[WebSocketRoute] = []
+    are_refused = False
 
-    def connect_once(socket: WebSocketRoute) -> None:
-        sockets.append(socket)
-        if len(sockets) > 1:
+    def connect(socket: WebSocketRoute) -> None:
+        if are_refused:
             socket.close()
         else:
+            sockets.append(socket)
             socket.connect_to_server()
 
-    page.route_web_socket(re.compile("_event"), connect_once)
-    page.emulate_media(color_scheme=theme)
-    open_page(page, console, path)
-    sockets[0].close()
-    page.locator("p.banner.offline").wait_for()
-    expect_no_violations(page)
+    page.context.route_web_socket(re.compile("_event"), connect)
+    tabs: list[Page] = []
+    for path, theme in product(PATHS[:2], THEMES):
+        tabs.append(page.context.new_page())
+        tabs[-1].emulate_media(color_scheme=theme)
+        open_page(tabs[-1], console, path)
+    are_refused = True
+    for socket in sockets:
+        socket.close()
+    for tab in tabs:
+        tab.locator("p.banner.offline").wait_for()
+        expect_no_violations(tab)

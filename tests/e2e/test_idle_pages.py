@@ -38,7 +38,13 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module", params=["prod", pytest.param("dev", marks=pytest.mark.dev)])
+in_production = pytest.mark.parametrize("app", ["prod"], indirect=True)
+in_both_modes = pytest.mark.parametrize(
+    "app", ["prod", pytest.param("dev", marks=pytest.mark.dev)], indirect=True
+)
+
+
+@pytest.fixture(scope="module")
 def app(
     request: pytest.FixtureRequest,
     project_in: Callable[[str], Path],
@@ -109,6 +115,7 @@ def expect_running(page: Page, batch_id: str) -> None:
     expect(page.locator(".connection.current")).to_be_visible()
 
 
+@in_production
 def test_idle_page_of_ended_batch_shows_next_run(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
@@ -120,6 +127,7 @@ def test_idle_page_of_ended_batch_shows_next_run(
     expect(page).to_have_url(f"{app.url}/")
 
 
+@in_production
 def test_idle_home_page_keeps_search_and_filter(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
@@ -136,6 +144,7 @@ def test_idle_home_page_keeps_search_and_filter(
     expect_ended_search(page, "old")
 
 
+@in_production
 def test_idle_page_of_running_batch_continues(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/batch/live"]
     expect_running(page, "live")
@@ -149,6 +158,7 @@ def test_idle_page_of_running_batch_continues(idle_pages: dict[str, Page], app: 
     expect_running(page, "live")
 
 
+@in_production
 def test_idle_page_of_unknown_batch_shows_its_first_run(
     idle_pages: dict[str, Page], app: RunningApp
 ) -> None:
@@ -160,6 +170,7 @@ def test_idle_page_of_unknown_batch_shows_its_first_run(
     expect(page.locator(".status-line .pill")).to_have_text("Stopped")
 
 
+@in_production
 def test_links_on_idle_page_without_data_work(idle_pages: dict[str, Page], app: RunningApp) -> None:
     page = idle_pages["/nowhere/at/all"]
     expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
@@ -168,6 +179,7 @@ def test_links_on_idle_page_without_data_work(idle_pages: dict[str, Page], app: 
     expect_running(page, "live")
 
 
+@in_production
 def test_duplicated_tab_is_independent(page: Page, app: RunningApp) -> None:
     for batch_id in ("gone", "also-ended"):
         start(app, batch_id)
@@ -235,6 +247,7 @@ def suspend(browser: Browser) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+@in_both_modes
 def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: RunningApp) -> None:
     start(app, "night")
     for batch_id in ("dusk", "also-ended"):
@@ -264,6 +277,7 @@ def test_pages_are_current_after_browser_resumes(own_browser: Browser, app: Runn
     expect(dusk.locator(".status-line .pill")).to_have_text("Stopped")
 
 
+@in_both_modes
 def test_page_is_live_after_return_from_another_site(own_browser: Browser, app: RunningApp) -> None:
     start(app, "away")
     page = own_browser.new_context(viewport=DESKTOP).new_page()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.helpers.history import write_history
+from tests.helpers.history import HistoricRun, write_history
 from tests.helpers.running_app import (
     BACKEND_ONLY,
     EXIT_TIMEOUT,
@@ -235,12 +236,11 @@ def test_backend_is_not_announced_before_the_check(new_app: NewApp, tmp_path: Pa
     assert "App running" not in app.output()
 
 
-@pytest.mark.parametrize("mode", ["dev", "prod"])
 @pytest.mark.parametrize(
-    ("setting", "value", "allowed"),
+    ("mode", "setting", "value", "allowed"),
     [
-        ("SOLO_INTERVAL", "soon", "a number of seconds from 0 to 3600"),
-        ("SOLO_RESUME", "perhaps", "true or false"),
+        ("dev", "SOLO_INTERVAL", "soon", "a number of seconds from 0 to 3600"),
+        ("prod", "SOLO_RESUME", "perhaps", "true or false"),
     ],
 )
 def test_invalid_setting_is_refused_at_startup(
@@ -311,7 +311,8 @@ def test_app_exits_if_the_worker_cannot_open_the_database(
 def test_app_exits_on_invalid_data_in_the_database(
     new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
-    write_history(tmp_path / "solo.duckdb")
+    hour = timedelta(hours=1)
+    write_history(tmp_path / "solo.duckdb", [HistoricRun("b", hour, hour / 2)], hour / 60)
     with duckdb.connect(tmp_path / "solo.duckdb") as connection:
         connection.execute("UPDATE runs SET status = 'asleep'")
     line = failed_start(new_app(mode, **settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,9 +37,11 @@ COUNTERS = {1: (9, 9), 2: (4, 7), 3: (5, 5)}
 """Row count and last ``seq`` by batch, with points of a killed run that no minute includes."""
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    database, archive = tmp_path / "solo.duckdb", tmp_path / "solo.duckdb.archive"
+@pytest.fixture(scope="module")
+def previous_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the files of the previous release."""
+    folder = tmp_path_factory.mktemp("previous")
+    database, archive = folder / "solo.duckdb", folder / "solo.duckdb.archive"
     database.with_name("solo.duckdb.tally").write_text("00000000 {}")
     archive.mkdir()
     with duckdb.connect(database) as connection:
@@ -50,7 +53,12 @@ def database(tmp_path: Path) -> Path:
             "COPY (SELECT 'old' AS batch_id, seq, ts, key FROM archived) "
             f"TO '{archive / file}' (FORMAT parquet, PARQUET_VERSION v2)"
         )
-    return database
+    return folder
+
+
+@pytest.fixture
+def database(previous_files: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(previous_files, tmp_path / "previous") / "solo.duckdb"
 
 
 async def check_all_points(service: BatchService) -> None:

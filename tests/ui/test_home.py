@@ -32,10 +32,9 @@ def sources() -> dict[str, Source]:
 
 
 @pytest.fixture(scope="module")
-async def with_25_ended(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BatchService]:
+async def with_25_ended() -> AsyncIterator[BatchService]:
     """A service with 25 ended batches."""
-    database = tmp_path_factory.mktemp("with_25_ended") / "solo.duckdb"
-    async with open_service(database, silent=silent) as service:
+    async with open_service(MemoryStorage(), silent=silent) as service:
         for i in range(25):
             await service.start(f"old-{i}", "silent")
             await service.stop(f"old-{i}")
