@@ -20,7 +20,7 @@ from tests.helpers.service import Harness, open_harness, open_service, stop_all
 
 @pytest.fixture(scope="module")
 async def shared_harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
-    async with open_harness(tmp_path_factory.mktemp("shared")) as opened:
+    async with open_harness(tmp_path_factory.mktemp("shared") / "solo.duckdb") as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from solo_app.batches.errors import BatchRunningError
 from solo_app.batches.service import BatchService
+from solo_app.batches.timing import Timing
 from tests.api.requests import check_problem, produce, read_pages
 from tests.helpers.api import create_client
 from tests.helpers.memory_storage import MemoryStorage
@@ -17,8 +18,8 @@ from tests.helpers.service import Harness, open_harness, open_service, wait_unti
 pytestmark = pytest.mark.anyio
 
 
-async def test_totals_count_points_and_batches(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
+async def test_totals_count_points_and_batches() -> None:
+    async with open_harness(MemoryStorage()) as harness, create_client(harness.service) as client:
         assert (await client.get("/")).json() == {
             "row_count": 0,
             "task_count": 0,
@@ -88,8 +89,8 @@ async def test_stopped_batch_can_be_started_again(client: httpx.AsyncClient, bat
 
 
 async def test_failing_writes_return_503() -> None:
-    storage = MemoryStorage()
-    async with open_service(storage) as service, create_client(service) as client:
+    storage, timing = MemoryStorage(), Timing(retry_interval=0.01, stop_grace_period=0.1)
+    async with open_service(storage, timing=timing) as service, create_client(service) as client:
         await service.start("b")
         storage.writes.fail("no room")
         await wait_until(lambda: service.totals().write_error)
@@ -152,8 +153,8 @@ async def test_aggregate_covers_the_last_full_minute(
     assert (later["from"], later["sum"], later["count"]) == ("2012-11-11T10:11:00Z", 61, 1)
 
 
-async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
+async def test_batches_are_paged_newest_first() -> None:
+    async with open_harness(MemoryStorage()) as harness, create_client(harness.service) as client:
         for n in range(5):
             harness.clock.advance(seconds=1)
             await client.post(f"/stream/b{n}")
@@ -166,8 +167,8 @@ async def test_batches_are_paged_newest_first(tmp_path: Path) -> None:
         assert (batch["batch_id"], batch["ended_at"]) == ("b3", "2012-11-11T10:11:15Z")
 
 
-async def test_runs_are_paged_newest_first(tmp_path: Path) -> None:
-    async with open_harness(tmp_path) as harness, create_client(harness.service) as client:
+async def test_runs_are_paged_newest_first() -> None:
+    async with open_harness(MemoryStorage()) as harness, create_client(harness.service) as client:
         for _ in range(13):
             await harness.service.start("b")
             await harness.service.stop("b")

@@ -117,12 +117,12 @@ async def stop_all(service: BatchService) -> None:
 
 @asynccontextmanager
 async def open_harness(
-    folder: Path, start_time: str = "2012-11-11 10:11:10"
+    storage: Path | Storage, start_time: str = "2012-11-11 10:11:10"
 ) -> AsyncIterator[Harness]:
-    """Open a harness with its database in a folder. Its source ``few`` ends after five numbers."""
+    """Open a harness. Its source ``few`` ends after five numbers."""
     clock = FakeClock(start_time)
     sources: dict[str, Source] = {"random": lambda: harness.script(), "few": counting(5)}
-    async with open_service(folder / "solo.duckdb", clock, False, FAST_RETRY, **sources) as service:
+    async with open_service(storage, clock, False, FAST_RETRY, **sources) as service:
         harness = Harness(service, clock, ScriptedSource(clock), start_time)
         yield harness
 
