@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and the number of processes."""
+"""Fixtures for all tests, and their distribution to processes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         options.numprocesses = WORKERS
     if options.dist == "no":
         options.dist = "loadgroup"
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file that has fixtures for all of them in one process."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent in (here / "api", here / "storage", here / "ui"):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 
 @pytest.fixture(scope="session")

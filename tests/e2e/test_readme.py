@@ -22,6 +22,9 @@ from tests.helpers.running_app import (
     http,
 )
 
+# pytest-xdist starts groups first, and one of these tests is the slowest.
+pytestmark = pytest.mark.xdist_group("readme")
+
 README = (PROJECT / "README.md").read_text()
 SKIP = "pytest.importorskip("
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")

@@ -210,37 +210,46 @@ class DyingCursor:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.cursor.execute(statement)
 
-with duckdb.connect(sys.argv[1]) as connection:
-    schema.migrate(DyingCursor(connection, int(sys.argv[2])))
+for folder, statements in zip(sys.argv[1::2], sys.argv[2::2]):
+    child = os.fork()
+    if not child:
+        with duckdb.connect(f"{folder}/solo.duckdb") as connection:
+            schema.migrate(DyingCursor(connection, int(statements)))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-
-
-def migrate_until_killed(database: Path, statements: int) -> int:
-    """Migrate in a process that is killed after some statements. Returns its exit code."""
-    command = [sys.executable, "-c", MIGRATE, str(database), str(statements)]
-    return subprocess.run(command, cwd=PROJECT, check=False).returncode
-
 
 FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
 """Number of statements per migration, including BEGIN, COMMIT and three to set the version."""
 
 
-@pytest.mark.parametrize(
-    "statements",
-    [
-        pytest.param(5, id="within the first migration"),
-        pytest.param(1 + FIRST - 1, id="before the first commit"),
-        pytest.param(1 + FIRST, id="after the first commit"),
-        pytest.param(1 + FIRST + 4, id="after dropping a table"),
-        pytest.param(1 + FIRST + SECOND - 1, id="before the last commit"),
-        pytest.param(1 + FIRST + SECOND, id="after the last commit"),
-    ],
-)
-async def test_next_start_repeats_a_killed_migration(database: Path, statements: int) -> None:
-    is_complete = statements == 1 + FIRST + SECOND
-    exit_code = migrate_until_killed(database, statements)
-    assert exit_code == (0 if is_complete else -signal.SIGKILL)
-    async with open_service(database) as service:
+KILLS = {
+    "within the first migration": 5,
+    "before the first commit": 1 + FIRST - 1,
+    "after the first commit": 1 + FIRST,
+    "after dropping a table": 1 + FIRST + 4,
+    "before the last commit": 1 + FIRST + SECOND - 1,
+    "after the last commit": 1 + FIRST + SECOND,
+}
+"""Number of statements before the process is killed. The last one is the end of the migration."""
+
+
+@pytest.fixture(scope="module")
+def killed_migrations(previous_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each entry of ``KILLS``, with a database whose migration was killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    arguments = []
+    for moment, statements in KILLS.items():
+        arguments += [str(shutil.copytree(previous_files, folder / moment)), str(statements)]
+    command = [sys.executable, "-c", MIGRATE, *arguments]
+    printed = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
+    assert printed.stdout.split() == [*[str(-signal.SIGKILL)] * (len(KILLS) - 1), "0"]
+    return folder
+
+
+@pytest.mark.parametrize("moment", KILLS)
+async def test_next_start_repeats_a_killed_migration(killed_migrations: Path, moment: str) -> None:
+    async with open_service(killed_migrations / moment / "solo.duckdb") as service:
         await check_all_points(service)
 
 
