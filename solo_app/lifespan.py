@@ -18,7 +18,6 @@ from solo_app.batches.service import BatchService
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start, terminate_after
 from solo_app.sources import create_sources
-from solo_app.storage.duckdb.store import DuckDBStore
 from solo_app.watchdog import watch_loop
 from solo_app.worker_process import raise_limits, shutdown_on_signal
 
@@ -28,6 +27,9 @@ logger = logging.getLogger(__name__)
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[BatchService]:
     """Open the service, and close it on exit. A failed start and a signal exit the process."""
+    # A top-level import makes the main process in production print leaked objects at exit.
+    from solo_app.storage.duckdb.store import DuckDBStore
+
     raise_limits()
     store = DuckDBStore(settings.database)
     days = settings.retention_days

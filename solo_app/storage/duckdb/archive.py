@@ -23,16 +23,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import MAX_SEQ, Span
 from solo_app.storage.duckdb.errors import one_line
 from solo_app.storage.duckdb.files import check_space, sync
 from solo_app.storage.duckdb.minutes import counters
-
-if TYPE_CHECKING:
-    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ SELECT file FROM archives WHERE batch_no = ? AND last_seq > ? AND first_seq <= ?
 TimeRange = tuple[datetime, datetime]
 """``start <= ts < end``."""
 
-Transaction = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
+Transaction = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +126,6 @@ class Archive:
 
         Deletes the file and raises StoreUnavailableError if this fails.
         """
-        import duckdb
-
         try:
             self._make_folder()
             check_space(self.folder, (span.last_seq - span.first_seq + 1) * _BYTES_PER_POINT)
@@ -214,8 +210,6 @@ class Archive:
         given, within ``times``, in order of ``seq``; queries must filter them. The block is one
         transaction. Raises StoreUnavailableError if a file with such points is missing or damaged.
         """
-        import duckdb
-
         with self._rename_lock:
             # The list of files and the table must be read from the same snapshot.
             cursor.execute("BEGIN")

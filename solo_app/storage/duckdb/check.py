@@ -8,15 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.errors import format_open_error
 from solo_app.storage.duckdb.files import wal_path
-
-if TYPE_CHECKING:
-    import duckdb
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 """Configuration of every connection. By default DuckDB downloads extensions to open a file."""
@@ -27,8 +25,6 @@ def check_database(path: Path) -> None:
 
     Raises StoreUnavailableError.
     """
-    import duckdb
-
     try:
         with _folder(path.parent):
             reject_orphaned_wal(path)

@@ -12,13 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from solo_app.storage.duckdb.check import OFFLINE
 from solo_app.storage.duckdb.errors import is_fatal
-
-if TYPE_CHECKING:
-    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +48,6 @@ class Instance:
 
     def open(self) -> None:
         """Open or create the file. Raises duckdb.Error."""
-        # A top-level import makes the main process in production print leaked objects at exit.
-        import duckdb
-
         root = duckdb.connect(
             self._path,
             config={
@@ -113,8 +108,6 @@ class Instance:
         abandoned, and the file remains open until the process ends. No committed data is lost: the
         WAL remains, and the next start replays it.
         """
-        import duckdb
-
         with self._condition:
             root, self._root, self._writer = self._root, None, None
             deadline = time.monotonic() + _INTERRUPT_TIMEOUT

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
@@ -77,8 +78,6 @@ def _lock_owner(text: str) -> str:
 
 def is_fatal(error: BaseException | None) -> bool:
     """Return whether an error or its cause invalidates the instance."""
-    import duckdb
-
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
         return True
     return error is not None and is_fatal(error.__cause__)
@@ -87,8 +86,6 @@ def is_fatal(error: BaseException | None) -> bool:
 @contextmanager
 def read_errors() -> Iterator[None]:
     """Convert errors of the database to StoreUnavailableError. Propagate errors in a query."""
-    import duckdb
-
     try:
         yield
     except (duckdb.Error, SQLAlchemyError) as raised:

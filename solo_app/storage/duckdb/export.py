@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+import duckdb
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.models import Download, FileFormat, Selection
@@ -25,9 +27,6 @@ from solo_app.storage.duckdb.archive import Archive
 from solo_app.storage.duckdb.errors import one_line
 from solo_app.storage.duckdb.files import check_space, wal_path
 from solo_app.storage.duckdb.long_queries import LongQueries, RunQuery
-
-if TYPE_CHECKING:
-    import duckdb
 
 SLICE_POINTS = 10_000
 """Points per slice: about 0.8 MB of text, formatted in 4 ms."""
@@ -68,7 +67,7 @@ _TEXT_FORMATS = {
 
 _INTO_PARQUET = "TO $path (FORMAT parquet)"
 
-WriteFile = Callable[["duckdb.DuckDBPyConnection", Path], None]
+WriteFile = Callable[[duckdb.DuckDBPyConnection, Path], None]
 """Writes a file to the given path."""
 
 
@@ -134,8 +133,6 @@ class Exports:
         self, write: WriteFile, cursor: duckdb.DuckDBPyConnection
     ) -> tuple[BinaryIO, int]:
         """Write an unnamed file. Returns the open file and its size."""
-        import duckdb
-
         try:
             # A backup must work even if the folder of the open database was deleted.
             parent = self._database.parent if self._database.parent.is_dir() else None
@@ -198,8 +195,6 @@ class Exports:
             yield f"{points} WHERE {_SELECTED}", {**values, "start": start, "end": end}
 
     def _copy_database(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
-        import duckdb
-
         # Not the size of the file, which may have been removed while in use.
         ((source, size),) = cursor.execute(
             "SELECT database_name, block_size * used_blocks FROM pragma_database_size() "

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import duckdb
 
 from solo_app.batches.errors import ServiceClosedError
-
-if TYPE_CHECKING:
-    import duckdb
 
 T = TypeVar("T")
 

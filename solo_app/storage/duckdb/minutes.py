@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.models import BatchCounter, MinuteAggregate, StoredMinutes, Window
-
-if TYPE_CHECKING:
-    import duckdb
 
 Columns = dict[str, NDArray[np.generic]]
 

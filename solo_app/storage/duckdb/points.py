@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 
 from solo_app.batches.models import (
@@ -19,9 +19,6 @@ from solo_app.batches.models import (
 )
 from solo_app.storage.duckdb.archive import Archive
 from solo_app.storage.duckdb.minutes import Columns
-
-if TYPE_CHECKING:
-    import duckdb
 
 _BUCKETS = f"""
 SELECT epoch_us(ts) // {BUCKET_US} AS bucket, number, count(*),

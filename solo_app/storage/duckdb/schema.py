@@ -8,12 +8,10 @@ version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
-
-if TYPE_CHECKING:
-    import duckdb
 
 _TABLES_BEFORE_VERSIONS = (
     "CREATE SEQUENCE IF NOT EXISTS batch_no",
@@ -139,8 +137,6 @@ def migrate(
 
 def version(cursor: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the last migration; 0 for new and unversioned databases."""
-    import duckdb
-
     try:
         rows = cursor.execute("SELECT version FROM schema_version").fetchall()
     except duckdb.CatalogException:
@@ -158,8 +154,6 @@ def _set_version(number: int) -> tuple[str, ...]:
 
 def _columns(cursor: duckdb.DuckDBPyConnection, table: str, default: set[str]) -> set[str]:
     """Return the columns of a table, or ``default`` if it does not exist."""
-    import duckdb
-
     try:
         # Ten times faster than the first query of DuckDB's catalog.
         result = cursor.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608 (a constant)

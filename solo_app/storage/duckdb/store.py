@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import duckdb
+from duckdb_engine import ConnectionWrapper
 from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
@@ -47,9 +49,6 @@ from solo_app.storage.duckdb.export import Exports
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.long_queries import LongQueries
 from solo_app.storage.duckdb.writer import PointWriter
-
-if TYPE_CHECKING:
-    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -218,8 +217,6 @@ class DuckDBStore:
         return existed
 
     def _connect(self) -> None:
-        from duckdb_engine import ConnectionWrapper
-
         self._instance.open()
         cursor = self._instance.writer
         self._files.record_open()
@@ -235,8 +232,6 @@ class DuckDBStore:
 
     @contextmanager
     def _close_on_error(self) -> Iterator[None]:
-        import duckdb
-
         try:
             yield
         except StoreUnavailableError:
@@ -247,8 +242,6 @@ class DuckDBStore:
             raise StoreUnavailableError(format_open_error(self.path, error)) from error
 
     def _close(self) -> None:
-        import duckdb
-
         # Interrupt readers first: they use the tables.
         self._instance.close(checkpoint=not self._files.is_database_replaced)
         with suppress(duckdb.Error, SQLAlchemyError):  # An invalidated instance rejects all calls.
@@ -258,8 +251,6 @@ class DuckDBStore:
         self._files.record_checkpoint()
 
     def _commit_move(self, file: ArchiveFile) -> None:
-        import duckdb
-
         try:
             self._archive.commit_move(self._point_writer.transaction, file)
         except (duckdb.Error, OSError) as error:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import Block, MinuteAggregate
@@ -23,9 +24,6 @@ from solo_app.storage.duckdb.minutes import (
 )
 from solo_app.storage.duckdb.points import point_columns
 
-if TYPE_CHECKING:
-    import duckdb
-
 logger = logging.getLogger(__name__)
 
 
@@ -40,8 +38,6 @@ class PointWriter:
 
     def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         """See ``Storage.write``."""
-        import duckdb
-
         if not (blocks or minutes):
             return
         self._last_seqs.update((block.batch_no, block.last_seq) for block in blocks)
@@ -81,8 +77,6 @@ class PointWriter:
 
     def checkpoint(self) -> bool:
         """Write the WAL into the database file if there is space. Returns whether it succeeded."""
-        import duckdb
-
         if not self._wal.has_space:
             return False
         self._wal.record_checkpoint()
@@ -113,8 +107,6 @@ class PointWriter:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Execute the block as one transaction."""
-        import duckdb
-
         writer = self._instance.writer
         try:
             # Fails if the previous rollback failed, for example for lack of memory. The error
