@@ -43,14 +43,9 @@ BACKUP_RESPONSES: dict[int | str, dict[str, Any]] = {
 def points_response(
     download: Download | None, batch_id: str, file_format: FileFormat, now: datetime
 ) -> StreamingResponse:
-    """Return the points of a batch as a file; ``now`` (naive UTC) is part of its name.
-
-    Without a download, the body is empty.
-    """
+    """Return the points of a batch as a file. See ``backup_response`` for the parameters."""
     # The characters of a batch_id are safe in file names and headers.
-    return _file_response(
-        download, f"{batch_id}-{_timestamp(now)}.{file_format}", _MEDIA_TYPES[file_format]
-    )
+    return _file_response(download, batch_id, now, file_format, _MEDIA_TYPES[file_format])
 
 
 def backup_response(download: Download | None, now: datetime) -> StreamingResponse:
@@ -58,21 +53,18 @@ def backup_response(download: Download | None, now: datetime) -> StreamingRespon
 
     Without a download, the body is empty.
     """
-    return _file_response(download, f"solo-{_timestamp(now)}.duckdb", _BACKUP_MEDIA_TYPE)
+    return _file_response(download, "solo", now, "duckdb", _BACKUP_MEDIA_TYPE)
 
 
-def _timestamp(now: datetime) -> str:
-    return f"{now:%Y%m%dT%H%M%SZ}"
-
-
-def _file_response(download: Download | None, name: str, media_type: str) -> StreamingResponse:
+def _file_response(
+    download: Download | None, name: str, now: datetime, extension: str, media_type: str
+) -> StreamingResponse:
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": f'attachment; filename="{name}-{now:%Y%m%dT%H%M%SZ}.{extension}"',
         # In development the pages have a different origin and need permission to read the name.
         "Access-Control-Expose-Headers": "Content-Disposition",
     }
     if download and download.size is not None:
         headers["Content-Length"] = str(download.size)
-    return StreamingResponse(
-        download.chunks if download else (), headers=headers, media_type=media_type
-    )
+    chunks = download.chunks if download else ()
+    return StreamingResponse(chunks, headers=headers, media_type=media_type)

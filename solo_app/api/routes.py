@@ -37,15 +37,7 @@ router = APIRouter(
 @router.get("/", summary="Totals")
 async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
     """Totals of all batches, and the reasons why points currently cannot be stored."""
-    totals = service.totals()
-    return schemas.Totals(
-        row_count=totals.row_count,
-        task_count=totals.running_count,
-        rows_per_second=totals.rows_per_second,
-        batch_count=totals.batch_count,
-        write_error=totals.write_error,
-        archive_error=totals.archive_error,
-    )
+    return schemas.Totals.model_validate(service.totals())
 
 
 @router.get("/tasks", summary="Running batches")

@@ -73,7 +73,7 @@ class Totals(Schema):
     """
 
     row_count: Count
-    task_count: Count
+    task_count: Count = Field(validation_alias="running_count")
     task_limit: Count = BATCH_LIMIT
     rows_per_second: Number
     batch_count: Count

@@ -11,7 +11,7 @@ from solo_app.batches.snapshots import Ticker
 from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
 from solo_app.ui.state.minutes_view import minute_values
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import open_service, silent
+from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
 
 
 def test_gaps_break_the_line_and_have_labels() -> None:
@@ -76,3 +76,37 @@ async def test_only_the_shown_runs_are_read() -> None:
         values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS + 100)).batch
         assert [run.number for run in values["runs"]] == list(range(count, 0, -1))
         assert values["earlier_runs"] == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("are_points_readable", [True, False])
+async def test_ended_batch_has_its_last_minute_with_points(are_points_readable: bool) -> None:
+    storage, clock = MemoryStorage(), FakeClock("2026-03-01 12:00:30")
+    script = ScriptedSource(clock)
+    async with open_service(storage, clock, script=script) as service:
+        batch = await service.start("b", "script")
+        for n in range(3):
+            script.emit(clock.now + timedelta(seconds=n), n)
+        await wait_until(lambda: service.row_count(batch) == 3)
+        await service.stop("b")
+        clock.advance(days=2)
+        if not are_points_readable:
+            storage.reads.fail()
+        values = await BatchView(service, "b").values(Ticker(service).snapshot(), MINUTE, 1)
+    minute = values.batch["minute"]
+    assert (minute.count, minute.average) == (3, 1.0)
+    assert minute.start == to_microseconds(datetime(2026, 3, 1, 12))
+
+
+@pytest.mark.anyio
+async def test_minute_of_ended_batch_without_points_does_not_change() -> None:
+    clock = FakeClock("2026-03-01 12:00:30")
+    async with open_service(MemoryStorage(), clock, silent=silent) as service:
+        await service.start("b", "silent")
+        await service.stop("b")
+        view, minutes = BatchView(service, "b"), set()
+        for _ in range(2):
+            values = (await view.values(Ticker(service).snapshot(), MINUTE, 1)).batch
+            minutes.add(values["minute"])
+            clock.advance(hours=1)
+    assert [(m.start, m.count) for m in minutes] == [(to_microseconds(datetime(2026, 3, 1, 12)), 0)]

@@ -18,7 +18,8 @@ from solo_app.ui.state.batch import BatchState
 def last_minute() -> rx.Component:
     minute = BatchState.minute
     is_running = BatchState.status == "running"
-    title = rx.cond(is_running, text.LAST_FULL_MINUTE, text.LAST_MINUTE_WITH_DATA)
+    has_data = ~is_running & (minute.count > 0)
+    title = rx.cond(has_data, text.LAST_MINUTE_WITH_DATA, text.LAST_FULL_MINUTE)
     return rx.el.section(
         rx.el.h2(title),
         rx.el.p(time_range(minute.start, minute.end), class_name="window"),

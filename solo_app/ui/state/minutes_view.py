@@ -85,10 +85,13 @@ def to_minute(window: Window, minute: MinuteAggregate | None) -> Minute:
 
 
 def last_minute_window(run: Run, last_point: Point | None, at: datetime) -> Window:
-    """Return the last full minute; for an ended batch, the last minute with points."""
-    if run.ended_at is None or last_point is None:
+    """Return the last whole minute; of an ended batch, the minute of its last point.
+
+    That of its end, if it has no points or they cannot be read.
+    """
+    if run.ended_at is None:
         return last_full_minute(at)
-    start = start_of_minute(last_point.ts)
+    start = start_of_minute(last_point.ts if last_point else run.ended_at)
     return Window(start, start + MINUTE)
 
 
