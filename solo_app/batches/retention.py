@@ -71,7 +71,6 @@ class Retention:
         Points of the current minute are never archived. Raises StoreUnavailableError; points
         archived before the error remain in the archive.
         """
-        await self._store.recover_archive()
         before = start_of_minute(self._clock() - self._keep)
         archived = 0
         for span in await self._store.archivable_spans(

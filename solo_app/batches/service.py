@@ -86,8 +86,8 @@ class BatchService:
         With ``resume``, restart interrupted batches, most recent start first, up to the limit.
         Raises StoreUnavailableError.
         """
-        if await self._store.open():
-            await self._load()
+        await self._store.open()
+        await self._load()
         self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
         if resume:
             await self._runner.resume()

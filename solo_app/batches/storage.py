@@ -30,8 +30,8 @@ class Storage(Protocol):
     the store cannot be read or written.
     """
 
-    async def open(self) -> bool:
-        """Open the store or create it. Returns whether it existed."""
+    async def open(self) -> None:
+        """Open the store or create it."""
 
     async def close(self) -> bool:
         """Finish pending writes, then close the store.
@@ -86,10 +86,10 @@ class Storage(Protocol):
         """
 
     async def move_to_archive(self, span: Span) -> int:
-        """Move committed points to the archive. Returns their number."""
+        """Move committed points to the archive. Returns their number.
 
-    async def recover_archive(self) -> None:
-        """Complete or undo an interrupted move to the archive."""
+        Completes or undoes an interrupted move first.
+        """
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         """Return the selected points in order of ``seq``, as a file."""

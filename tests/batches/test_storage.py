@@ -51,7 +51,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage
 @pytest.fixture
 async def store(make: Callable[[], Storage]) -> AsyncIterator[Storage]:
     opened = make()
-    assert not await opened.open()
+    await opened.open()
     yield opened
     await opened.close()
 
@@ -172,7 +172,7 @@ async def test_next_open_adds_remaining_points_to_the_minutes(make: Callable[[],
     await store.write([block(batch, 2, (1, 5.0), (2, 3.0))], {})
     await store.close()
     again = make()
-    assert await again.open()
+    await again.open()
     assert await again.minutes(batch.no, ALWAYS) == [minute(3, 9.0, 1.0, 5.0)]
     assert await again.batches() == [batch]
     await again.close()

@@ -81,12 +81,11 @@ class MemoryStorage:
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
 
-    async def open(self) -> bool:
+    async def open(self) -> None:
         for no in self._batches.values():
             counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
             rest = [_to_minute(point) for point in self._points.get(no, ()) if point.seq > counted]
             merge(self._minutes.setdefault(no, {}), rest)
-        return bool(self._batches)
 
     async def close(self) -> bool:
         return True
@@ -155,9 +154,6 @@ class MemoryStorage:
 
     async def move_to_archive(self, span: Span) -> int:
         raise StoreUnavailableError("Points in memory cannot be archived.")
-
-    async def recover_archive(self) -> None:
-        pass
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         raise StoreUnavailableError("Points in memory cannot be downloaded.")

@@ -74,9 +74,9 @@ class DuckDBStore:
 
     # Storage
 
-    async def open(self) -> bool:
+    async def open(self) -> None:
         """Open the file or create it with its folder, run migrations and complete the minutes."""
-        return await self.run_on_writer(self._open)
+        await self.run_on_writer(self._open)
 
     async def close(self) -> bool:
         try:
@@ -126,16 +126,15 @@ class DuckDBStore:
         )
 
     async def move_to_archive(self, span: Span) -> int:
+        await self.run_on_writer(self._recover_archive)
         file = await self._long_queries(lambda cursor: self._archive.write(cursor, span))
         try:
             await self.run_on_writer(self._commit_move, file)
         except StoreUnavailableError:
-            await self.recover_archive()  # Deletes the file, which may have filled the disk.
+            # Deletes the file, which may have filled the disk.
+            await self.run_on_writer(self._recover_archive)
             raise
         return file.points
-
-    async def recover_archive(self) -> None:
-        await self.run_on_writer(self._recover_archive)
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         return await self._exports.download(file_format, selection)
@@ -204,8 +203,7 @@ class DuckDBStore:
         assert self._batches, "the store is not open"
         return self._batches
 
-    def _open(self) -> bool:
-        existed = self.path.exists()
+    def _open(self) -> None:
         with self._close_on_error():
             reject_orphaned_wal(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +212,6 @@ class DuckDBStore:
                 minutes.add_remaining_points(cursor)
             # Earlier releases counted commits in this file.
             self.path.with_name(f"{self.path.name}.tally").unlink(missing_ok=True)
-        return existed
 
     def _connect(self) -> None:
         self._instance.open()
