@@ -132,9 +132,9 @@ export function minuteLabel(us, items) {
   return `${dateTime(minute)}${items?.length ? "" : " · No data"}\n${utc(minute).slice(0, 16)} UTC`;
 }
 
-export function tooltipValue(shown, name) {
+export function tooltipValue(shown, _, item) {
   if (Array.isArray(shown)) return valueRange(...shown);
-  return name === "avg" ? number(shown, 2) : value(shown);
+  return item.dataKey === "average" ? number(shown, 2) : value(shown);
 }
 
 // Returns the query of a download from the fields of its form. Relative ranges end at `end`. Times

@@ -31,7 +31,6 @@ async def service_lifespan() -> AsyncIterator[None]:
             yield
     finally:
         api.state.service = None
-        console.connect(None)
 
 
 def mount_api(pages: ASGIApp) -> ASGIApp:

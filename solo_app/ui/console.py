@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from reflex_base.event.context import EventContext
 
@@ -13,40 +12,24 @@ from solo_app.batches.snapshots import TICK, Snapshot, Ticker
 from solo_app.ui.state.batch_table import BatchTable
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    service: BatchService
-    ticker: Ticker
-    table: BatchTable
-
-
 class Console:
-    """The objects that all tabs share. Raises RuntimeError while the service is not open.
+    """The objects that all tabs share, available once ``connect`` has been called.
 
     ``tick`` is the time between two updates of a page in seconds.
     """
 
+    service: BatchService
+    ticker: Ticker
+    table: BatchTable
+
     def __init__(self, tick: float = TICK) -> None:
         self._tick = tick
-        self._session: _Session | None = None
 
-    def connect(self, service: BatchService | None) -> None:
-        """Connect the pages to an open service, or disconnect them (None)."""
-        self._session = (
-            _Session(service, Ticker(service, self._tick), BatchTable(service)) if service else None
-        )
-
-    @property
-    def service(self) -> BatchService:
-        return self._connected().service
-
-    @property
-    def ticker(self) -> Ticker:
-        return self._connected().ticker
-
-    @property
-    def table(self) -> BatchTable:
-        return self._connected().table
+    def connect(self, service: BatchService) -> None:
+        """Connect the pages to an open service."""
+        self.service = service
+        self.ticker = Ticker(service, self._tick)
+        self.table = BatchTable(service)
 
     async def subscribe(self) -> AsyncGenerator[Snapshot]:
         """Yield the snapshots for one page until its tab closes or navigates to another page.
@@ -59,8 +42,3 @@ class Console:
         async with aclosing(self.ticker.subscribe()) as snapshots:
             async for snapshot in snapshots:
                 yield snapshot
-
-    def _connected(self) -> _Session:
-        if self._session is None:
-            raise RuntimeError("The service is not open.")
-        return self._session

@@ -194,7 +194,7 @@ def test_tooltip_of_a_minute_shows_local_time_and_utc(tab: Page) -> None:
 
 
 def test_tooltip_formats_averages_and_ranges(tab: Page) -> None:
-    assert call(tab, "tooltipValue", 49.123456, "avg") == "49.12"
+    assert call(tab, "tooltipValue", 49.123456, "avg", {"dataKey": "average"}) == "49.12"
     assert call(tab, "tooltipValue", [0, 7.5], "min – max") == f"0{TO}7.5"
 
 

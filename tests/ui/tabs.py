@@ -164,11 +164,8 @@ async def tabs_on(service: BatchService, tick: float = TICK) -> AsyncIterator[Ta
     console = LiveState.console = Console(tick=tick)
     console.connect(service)
     tabs = Tabs(service, console.ticker)
-    try:
-        async with tabs.processor.configure(
-            state_manager=tabs.manager,
-            event_namespace=tabs,  # type: ignore[arg-type]
-        ):
-            yield tabs
-    finally:
-        console.connect(None)
+    async with tabs.processor.configure(
+        state_manager=tabs.manager,
+        event_namespace=tabs,  # type: ignore[arg-type]
+    ):
+        yield tabs

@@ -78,7 +78,7 @@ def _row(row: Any) -> rx.Component:
         ),
         fmt.value(rx.cond(_is_running(row), _slot(row)["latest"], None)),
         rx.fragment(_label(text.AVERAGE_LABEL), fmt.number(row["average"], 2)),
-        sparkline(fmt.sparkline(row["hour"])),
+        sparkline(row["hour"]),
         rx.fragment(
             fmt.number(row_count),
             _label(rx.cond(row_count == 1, " row", " rows")),

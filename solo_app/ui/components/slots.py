@@ -33,7 +33,7 @@ def _running_batch(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
         rx.el.span(fmt.value(slot["latest"]), class_name="value"),
-        sparkline(fmt.sparkline(slot["recent"])),
+        sparkline(slot["recent"]),
         href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],
         title=slot["batch_id"],

@@ -22,7 +22,7 @@ def totals() -> rx.Component:
             _stat(
                 text.ROWS_PER_SECOND,
                 fmt.rate(HomeState.rows_per_second),
-                sparkline(fmt.sparkline(HomeState.throughput, floor=0)),
+                sparkline(HomeState.throughput, floor=0),
             ),
             _stat(
                 text.RUNNING,
