@@ -1,11 +1,9 @@
 """Texts on the pages. The texts of errors are in ``solo_app.batches.errors``.
 
-Functions accept vars, because the browser formats numbers and times.
+Fill placeholders with ``format``, also with vars: the browser formats numbers and times.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 PRODUCT = "SOLO"
 DESCRIPTION = "A live console for background data batches."
@@ -18,6 +16,7 @@ OFFLINE = "offline"
 BEHIND = "{duration} behind"
 CONNECTION_LOST = "Connection lost at {time}. Reconnecting; actions are disabled."
 WRITES_FAILING = "Writes are failing: "
+HIGH_LOAD = "High load: updating every {interval}"
 ARCHIVING_FAILING = "Archiving is failing: "
 POINTS_UNREADABLE = "Some stored points can't be read: "
 SERVER_ERROR = "Server error"
@@ -35,6 +34,7 @@ ROWS = "rows"
 ROWS_PER_SECOND = "rows/s"
 RUNNING = "running"
 RUNNING_BATCHES = "Running batches"
+RUNNING_OF = "{count} of {limit}"
 START_A_BATCH = "Start a batch"
 
 NEW_BATCH = "New batch"
@@ -43,6 +43,7 @@ NAME_HELP = "a–z, 0–9, . _ -"
 SUGGESTION = "Suggestion: "
 START = "Start"
 OPEN = "Open"
+START_BATCH = "Start {batch_id}"
 
 ALL_BATCHES = "All batches"
 SEARCH = "Search batches"
@@ -56,10 +57,12 @@ FILTERS = {
     "interrupted": "Interrupted",
 }
 NO_BATCHES = "No batches yet"
+FOUND = "{batches} found"
 NO_MATCHES = "No matches"
 CLEAR_FILTERS = "Clear filters"
 FIRST, PREVIOUS, NEXT, LAST = "First", "Previous", "Next", "Last"
 PAGES = "Pages of the table"
+PAGE_OF = "Page {page} of {count}"
 COLUMNS = ("Batch", "Status", "Latest", "Avg, 1 min", "Last 60 min", "Rows", "Started")
 ACTION = "Action"
 AVERAGE_LABEL, STARTED_LABEL = "average ", "since "
@@ -72,7 +75,12 @@ STATUS = {
     "finished": "Finished",
 }
 STOP = "Stop"
+STOPPED = "Stopped {batch_id}"
+STARTED = "Started {batch_id}"
 START_AGAIN = "Start again"
+ROW_RATE = "{rate} rows/s"
+UPTIME = "up {duration}"
+SOURCE = "{name} source"
 
 LATEST_VALUE = "Latest value"
 LATEST_POINTS = "Latest points"
@@ -80,6 +88,7 @@ POINT_COLUMNS = ("#", "Time", "Value")
 WAITING_FOR_POINTS = "Waiting for the first point…"
 NO_POINTS = "No points"
 LIVE_CHART = "Values of the last 60 s"
+POINTS_IN_WINDOW = "{points} · 60\u00a0s"
 VALUE = "value"
 NOW = "now"
 PAUSE, RESUME = "Pause", "Resume"
@@ -91,6 +100,7 @@ AVERAGE, SUM, COUNT, MIN_MAX = "Average", "Sum", "Count", "Min – max"
 PER_MINUTE = "Per minute"
 PER_MINUTE_LEGEND = "Line: average. Band: min – max. Gaps mean no data."
 MINUTE_CHART = "Average, minimum and maximum per minute"
+FIRST_MINUTE_ENDS_IN = "First minute ends in {seconds}\u00a0s"
 CHART_AVERAGE, CHART_RANGE = "avg", "min – max"
 NO_DATA = "No data"
 RANGE = "Range"
@@ -98,6 +108,7 @@ RANGES = {15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h"}
 """The durations of the minute chart, in minutes."""
 DEFAULT_RANGE = 60
 SHOW_TABLE = "Show as table"
+LATEST_MINUTES = "The latest {shown} of {count} minutes with points"
 MINUTE = "Minute"
 
 DOWNLOAD = "Download"
@@ -112,72 +123,14 @@ CUSTOM_RANGE = {"from": "From", "to": "To (exclusive)"}
 EMPTY_RANGE = "The end must be after the start."
 
 RUNS = "Runs"
+EARLIER_RUNS = "{count} earlier"
+RUN = "Run {number}"
 
 INVALID_NAME = "Invalid batch name"
 BATCH_NOT_FOUND = "Batch not found"
 BATCH_NOT_FOUND_ADVICE = "Start it to see it here."
 PAGE_NOT_FOUND = "Page not found"
 PAGE_NOT_FOUND_ADVICE = "There is no page at this address."
-
-
-def high_load(interval: Any) -> str:
-    return f"High load: updating every {interval}"
-
-
-def running_of(count: Any, limit: Any) -> str:
-    return f"{count} of {limit}"
-
-
-def found(batches: Any) -> str:
-    return f"{batches} found"
-
-
-def page_of(page: Any, count: Any) -> str:
-    return f"Page {page} of {count}"
-
-
-def start(batch_id: Any) -> str:
-    return f"Start {batch_id}"
-
-
-def started(batch_id: str) -> str:
-    return f"Started {batch_id}"
-
-
-def stopped(batch_id: str) -> str:
-    return f"Stopped {batch_id}"
-
-
-def run(number: Any) -> str:
-    return f"Run {number}"
-
-
-def source(name: Any) -> str:
-    return f"{name} source"
-
-
-def uptime(duration: Any) -> str:
-    return f"up {duration}"
-
-
-def row_rate(rate: Any) -> str:
-    return f"{rate} rows/s"
-
-
-def points_in_window(points: Any) -> str:
-    return f"{points} · 60\u00a0s"
-
-
-def first_minute_ends_in(seconds: Any) -> str:
-    return f"First minute ends in {seconds}\u00a0s"
-
-
-def latest_minutes(shown: Any, count: Any) -> str:
-    return f"The latest {shown} of {count} minutes with points"
-
-
-def earlier_runs(count: Any) -> str:
-    return f"{count} earlier"
 
 
 def batch_title(batch_id: str, status: str) -> str:

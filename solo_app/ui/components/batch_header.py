@@ -60,14 +60,14 @@ def _facts() -> rx.Component:
     duration = fmt.duration((BatchState.chart_end - BatchState.started) / 1_000_000)
     rows = fmt.count(BatchState.row_count, "row", "rows")
     return rx.el.span(
-        rx.el.span(text.run(fmt.number(BatchState.run_number))),
+        rx.el.span(text.RUN.format(number=fmt.number(BatchState.run_number))),
         rx.cond(
             BatchState.status == "running",
             rx.fragment(
-                rx.el.span(text.source(BatchState.source)),
-                rx.el.span(text.uptime(duration)),
+                rx.el.span(text.SOURCE.format(name=BatchState.source)),
+                rx.el.span(text.UPTIME.format(duration=duration)),
                 rx.el.span(rows),
-                rx.el.span(text.row_rate(fmt.rate(BatchState.rows_per_second))),
+                rx.el.span(text.ROW_RATE.format(rate=fmt.rate(BatchState.rows_per_second))),
             ),
             rx.fragment(
                 rx.el.span(BatchState.source),

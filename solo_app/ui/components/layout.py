@@ -87,7 +87,7 @@ def connection(
 
 def banners(state: Any) -> rx.Component:
     """Return the notices about slow updates and storage errors."""
-    high_load = text.high_load(fmt.duration(state.update_interval))
+    high_load = text.HIGH_LOAD.format(interval=fmt.duration(state.update_interval))
     return rx.fragment(
         rx.cond(
             state.update_interval >= 1,

@@ -25,7 +25,7 @@ def live_chart() -> rx.Component:
             ),
             rx.cond(
                 has_points & (BatchState.read_error == ""),
-                rx.el.p(text.points_in_window(count), class_name="point-count"),
+                rx.el.p(text.POINTS_IN_WINDOW.format(points=count), class_name="point-count"),
             ),
             class_name="card-header",
         ),

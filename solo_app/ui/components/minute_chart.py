@@ -59,7 +59,9 @@ def _no_minutes() -> rx.Component:
     is_first_minute = (BatchState.status == "running") & (BatchState.started >= MinutesState.end)
     remaining = fmt.number(60 - BatchState.server_time % 60)
     return rx.el.p(
-        rx.cond(is_first_minute, text.first_minute_ends_in(remaining), text.NO_POINTS),
+        rx.cond(
+            is_first_minute, text.FIRST_MINUTE_ENDS_IN.format(seconds=remaining), text.NO_POINTS
+        ),
         class_name="empty",
     )
 
@@ -123,7 +125,7 @@ def _gap(gap: Any) -> rx.Component:
 
 def _table() -> rx.Component:
     shown, count = MinutesState.table.length(), MinutesState.minute_count
-    caption = text.latest_minutes(fmt.number(shown), fmt.number(count))
+    caption = text.LATEST_MINUTES.format(shown=fmt.number(shown), count=fmt.number(count))
     columns = (text.AVERAGE, text.MIN_MAX, text.COUNT)
     return rx.el.details(
         rx.el.summary(text.SHOW_TABLE),

@@ -18,7 +18,7 @@ def unknown_batch() -> rx.Component:
         rx.el.code(BatchState.batch_id),
         text.BATCH_NOT_FOUND_ADVICE,
         rx.el.button(
-            text.start(BatchState.batch_id),
+            text.START_BATCH.format(batch_id=BatchState.batch_id),
             type="button",
             on_click=BatchState.start,
             class_name="button primary",

@@ -25,7 +25,7 @@ def runs() -> rx.Component:
 
 def _earlier_button() -> rx.Component:
     return rx.el.button(
-        text.earlier_runs(fmt.number(BatchState.earlier_runs)),
+        text.EARLIER_RUNS.format(count=fmt.number(BatchState.earlier_runs)),
         type="button",
         on_click=BatchState.show_earlier_runs,
         class_name="button small repeatable",
@@ -36,7 +36,7 @@ def _run(run: Any) -> rx.Component:
     return rx.el.li(
         rx.el.div(
             status_pill(run.status),
-            rx.el.span(text.run(fmt.number(run.number)), class_name="run-number"),
+            rx.el.span(text.RUN.format(number=fmt.number(run.number)), class_name="run-number"),
             class_name="run",
         ),
         rx.el.div(

@@ -53,7 +53,7 @@ def _help() -> rx.Component:
         HomeState.suggested_name,
         type="button",
         on_click=HomeState.start({"batch_id": HomeState.suggested_name}),  # type: ignore[misc]
-        aria_label=text.start(HomeState.suggested_name),
+        aria_label=text.START_BATCH.format(batch_id=HomeState.suggested_name),
         class_name="link",
     )
     has_suggestion = HomeState.loaded & (HomeState.running_count < BATCH_LIMIT)

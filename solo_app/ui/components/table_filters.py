@@ -32,7 +32,7 @@ def table_filters() -> rx.Component:
         ),
         # Announces the result of a search to screen readers.
         rx.el.p(
-            rx.cond(HomeState.loaded, text.found(matches), ""),
+            rx.cond(HomeState.loaded, text.FOUND.format(batches=matches), ""),
             role="status",
             class_name="visually-hidden",
         ),
@@ -74,7 +74,9 @@ def pager() -> rx.Component:
             _end_button(text.FIRST, 0, HomeState.page_no == 0),
             _page_button(text.PREVIOUS, HomeState.page_no - 1, HomeState.page_no == 0),
             rx.el.span(
-                text.page_of(fmt.number(HomeState.page_no + 1), fmt.number(HomeState.page_count)),
+                text.PAGE_OF.format(
+                    page=fmt.number(HomeState.page_no + 1), count=fmt.number(HomeState.page_count)
+                ),
                 aria_live="polite",
             ),
             _page_button(text.NEXT, HomeState.page_no + 1, HomeState.page_no >= last),

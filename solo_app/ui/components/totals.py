@@ -26,7 +26,9 @@ def totals() -> rx.Component:
             ),
             _stat(
                 text.RUNNING,
-                text.running_of(fmt.number(HomeState.running_count), fmt.number(BATCH_LIMIT)),
+                text.RUNNING_OF.format(
+                    count=fmt.number(HomeState.running_count), limit=fmt.number(BATCH_LIMIT)
+                ),
             ),
             class_name="stats",
         ),

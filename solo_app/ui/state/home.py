@@ -156,13 +156,13 @@ class HomeState(actions.ActionState, rx.State):
 def started_toast(batch_id: str, action: actions.ToastButton | None = None) -> EventSpec:
     """Return a toast that confirms a start and offers to stop the batch."""
     undo = (text.STOP, HomeState.stop(batch_id))  # type: ignore[misc]
-    return actions.success_toast(text.started(batch_id), undo, action)
+    return actions.success_toast(text.STARTED.format(batch_id=batch_id), undo, action)
 
 
 def stopped_toast(batch_id: str) -> EventSpec:
     """Return a toast that confirms a stop and offers to start the batch again."""
     undo = (text.START_AGAIN, HomeState.start_again(batch_id))  # type: ignore[misc]
-    return actions.success_toast(text.stopped(batch_id), undo)
+    return actions.success_toast(text.STOPPED.format(batch_id=batch_id), undo)
 
 
 def _open_button(batch_id: str) -> actions.ToastButton:
