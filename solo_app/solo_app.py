@@ -33,13 +33,6 @@ async def service_lifespan() -> AsyncIterator[None]:
         api.state.service = None
 
 
-def mount_api(pages: ASGIApp) -> ASGIApp:
-    """Return the gateway in front of Reflex's server and the API."""
-    serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
-    origins = get_config().cors_allowed_origins
-    return Gateway(pages, api, api_prefixes(api), origins, serves_pages)
-
-
 class App(rx.App):
     """The Reflex app, served through the gateway.
 
@@ -48,7 +41,9 @@ class App(rx.App):
     """
 
     def __call__(self) -> ASGIApp:
-        return mount_api(super().__call__())
+        serves_pages = environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.get()
+        origins = get_config().cors_allowed_origins
+        return Gateway(super().__call__(), api, api_prefixes(api), origins, serves_pages)
 
 
 app = App(stylesheets=["/solo.css"], html_lang="en")

@@ -13,14 +13,9 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from solo_app.config import HOST, Settings, SettingsError
-
-
-def exit_with_error(error: Exception) -> NoReturn:
-    """Exit with one line on stderr and code 1."""
-    sys.exit(f"SOLO cannot start: {error}")
 
 
 def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
