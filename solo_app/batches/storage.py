@@ -82,14 +82,12 @@ class Storage(Protocol):
         """Return the spans of points older than ``before``, one for each batch with a point older
         than ``oldest_before``.
 
-        A span ends before the first newer point of its batch.
+        A span ends before the first newer point of its batch. Completes or undoes an interrupted
+        move first.
         """
 
     async def move_to_archive(self, span: Span) -> int:
-        """Move committed points to the archive. Returns their number.
-
-        Completes or undoes an interrupted move first.
-        """
+        """Move committed points to the archive. Returns their number."""
 
     async def download(self, file_format: FileFormat, selection: Selection) -> Download:
         """Return the selected points in order of ``seq``, as a file."""

@@ -121,12 +121,12 @@ class DuckDBStore:
         return await self.run_on_reader(lambda cursor: minutes.stored_minutes(cursor, start))
 
     async def archivable_spans(self, before: datetime, oldest_before: datetime) -> list[Span]:
+        await self.run_on_writer(self._recover_archive)
         return await self.run_on_reader(
             lambda cursor: archive.archivable_spans(cursor, before, oldest_before)
         )
 
     async def move_to_archive(self, span: Span) -> int:
-        await self.run_on_writer(self._recover_archive)
         file = await self._long_queries(lambda cursor: self._archive.write(cursor, span))
         try:
             await self.run_on_writer(self._commit_move, file)
