@@ -23,28 +23,28 @@ function usePolled(read) {
 
 // `serverTime` changes every second while the page is connected. Pages without live data have none:
 // they are current while connected.
-export function Connection({ disconnected, ready, serverTime, interval, labels }) {
+export function Connection({ isDisconnected, isReady, serverTime, interval, labels }) {
   const [live, connecting, offline, behind] = labels;
-  const received = `${ready} ${serverTime}`;
+  const received = `${isReady} ${serverTime}`;
   const last = useRef(received);
   const seconds = usePolled(() => {
-    const isConnected = serverTime === undefined && ready && !disconnected;
+    const isConnected = serverTime === undefined && isReady && !isDisconnected;
     if (isConnected || received !== last.current) currentAt = Date.now();
     last.current = received;
     return Math.floor(age());
   });
-  const isStale = ready && seconds >= STALE_AFTER + 2 * interval;
-  const kind = disconnected || isStale ? "offline" : ready ? "current" : "connecting";
+  const isStale = isReady && seconds >= STALE_AFTER + 2 * interval;
+  const kind = isDisconnected || isStale ? "offline" : isReady ? "current" : "connecting";
   const late = behind.replace("{duration}", duration(seconds));
-  const label = disconnected ? offline : isStale ? late : ready ? live : connecting;
+  const label = isDisconnected ? offline : isStale ? late : isReady ? live : connecting;
   const dot = createElement("i", { className: "dot" });
   return createElement("span", { className: `connection ${kind}` }, dot, label);
 }
 
 // Shows `text` with the time at which the page was last current.
-export function OfflineBanner({ disconnected, text }) {
+export function OfflineBanner({ isDisconnected, text }) {
   const isSilent = usePolled(() => age() >= DISCONNECTED_AFTER);
-  if (!disconnected && !isSilent) return null;
+  if (!isDisconnected && !isSilent) return null;
   const props = { className: "banner offline", role: "status" };
   return createElement("p", props, text.replace("{time}", time(currentAt * 1000)));
 }

@@ -73,7 +73,7 @@ class Tabs:
         await self.open(tab)
         await self.start_updates(tab, HomeState)
         state = await self.state(tab, HomeState)
-        await wait_until(lambda: state.loaded)
+        await wait_until(lambda: state.is_loaded)
         return state
 
     async def open_batch_page(self, tab: str, batch_id: str) -> Any:

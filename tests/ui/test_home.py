@@ -137,7 +137,7 @@ async def test_slots_table_and_totals_are_consistent(tabs: Tabs, batch_id: str) 
     shown: dict[str, Any] = {}
     for delta in tabs.state_deltas("tab", HomeState):
         shown |= delta
-        if not shown["loaded"]:
+        if not shown["is_loaded"]:
             continue
         slot = next(slot for slot in shown["slots"] if slot["batch_id"] == batch_id)
         (row,) = (row for row in shown["rows"] if row["batch_id"] == batch_id)
@@ -231,7 +231,7 @@ async def test_saved_query_is_restored(with_25_ended: BatchService) -> None:
             state = await tabs.state(tab, HomeState)
             state.saved_query = query
             updates = await tabs.start_updates(tab, HomeState)
-            await wait_until(lambda state=state: state.loaded)  # type: ignore[misc]
+            await wait_until(lambda state=state: state.is_loaded)  # type: ignore[misc]
             shown = (state.search, state.status_filter, state.page_no, len(state.rows))
             assert shown == (("old", "ended", 1, 5) if tab == "after" else ("", "all", 0, 20))
             updates.cancel()
@@ -265,7 +265,7 @@ async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None
     await tabs.open("tab")
     updates = await tabs.start_updates("tab", HomeState)
     state = await tabs.evict("tab", HomeState)
-    await wait_until(lambda: state.loaded and state.rows and len(state.slots) == 5)
+    await wait_until(lambda: state.is_loaded and state.rows and len(state.slots) == 5)
     assert state.running_count == 1
     updates.cancel()
 

@@ -34,7 +34,7 @@ def batch_table() -> rx.Component:
         rx.cond(
             HomeState.match_count > 0,
             _table([rx.foreach(HomeState.rows, _row)]),
-            rx.cond(HomeState.loaded, _empty_message(), _skeleton()),
+            rx.cond(HomeState.is_loaded, _empty_message(), _skeleton()),
         ),
         pager(),
         aria_label=text.ALL_BATCHES,

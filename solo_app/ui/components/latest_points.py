@@ -37,12 +37,12 @@ def latest_points() -> rx.Component:
 def _pause_button() -> rx.Component:
     """Return the button, shown while the batch is running or the table is paused."""
     button = rx.el.button(
-        rx.cond(BatchState.paused, text.RESUME, text.PAUSE),
+        rx.cond(BatchState.is_paused, text.RESUME, text.PAUSE),
         type="button",
-        on_click=BatchState.pause(~BatchState.paused),  # type: ignore[operator]
+        on_click=BatchState.pause(~BatchState.is_paused),  # type: ignore[operator]
         class_name="button small repeatable",
     )
-    return rx.cond((BatchState.status == "running") | BatchState.paused, button)
+    return rx.cond((BatchState.status == "running") | BatchState.is_paused, button)
 
 
 def _row(point: Any) -> rx.Component:

@@ -33,7 +33,7 @@ def page(*children: Any, location: Any = None, state: Any = None, status: Any = 
             id="main",
             class_name="main",
         ),
-        _OfflineBanner.create(disconnected=has_connection_errors, text=text.CONNECTION_LOST),
+        _OfflineBanner.create(is_disconnected=has_connection_errors, text=text.CONNECTION_LOST),
         # Preloaded, so that links work while the server is unreachable.
         *[_Preload.create(page=path) for path in ("/", "/batch/any")],
         class_name="page",
@@ -77,8 +77,8 @@ def connection(
     pages without live data. ``interval`` is the time between updates in seconds.
     """
     return _Connection.create(
-        disconnected=has_connection_errors,
-        ready=is_ready,
+        is_disconnected=has_connection_errors,
+        is_ready=is_ready,
         server_time=server_time,
         interval=interval,
         labels=[text.LIVE, text.CONNECTING, text.OFFLINE, text.BEHIND],
@@ -106,8 +106,8 @@ def _error(label: str, reason: Any) -> rx.Component:
 class _Connection(rx.Component):
     library = _LIBRARY
     tag = "Connection"
-    disconnected: rx.Var[bool]
-    ready: rx.Var[bool]
+    is_disconnected: rx.Var[bool]
+    is_ready: rx.Var[bool]
     server_time: rx.Var[int | None]
     interval: rx.Var[float]
     labels: rx.Var[list[str]]
@@ -116,5 +116,5 @@ class _Connection(rx.Component):
 class _OfflineBanner(rx.Component):
     library = _LIBRARY
     tag = "OfflineBanner"
-    disconnected: rx.Var[bool]
+    is_disconnected: rx.Var[bool]
     text: rx.Var[str]

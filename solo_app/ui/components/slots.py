@@ -17,7 +17,7 @@ def slots() -> rx.Component:
     """Return all slots. A batch keeps its slot while it runs."""
     return rx.el.section(
         rx.cond(
-            HomeState.loaded,
+            HomeState.is_loaded,
             rx.foreach(
                 HomeState.slots,
                 lambda slot: rx.cond(slot["batch_id"] != "", _running_batch(slot), _start_button()),

@@ -56,7 +56,7 @@ def _help() -> rx.Component:
         aria_label=text.START_BATCH.format(batch_id=HomeState.suggested_name),
         class_name="link",
     )
-    has_suggestion = HomeState.loaded & (HomeState.running_count < BATCH_LIMIT)
+    has_suggestion = HomeState.is_loaded & (HomeState.running_count < BATCH_LIMIT)
     return rx.fragment(
         text.NAME_HELP,
         rx.cond(has_suggestion, rx.fragment(" · ", text.SUGGESTION, suggestion)),

@@ -32,7 +32,7 @@ def table_filters() -> rx.Component:
         ),
         # Announces the result of a search to screen readers.
         rx.el.p(
-            rx.cond(HomeState.loaded, text.FOUND.format(batches=matches), ""),
+            rx.cond(HomeState.is_loaded, text.FOUND.format(batches=matches), ""),
             role="status",
             class_name="visually-hidden",
         ),

@@ -39,6 +39,8 @@ def totals() -> rx.Component:
 def _stat(name: str, value: Any, *more: rx.Component) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name),
-        rx.el.dd(rx.cond(HomeState.loaded, value, rx.el.span(class_name="skeleton number")), *more),
+        rx.el.dd(
+            rx.cond(HomeState.is_loaded, value, rx.el.span(class_name="skeleton number")), *more
+        ),
         class_name="stat",
     )

@@ -67,7 +67,7 @@ class BatchState(actions.ActionState, rx.State):
     points_in_minute: int = 0
     chart_end: int = 0
     points: rx.Field[list[PointRow]] = rx.field(default_factory=list)
-    paused: bool = False
+    is_paused: bool = False
     minute: Minute = Minute(0, 0)
     chart_range: str = rx.SessionStorage(str(text.DEFAULT_RANGE), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
@@ -80,7 +80,7 @@ class BatchState(actions.ActionState, rx.State):
         batch_id = self._route_id()
         view = BatchView(self.console.service, batch_id)
         async with self:
-            self.paused, self._shown_runs = False, FIRST_RUNS
+            self.is_paused, self._shown_runs = False, FIRST_RUNS
             self._show_error(None)
             if self.batch_id != batch_id:
                 self.title, self.status = text.PRODUCT, ""
@@ -136,10 +136,10 @@ class BatchState(actions.ActionState, rx.State):
     @rx.event
     def pause(self, paused: bool) -> None:
         """Pause or resume updates of the latest points."""
-        self.paused = paused is True
+        self.is_paused = paused is True
 
     def _without_paused(self, values: Values) -> Values:
-        return {n: v for n, v in values.items() if n != "points"} if self.paused else values
+        return {n: v for n, v in values.items() if n != "points"} if self.is_paused else values
 
     def _report(self, error: SoloError | None, batch_id: str) -> list[EventSpec]:
         """Show an error on the page of its batch, or as a toast if the tab has left that page."""

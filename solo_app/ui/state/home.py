@@ -28,7 +28,7 @@ class HomeState(actions.ActionState, rx.State):
     ``saved_query`` stores the table's query in the tab, so that it survives a server restart.
     """
 
-    loaded: bool = False
+    is_loaded: bool = False
     title: str = f"{text.BATCHES} · {text.PRODUCT}"
     row_count: int = 0
     rows_per_second: float = 0.0

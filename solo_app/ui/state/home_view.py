@@ -33,7 +33,7 @@ def home_values(snapshot: Snapshot) -> Values:
         totals = snapshot.totals
         values = snapshot.derived["home"] = {
             **app_status(snapshot),
-            "loaded": True,
+            "is_loaded": True,
             "title": text.home_title(totals.running_count),
             "row_count": totals.row_count,
             "rows_per_second": round(totals.rows_per_second, 1),
