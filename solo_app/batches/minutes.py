@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.models import (
     MINUTE,
+    MINUTE_US,
     BatchCounter,
     Clock,
     MinuteAggregate,
@@ -22,8 +23,6 @@ from solo_app.batches.storage import Storage
 
 MAX_AGE = timedelta(minutes=61)
 """Maximum age of cached minutes: one hour of full minutes and the current one."""
-
-_MINUTE_US = 60_000_000
 
 
 def start_of_minute(time: datetime) -> datetime:
@@ -47,7 +46,7 @@ def aggregate_by_minute(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list
 
     The result contains each minute once, even if the clock moved back and forth between minutes.
     """
-    minutes = ts // _MINUTE_US
+    minutes = ts // MINUTE_US
     starts = np.concatenate(([0], np.flatnonzero(np.diff(minutes)) + 1))
     ends = np.append(starts[1:], len(ts))
     with np.errstate(over="ignore"):  # A sum beyond the range of a double is infinite.
@@ -57,7 +56,7 @@ def aggregate_by_minute(ts: NDArray[np.int64], key: NDArray[np.float64]) -> list
     slices = zip(minutes[starts], ends - starts, sums, lows, highs, strict=True)
     result: Minutes = {}
     for minute_no, count, *values in slices:
-        minute = from_microseconds(int(minute_no) * _MINUTE_US)
+        minute = from_microseconds(int(minute_no) * MINUTE_US)
         merge(result, [MinuteAggregate(minute, int(count), *map(float, values))])
     return list(result.values())
 

@@ -16,6 +16,7 @@ Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1)
 MINUTE = timedelta(minutes=1)
+MINUTE_US = 60_000_000
 MICROSECOND = timedelta(microseconds=1)
 
 MAX_SEQ = 2**63 - 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import (
     BUCKET_US,
+    MINUTE_US,
     Block,
     Bucket,
     Extreme,
@@ -27,8 +28,7 @@ from solo_app.batches.models import (
 )
 from solo_app.batches.storage import Storage
 
-_MINUTE_US = 60_000_000
-_BUCKETS = _MINUTE_US // BUCKET_US
+_BUCKETS = MINUTE_US // BUCKET_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Series:
 
         It begins with the last vertex before the minute, so that the line enters from the left.
         """
-        start, last = until_us - _MINUTE_US, until_us // BUCKET_US
+        start, last = until_us - MINUTE_US, until_us // BUCKET_US
         end_ms = until_us // 1000
         offsets: list[int] = []
         keys: list[float | None] = []
@@ -97,7 +97,7 @@ class Series:
         It is exact unless the minute begins within a bucket of more than two points, whose number
         in the minute is interpolated.
         """
-        start, last = until_us - _MINUTE_US, until_us // BUCKET_US
+        start, last = until_us - MINUTE_US, until_us // BUCKET_US
         first = start // BUCKET_US
         return sum(
             bucket.count if bucket.number > first else _count_after(start, bucket)
@@ -171,7 +171,7 @@ async def read_buckets(
     Raises StoreUnavailableError if points of the minute cannot be read. If only earlier points
     cannot be read, the line begins in the minute.
     """
-    since = _bucket_start(until_us - _MINUTE_US)
+    since = _bucket_start(until_us - MINUTE_US)
     buckets = await store.buckets(batch_no, from_microseconds(since), before_seq)
     # The last point before the minute, by its ``seq``: a search by time would read all points.
     seq = before_seq - 1 - sum(bucket.count for bucket in buckets)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import reflex as rx
 
+from solo_app.batches.models import MINUTE_US
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.chart_parts import line, tooltip, x_axis, y_axis
 from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.state.batch import BatchState
-
-_MINUTE_US = 60_000_000
 
 
 def live_chart() -> rx.Component:
@@ -46,7 +45,7 @@ def _chart() -> rx.Component:
     end = BatchState.chart_end
     return rx.recharts.line_chart(
         rx.recharts.cartesian_grid(vertical=False),
-        x_axis(end - _MINUTE_US, end, hide=True, allow_data_overflow=True),
+        x_axis(end - MINUTE_US, end, hide=True, allow_data_overflow=True),
         y_axis(),
         tooltip("pointLabel"),
         line("key", text.VALUE, stroke_width=1.6),
@@ -59,7 +58,7 @@ def _chart() -> rx.Component:
 
 def _time_labels() -> rx.Component:
     end = BatchState.chart_end
-    start = end - _MINUTE_US
+    start = end - MINUTE_US
     return rx.el.div(
         timestamp(start, fmt.time(start)),
         # While the connection is lost, the stylesheet shows the time instead of "now".

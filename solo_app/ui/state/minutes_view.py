@@ -13,6 +13,7 @@ from typing import TypedDict
 from solo_app.batches.minutes import last_full_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
+    MINUTE_US,
     MinuteAggregate,
     Point,
     Run,
@@ -23,7 +24,6 @@ from solo_app.ui.state.values import Values
 
 TABLE_MINUTES = 60
 
-_MINUTE_US = 60_000_000
 _LABEL_SHARE = 0.1
 """Minimum width of a gap with a label, as a share of the chart."""
 
@@ -109,7 +109,7 @@ def _chart_minutes(minutes: list[MinuteAggregate]) -> Iterator[ChartMinute]:
         vertex = _vertex(minute)
         yield vertex
         if i + 1 == len(minutes) or minutes[i + 1].minute != minute.minute + MINUTE:
-            end = vertex["t"] + _MINUTE_US
+            end = vertex["t"] + MINUTE_US
             yield {**vertex, "t": end - 1}  # Makes the last minute as wide as the others.
             yield {"t": end, "average": None, "range": None}
 
@@ -134,6 +134,6 @@ def _minute_row(minute: MinuteAggregate) -> MinuteRow:
 
 def _wide_gaps(start: int, end: int, minutes: list[MinuteAggregate]) -> list[Gap]:
     starts = [to_microseconds(minute.minute) for minute in minutes]
-    edges = zip([start, *(t + _MINUTE_US for t in starts)], [*starts, end], strict=True)
+    edges = zip([start, *(t + MINUTE_US for t in starts)], [*starts, end], strict=True)
     min_width = (end - start) * _LABEL_SHARE
     return [{"start": first, "end": last} for first, last in edges if last - first >= min_width]
