@@ -24,19 +24,16 @@ class InvalidBatchIdError(SoloError):
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(self.rule if batch_id else f"Enter a name for the batch. {self.rule}")
-        self.batch_id = batch_id
 
 
 class BatchNotFoundError(SoloError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f'Batch "{batch_id}" not found.')
-        self.batch_id = batch_id
 
 
 class BatchRunningError(SoloError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"{batch_id} is already running.")
-        self.batch_id = batch_id
 
 
 class BatchLimitReachedError(SoloError):
