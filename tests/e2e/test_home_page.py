@@ -42,7 +42,7 @@ def test_started_batch_leaves_the_ended_filter(app: RunningApp, page: Page) -> N
     start(app, "row")
     stop(app, "row")
     open_page(page, app, "/")
-    page.get_by_role("button", name="Ended").click()
+    page.get_by_role("button", name="Ended", exact=True).click()
     again = page.get_by_role("button", name="Start again: row", exact=True)
     again.click()
     expect(page.locator("a.slot", has_text="row")).to_be_visible()
