@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from solo_app.__main__ import main
 from solo_app.config import Settings, SettingsError
 from solo_app.startup_check import check_startup
 from tests.helpers.running_app import PROJECT, free_port
@@ -100,9 +101,9 @@ def test_unusable_database_is_refused_with_one_line(settings: Settings) -> None:
     check_startup({**DEFAULTS, "frontend_only": True}, settings)
 
 
-def check_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def check_command(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "solo_app", "check", *arguments],
+        [sys.executable, "-m", "solo_app", "check"],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
@@ -111,11 +112,13 @@ def check_command(*arguments: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
-def test_check_command_reports_usable_database(tmp_path: Path) -> None:
+def test_check_command_reports_usable_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     database = tmp_path / "solo.duckdb"
-    report = check_command(str(database))
+    assert main(["check", str(database)]) is None
     expected = f"The database {database} does not exist yet and can be created.\n"
-    assert (report.returncode, report.stdout, report.stderr) == (0, expected, "")
+    assert capsys.readouterr() == (expected, "")
     duckdb.connect(database).close()
     report = check_command(SOLO_DATABASE=f" {database}\r")
     expected = f"The database {database} can be used.\n"
@@ -126,7 +129,17 @@ def test_check_command_reports_one_line_and_exit_code_1(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     with duckdb.connect(database):
         report = check_command(SOLO_DATABASE=str(database))
+    assert (report.returncode, report.stdout) == (1, "")
     assert "in use by another process" in report.stderr
-    for failed in [report, check_command(SOLO_INTERVAL="soon"), check_command("one", "two")]:
-        assert (failed.returncode, failed.stdout) == (1, "")
-        assert len(failed.stderr.splitlines()) == 1
+    assert len(report.stderr.splitlines()) == 1
+
+
+def test_check_command_reports_invalid_settings_and_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOLO_INTERVAL", "soon")
+    for arguments, expected in ((["check"], "SOLO_INTERVAL=soon"), (["one", "two"], "Usage: ")):
+        line = main(arguments)
+        assert line
+        assert expected in line
+        assert "\n" not in line
