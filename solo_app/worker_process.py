@@ -47,11 +47,13 @@ def raise_limits() -> None:
 def shutdown_on_signal(
     service: BatchService, responses_end_within: float = RESPONSES_END_WITHIN
 ) -> Iterator[None]:
-    """On SIGINT or SIGTERM, end runs and event streams, then exit the process.
+    """On SIGINT or SIGTERM, end runs and event streams, close the service, then exit the process.
 
-    Granian handles the same signals in the event loop. It ends the lifespan only after every
-    response has ended, but an event stream does not end on its own, and the response of a client
-    that stops reading never ends. So the process exits ``responses_end_within`` seconds later.
+    This replaces the signal handlers of Granian. They end the lifespan only after every response
+    has ended, but an event stream does not end by itself, and the response of a client that stops
+    reading never ends. They also stop the threads of Granian before the lifespan ends, and with
+    open WebSockets such a thread sometimes crashes the process (2.8.9: "Cannot drop pointer into
+    Python heap"), so that the database is not closed.
     """
     loop = asyncio.get_running_loop()
     task: asyncio.Task[None] | None = None
@@ -62,7 +64,7 @@ def shutdown_on_signal(
             task = asyncio.create_task(_shut_down(service, responses_end_within), name="shutdown")
 
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(start))
+        loop.add_signal_handler(number, start)
     try:
         yield
     finally:
@@ -71,7 +73,6 @@ def shutdown_on_signal(
 
 
 async def _shut_down(service: BatchService, responses_end_within: float) -> None:
-    await _ignore_later_signals()
     try:
         await service.end_runs()
         await asyncio.sleep(responses_end_within)
@@ -79,14 +80,3 @@ async def _shut_down(service: BatchService, responses_end_within: float) -> None
     except Exception:
         logger.exception("Service did not close cleanly")
     os._exit(0)
-
-
-async def _ignore_later_signals() -> None:
-    """Ignore a second Ctrl-C, and the signal that Granian's main process sends after the first.
-
-    A third signal makes a Granian worker hang (2.8.9: ``WorkerSignal.set`` blocks the loop).
-    """
-    for _ in range(2):  # First let Granian's handler process the first signal.
-        await asyncio.sleep(0)
-    for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, int)
