@@ -76,6 +76,9 @@ export function timeRange(start, end) {
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 
+// Returns a URL; the origin of the page if it is empty.
+export const origin = (url) => url || globalThis.location?.origin || "";
+
 // Returns the SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or
 // `floor`) to the highest. Null breaks the line; a value between two nulls is a short dash.
 export function sparkline(values, floor = null) {

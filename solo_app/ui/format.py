@@ -80,6 +80,11 @@ def iso(at: Any) -> Var[str]:
     return _text("iso", at)
 
 
+def origin(url: str) -> Var[str]:
+    """Return a URL; that of the page without a path, if it is empty."""
+    return _text("origin", url)
+
+
 def sparkline(values: Any, floor: float | None = None) -> Var[str]:
     """Return the SVG path of a sparkline, scaled from ``floor`` if given."""
     return _text("sparkline", values, floor)

@@ -28,6 +28,7 @@ SHORTCUTS = "Keyboard shortcuts"
 SHORTCUT_LIST = {"/": "Search batches", "n": "Name a new batch", "?": "Show keyboard shortcuts"}
 ENABLE_SHORTCUTS = "Enable shortcuts"
 CLOSE = "Close"
+COPY, COPIED = "Copy", "Copied"
 
 BATCHES = "Batches"
 ROWS = "rows"

@@ -7,11 +7,11 @@ click: relative ranges end then, and only the browser can convert times in the v
 from __future__ import annotations
 
 import reflex as rx
-from reflex.config import get_config
 
 from solo_app.batches.models import FileFormat
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.api_url import api_base
 from solo_app.ui.state.batch import BatchState
 
 _PANEL = "download"
@@ -92,12 +92,9 @@ def _custom_range() -> rx.Component:
 
 
 def _link() -> rx.Component:
-    config = get_config()
-    # In production, the API and the pages have the same origin, whatever the host name.
-    api = "" if config.api_url == config.deploy_url else config.api_url
     return rx.el.a(
         text.DOWNLOAD,
-        href=f"{api}/batches/{BatchState.batch_id}/download",
+        href=f"{api_base()}/batches/{BatchState.batch_id}/download",
         download=True,
         reload_document=True,  # Otherwise React Router handles the link.
         custom_attrs={"onClick": fmt.function("prepareDownload", "input")},
