@@ -22,7 +22,7 @@ try:
     if command and command.info_name == "run" and main_process.is_new_main_process():
         main_process.handle_signals()
         check_startup(command.params, settings)
-        # Reflex does not detect removed packages. Everything in that folder is generated.
+        # Reflex does not detect that packages are missing. ``.web`` contains only generated files.
         build_tool = get_web_dir() / "node_modules" / ".bin" / "react-router"
         if not command.params["backend_only"] and not build_tool.exists():
             shutil.rmtree(get_web_dir(), ignore_errors=True)

@@ -36,7 +36,7 @@ const isNone = (value) => value === null || value === undefined;
 export const number = (value, digits = 0) => (isNone(value) ? DASH : FIXED[digits].format(value));
 export const rate = (value) => number(value, value < 1000 ? 1 : 0);
 
-// Formats integers in full, other numbers with six significant digits.
+// Formats whole numbers in full, others with at most six significant digits.
 export function value(value) {
   if (isNone(value)) return DASH;
   const size = Math.abs(value);

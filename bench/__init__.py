@@ -1,1 +1,1 @@
-"""Benchmarks of the app and of a baseline: ``python -m bench``. They measure and assert nothing."""
+"""Benchmarks of the app and of a baseline: ``python -m bench``. They assert nothing."""

@@ -78,7 +78,7 @@ def work_folder() -> Iterator[Path]:
 
 
 def separate_processes(count: int) -> Pool:
-    """Return a pool of new processes, for load that must not share an interpreter with others."""
+    """Return a pool of new processes, so that clients and servers do not share an interpreter."""
     return multiprocessing.get_context("spawn").Pool(count)
 
 

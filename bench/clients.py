@@ -1,4 +1,4 @@
-"""Holds many connections open, and measures what the server delivers and uses."""
+"""Holds many connections open, and measures delivery and the resource usage of the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (DELIVERED, P50, P99, CPU, MEMORY)
 
 _CONCURRENT_OPENS = 50
 _LATEST_ARRIVAL = 2.0
-"""Seconds after the period in which events of the period still count as delivered."""
+"""Seconds after the period during which its events still count as delivered."""
 
 _FEW_CLIENTS = 100
 """With fewer clients, memory growth is noise."""
@@ -102,7 +102,7 @@ def evaluate(clients: Iterable[Client], began: float, ended: float) -> tuple[flo
     """Return the percentage of delivered events of a period, and their delays in milliseconds.
 
     An event is due for each client if any client of the channel received it. Events that no client
-    received are skipped numbers, or pauses of more than an interval.
+    received are detected as skipped numbers, or as pauses longer than an interval.
     """
     channels: dict[str, list[Client]] = {}
     for client in clients:

@@ -122,7 +122,7 @@ async def send_requests(
 
 
 async def _send_on_connection(port: int, path: str, until: float, times: list[float]) -> None:
-    # HTTP clients for Python cost more per request than the response does.
+    # HTTP clients for Python need more time per request than the server.
     head = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: application/json\r\n\r\n"
     reader, writer = await asyncio.open_connection(HOST, port)
     sent = 0.0

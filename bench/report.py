@@ -81,9 +81,9 @@ def format_number(value: float) -> str:
 
 
 def write_document(document: Path, part: str, tables: Sequence[Table], heading: str) -> None:
-    """Replace the text between the marks of a part of the document.
+    """Replace the text between the markers of a part of the document.
 
-    Raises ValueError if the document lacks these marks.
+    Raises ValueError if the document lacks these markers.
     """
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
     before, has_begin, rest = document.read_text().partition(begin)

@@ -51,7 +51,7 @@ def measure(quick: bool) -> list[Table]:
 
 
 def _time_first_start(folder: Path) -> dict[str, float]:
-    """Time the first start of a new checkout in development. Python packages are installed."""
+    """Time the first start of a new checkout in development, with Python packages installed."""
     checkout = copy_project(folder / "solo")
     return _time_start(RunningApp(checkout, checkout / ".solo" / "solo.duckdb", "dev"), True)
 

@@ -1,7 +1,7 @@
 """Signal handling of the main process, which `reflex run` starts and which starts all others.
 
-Granian handles SIGINT and SIGTERM once it serves. This module handles signals before that, a closed
-terminal, and a worker that cannot start.
+Granian handles SIGINT and SIGTERM once the server is running. This module handles signals before
+that, a closed terminal, and a worker that cannot start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PID_VARIABLE = "SOLO_MAIN_PROCESS"
 """Environment variable with the id of the main process, set once its handlers are installed."""
 
 _CHILDREN_END_WITHIN = 1.5
-"""Seconds that the build and the frontend have to end."""
+"""Time limit in seconds for the build and the frontend to end."""
 
 _PARENT_CHECK_INTERVAL = 0.5
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 BLOCKED_AFTER = 2.0
-"""Seconds without an iteration of the loop after which a message is logged, once each time."""
+"""Seconds without an iteration after which the loop counts as blocked, which is logged once."""
 
 _CHECKS = 8
 """Number of checks within ``BLOCKED_AFTER``. Counting checks instead of seconds excludes the time

@@ -51,9 +51,9 @@ def shutdown_on_signal(
 
     This replaces the signal handlers of Granian. They end the lifespan only after every response
     has ended, but an event stream does not end by itself, and the response of a client that stops
-    reading never ends. They also stop the threads of Granian before the lifespan ends, and with
-    open WebSockets such a thread sometimes crashes the process (2.8.9: "Cannot drop pointer into
-    Python heap"), so that the database is not closed.
+    reading never ends. They also stop the threads of Granian before the lifespan ends. With
+    open WebSockets, such a thread sometimes crashes the process before the database is closed
+    (2.8.9: "Cannot drop pointer into Python heap").
     """
     loop = asyncio.get_running_loop()
     task: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and their distribution to processes."""
+"""Fixtures for all tests, and the distribution of tests to processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Default to ``-n 3 --dist loadgroup`` if pytest-xdist is installed."""
     options = config.option
     if hasattr(config, "workerinput"):
-        options.loadgroup = True  # Workers receive options of the command line only.
+        options.loadgroup = True  # Workers receive only command-line options.
         return
     if options.usepdb or not config.pluginmanager.hasplugin("xdist"):
         return
@@ -40,7 +40,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file that has fixtures for all of them in one process."""
+    """Run the tests of a file in one process if they share fixtures."""
     here = Path(__file__).parent
     for item in items:
         if item.path.parent in (here / "api", here / "storage", here / "ui"):

@@ -1,8 +1,9 @@
 """Screenshots of every page in every state: light, dark, and 360 px wide.
 
-``python -m tests.screenshots`` updates those in ``docs/screenshots``, and
-``python -m tests.screenshots FOLDER [GROUP ...]`` takes all, or only some ``GROUPS``. This
-requires Chromium or Chrome, and for the group ``failing`` permission to mount a file system.
+``python -m tests.screenshots`` updates those in ``docs/screenshots``.
+``python -m tests.screenshots FOLDER [GROUP ...]`` saves all, or those of some ``GROUPS``, to a
+folder. Both require Chromium or Chrome. The group ``failing`` also requires permission to mount a
+file system.
 """
 
 from __future__ import annotations
@@ -254,7 +255,7 @@ def wait_for_banner(page: Page) -> None:
 
 
 def take_failing(camera: Camera) -> None:
-    """Take pages with unreadable points, a failing archive, and a full disk."""
+    """Take screenshots with unreadable points, a failing archive, and a full disk."""
     disk = SmallDisk(camera.folder / "disk", 64)
     try:
         database, archive = disk.path / "solo.duckdb", disk.path / "solo.duckdb.archive"

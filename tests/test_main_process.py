@@ -1,4 +1,4 @@
-"""Which process a worker signals when it cannot start, and which processes the main one ends."""
+"""The signal of a worker that cannot start, and the child processes of the main process."""
 
 from __future__ import annotations
 

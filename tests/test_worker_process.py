@@ -38,7 +38,7 @@ async def received() -> AsyncIterator[list[int]]:
         signal.signal(number, handler)
 
 
-async def test_signal_ends_runs_and_answers_open_requests(
+async def test_open_requests_are_answered_after_a_signal_ends_runs(
     tmp_path: Path, received: list[int]
 ) -> None:
     database = tmp_path / "solo.duckdb"

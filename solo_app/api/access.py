@@ -1,9 +1,10 @@
 """Access control: the hosts, origins and pages that may use the app.
 
 Browsers allow any page to send requests to this app. Three headers that pages cannot forge identify
-such requests: ``Host`` (a foreign one is DNS rebinding), ``Origin`` (sent with WebSockets, requests
-by scripts, and all methods except GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata, sent with
-all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are allowed.
+such requests: ``Host`` (a foreign name indicates DNS rebinding), ``Origin`` (sent with WebSockets,
+requests by scripts, and all methods except GET and HEAD) and ``Sec-Fetch-*`` (W3C Fetch Metadata,
+sent with all requests). Requests without ``Origin`` and ``Sec-Fetch-*`` come from programs and are
+allowed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457), and the table from error types to statuses.
+"""Errors as ``application/problem+json`` (RFC 9457), and the statuses of domain errors.
 
 ``type`` is always ``about:blank``, so ``title`` is the reason phrase of the HTTP status. ``code``
 identifies the error for programs.

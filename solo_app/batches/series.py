@@ -37,7 +37,7 @@ class Chart:
 
     ``end`` is the end of the minute in microseconds since 1970 UTC, ``offsets`` are the times of
     the vertices in whole milliseconds relative to ``end``. A key of None breaks the line. Columns
-    need a third of the bytes of a list of objects in every update.
+    reduce each update to a third of the size that a list of objects would have.
     """
 
     end: int

@@ -26,13 +26,13 @@ class Timing:
     """Time after which ``stop`` raises if writes are failing. The batch is stopped later."""
 
     cancel_timeout: float = 1.0
-    """Maximum time that a source has to end after its cancellation."""
+    """Time limit for a source to end after its cancellation."""
 
     shutdown_timeout: float = 1.2
-    """Maximum time that all runs have to end during shutdown."""
+    """Time limit for all runs to end during shutdown."""
 
     close_timeout: float = 0.5
-    """Maximum time that the store has to close if the last writes did not complete."""
+    """Time limit for the store to close if the last writes did not complete."""
 
 
 DEFAULT_TIMING = Timing()

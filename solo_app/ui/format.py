@@ -28,7 +28,7 @@ def number(value: Any, digits: int = 0) -> Var[str]:
 
 
 def value(value: Any) -> Var[str]:
-    """Format the value of a point with at most six significant digits."""
+    """Format the value of a point: whole numbers in full, others to six significant digits."""
     return _text("value", value)
 
 

@@ -46,7 +46,7 @@ async def test_producer_waits_while_its_buffer_is_full() -> None:
         assert producer
         buffer = producer.buffer
         await wait_until(lambda: storage.writes.waiting and buffer.pending >= BUFFER_POINTS)
-        # One part has been drained, one part is pending, and no other part fits.
+        # A block is in flight, and the buffer is full again.
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(buffer.wait_for_capacity(), 0.01)
         assert buffer.uncommitted <= 2 * BUFFER_POINTS

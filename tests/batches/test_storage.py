@@ -38,7 +38,7 @@ FIRST_RUN = Run(1, "random", BatchStatus.RUNNING, NOW, first_seq=1)
 
 @pytest.fixture(params=["duckdb", "memory"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
-    """Return a function that creates the store like another process would."""
+    """Return a function that creates the store as another process would."""
     # mypy checks here that both satisfy the protocol.
     memory: Storage = MemoryStorage()
     stores: dict[str, Callable[[], Storage]] = {

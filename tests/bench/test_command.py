@@ -59,6 +59,6 @@ def test_only_full_runs_update_the_document(
 
 
 @pytest.mark.parametrize("part", ["run", SOAK])
-def test_document_has_marks_for_each_part(part: str) -> None:
+def test_document_has_markers_for_each_part(part: str) -> None:
     text = DOCUMENT.read_text()
     assert text.index(f"<!-- {part}: begin -->") < text.index(f"<!-- {part}: end -->")

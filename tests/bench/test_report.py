@@ -67,7 +67,7 @@ def test_target_is_next_to_its_figure(target: dict[str, float], cell: str) -> No
     assert str(table).splitlines()[-1] == f"| one | {cell} | 6 |"
 
 
-def test_document_keeps_text_outside_the_marks(tmp_path: Path) -> None:
+def test_document_keeps_text_outside_the_markers(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("# Title\n\n<!-- run: begin -->\nold\n<!-- run: end -->\n\nBy hand.\n")
     table = Table("Some", "ms")
@@ -79,7 +79,7 @@ def test_document_keeps_text_outside_the_marks(tmp_path: Path) -> None:
         )
 
 
-def test_document_without_marks_is_refused(tmp_path: Path) -> None:
+def test_document_without_markers_is_refused(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("# Title\n<!-- run: begin -->\n")
     with pytest.raises(ValueError, match="has no part run"):

@@ -21,7 +21,8 @@ ID_RULE = "beginning with a letter or digit"
 """Part of the message about an invalid batch id."""
 
 POLLING = 100
-"""Milliseconds between checks. By default Playwright checks in frames, which can be throttled."""
+"""Milliseconds between checks. By default Playwright checks once per frame, and frames can be
+throttled."""
 
 OPEN_VIEWERS = """(count) => {
     const path = { pathname: "/", asPath: "/", query: {} };

@@ -1,6 +1,6 @@
 """Pages stay correct when idle, in a suspended browser, and in duplicated tabs.
 
-The app evicts idle states and closes silent connections after a few seconds.
+In these tests, the app evicts idle states and closes silent connections after a few seconds.
 """
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ async def test_start_after_a_kill_reports_a_full_disk(
         await wait_until(lambda: service.totals().row_count)
         count = (await service.stop("b")).run.last_seq or 0
     with duckdb.connect(database) as connection:
-        # So many minutes that the start needs more than the last page of the WAL.
+        # With this many minutes, the start needs more than the last page of the WAL.
         connection.execute("UPDATE runs SET ended_at = NULL, status = 'running'")
         connection.execute(
             "INSERT INTO points SELECT 1, ? + i, TIMESTAMP '2026-11-23' + to_minutes(i), i "

@@ -73,7 +73,7 @@ def archive_folder(database: Path) -> Path:
 async def archive(
     store: DuckDBStore, days: float, points_per_file: int = 1_000, now: datetime = NOW
 ) -> int:
-    """Archive points older than ``days``, up to one day longer. Returns their number."""
+    """Archive points older than ``days`` with ``Retention``. Returns their number."""
     retention = Retention(store, timedelta(days=days), lambda: now, points_per_file)
     return await retention.archive_old_points()
 

@@ -1,4 +1,4 @@
-"""Long queries run one at a time and end with a shutdown."""
+"""Long queries run one at a time and end on shutdown."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ KILLS = {
     "before the last commit": 1 + FIRST + SECOND - 1,
     "after the last commit": 1 + FIRST + SECOND,
 }
-"""Number of statements before the process is killed. The last one is the end of the migration."""
+"""Number of statements before the process is killed. The last entry lets the migration complete."""
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ CHECKPOINT_THRESHOLD = "1TB"
 """WAL size at which DuckDB checkpoints automatically. Never reached, see ``checkpoints``."""
 
 _INTERRUPT_TIMEOUT = 0.7
-"""Seconds that interrupted queries have to end before the file is closed."""
+"""Time limit in seconds for interrupted queries to end before the file is closed."""
 
 
 class InvalidatedError(Exception):

@@ -3,8 +3,6 @@
 CSV and JSON are formatted by DuckDB in slices of ``SLICE_POINTS``. The next slice is queried when
 the client has received the previous one. Parquet files, whose index is at the end, and backups are
 first written to an unnamed temporary file.
-
-To add a text format, add it to ``FileFormat`` and ``_TEXT_FORMATS``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Both are updated in one transaction. In every committed state the minutes of a batch include
 exactly its points up to ``counters.last_seq``, and only such points are archived. Later points
-are added when the store opens. Therefore no query counts the large table ``points``.
+are added when the store opens. Therefore totals do not require counting the large table ``points``.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _range() -> rx.Component:
 
 
 def _custom_range() -> rx.Component:
-    """Return the fields for two times. The stylesheet hides them for other ranges."""
+    """Return the fields of a custom range. The stylesheet hides them for all other ranges."""
     return rx.el.div(
         *[
             rx.el.label(

@@ -13,7 +13,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def live_chart() -> rx.Component:
-    """Return the card with both, and the number of points in the minute."""
+    """Return the card: latest value, chart, and the number of points in the minute."""
     has_points = BatchState.row_count > 0
     count = fmt.count(BatchState.points_in_minute, "point", "points")
     return rx.el.section(

@@ -15,7 +15,7 @@ _TITLE = "shortcuts-title"
 
 
 def with_key_hint(field: rx.Component, key: str) -> rx.Component:
-    """Return a field with a hint of the key that focuses it."""
+    """Return a field with a hint that shows its shortcut key."""
     return rx.el.span(
         field, rx.el.kbd(key, aria_hidden="true", class_name="key-hint"), class_name="with-key-hint"
     )

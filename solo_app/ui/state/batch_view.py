@@ -121,7 +121,7 @@ class BatchView:
         }
 
     async def _recent(self, batch: Batch, running: RunningBatch | None) -> tuple[RecentData, str]:
-        """Return the data of the last minute, and why points are missing in it."""
+        """Return the data of the last minute, and why points are missing from it."""
         try:
             if running:
                 await self._service.load_earlier_runs(batch)

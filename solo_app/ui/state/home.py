@@ -58,7 +58,8 @@ class HomeState(actions.ActionState, rx.State):
         async for snapshot in self.console.subscribe():
             read_error = await self._load_earlier_runs(snapshot)
             async with self:
-                if not self.server_time or self._query() != query:  # Evicted, or other rows.
+                # Send all values if the state was evicted or the query has changed.
+                if not self.server_time or self._query() != query:
                     shown, query = {}, self._query()
                 values = {**self._values(snapshot), "read_error": read_error}
                 assign_changed(self, values, shown)
@@ -129,7 +130,7 @@ class HomeState(actions.ActionState, rx.State):
         assign(self, self._values(self.console.ticker.snapshot()))
 
     def _values(self, snapshot: Snapshot) -> Values:
-        """Return the values of the table, and all others: its rows refer to the slots."""
+        """Return the values of the page. Rows of the table refer to slots of the same snapshot."""
         return {**home_values(snapshot), **self.console.table.values(snapshot, self._query())}
 
     async def _load_earlier_runs(self, snapshot: Snapshot) -> str:
@@ -170,7 +171,7 @@ def _open_button(batch_id: str) -> actions.ToastButton:
 
 
 def _clear_field(batch_id: str) -> EventSpec:
-    """Clear the field unless it contains a different name. The id contains no quotes."""
+    """Clear the field unless it contains a different name. A valid id needs no escaping."""
     return rx.call_script(
         f"for (const field of document.querySelectorAll('#{NAME_FIELD}'))"
         f" if (field.value.trim() === '{batch_id}') field.value = ''"

@@ -85,9 +85,9 @@ def to_minute(window: Window, minute: MinuteAggregate | None) -> Minute:
 
 
 def last_minute_window(run: Run, last_point: Point | None, at: datetime) -> Window:
-    """Return the last whole minute; of an ended batch, the minute of its last point.
+    """Return the last full minute or, for an ended batch, the minute of its last point.
 
-    That of its end, if it has no points or they cannot be read.
+    Without a readable point, that is the minute in which the batch ended.
     """
     if run.ended_at is None:
         return last_full_minute(at)
