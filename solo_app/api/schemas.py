@@ -128,7 +128,7 @@ class _BatchFields(Schema):
 
 
 class Task(_BatchFields):
-    """A running batch. ``run`` numbers its current run, ``latest`` is the last committed point."""
+    """A running batch. ``run`` is the number of its current run, ``latest`` its last committed point."""
 
     rows_per_second: Number
     latest: Point | None

@@ -1,4 +1,4 @@
-"""Domain errors. Each defines its message.
+"""Domain errors, by subject.
 
 SoloError
   InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError

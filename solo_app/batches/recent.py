@@ -112,8 +112,8 @@ class StoredData:
 class RecentReader:
     """Reads the latest points of ended runs from the store.
 
-    Concurrent reads of the same points share one query, because all open pages of a batch read
-    when it ends. Failing reads are retried only after a backoff.
+    Concurrent requests for the same points share one read, because all open pages of a batch
+    request them when it ends. Failing reads are retried only after a backoff.
     """
 
     def __init__(self, store: Storage, backoff: ReadBackoff) -> None:

@@ -47,7 +47,7 @@ class TableQuery:
 
     @classmethod
     def parse(cls, query: str) -> TableQuery:
-        """Return the query that ``str`` formatted, with defaults for invalid parts."""
+        """Parse the text that ``str`` returns. Invalid parts are replaced by their defaults."""
         values = {name: values[0] for name, values in parse_qs(query).items()}
         status_filter, page = values.get("status", ""), values.get("page", "")
         return cls(
