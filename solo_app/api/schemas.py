@@ -128,7 +128,7 @@ class _BatchFields(Schema):
 
 
 class Task(_BatchFields):
-    """A running batch. ``run`` is the number of its current run, ``latest`` its last committed point."""
+    """A running batch. ``run`` is the number of its current run, ``latest`` its last point."""
 
     rows_per_second: Number
     latest: Point | None
