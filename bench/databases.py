@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import numpy as np
 from bench import template
 from bench.app import BATCHES
 from solo_app.batches.minutes import last_full_minute
-from solo_app.batches.models import utc_now
+from solo_app.batches.models import RestartPolicy, utc_now
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers, Source
+from solo_app.batches.source import Numbers, Parameters, SourceKind
 from solo_app.storage.duckdb.store import DuckDBStore
 
 _SPAN = 2_500
@@ -41,10 +41,15 @@ def write_database(database: Path, rows: int) -> datetime:
     return end
 
 
+def source_kind(numbers: Callable[[], AsyncIterator[Numbers]]) -> SourceKind:
+    """Return a source kind without parameters."""
+    return SourceKind("benchmark", "", Parameters, lambda _, __: numbers(), RestartPolicy.NEVER)
+
+
 async def _write(database: Path, rows_per_second: int, start: datetime) -> None:
     now = start
 
-    def source(seed: int) -> Source:
+    def source(seed: int) -> SourceKind:
         async def numbers() -> AsyncIterator[Numbers]:
             nonlocal now
             generator = np.random.default_rng(seed)
@@ -55,7 +60,7 @@ async def _write(database: Path, rows_per_second: int, start: datetime) -> None:
                 yield array
                 await asyncio.sleep(0)
 
-        return numbers
+        return source_kind(numbers)
 
     sources = {name: source(seed) for seed, name in enumerate(BATCHES)}
     service = BatchService(DuckDBStore(database), sources, lambda: now)

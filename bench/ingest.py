@@ -13,6 +13,7 @@ import numpy as np
 
 from bench import template
 from bench.app import BATCHES, run_separately, work_folder
+from bench.databases import source_kind
 from bench.report import Table
 from solo_app.batches.producer import Producer
 from solo_app.batches.service import BatchService
@@ -84,7 +85,8 @@ class _Source:
 
 async def measure_service(database: Path, length: int, seconds: float) -> dict[str, float]:
     sources = {name: _Source(length) for name in BATCHES}
-    service = BatchService(DuckDBStore(database), sources)
+    kinds = {name: source_kind(source) for name, source in sources.items()}
+    service = BatchService(DuckDBStore(database), kinds)
     await service.open()
     watching = []
     for name, source in sources.items():

@@ -28,7 +28,7 @@ from solo_app.batches.models import Window
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import DEFAULT_SOURCE
 from solo_app.config import HOST
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ async def _send_on_connection(port: int, path: str, until: float, times: list[fl
 
 async def measure_service(database: Path, size: int, end: datetime) -> dict[str, float]:
     """Return the p50 in microseconds of each query, called on the service."""
-    service = BatchService(DuckDBStore(database), {DEFAULT_SOURCE: random_numbers(0.25)})
+    service = BatchService(DuckDBStore(database), {DEFAULT_SOURCE: random_kind(0.25)})
     await service.open()
     for name in BATCHES:
         await service.start(name)

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 
 from solo_app import sources
-from solo_app.batches.source import Numbers, Source
+from solo_app.batches.source import Numbers, RunContext, SourceKind
 
 _ROWS_PER_SECOND, _ARRAYS_PER_SECOND = 25_000, 100
 
-_random_numbers = sources.random_numbers  # type: ignore[attr-defined]
+_random_kind = sources.random_kind  # type: ignore[attr-defined]
 _starts = count()
 
 
-def _first_slow(interval: float) -> Source:
-    slow = _random_numbers(interval)
-    return lambda: _fast() if next(_starts) else slow()
+def _first_slow(interval: float) -> SourceKind:
+    slow = _random_kind(interval)
+
+    def read(parameters: Any, context: RunContext) -> AsyncIterator[Numbers]:
+        return _fast() if next(_starts) else slow.read(parameters, context)
+
+    return replace(slow, read=read)
 
 
 async def _fast() -> AsyncIterator[Numbers]:
@@ -35,6 +41,6 @@ async def _fast() -> AsyncIterator[Numbers]:
         await asyncio.sleep(max(0.0, due - loop.time()))
 
 
-sources.random_numbers = _first_slow  # type: ignore[attr-defined]
+sources.random_kind = _first_slow  # type: ignore[attr-defined, assignment]
 
 from solo_app.solo_app import app  # noqa: E402, F401 (assembled with these sources)

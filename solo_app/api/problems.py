@@ -24,6 +24,7 @@ from solo_app.batches.errors import (
     BatchNotFoundError,
     BatchRunningError,
     InvalidBatchIdError,
+    InvalidConfigurationError,
     SeqNotReachedError,
     ServiceClosedError,
     SoloError,
@@ -41,6 +42,7 @@ STATUS_BY_ERROR: dict[type[SoloError], int] = {
     BatchLimitReachedError: 429,
     InvalidBatchIdError: 422,
     UnknownSourceError: 422,
+    InvalidConfigurationError: 422,
     WindowOutOfRangeError: 422,
     ServiceClosedError: 503,
     StoreUnavailableError: 503,
@@ -137,6 +139,8 @@ async def _solo_error(_: Request, error: Exception) -> Response:
     members: dict[str, Any] = {}
     if isinstance(error, BatchLimitReachedError):
         members = {"limit": error.limit, "running": error.running}
+    elif isinstance(error, InvalidConfigurationError):
+        members = {"errors": error.errors}
     status = STATUS_BY_ERROR.get(type(error), 500)
     return problem(status, str(error), code=error_code(type(error)), **members)
 

@@ -61,7 +61,7 @@ async def start_batch(
     body: schemas.StartRequest | None = None,
 ) -> schemas.Message:
     """Start a new batch, or a new run of a batch that has ended. The seq continues."""
-    await service.start(batch_id, (body or schemas.StartRequest()).source)
+    await service.start(batch_id, **(body or schemas.StartRequest()).model_dump())
     response.headers["Location"] = f"/batches/{batch_id}"
     return schemas.Message(message="Batch started", batch_id=batch_id)
 

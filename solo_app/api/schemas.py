@@ -10,11 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from solo_app.batches import models
-from solo_app.batches.models import BatchStatus
+from solo_app.batches.models import BatchStatus, RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import DEFAULT_SOURCE
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
@@ -53,9 +52,19 @@ class Schema(BaseModel):
 
 
 class StartRequest(Schema):
-    """The configuration of a run."""
+    """The configuration of a run.
 
-    source: str = DEFAULT_SOURCE
+    Without `source`, the run has the source of the latest run, with its parameters and restart
+    policy unless they are specified. The first run of a batch has the source `random`.
+    """
+
+    source: str | None = None
+    parameters: dict[str, Any] | None = Field(
+        None, description="see the JSON Schema of the source in `/sources`"
+    )
+    restart: RestartPolicy | None = None
+    unit: str | None = Field(None, description="unit of the values, at most 16 characters")
+    description: str | None = Field(None, description="at most 200 characters")
 
 
 class Message(Schema):

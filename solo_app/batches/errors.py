@@ -3,11 +3,13 @@
 SoloError
   InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
   SeqNotReachedError, WindowOutOfRangeError
-  UnknownSourceError, BadNumberError
+  UnknownSourceError, InvalidConfigurationError, BadNumberError
   StoreUnavailableError, ServiceClosedError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class SoloError(Exception):
@@ -58,6 +60,17 @@ class SeqNotReachedError(SoloError):
 class UnknownSourceError(SoloError):
     def __init__(self, source: str, known: list[str]) -> None:
         super().__init__(f'Unknown source "{source}". Available: {", ".join(known)}.')
+
+
+class InvalidConfigurationError(SoloError):
+    """The configuration of a batch is invalid.
+
+    ``errors`` has a message for each invalid field, such as ``unit`` or ``parameters.interval``.
+    """
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__(" ".join(f"{field}: {message}." for field, message in errors.items()))
+        self.errors = dict(errors)
 
 
 class BadNumberError(SoloError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,9 +176,19 @@ class Bucket:
         )
 
 
+class RestartPolicy(StrEnum):
+    """Whether a source that raises is restarted within the same run."""
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a batch. Its points have ``first_seq <= seq <= last_seq``.
+
+    ``parameters`` are those of the source that the caller specified; the source has defaults for
+    the others.
 
     ``last_seq`` is ``first_seq - 1`` if the run produced no points. ``last_seq`` and ``ended_at``
     are None while the run is active. ``number`` counts from 1 within the batch.
@@ -192,6 +202,19 @@ class Run:
     ended_at: datetime | None = None
     last_seq: int | None = None
     reason: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    restart: RestartPolicy = RestartPolicy.NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The unit of the values of a batch, such as ``°C``, and its description. Both can be empty."""
+
+    unit: str = ""
+    description: str = ""
+
+
+NO_LABELS = Labels()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +224,7 @@ class Batch:
     no: int
     batch_id: str
     run: Run
+    labels: Labels = NO_LABELS
 
     @property
     def status(self) -> BatchStatus:

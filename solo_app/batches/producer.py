@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from solo_app.batches.models import Batch, BatchStatus, Block, Clock, to_microse
 from solo_app.batches.rate import RateMeter
 from solo_app.batches.recent import RecentData, RecentPoints, StoredData
 from solo_app.batches.series import Series
-from solo_app.batches.source import Source, to_array, to_finite_doubles
+from solo_app.batches.source import Numbers, RunContext, to_array, to_finite_doubles
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,12 @@ class Producer:
     """
 
     def __init__(
-        self, batch: Batch, slot: int, buffer: PointBuffer, source: Source, clock: Clock
+        self,
+        batch: Batch,
+        slot: int,
+        buffer: PointBuffer,
+        read: Callable[[RunContext], AsyncIterator[Numbers]],
+        clock: Clock,
     ) -> None:
         self.batch = batch
         self.slot = slot
@@ -46,7 +52,8 @@ class Producer:
         self.has_earlier_runs = batch.run.first_seq == 1
         self.ending: asyncio.Task[None] | None = None
         self.has_ended = False
-        self._source = source
+        self._read = read
+        self._last_append = time.monotonic()
         self._clock = clock
         self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,6 +65,14 @@ class Producer:
     def committed_seq(self) -> int:
         """The last committed ``seq`` of the batch."""
         return self.buffer.committed_seq
+
+    @property
+    def idle_seconds(self) -> float:
+        """See ``RunContext``."""
+        return time.monotonic() - self._last_append
+
+    def log(self, text: str) -> None:
+        """See ``RunContext``."""
 
     def add(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
@@ -126,7 +141,7 @@ class Producer:
 
     async def _produce(self) -> None:
         count, slice_end = 0, time.monotonic() + _TIME_SLICE
-        async with aclosing(self._source()) as numbers:  # type: ignore[type-var]
+        async with aclosing(self._read(self)) as numbers:  # type: ignore[type-var]
             async for values in numbers:
                 rest = to_array(values)
                 while len(rest):
@@ -136,6 +151,7 @@ class Producer:
                     # No await between reading the clock and appending: a query for a window must
                     # find every point with a time in that window in the buffer.
                     self.buffer.append(to_microseconds(self._clock()), keys)
+                    self._last_append = time.monotonic()
                     rest = rest[len(keys) :]
                     await self.buffer.wait_for_capacity()
                 count += 1

@@ -6,20 +6,33 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from solo_app.batches.catalog import Catalog, check_batch_id
 from solo_app.batches.errors import (
     BatchLimitReachedError,
     BatchRunningError,
+    InvalidConfigurationError,
     ServiceClosedError,
     StoreUnavailableError,
     UnknownSourceError,
 )
 from solo_app.batches.ingest import Ingest
-from solo_app.batches.models import Batch, BatchStatus, Clock, Point, Run
+from solo_app.batches.labels import change_labels
+from solo_app.batches.models import (
+    NO_LABELS,
+    Batch,
+    BatchStatus,
+    Clock,
+    Labels,
+    Point,
+    RestartPolicy,
+    Run,
+)
 from solo_app.batches.producer import Producer
-from solo_app.batches.source import Source
+from solo_app.batches.source import DEFAULT_SOURCE, SourceKind
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
 from solo_app.batches.write_retry import WriteRetry
@@ -28,6 +41,31 @@ logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 5
 """Maximum number of running batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration of a new run, complete and valid."""
+
+    source: str
+    parameters: Mapping[str, Any]
+    restart: RestartPolicy
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """What a caller specifies for a new run.
+
+    Without ``source``, the run has the source of the latest run, with its parameters and restart
+    policy unless they are specified. The first run of a batch has the source ``random``.
+    """
+
+    source: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    restart: RestartPolicy | None = None
+    unit: str | None = None
+    description: str | None = None
 
 
 class Runner:
@@ -42,7 +80,7 @@ class Runner:
         write_retry: WriteRetry,
         ingest: Ingest,
         catalog: Catalog,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SourceKind],
         clock: Clock,
         timing: Timing,
     ) -> None:
@@ -76,44 +114,65 @@ class Runner:
 
     # -- starting ---------------------------------------------------------------------------
 
-    async def start(self, batch_id: str, source: str) -> Batch:
+    async def start(self, batch_id: str, options: StartOptions) -> Batch:
         check_batch_id(batch_id)
-        if source not in self._sources:
-            raise UnknownSourceError(source, sorted(self._sources))
         # Shielded: a cancelled caller must not leave a run that is recorded but not executed.
-        return await asyncio.shield(asyncio.create_task(self._start(batch_id, source)))
+        return await asyncio.shield(asyncio.create_task(self._start(batch_id, options)))
 
     async def resume(self) -> None:
         """Restart interrupted batches, most recent start first, up to the limit."""
         interrupted = self._catalog.select(BatchStatus.INTERRUPTED, "")
         for batch in interrupted:
-            if batch.run.source not in self._sources:
-                logger.warning('Batch "%s" not restarted: unknown source', batch.batch_id)
-            elif len(self) < BATCH_LIMIT:
-                await self.start(batch.batch_id, batch.run.source)
+            if len(self) == BATCH_LIMIT:
+                return
+            try:
+                await self.start(batch.batch_id, StartOptions())
+            except (UnknownSourceError, InvalidConfigurationError) as error:
+                logger.warning('Batch "%s" not restarted: %s', batch.batch_id, error)
 
-    async def _start(self, batch_id: str, source: str) -> Batch:
+    async def _start(self, batch_id: str, options: StartOptions) -> Batch:
         async with self._starting:
-            self._check_can_start(batch_id)
             existing = self._catalog.find(batch_id)
+            configuration = self._configure(existing, options)
+            self._check_can_start(batch_id)
+            kind = self._sources[configuration.source]
             run = Run(
                 number=existing.run.number + 1 if existing else 1,
-                source=source,
+                source=configuration.source,
+                parameters=configuration.parameters,
+                restart=configuration.restart,
                 status=BatchStatus.RUNNING,
                 started_at=self._clock(),
                 first_seq=self._catalog.counter(existing.no).last_seq + 1 if existing else 1,
             )
-            batch = await self._store.open_run(batch_id, run)
+            batch = await self._store.open_run(batch_id, run, configuration.labels)
             if self.is_closing:  # The next start of the app records the run as interrupted.
                 raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
-            producer = Producer(
-                batch, self._free_slot(), buffer, self._sources[source], self._clock
-            )
+            read = partial(kind.read, kind.parse(run.parameters))
+            producer = Producer(batch, self._free_slot(), buffer, read, self._clock)
             producer.task.add_done_callback(lambda _: self._on_task_end(producer))
             self._by_no[batch.no] = producer
             self._catalog.upsert(batch)
             return batch
+
+    def _configure(self, batch: Batch | None, options: StartOptions) -> Configuration:
+        """Raises UnknownSourceError, InvalidConfigurationError."""
+        previous = batch.run if batch and options.source is None else None
+        source = previous.source if previous else options.source or DEFAULT_SOURCE
+        if source not in self._sources:
+            raise UnknownSourceError(source, sorted(self._sources))
+        kind = self._sources[source]
+        parameters, restart = options.parameters, options.restart
+        if parameters is None:
+            parameters = previous.parameters if previous else {}
+        if restart is None:
+            restart = previous.restart if previous else kind.restart
+        kind.parse(parameters)
+        labels = change_labels(
+            batch.labels if batch else NO_LABELS, options.unit, options.description
+        )
+        return Configuration(source, parameters, restart, labels)
 
     def _check_can_start(self, batch_id: str) -> None:
         if self.is_closing:

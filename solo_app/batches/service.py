@@ -24,6 +24,7 @@ from solo_app.batches.models import (
     FileFormat,
     MinuteAggregate,
     Point,
+    RestartPolicy,
     Run,
     Selection,
     Totals,
@@ -36,8 +37,8 @@ from solo_app.batches.rate import RateMeter
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.recent import RecentData, RecentReader
 from solo_app.batches.retention import Retention
-from solo_app.batches.runner import Runner
-from solo_app.batches.source import DEFAULT_SOURCE, Source
+from solo_app.batches.runner import Runner, StartOptions
+from solo_app.batches.source import SourceKind
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import DEFAULT_TIMING, Timing
 from solo_app.batches.write_retry import WriteRetry
@@ -54,13 +55,15 @@ class BatchService:
     def __init__(
         self,
         store: Storage,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SourceKind],
         clock: Clock = utc_now,
         retention: Retention | None = None,
         timing: Timing = DEFAULT_TIMING,
         backoff: ReadBackoff | None = None,
     ) -> None:
         self.clock = clock
+        self.sources = sources
+        """The available source kinds by name."""
         self._store = store
         self._timing = timing
         self._retention = retention
@@ -143,13 +146,23 @@ class BatchService:
 
     # -- start and stop ---------------------------------------------------------------------
 
-    async def start(self, batch_id: str, source: str = DEFAULT_SOURCE) -> Batch:
-        """Start a new batch, or a new run of a batch that has ended.
+    async def start(
+        self,
+        batch_id: str,
+        source: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        restart: RestartPolicy | None = None,
+        unit: str | None = None,
+        description: str | None = None,
+    ) -> Batch:
+        """Start a new batch, or a new run of a batch that has ended. See ``StartOptions``.
 
-        Raises InvalidBatchIdError, UnknownSourceError, BatchRunningError, BatchLimitReachedError,
-        StoreUnavailableError or ServiceClosedError, without having changed anything.
+        Raises InvalidBatchIdError, UnknownSourceError, InvalidConfigurationError,
+        BatchRunningError, BatchLimitReachedError, StoreUnavailableError or ServiceClosedError,
+        without having changed anything.
         """
-        return await self._runner.start(batch_id, source)
+        options = StartOptions(source, parameters, restart, unit, description)
+        return await self._runner.start(batch_id, options)
 
     async def stop(self, batch_id: str) -> Batch:
         """Stop a batch and wait until its last point is committed. No effect if it has ended.

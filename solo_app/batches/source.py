@@ -1,26 +1,83 @@
-"""The source protocol: what a source implements, and validation of what it yields.
+"""The source protocol: what a source kind consists of, and validation of what it yields.
 
-A source is a callable that returns an async iterator. Each item is a number, or a one-dimensional
-array of numbers of any length, including 0. The numbers of an array have the same time, except that
-a long array is appended to the buffer in parts, each with its own time. A source must not change an
-array until the next item is requested. A run is ``finished`` when its source ends, and ``failed``
-when it raises.
+``SourceKind.read`` returns an async iterator. Each item is a number, or a one-dimensional array of
+numbers of any length, including 0. The numbers of an array have the same time, except that a long
+array is appended to the buffer in parts, each with its own time. A source must not change an array
+until the next item is requested. A run is ``finished`` when its source ends. When it raises, the
+source is restarted or the run is ``failed``, depending on the restart policy of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from solo_app.batches.errors import BadNumberError
+from solo_app.batches.errors import BadNumberError, InvalidConfigurationError
+from solo_app.batches.models import RestartPolicy
 
 Numbers = float | NDArray[np.float64]
-Source = Callable[[], AsyncIterator[Numbers]]
 
 DEFAULT_SOURCE = "random"
+
+
+class Parameters(BaseModel):
+    """Base of the parameters of a source kind.
+
+    The fields define the form on the home page and the JSON Schema in ``GET /sources``: ``title``,
+    ``description`` (help), limits and default.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class RunContext(Protocol):
+    """The run for which a source produces numbers."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last point, or since the start of the run if it has no points."""
+
+    def log(self, text: str) -> None:
+        """Add a line of output to the log of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """A kind of sources. Third parties register theirs as entry points of the group
+    ``solo.sources``.
+
+    ``description`` is one sentence for the form. ``parameters`` is a subclass of ``Parameters``;
+    ``read`` receives an instance of it. ``restart`` is the default restart policy of a run.
+    """
+
+    name: str
+    description: str
+    parameters: type[BaseModel]
+    read: Callable[[Any, RunContext], AsyncIterator[Numbers]]
+    restart: RestartPolicy = RestartPolicy.ON_FAILURE
+
+    def parse(self, parameters: Mapping[str, Any]) -> BaseModel:
+        """Validate parameters. Raises InvalidConfigurationError, which names each invalid field."""
+        try:
+            return self.parameters.model_validate(dict(parameters))
+        except ValidationError as error:
+            raise InvalidConfigurationError(
+                {
+                    ".".join(map(str, ("parameters", *e["loc"]))): _message(e["type"], e["msg"])
+                    for e in error.errors()
+                }
+            ) from None
+
+
+def _message(error_type: str, message: str) -> str:
+    if error_type == "extra_forbidden":
+        return "Unknown parameter"
+    return message.removeprefix("Value error, ")
 
 
 def to_array(numbers: object) -> NDArray[Any]:

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Protocol
 
 from solo_app.batches.models import (
+    NO_LABELS,
     Batch,
     Block,
     Bucket,
     Download,
     FileFormat,
+    Labels,
     MinuteAggregate,
     Point,
     Run,
@@ -45,8 +47,8 @@ class Storage(Protocol):
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         """Return at most ``limit`` runs of a batch, newest first, starting at ``offset``."""
 
-    async def open_run(self, batch_id: str, run: Run) -> Batch:
-        """Record the start of a run, and its batch if it is new."""
+    async def open_run(self, batch_id: str, run: Run, labels: Labels = NO_LABELS) -> Batch:
+        """Record the start of a run with the labels of its batch, and the batch if it is new."""
 
     async def end_run(self, batch: Batch) -> None:
         """Record the outcome of the latest run of a batch."""

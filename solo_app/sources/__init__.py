@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from solo_app.batches.source import DEFAULT_SOURCE, Source
+from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 
 
-def create_sources(settings: Settings) -> dict[str, Source]:
-    """Return the available sources by name."""
-    return {DEFAULT_SOURCE: random_numbers(settings.interval)}
+def create_sources(settings: Settings) -> dict[str, SourceKind]:
+    """Return the available source kinds by name."""
+    kinds = [random_kind(settings.interval)]
+    return {kind.name: kind for kind in kinds}

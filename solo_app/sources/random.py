@@ -3,41 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 
 import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
 
-from solo_app.batches.source import Numbers, Source
+from solo_app.batches.models import RestartPolicy
+from solo_app.batches.source import DEFAULT_SOURCE, Numbers, Parameters, RunContext, SourceKind
 
-LOWEST, HIGHEST = 0, 100
+MAX_INTEGER = 2**53
+"""Doubles represent all integers up to this one exactly."""
 
 _ARRAY_LENGTH = 16_384
 
 
-def random_numbers(interval: float) -> Source:
-    """Return a source of random integers from 0 to 100, one every ``interval`` seconds.
+def random_kind(default_interval: float) -> SourceKind:
+    """Return the source kind. ``default_interval`` is in seconds; 0 = as fast as possible."""
 
-    With an interval of 0 it yields arrays, as fast as the producer accepts them.
-    """
-    return _arrays if interval == 0 else lambda: _numbers(interval)
-
-
-async def _numbers(interval: float) -> AsyncIterator[Numbers]:
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    while True:
-        yield float(random.randint(LOWEST, HIGHEST))
-        # Relative to the due time, so that delays do not accumulate. Points that are missed while
-        # the process is suspended are skipped.
-        due = max(due + interval, loop.time())
-        await asyncio.sleep(due - loop.time())
-
-
-async def _arrays() -> AsyncIterator[Numbers]:
-    generator = np.random.default_rng()
-    while True:
-        yield generator.integers(LOWEST, HIGHEST, size=_ARRAY_LENGTH, endpoint=True).astype(
-            np.float64
+    class RandomParameters(Parameters):
+        interval: float = Field(
+            default_interval,
+            ge=0,
+            le=3600,
+            title="Interval",
+            description="Seconds between two numbers; 0 = as fast as possible",
         )
-        await asyncio.sleep(0)
+        low: int = Field(0, ge=-MAX_INTEGER, le=MAX_INTEGER, title="Low", description="Minimum")
+        high: int = Field(
+            100,
+            ge=-MAX_INTEGER,
+            le=MAX_INTEGER,
+            title="High",
+            description="Maximum",
+            validate_default=True,
+        )
+        seed: int | None = Field(
+            None, ge=0, le=MAX_INTEGER, title="Seed", description="Repeats the same numbers"
+        )
+
+        @field_validator("high")
+        @classmethod
+        def _check_range(cls, high: int, info: ValidationInfo) -> int:
+            if high < info.data.get("low", high):
+                raise ValueError("Must not be below `low`")
+            return high
+
+    async def numbers(parameters: RandomParameters, _: RunContext) -> AsyncIterator[Numbers]:
+        generator = np.random.default_rng(parameters.seed)
+        low, high = parameters.low, parameters.high
+        if parameters.interval == 0:
+            while True:
+                array = generator.integers(low, high, size=_ARRAY_LENGTH, endpoint=True)
+                yield array.astype(np.float64)
+                await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            yield float(generator.integers(low, high, endpoint=True))
+            # Relative to the due time, so that delays do not accumulate. Points that are missed
+            # while the process is suspended are skipped.
+            due = max(due + parameters.interval, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    return SourceKind(
+        DEFAULT_SOURCE, "Random integers.", RandomParameters, numbers, RestartPolicy.NEVER
+    )

@@ -13,7 +13,7 @@ from solo_app.batches.errors import BatchNotFoundError
 from solo_app.batches.follow import follow
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import (
     FakeClock,
@@ -115,7 +115,7 @@ async def test_unknown_batch_is_not_found() -> None:
 
 
 async def test_stalled_readers_delay_no_commits_and_hold_no_points(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", flood=random_kind(0)) as service:
         await service.start("b", "flood")
         stalled = [follow(service, "b", 0, idle_timeout=5) for _ in range(40)]
         first, *_ = [await anext(reader) for reader in stalled]

@@ -12,7 +12,7 @@ import pytest
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.source import Numbers
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import open_service, wait_until
 
@@ -41,7 +41,7 @@ async def test_array_longer_than_the_buffer_is_split() -> None:
 async def test_producer_waits_while_its_buffer_is_full() -> None:
     storage = MemoryStorage()
     storage.writes.hold()
-    async with open_service(storage, flood=random_numbers(0)) as service:
+    async with open_service(storage, flood=random_kind(0)) as service:
         producer = service.producer(await service.start("b", "flood"))
         assert producer
         buffer = producer.buffer

@@ -23,6 +23,7 @@ from tests.helpers.service import (
     counting,
     open_service,
     silent,
+    simple_kinds,
     wait_until,
 )
 
@@ -244,7 +245,7 @@ async def test_pages_of_an_ended_batch_share_one_read(storage: MemoryStorage) ->
 async def test_failing_reads_are_retried_after_a_backoff(storage: MemoryStorage) -> None:
     now = 0.0
     backoff = ReadBackoff(first=5, longest=60, now=lambda: now)
-    sources = {"few": counting(5), "silent": silent}
+    sources = simple_kinds({"few": counting(5), "silent": silent})
     service = BatchService(storage, sources, backoff=backoff)
     await service.open()
     batch = await start_second_run(service)

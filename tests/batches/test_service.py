@@ -15,7 +15,7 @@ from solo_app.batches.models import MINUTE, BatchStatus, Window
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.batches.timing import DEFAULT_TIMING, Timing
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from tests.helpers.memory_storage import Gate, MemoryStorage
 from tests.helpers.service import (
     FakeClock,
@@ -190,7 +190,7 @@ async def test_shutdown_does_not_wait_for_a_write_that_hangs(
     gate: str, storage_type: type[MemoryStorage]
 ) -> None:
     storage = storage_type()
-    service = BatchService(storage, {"random": random_numbers(0.001)}, timing=FAST)
+    service = BatchService(storage, {"random": random_kind(0.001)}, timing=FAST)
     await service.open()
     batch = await service.start("b")
     await wait_until(lambda: service.row_count(batch))

@@ -9,7 +9,7 @@ import pytest
 
 from solo_app.batches.minutes import start_of_minute
 from solo_app.batches.models import MINUTE, Window
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from tests.helpers.integrity import check_integrity
 from tests.helpers.service import FakeClock, duckdb_store, open_service, wait_until
 
@@ -54,7 +54,7 @@ async def test_order_and_aggregates_stay_correct_across_clock_jumps(
 
 async def test_minutes_are_exact_after_the_clock_is_set_back(tmp_path: Path) -> None:
     clock = FakeClock("2026-06-15 12:00:30")
-    async with open_service(tmp_path / "solo.duckdb", clock, flood=random_numbers(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", clock, flood=random_kind(0)) as service:
         batches = [await service.start("b"), await service.start("flood", "flood")]
 
         async def wait_for_points() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from solo_app.batches.service import BatchService
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.service import duckdb_store, open_service, wait_until
 
@@ -27,9 +27,7 @@ async def test_close_abandons_a_query_that_ignores_its_interruption(
         is_released.wait()
 
     try:
-        service = BatchService(
-            DuckDBStore(tmp_path / "solo.duckdb"), {"random": random_numbers(0.01)}
-        )
+        service = BatchService(DuckDBStore(tmp_path / "solo.duckdb"), {"random": random_kind(0.01)})
         await service.open()
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 3)

@@ -32,10 +32,10 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from tests.helpers.service import open_service
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 
 async def main():
-    async with open_service(Path(sys.argv[1]), flood=random_numbers(0)) as service:
+    async with open_service(Path(sys.argv[1]), flood=random_kind(0)) as service:
         for n, source in enumerate(["random", "flood"]):
             await service.start(f"b{n}", source)
         while True:

@@ -14,7 +14,7 @@ from solo_app.batches.errors import BatchRunningError
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from tests.helpers.integrity import check_integrity
 from tests.helpers.service import counting, duckdb_store, open_service, silent, wait_until
 
@@ -87,7 +87,7 @@ async def test_many_starts_and_stops_leak_no_resources(tmp_path: Path, rounds: i
         silent=silent,
         broken=broken,
         few=counting(3),
-        flood=random_numbers(0),
+        flood=random_kind(0),
     ) as service:
         names = [f"b{n}" for n in range(5)]
         # The first concurrent queries create the reader threads, which are kept.

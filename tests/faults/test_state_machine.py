@@ -36,7 +36,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.integrity import check_integrity
-from tests.helpers.service import FakeClock, wait_until
+from tests.helpers.service import FakeClock, simple_kinds, wait_until
 
 T = TypeVar("T")
 Line = list[float] | Exception | None
@@ -82,7 +82,9 @@ class ServiceAndModel(RuleBasedStateMachine):
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
     def open_service(self, resume: bool) -> BatchService:
-        service = BatchService(DuckDBStore(self.database), {"random": self.read_feed}, self.clock)
+        service = BatchService(
+            DuckDBStore(self.database), simple_kinds({"random": self.read_feed}), self.clock
+        )
         self.do(service.open(resume))
         return service
 

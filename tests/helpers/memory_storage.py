@@ -10,6 +10,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, start_of_minute
 from solo_app.batches.models import (
     BUCKET_US,
+    NO_LABELS,
     Batch,
     BatchCounter,
     Block,
@@ -17,6 +18,7 @@ from solo_app.batches.models import (
     Download,
     Extreme,
     FileFormat,
+    Labels,
     MinuteAggregate,
     Point,
     Run,
@@ -77,6 +79,7 @@ class MemoryStorage:
         self.written: list[Block] = []
         """All committed blocks, in the order of their commits."""
         self._batches: dict[str, int] = {}
+        self._labels: dict[int, Labels] = {}
         self._runs: dict[int, list[Run]] = {}
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
@@ -91,17 +94,21 @@ class MemoryStorage:
         return True
 
     async def batches(self) -> list[Batch]:
-        return [Batch(no, batch_id, self._runs[no][-1]) for batch_id, no in self._batches.items()]
+        return [
+            Batch(no, batch_id, self._runs[no][-1], self._labels[no])
+            for batch_id, no in self._batches.items()
+        ]
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         await self.run_reads.pass_through()
         return self._runs[batch_no][::-1][offset : offset + limit]
 
-    async def open_run(self, batch_id: str, run: Run) -> Batch:
+    async def open_run(self, batch_id: str, run: Run, labels: Labels = NO_LABELS) -> Batch:
         await self.starts.pass_through()
         no = self._batches.setdefault(batch_id, len(self._batches) + 1)
         self._runs.setdefault(no, []).append(run)
-        return Batch(no, batch_id, run)
+        self._labels[no] = labels
+        return Batch(no, batch_id, run, labels)
 
     async def end_run(self, batch: Batch) -> None:
         await self.ends.pass_through()

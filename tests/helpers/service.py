@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from solo_app.batches.models import Clock, Point, utc_now
+from solo_app.batches.models import Clock, Point, RestartPolicy, utc_now
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers, Source
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 
 FAST_RETRY = Timing(retry_interval=0.01)
+
+Source = Callable[[], AsyncIterator[Numbers]] | SourceKind
+"""A source without parameters, or a source kind."""
+
+
+def simple_kind(name: str, source: Callable[[], AsyncIterator[Numbers]]) -> SourceKind:
+    """Return a source kind without parameters that is not restarted."""
+
+    def read(_: Parameters, __: RunContext) -> AsyncIterator[Numbers]:
+        return source()
+
+    return SourceKind(name, "For tests.", Parameters, read, RestartPolicy.NEVER)
+
+
+def simple_kinds(sources: Mapping[str, Source]) -> dict[str, SourceKind]:
+    """Return the source kinds of sources by name."""
+    return {
+        name: source if isinstance(source, SourceKind) else simple_kind(name, source)
+        for name, source in sources.items()
+    }
 
 
 class FakeClock:
@@ -140,7 +160,7 @@ async def open_service(
     ``random`` yields a number every 10 ms. Failed reads and writes are retried every 10 ms.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
-    available = {"random": random_numbers(0.01), **sources}
+    available = {"random": random_kind(0.01), **simple_kinds(sources)}
     backoff = ReadBackoff(first=0.01, longest=0.01)
     service = BatchService(store, available, clock, timing=timing, backoff=backoff)
     await service.open(resume)

@@ -13,7 +13,7 @@ from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.history import write_long_history
 from tests.helpers.service import open_service, wait_until
@@ -32,7 +32,7 @@ async def save_backup(store: DuckDBStore | BatchService, file: Path) -> None:
 
 async def test_backup_is_consistent_while_points_are_written(tmp_path: Path) -> None:
     copy = tmp_path / "copy" / "solo.duckdb"
-    async with open_service(tmp_path / "solo.duckdb", flood=random_numbers(0)) as service:
+    async with open_service(tmp_path / "solo.duckdb", flood=random_kind(0)) as service:
         await service.start("slow")
         await service.start("fast", "flood")
         await wait_until(lambda: service.totals().row_count > 50_000)

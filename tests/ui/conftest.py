@@ -8,9 +8,8 @@ import pytest
 
 from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Source
-from solo_app.sources.random import random_numbers
-from tests.helpers.service import FAST_RETRY, open_service, stop_all
+from solo_app.sources.random import random_kind
+from tests.helpers.service import FAST_RETRY, Source, open_service, stop_all
 from tests.ui.tabs import Tabs, tabs_on
 
 
@@ -34,7 +33,7 @@ async def service(
     ``random`` yields a number every 4 ms.
     """
     database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
-    all_sources = {"random": random_numbers(0.004), **sources}
+    all_sources = {"random": random_kind(0.004), **sources}
     async with open_service(database, clock, False, FAST_RETRY, **all_sources) as opened:
         yield opened
 

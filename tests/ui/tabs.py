@@ -22,14 +22,13 @@ from reflex_base.event.processor import BaseStateEventProcessor
 from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
-from solo_app.batches.source import Source
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
 from solo_app.ui.console import Console
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.live_updates import LiveState
-from tests.helpers.service import FAST_RETRY, open_service, wait_until
+from tests.helpers.service import FAST_RETRY, Source, open_service, wait_until
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
 

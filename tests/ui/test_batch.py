@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from solo_app.batches.models import to_microseconds
-from solo_app.batches.source import Numbers, Source
+from solo_app.batches.source import Numbers
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.batch_view import LATEST_POINTS
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, wait_until
+from tests.helpers.service import FakeClock, Source, wait_until
 from tests.ui.tabs import Tabs, open_tabs
 
 pytestmark = pytest.mark.anyio

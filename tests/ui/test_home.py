@@ -11,11 +11,11 @@ import pytest
 
 from solo_app.batches.models import to_microseconds
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers, Source
-from solo_app.sources.random import random_numbers
+from solo_app.batches.source import Numbers
+from solo_app.sources.random import random_kind
 from solo_app.ui.state.home import HomeState
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, open_service, silent, stop_all, wait_until
+from tests.helpers.service import FakeClock, Source, open_service, silent, stop_all, wait_until
 from tests.ui.tabs import NEVER, Tabs, open_tabs, tabs_on
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ async def raising() -> AsyncIterator[Numbers]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {"broken": raising, "random": random_numbers(0.01)}
+    return {"broken": raising, "random": random_kind(0.01)}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from solo_app.batches.models import to_microseconds, utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.timing import Timing
-from solo_app.sources.random import random_numbers
+from solo_app.sources.random import random_kind
 from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.home import HomeState
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def test_pages_show_write_errors_and_archive_errors() -> None:
     storage = MemoryStorage()
     retention = Retention(storage, timedelta(days=1), utc_now)
-    service = BatchService(storage, {"random": random_numbers(0.01)}, retention=retention)
+    service = BatchService(storage, {"random": random_kind(0.01)}, retention=retention)
     await service.open()
     await service.start("b")
     async with tabs_on(service) as tabs:

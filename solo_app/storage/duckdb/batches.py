@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Integer, Sequence, create_engine, fun
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from solo_app.batches.models import Batch, BatchStatus, Run
+from solo_app.batches.models import Batch, BatchStatus, Labels, RestartPolicy, Run
 
 
 class BatchRow(SQLModel, table=True):
@@ -24,12 +25,15 @@ class BatchRow(SQLModel, table=True):
     )
     batch_id: str = Field(unique=True)
     created_at: NaiveDatetime
+    unit: str = ""
+    description: str = ""
 
 
 class RunRow(SQLModel, table=True):
     """A run of a batch.
 
-    It has no foreign key: DuckDB updates a row by rewriting it, which a reference would prevent.
+    ``parameters`` is a JSON object. The table has no foreign key: DuckDB updates a row by rewriting
+    it, which a reference would prevent.
     """
 
     __tablename__ = "runs"
@@ -43,6 +47,8 @@ class RunRow(SQLModel, table=True):
     ended_at: NaiveDatetime | None = None
     first_seq: int = Field(sa_type=BigInteger)
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
+    parameters: str = "{}"
+    restart: str = "never"
 
 
 class BatchTables:
@@ -79,15 +85,16 @@ class BatchTables:
         with Session(self._engine) as session:
             return [_run(row) for row in session.exec(query)]
 
-    def open_run(self, batch_id: str, run: Run) -> Batch:
+    def open_run(self, batch_id: str, run: Run, labels: Labels) -> Batch:
         with Session(self._engine) as session:
             row = session.exec(select(BatchRow).where(BatchRow.batch_id == batch_id)).one_or_none()
             if row is None:
                 row = BatchRow(batch_id=batch_id, created_at=run.started_at)
-                session.add(row)
-                session.flush()
+            row.unit, row.description = labels.unit, labels.description
+            session.add(row)
+            session.flush()
             assert row.no is not None
-            batch = Batch(row.no, batch_id, run)
+            batch = Batch(row.no, batch_id, run, labels)
             # Not an insert: an earlier attempt can have committed although it raised.
             session.merge(_row(batch))
             session.commit()
@@ -101,11 +108,12 @@ class BatchTables:
 
 def _batch(batch: BatchRow, run: RunRow) -> Batch:
     assert batch.no is not None
-    return Batch(batch.no, batch.batch_id, _run(run))
+    return Batch(batch.no, batch.batch_id, _run(run), Labels(batch.unit, batch.description))
 
 
 def _row(batch: Batch) -> RunRow:
-    return RunRow(batch_no=batch.no, **asdict(batch.run))
+    values = asdict(batch.run) | {"parameters": json.dumps(batch.run.parameters)}
+    return RunRow(batch_no=batch.no, **values)
 
 
 def _run(row: RunRow) -> Run:
@@ -118,4 +126,6 @@ def _run(row: RunRow) -> Run:
         ended_at=row.ended_at,
         last_seq=row.last_seq,
         reason=row.reason,
+        parameters=json.loads(row.parameters),
+        restart=RestartPolicy(row.restart),
     )

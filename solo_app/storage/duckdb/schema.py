@@ -91,7 +91,28 @@ _COUNTERS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS)
+_SOURCES = (
+    "ALTER TABLE batches ADD COLUMN unit VARCHAR DEFAULT ''",
+    "ALTER TABLE batches ADD COLUMN description VARCHAR DEFAULT ''",
+    # A JSON object.
+    "ALTER TABLE runs ADD COLUMN parameters VARCHAR DEFAULT '{}'",
+    "ALTER TABLE runs ADD COLUMN restart VARCHAR DEFAULT 'never'",
+    """
+    CREATE TABLE log_lines (
+        batch_no INTEGER NOT NULL, number BIGINT NOT NULL, ts TIMESTAMP NOT NULL,
+        run INTEGER NOT NULL, level VARCHAR NOT NULL, text VARCHAR NOT NULL
+    )
+    """,
+    # The responses to pushes with an Idempotency-Key.
+    """
+    CREATE TABLE receipts (
+        batch_no INTEGER NOT NULL, key VARCHAR NOT NULL, body_hash VARCHAR NOT NULL,
+        created_at TIMESTAMP NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS, _SOURCES)
 """The statements that migrate each version to the next. A new database has version 0."""
 
 _REQUIRED_COLUMNS = {
@@ -102,6 +123,8 @@ _REQUIRED_COLUMNS = {
     "losses": {"batch_no", "first_seq", "last_seq"},
     "archives": {"batch_no", "first_seq", "last_seq", "file"},
     "counters": {"batch_no", "row_count", "last_seq"},
+    "log_lines": {"batch_no", "number", "ts", "run", "level", "text"},
+    "receipts": {"batch_no", "key", "body_hash", "created_at", "first_seq", "last_seq"},
     "schema_version": {"version"},
 }
 """Columns by table. A table that lacks any of them belongs to another program."""

@@ -20,11 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import (
+    NO_LABELS,
     Batch,
     Block,
     Bucket,
     Download,
     FileFormat,
+    Labels,
     MinuteAggregate,
     Point,
     Run,
@@ -93,8 +95,8 @@ class DuckDBStore:
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         return await self.run_on_reader(lambda _: self._open_batches.runs(batch_no, offset, limit))
 
-    async def open_run(self, batch_id: str, run: Run) -> Batch:
-        return await self.run_on_writer(lambda: self._open_batches.open_run(batch_id, run))
+    async def open_run(self, batch_id: str, run: Run, labels: Labels = NO_LABELS) -> Batch:
+        return await self.run_on_writer(lambda: self._open_batches.open_run(batch_id, run, labels))
 
     async def end_run(self, batch: Batch) -> None:
         await self.run_on_writer(lambda: self._open_batches.end_run(batch))
