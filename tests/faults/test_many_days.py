@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
@@ -42,9 +43,15 @@ MEMORY = 100_000_000
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with five ended batches. Copy it before use."""
     database = tmp_path_factory.mktemp("history") / "solo.duckdb"
     write_long_history(database, BATCHES, POINTS, INTERVAL, utc_now())
     return database
+
+
+@pytest.fixture
+def database(history: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy2(history, tmp_path))
 
 
 @pytest.fixture
@@ -62,10 +69,10 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rows
 
 
-async def test_start_reads_and_keeps_one_hour(history: Path, rows_read: list[int]) -> None:
+async def test_start_reads_and_keeps_one_hour(database: Path, rows_read: list[int]) -> None:
     gc.collect()
     tracemalloc.start()
-    async with open_service(history) as service:
+    async with open_service(database) as service:
         assert service.totals().row_count == POINTS * len(BATCHES)
         hour = MAX_AGE // timedelta(minutes=1)
         assert len(rows_read) <= 2 + len(BATCHES)
@@ -78,8 +85,8 @@ async def test_start_reads_and_keeps_one_hour(history: Path, rows_read: list[int
     tracemalloc.stop()
 
 
-async def test_queries_read_only_necessary_rows(history: Path, rows_read: list[int]) -> None:
-    async with open_service(history) as service:
+async def test_queries_read_only_necessary_rows(database: Path, rows_read: list[int]) -> None:
+    async with open_service(database) as service:
         batch = service.batch(BATCHES[0])
         ended = batch.run.ended_at
         assert ended
@@ -98,16 +105,16 @@ async def test_queries_read_only_necessary_rows(history: Path, rows_read: list[i
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def test_memory_use_is_almost_independent_of_the_history(history: Path, tmp_path: Path) -> None:
+def test_memory_use_is_almost_independent_of_the_history(database: Path, tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     memory = []
-    for database in (tmp_path / "empty.duckdb", history):
-        app = RunningApp(project, database, "prod")
+    for path in (tmp_path / "empty.duckdb", database):
+        app = RunningApp(project, path, "prod")
         try:
             app.start()
-            if database == history:
-                for path in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
-                    assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{path}")
+            if path == database:
+                for query in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
+                    assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{query}")
                 assert app.is_ready(f"{app.url}/batch/{BATCHES[0]}")
             memory.append(app.memory_usage())
         finally:
