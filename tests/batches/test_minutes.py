@@ -90,7 +90,7 @@ async def test_start_is_inclusive_and_end_is_exclusive(
 async def test_minutes_around_changes_of_local_time_are_exact(
     service: BatchService, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    borders = [
+    boundaries = [
         "2026-03-29 01:00",  # Europe enters daylight saving time
         "2026-10-25 01:00",  # Europe leaves it
         "2026-11-01 09:00",  # Los Angeles leaves it
@@ -98,16 +98,16 @@ async def test_minutes_around_changes_of_local_time_are_exact(
         "2026-11-24 00:00",  # day
         "2027-01-01 00:00",  # year
     ]
-    for n, border in enumerate(map(at, borders), 1):
+    for n, boundary in enumerate(map(at, boundaries), 1):
         for second in range(-70, 70, 5):
-            script.emit(border + timedelta(seconds=second), 1.0)
+            script.emit(boundary + timedelta(seconds=second), 1.0)
         await wait_for_rows(service, 28 * n)
-        clock.now = border + timedelta(seconds=10)
+        clock.now = boundary + timedelta(seconds=10)
         before = await service.aggregate("b")
-        clock.now = border + timedelta(seconds=70)
+        clock.now = boundary + timedelta(seconds=70)
         after = await service.aggregate("b")
-        assert before.minute == MinuteAggregate(border - MINUTE, 12, 12.0, 1.0, 1.0)
-        assert after.minute == MinuteAggregate(border, 12, 12.0, 1.0, 1.0)
+        assert before.minute == MinuteAggregate(boundary - MINUTE, 12, 12.0, 1.0, 1.0)
+        assert after.minute == MinuteAggregate(boundary, 12, 12.0, 1.0, 1.0)
 
 
 async def test_points_of_a_pending_commit_are_included(

@@ -24,7 +24,7 @@ BASE = datetime(2012, 11, 11, 10, 10)
 
 # Whole numbers, so that sums do not depend on the order.
 keys = st.integers(-(10**6), 10**6).map(float)
-# Microseconds after ``BASE``: mostly within a few minutes, often on a border, sometimes hours away.
+# Microseconds after ``BASE``: mostly within minutes, often on a boundary, sometimes hours away.
 offsets = st.one_of(
     st.integers(-180_000_000, 180_000_000),
     st.integers(-3, 3).map(lambda minutes: minutes * 60_000_000),

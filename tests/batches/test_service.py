@@ -38,7 +38,7 @@ FAST = Timing(
 async def service(
     storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
 ) -> AsyncIterator[BatchService]:
-    """A service with two batches of one point each: one ended at 7:00, ``b`` runs at 10:00."""
+    """A service with batches of one point each: ``ended`` at 7:00, the running ``b`` at 10:00."""
     clock.now = TEN - timedelta(hours=3)
     async with open_service(storage, clock, timing=FAST, script=script) as opened:
         for batch_id, now in (("ended", TEN - timedelta(hours=3)), ("b", TEN)):

@@ -35,7 +35,7 @@ from solo_app.storage.duckdb.minutes import counters
 logger = logging.getLogger(__name__)
 
 _BYTES_PER_POINT = 24
-"""Uncompressed size of a point: an upper bound of its size in a file."""
+"""Uncompressed size of a point: an upper bound on its size in a file."""
 
 _HIDDEN_SUFFIX = ".part"
 

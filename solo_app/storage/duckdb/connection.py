@@ -101,8 +101,8 @@ class Instance:
     def close(self, checkpoint: bool = True) -> None:
         """Interrupt all queries and close the file.
 
-        Disable ``checkpoint`` if the files at the paths of the database are no longer the opened
-        ones: a checkpoint would delete the WAL of another database.
+        Disable ``checkpoint`` if other files have replaced the opened ones: a checkpoint would
+        delete the WAL of another database.
 
         DuckDB can hang in a query on a Parquet file after an interruption. Such a query is
         abandoned, and the file remains open until the process ends. No committed data is lost: the
