@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[BatchService]:
-    """Open the service, and close it on exit. A failed start and a signal exit the process."""
+    """Open the service, and close it on exit. A failed start or a signal ends the process."""
     # A top-level import makes the main process in production print leaked objects at exit.
     from solo_app.storage.duckdb.store import DuckDBStore
 

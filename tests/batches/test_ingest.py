@@ -1,4 +1,4 @@
-"""Group commit: bounded buffers, no loss while writes fail, errors fail only their batch."""
+"""Group commit: buffers are bounded, no points are lost, and an error fails only its batch."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def sync(path: Path) -> None:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Check that a file of ``needed`` bytes fits and leaves the same space for new points.
+    """Check that a file of ``needed`` bytes fits and leaves as much space for new points.
 
     Raises StoreUnavailableError, OSError.
     """
