@@ -177,7 +177,7 @@ def test_section_lists_the_parameters_of_the_schema(route: tuple[str, str]) -> N
 def test_document_lists_the_fields_of_the_start_request() -> None:
     fields = SCHEMA["components"]["schemas"]["StartRequest"]["properties"]
     documented = dict(rows(SECTIONS["POST", "/stream/{batch_id}"], "body field"))
-    assert documented == {name: field["default"] for name, field in fields.items()}
+    assert list(documented) == list(fields)
 
 
 def test_document_lists_every_error_code() -> None:

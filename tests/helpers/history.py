@@ -62,7 +62,8 @@ def write_long_history(
 
 
 _INSERTS = (
-    "INSERT INTO batches SELECT nextval('batch_no'), unnest($batch_ids), $began",
+    "INSERT INTO batches (no, batch_id, created_at) "
+    "SELECT nextval('batch_no'), unnest($batch_ids), $began",
     "INSERT INTO runs "
     "(batch_no, number, source, status, started_at, ended_at, first_seq, last_seq) "
     "SELECT no, 1, 'random', 'stopped', $began, $end, 1, $points FROM batches",

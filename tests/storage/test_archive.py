@@ -390,8 +390,15 @@ async def test_folder_may_have_special_characters(
 
 async def test_database_of_an_earlier_release_can_archive(database: Path) -> None:
     with duckdb.connect(database) as plain:
-        for table in ("archives", "counters", "schema_version"):
+        for table in ("archives", "counters", "log_lines", "receipts", "schema_version"):
             plain.execute(f"DROP TABLE {table}")
+        for table, column in (
+            ("batches", "unit"),
+            ("batches", "description"),
+            ("runs", "parameters"),
+            ("runs", "restart"),
+        ):
+            plain.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     async with open_store(database) as store:
         points = await store.points(1, 0, 1_000)
         assert await archive(store, 1) > 0

@@ -180,7 +180,7 @@ async def test_additional_columns_are_accepted(tmp_path: Path) -> None:
         await service.start("b", "few")
         await wait_until(lambda: not service.running())
     with duckdb.connect(file) as connection:
-        connection.execute("ALTER TABLE batches ADD COLUMN unit VARCHAR")
+        connection.execute("ALTER TABLE batches ADD COLUMN color VARCHAR")
     check_database(file)
     async with open_service(file, few=counting(3)) as service:
         await service.start("other", "few")

@@ -186,10 +186,10 @@ async def test_migrated_and_new_databases_have_the_same_tables(
 
 async def test_migration_can_add_a_column(database: Path) -> None:
     with duckdb.connect(database) as connection:
-        added = ("ALTER TABLE batches ADD COLUMN unit VARCHAR",)
+        added = ("ALTER TABLE batches ADD COLUMN color VARCHAR",)
         schema.migrate(connection, (*schema.MIGRATIONS, added))
         assert schema.version(connection) == len(schema.MIGRATIONS) + 1
-        connection.execute("SELECT unit FROM batches")
+        connection.execute("SELECT color FROM batches")
         assert connection.execute("SELECT count(*) FROM points").fetchall() == [(12,)]
     with pytest.raises(StoreUnavailableError, match="newer version of SOLO"):
         await DuckDBStore(database).open()
@@ -219,7 +219,7 @@ for folder, statements in zip(sys.argv[1::2], sys.argv[2::2]):
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
-FIRST, SECOND = (len(statements) + 5 for statements in schema.MIGRATIONS)
+FIRST, SECOND, THIRD = (len(statements) + 5 for statements in schema.MIGRATIONS)
 """Number of statements per migration, including BEGIN, COMMIT and three to set the version."""
 
 
@@ -228,8 +228,10 @@ KILLS = {
     "before the first commit": 1 + FIRST - 1,
     "after the first commit": 1 + FIRST,
     "after dropping a table": 1 + FIRST + 4,
-    "before the last commit": 1 + FIRST + SECOND - 1,
-    "after the last commit": 1 + FIRST + SECOND,
+    "before the second commit": 1 + FIRST + SECOND - 1,
+    "after adding a column": 1 + FIRST + SECOND + 2,
+    "before the last commit": 1 + FIRST + SECOND + THIRD - 1,
+    "after the last commit": 1 + FIRST + SECOND + THIRD,
 }
 """Number of statements before the process is killed. The last entry lets the migration complete."""
 
