@@ -236,6 +236,43 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """The next restart of a source that raised, or the current one.
+
+    ``attempt`` counts from 1. ``next_at`` is in the past while the source has been restarted but
+    has not returned a number yet. ``error`` is why the source raised.
+    """
+
+    attempt: int
+    next_at: datetime
+    error: str
+
+
+LOG_LINES = 500
+"""Number of lines in the log of a batch. Older lines are deleted."""
+
+
+class LogLevel(StrEnum):
+    """``output`` comes from the source; the service adds the others."""
+
+    INFO = "info"
+    ERROR = "error"
+    RETRY = "retry"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line in the log of a batch. ``number`` counts from 1 within the batch, across runs."""
+
+    number: int
+    ts: datetime
+    run: int
+    level: LogLevel
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A half-open time range, ``start <= ts < end``, aligned to the minute."""
 

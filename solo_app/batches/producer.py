@@ -7,15 +7,25 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
-from solo_app.batches.models import Batch, BatchStatus, Block, Clock, to_microseconds
+from solo_app.batches.models import (
+    Batch,
+    BatchStatus,
+    Block,
+    Clock,
+    LogLevel,
+    RestartPolicy,
+    Retry,
+    to_microseconds,
+)
 from solo_app.batches.rate import RateMeter
 from solo_app.batches.recent import RecentData, RecentPoints, StoredData
 from solo_app.batches.series import Series
 from solo_app.batches.source import Numbers, RunContext, to_array, to_finite_doubles
+from solo_app.batches.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +51,9 @@ class Producer:
         slot: int,
         buffer: PointBuffer,
         read: Callable[[RunContext], AsyncIterator[Numbers]],
+        log: Callable[[LogLevel, str], None],
         clock: Clock,
+        timing: Timing,
     ) -> None:
         self.batch = batch
         self.slot = slot
@@ -53,12 +65,15 @@ class Producer:
         self.ending: asyncio.Task[None] | None = None
         self.has_ended = False
         self._read = read
+        self._log = log
+        self._retry: Retry | None = None
         self._last_append = time.monotonic()
         self._clock = clock
+        self._timing = timing
         self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(
-            self._produce(), name=f"producer:{batch.batch_id}"
+            self._run(), name=f"producer:{batch.batch_id}"
         )
 
     @property
@@ -73,6 +88,17 @@ class Producer:
 
     def log(self, text: str) -> None:
         """See ``RunContext``."""
+        if not self.buffer.is_closed:  # The source ignored its cancellation.
+            self._log(LogLevel.OUTPUT, text)
+
+    @property
+    def retry(self) -> Retry | None:
+        """The next restart of a source that raised.
+
+        None again once the source returns a number, or ``restart_reset`` seconds after its restart.
+        """
+        retry, reset = self._retry, timedelta(seconds=self._timing.restart_reset)
+        return retry if retry and self._clock() < retry.next_at + reset else None
 
     def add(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
@@ -135,11 +161,34 @@ class Producer:
         error = self.task.exception()
         if error is None:
             return BatchStatus.FINISHED, None
-        text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
         logger.error('Batch "%s" failed', self.batch.batch_id, exc_info=error)
-        return BatchStatus.FAILED, text[:_MAX_REASON_LENGTH]
+        return BatchStatus.FAILED, _reason(error)
 
-    async def _produce(self) -> None:
+    async def _run(self) -> None:
+        """Read the source until it ends. Restart it when it raises, if the run specifies this."""
+        attempt, delay = 0, self._timing.restart_delay
+        while True:
+            started = time.monotonic()
+            try:
+                return await self._read_source()
+            except (Exception, asyncio.CancelledError) as error:
+                is_cancelled = self.task.cancelling() > 0
+                if is_cancelled or self.batch.run.restart is RestartPolicy.NEVER:
+                    raise
+                if time.monotonic() - started >= self._timing.restart_reset:
+                    attempt, delay = 0, self._timing.restart_delay
+                attempt += 1
+                self._announce_restart(attempt, delay, _reason(error))
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, self._timing.max_restart_delay)
+
+    def _announce_restart(self, attempt: int, delay: float, error: str) -> None:
+        self._retry = Retry(attempt, self._clock() + timedelta(seconds=delay), error)
+        self._log(LogLevel.RETRY, f"Restarting in {delay:g} s (attempt {attempt}): {error}")
+        batch_id, line = self.batch.batch_id, " ".join(error.split())
+        logger.warning('Source of "%s" failed, restarting in %g s: %s', batch_id, delay, line)
+
+    async def _read_source(self) -> None:
         count, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._read(self)) as numbers:  # type: ignore[type-var]
             async for values in numbers:
@@ -152,6 +201,9 @@ class Producer:
                     # find every point with a time in that window in the buffer.
                     self.buffer.append(to_microseconds(self._clock()), keys)
                     self._last_append = time.monotonic()
+                    if self._retry:
+                        self._log(LogLevel.INFO, "Reading again.")
+                        self._retry = None
                     rest = rest[len(keys) :]
                     await self.buffer.wait_for_capacity()
                 count += 1
@@ -159,3 +211,9 @@ class Producer:
                     # Unlike sleep(0), a short pause also releases the GIL to the store's threads.
                     await asyncio.sleep(_PAUSE)
                     count, slice_end = 0, time.monotonic() + _TIME_SLICE
+
+
+def _reason(error: BaseException) -> str:
+    """Return the text of an error of a source for users."""
+    text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
+    return text.removesuffix(": ")[:_MAX_REASON_LENGTH]

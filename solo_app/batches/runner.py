@@ -21,12 +21,14 @@ from solo_app.batches.errors import (
 )
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.labels import change_labels
+from solo_app.batches.log import BatchLog
 from solo_app.batches.models import (
     NO_LABELS,
     Batch,
     BatchStatus,
     Clock,
     Labels,
+    LogLevel,
     Point,
     RestartPolicy,
     Run,
@@ -80,6 +82,7 @@ class Runner:
         write_retry: WriteRetry,
         ingest: Ingest,
         catalog: Catalog,
+        log: BatchLog,
         sources: Mapping[str, SourceKind],
         clock: Clock,
         timing: Timing,
@@ -90,6 +93,7 @@ class Runner:
         self._write_retry = write_retry
         self._ingest = ingest
         self._catalog = catalog
+        self._log = log
         self._sources = sources
         self._clock = clock
         self._timing = timing
@@ -145,12 +149,17 @@ class Runner:
                 started_at=self._clock(),
                 first_seq=self._catalog.counter(existing.no).last_seq + 1 if existing else 1,
             )
+            log_lines = await self._store.log(existing.no) if existing else []
             batch = await self._store.open_run(batch_id, run, configuration.labels)
             if self.is_closing:  # The next start of the app records the run as interrupted.
                 raise ServiceClosedError
             buffer = self._ingest.open_buffer(batch.no, run.first_seq)
             read = partial(kind.read, kind.parse(run.parameters))
-            producer = Producer(batch, self._free_slot(), buffer, read, self._clock)
+            self._log.open(batch, log_lines)
+            log = partial(self._log.add, batch.no)
+            log(LogLevel.INFO, f"Started with source {run.source}.")
+            slot = self._free_slot()
+            producer = Producer(batch, slot, buffer, read, log, self._clock, self._timing)
             producer.task.add_done_callback(lambda _: self._on_task_end(producer))
             self._by_no[batch.no] = producer
             self._catalog.upsert(batch)
@@ -235,6 +244,9 @@ class Runner:
         )
         batch = replace(batch, run=run)
         await self._store.end_run(batch)
+        self._log.open(batch, await self._store.log(batch.no))
+        self._log.add(batch.no, LogLevel.INFO, "Interrupted: the app ended during the run.")
+        await self._log.close(batch.no)
         return batch
 
     async def _end_all(self) -> None:
@@ -266,6 +278,7 @@ class Runner:
         _, pending = await asyncio.wait({producer.task}, timeout=self._timing.cancel_timeout)
         if pending:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
+            self._log.add(producer.batch.no, LogLevel.ERROR, "The source ignored its cancellation.")
         buffer.close()
         ended_at = self._clock()
         # The stored minutes must include all points of an ended run.
@@ -281,7 +294,21 @@ class Runner:
         )
         batch = replace(producer.batch, run=run)
         await self._write_retry.run(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
+        self._log.add(batch.no, *_last_line(run))
+        await self._log.close(batch.no)
         self._ingest.close_buffer(batch.no)
         del self._by_no[batch.no]
         self._catalog.upsert(batch)
         producer.end(batch)
+
+
+def _last_line(run: Run) -> tuple[LogLevel, str]:
+    """Return the log line for the end of a run."""
+    if run.status is BatchStatus.FAILED:
+        return LogLevel.ERROR, run.reason or ""
+    texts = {
+        BatchStatus.STOPPED: "Stopped.",
+        BatchStatus.FINISHED: "Finished.",
+        BatchStatus.INTERRUPTED: "Interrupted: the app is shutting down.",
+    }
+    return LogLevel.INFO, texts[run.status]

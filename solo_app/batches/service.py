@@ -11,6 +11,7 @@ from typing import Any
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
+from solo_app.batches.log import BatchLog
 from solo_app.batches.minutes import RecentMinutes, last_full_minute, start_of_minute
 from solo_app.batches.models import (
     MINUTE,
@@ -22,6 +23,7 @@ from solo_app.batches.models import (
     Clock,
     Download,
     FileFormat,
+    LogLine,
     MinuteAggregate,
     Point,
     RestartPolicy,
@@ -74,11 +76,12 @@ class BatchService:
         self._recent_minutes = RecentMinutes(store, clock)
         self._recent_reader = RecentReader(store, backoff or ReadBackoff())
         self._catalog = Catalog()
+        self._log = BatchLog(store, self._write_retry, clock, timing)
         self._runner = Runner(
-            store, self._write_retry, self._ingest, self._catalog, sources, clock, timing
+            store, self._write_retry, self._ingest, self._catalog, self._log, sources, clock, timing
         )
         self._throughput = RateMeter(history_seconds=60)
-        self._commits: asyncio.Task[None] | None = None
+        self._writing: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[bool] | None = None
 
     # -- opening and closing ----------------------------------------------------------------
@@ -91,7 +94,10 @@ class BatchService:
         """
         await self._store.open()
         await self._load()
-        self._commits = asyncio.create_task(self._ingest.run(), name="ingest")
+        self._writing = [
+            asyncio.create_task(self._ingest.run(), name="ingest"),
+            asyncio.create_task(self._log.run(), name="log"),
+        ]
         if resume:
             await self._runner.resume()
 
@@ -133,8 +139,8 @@ class BatchService:
                 batch_id, reason = producer.batch.batch_id, self._write_retry.error
                 logger.error('%d points of "%s" are not saved: %s', count, batch_id, reason)
         self._runner.cancel_endings()
-        if self._commits:
-            self._commits.cancel()
+        for task in self._writing:
+            task.cancel()
         if self._closing is None:
             self._closing = asyncio.create_task(self._store.close(), name="close-store")
         timeout = self._timing.close_timeout if self._runner.has_unfinished_writes else None
@@ -234,6 +240,19 @@ class BatchService:
         Raises StoreUnavailableError.
         """
         return await self._store.runs(self.batch(batch_id).no, offset, limit)
+
+    # -- logs -------------------------------------------------------------------------------
+
+    async def log(self, batch_id: str) -> list[LogLine]:
+        """Return the latest ``LOG_LINES`` lines of the log of a batch, in order.
+
+        Reads only the log of an ended batch from the store. Raises StoreUnavailableError.
+        """
+        return await self._log.lines(self.batch(batch_id).no)
+
+    def last_log_number(self, batch: Batch) -> int:
+        """Return the number of the last log line of a running batch."""
+        return self._log.last_number(batch.no)
 
     # -- points -----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from solo_app.batches.minutes import last_full_minute, start_of_minute
-from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Totals, Window
+from solo_app.batches.models import MINUTE, Batch, MinuteAggregate, Retry, Totals, Window
 from solo_app.batches.producer import Producer
 from solo_app.batches.recent import RecentData
 from solo_app.batches.service import BatchService
@@ -33,6 +33,7 @@ class RunningBatch:
 
     ``minute`` is its last full minute, None without points. ``hour`` has the averages of the last
     60 full minutes, newest last, rounded to 2 digits; None for a minute without points.
+    ``last_log_number`` is the number of the last line of its log, see ``BatchService.log``.
     """
 
     batch: Batch
@@ -42,6 +43,8 @@ class RunningBatch:
     minute: MinuteAggregate | None
     recent: RecentData
     hour: list[float | None]
+    retry: Retry | None
+    last_log_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ def _running_batch(service: BatchService, producer: Producer, at: datetime) -> R
         minute=minutes[0] if minutes else None,
         recent=producer.recent(at),
         hour=_hour(service, batch, at),
+        retry=producer.retry,
+        last_log_number=service.last_log_number(batch),
     )
 
 

@@ -43,7 +43,10 @@ class RunContext(Protocol):
         """Seconds since the last point, or since the start of the run if it has no points."""
 
     def log(self, text: str) -> None:
-        """Add a line of output to the log of the batch."""
+        """Add a text to the log of the batch, one line for each of its lines.
+
+        Lines in excess of 100 per second are dropped. Call this on the event loop.
+        """
 
 
 @dataclass(frozen=True, slots=True)

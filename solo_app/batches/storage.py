@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from solo_app.batches.models import (
     Download,
     FileFormat,
     Labels,
+    LogLine,
     MinuteAggregate,
     Point,
     Run,
@@ -62,6 +63,16 @@ class Storage(Protocol):
         writes that no minutes include yet. Without points and minutes, only check that the store
         is writable.
         """
+
+    async def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:
+        """Commit lines by batch number, at least one per batch, and delete all but the latest
+        ``LOG_LINES`` lines of these batches.
+
+        Stored lines with the same or higher numbers are replaced.
+        """
+
+    async def log(self, batch_no: int) -> list[LogLine]:
+        """Return the latest ``LOG_LINES`` lines of the log of a batch, in order."""
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         """Return at most ``limit`` committed points with ``seq > after``, in order of ``seq``."""

@@ -25,6 +25,18 @@ class Timing:
     stop_grace_period: float = 2.0
     """Time after which ``stop`` raises if writes are failing. The batch is stopped later."""
 
+    restart_delay: float = 1.0
+    """Time before the first restart of a source that raised. It doubles with each restart."""
+
+    max_restart_delay: float = 60.0
+    """Maximum time before a restart."""
+
+    restart_reset: float = 60.0
+    """Time without an error after which a restart counts as the first one again."""
+
+    log_delay: float = 1.0
+    """Time between two writes of new log lines."""
+
     cancel_timeout: float = 1.0
     """Time limit for a source to end after its cancellation."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, start_of_minute
 from solo_app.batches.models import (
     BUCKET_US,
+    LOG_LINES,
     NO_LABELS,
     Batch,
     BatchCounter,
@@ -19,6 +20,7 @@ from solo_app.batches.models import (
     Extreme,
     FileFormat,
     Labels,
+    LogLine,
     MinuteAggregate,
     Point,
     Run,
@@ -68,14 +70,14 @@ class Gate:
 class MemoryStorage:
     """A store in memory that keeps its data when it is closed and opened again.
 
-    Gates: ``writes`` for points and minutes, ``starts`` and ``ends`` for the records of runs,
-    ``reads`` for points, ``run_reads`` for the list of runs. It has no archive, and downloads and
-    backups raise StoreUnavailableError.
+    Gates: ``writes`` for points and minutes, ``log_writes`` for log lines, ``starts`` and ``ends``
+    for the records of runs, ``reads`` for points, ``run_reads`` for the list of runs. It has no
+    archive, and downloads and backups raise StoreUnavailableError.
     """
 
     def __init__(self) -> None:
         self.writes, self.starts, self.ends = Gate(), Gate(), Gate()
-        self.reads, self.run_reads = Gate(), Gate()
+        self.reads, self.run_reads, self.log_writes = Gate(), Gate(), Gate()
         self.written: list[Block] = []
         """All committed blocks, in the order of their commits."""
         self._batches: dict[str, int] = {}
@@ -83,6 +85,7 @@ class MemoryStorage:
         self._runs: dict[int, list[Run]] = {}
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
+        self._log_lines: dict[int, list[LogLine]] = {}
 
     async def open(self) -> None:
         for no in self._batches.values():
@@ -123,6 +126,15 @@ class MemoryStorage:
             self._points.setdefault(block.batch_no, []).extend(block.points())
         for batch_no, parts in minutes.items():
             merge(self._minutes.setdefault(batch_no, {}), parts)
+
+    async def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:
+        await self.log_writes.pass_through()
+        for batch_no, new in lines.items():
+            stored = [x for x in self._log_lines.get(batch_no, ()) if x.number < new[0].number]
+            self._log_lines[batch_no] = [*stored, *new][-LOG_LINES:]
+
+    async def log(self, batch_no: int) -> list[LogLine]:
+        return [*self._log_lines.get(batch_no, ())]
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         await self.reads.pass_through()

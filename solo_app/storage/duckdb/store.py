@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -27,6 +27,7 @@ from solo_app.batches.models import (
     Download,
     FileFormat,
     Labels,
+    LogLine,
     MinuteAggregate,
     Point,
     Run,
@@ -35,7 +36,7 @@ from solo_app.batches.models import (
     StoredMinutes,
     Window,
 )
-from solo_app.storage.duckdb import archive, minutes, points, schema
+from solo_app.storage.duckdb import archive, log, minutes, points, schema
 from solo_app.storage.duckdb.archive import Archive, ArchiveFile
 from solo_app.storage.duckdb.batches import BatchTables
 from solo_app.storage.duckdb.check import check_content, reject_orphaned_wal
@@ -105,6 +106,12 @@ class DuckDBStore:
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
         await self.run_on_writer(self._point_writer.write, blocks, minutes)
+
+    async def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:
+        await self.run_on_writer(self._point_writer.append_log, lines)
+
+    async def log(self, batch_no: int) -> list[LogLine]:
+        return await self.run_on_reader(lambda cursor: log.lines(cursor, batch_no))
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         return await self.run_on_reader(

@@ -1,16 +1,20 @@
-"""Writes points and minutes, and checkpoints the WAL. Call all methods on the writer thread."""
+"""Writes points, minutes and log lines, and checkpoints the WAL.
+
+Call all methods on the writer thread.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import Block, MinuteAggregate
+from solo_app.batches.models import Block, LogLine, MinuteAggregate
+from solo_app.storage.duckdb import log
 from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance
 from solo_app.storage.duckdb.errors import format_write_error, is_fatal
@@ -47,6 +51,16 @@ class PointWriter:
             self._is_in_doubt = False
         except duckdb.Error as error:
             self._is_in_doubt = self._is_in_doubt or is_fatal(error)
+            raise StoreUnavailableError(format_write_error(self._path, error)) from error
+        if self._wal.record_commit():
+            self.checkpoint()
+
+    def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:
+        """See ``Storage.append_log``."""
+        try:
+            with self.transaction() as cursor:
+                log.append(cursor, lines)
+        except duckdb.Error as error:
             raise StoreUnavailableError(format_write_error(self._path, error)) from error
         if self._wal.record_commit():
             self.checkpoint()
