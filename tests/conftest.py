@@ -11,9 +11,6 @@ import pytest
 
 from tests.helpers.small_disk import SmallDisk
 
-WORKERS = 3
-"""One more than the cores of a small machine, because tests with a browser often wait."""
-
 _batch_numbers = itertools.count(1)
 
 
@@ -21,21 +18,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rounds", type=int, default=10, help="rounds of each test in tests/faults (default: 10)"
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Default to ``-n 3 --dist loadgroup`` if pytest-xdist is installed."""
-    options = config.option
-    if hasattr(config, "workerinput"):
-        options.loadgroup = True  # Workers receive only command-line options.
-        return
-    if options.usepdb or not config.pluginmanager.hasplugin("xdist"):
-        return
-    if options.numprocesses is None:
-        options.numprocesses = WORKERS
-    if options.dist == "no":
-        options.dist = "loadgroup"
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
