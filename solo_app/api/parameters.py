@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from solo_app.batches.errors import WindowOutOfRangeError
 from solo_app.batches.minutes import start_of_minute
-from solo_app.batches.models import MAX_SEQ, MINUTE, BatchStatus, FileFormat, Window
+from solo_app.batches.models import LOG_LINES, MAX_SEQ, MINUTE, BatchStatus, FileFormat, Window
 
 MAX_MINUTES_RANGE = timedelta(days=31)
 
@@ -109,6 +109,11 @@ class BatchesParameters(PageParameters):
 class PointsParameters(NoParameters):
     after: Seq = Field(None, description="only points with a higher seq")
     limit: Annotated[int, Field(ge=1, le=10_000), WholeNumber] = 1_000
+
+
+class LogParameters(NoParameters):
+    after: Seq = Field(None, description="only lines with a higher number")
+    limit: Annotated[int, Field(ge=1, le=LOG_LINES), WholeNumber] = LOG_LINES
 
 
 class MinutesParameters(NoParameters):

@@ -165,6 +165,22 @@ async def list_runs(
     )
 
 
+@router.get("/batches/{batch_id}/log", summary="Log of a batch", responses=problem_responses(404))
+async def list_log(
+    batch_id: BatchId, service: Service, query: Annotated[parameters.LogParameters, Query()]
+) -> schemas.Log:
+    """The latest lines of the log, in order. It has the last 500 lines of a batch.
+
+    `info`: the run was started or has ended, or its source returns numbers again. `error`: the
+    reason why a run failed. `retry`: a source that raised is restarted. `output`: from the source.
+    """
+    lines = [line for line in await service.log(batch_id) if line.number > (query.after or 0)]
+    latest = lines[-query.limit :]
+    return schemas.Log(
+        batch_id=batch_id, lines=[schemas.LogLine.model_validate(line) for line in latest]
+    )
+
+
 @router.get(
     "/batches/{batch_id}/points",
     summary="Points of a batch",

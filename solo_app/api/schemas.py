@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from solo_app.batches import models
-from solo_app.batches.models import BatchStatus, RestartPolicy
+from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
@@ -114,6 +114,17 @@ def point_json(point: models.Point) -> str:
     return f'{{"seq": {point.seq}, "ts": "{ts}", "data": {{"key": {key}}}}}'
 
 
+class Retry(Schema):
+    """The next restart of a source that raised; null once the source returns numbers again.
+
+    ``attempt`` counts from 1. ``error`` is why the source raised.
+    """
+
+    attempt: int
+    next_at: Time
+    error: str
+
+
 class _BatchFields(Schema):
     batch_id: str
     status: BatchStatus
@@ -121,10 +132,12 @@ class _BatchFields(Schema):
     run: int
     started_at: Time
     row_count: Count
+    retry: Retry | None
 
     @classmethod
     def from_batch(cls, batch: models.Batch, service: BatchService, **fields: Any) -> Self:
         """Return the JSON object of a batch; ``fields`` are the fields of the subclass."""
+        producer = service.producer(batch)
         return cls(
             batch_id=batch.batch_id,
             status=batch.status,
@@ -132,6 +145,7 @@ class _BatchFields(Schema):
             run=batch.run.number,
             started_at=batch.run.started_at,
             row_count=service.row_count(batch),
+            retry=producer and producer.retry and Retry.model_validate(producer.retry),
             **fields,
         )
 
@@ -205,6 +219,23 @@ class Runs(Schema):
     runs: list[Run]
     total: Count
     next: str | None
+
+
+class LogLine(Schema):
+    """A line in the log of a batch. ``number`` counts from 1 within the batch, across runs."""
+
+    number: int
+    ts: Timestamp
+    run: int
+    level: LogLevel
+    text: str
+
+
+class Log(Schema):
+    """The latest lines of the log of a batch, in order."""
+
+    batch_id: str
+    lines: list[LogLine]
 
 
 class Points(Schema):

@@ -25,6 +25,7 @@ OPERATIONS = {
     ("/batches", "get"),
     ("/batches/{batch_id}", "get"),
     ("/batches/{batch_id}/runs", "get"),
+    ("/batches/{batch_id}/log", "get"),
     ("/batches/{batch_id}/points", "get"),
     ("/batches/{batch_id}/minutes", "get"),
     ("/batches/{batch_id}/download", "get"),
@@ -46,6 +47,7 @@ REQUESTS = [
     ("get", "/batches", ""),
     ("get", "/batches/{batch_id}", "b"),
     ("get", "/batches/{batch_id}/runs", "b"),
+    ("get", "/batches/{batch_id}/log", "ended"),
     ("get", "/batches/{batch_id}/points", "ended"),
     ("get", "/batches/{batch_id}/minutes", "ended"),
     ("get", "/batches/{batch_id}/download", "ended"),
@@ -103,7 +105,11 @@ async def test_limits_of_parameters_are_described(client: httpx.AsyncClient) -> 
     stream = parameters("/stream/{batch_id}")
     assert {name.lower() for name in stream} == {"after", "lasteventid", "last-event-id"}
     assert all(seq.items() <= schema.items() for schema in stream.values())
-    for path, maximum in [("/batches", 1_000), ("/batches/{batch_id}/points", 10_000)]:
+    for path, maximum in [
+        ("/batches", 1_000),
+        ("/batches/{batch_id}/log", 500),
+        ("/batches/{batch_id}/points", 10_000),
+    ]:
         limit = parameters(path)["limit"]
         assert (limit["minimum"], limit["maximum"]) == (1, maximum)
     assert set(parameters("/batches/{batch_id}/runs")) == {"offset", "limit"}

@@ -20,6 +20,7 @@ ID_ROUTES = [
     ("GET", "/agg/{id}"),
     ("GET", "/batches/{id}"),
     ("GET", "/batches/{id}/runs"),
+    ("GET", "/batches/{id}/log"),
     ("GET", "/batches/{id}/points"),
     ("GET", "/batches/{id}/minutes"),
     ("GET", "/batches/{id}/download"),
@@ -72,7 +73,7 @@ TIMES = [
 ]
 
 PATHS = ["/", "/tasks", "/backup", "/batches", "/stream/b", "/agg/b", "/batches/b"] + [
-    f"/batches/b/{name}" for name in ("runs", "points", "minutes", "download")
+    f"/batches/b/{name}" for name in ("runs", "log", "points", "minutes", "download")
 ]
 
 QUERIES = [
@@ -90,6 +91,8 @@ QUERIES = [
     "/batches?page=2",
     "/batches/b/runs?limit=0",
     "/batches/b/runs?offset=-1",
+    "/batches/b/log?limit=501",
+    "/batches/b/log?after=-1",
     "/batches/b/points?limit=-1",
     "/batches/b/points?limit=1000000",
     "/batches/b/points?after=-1",

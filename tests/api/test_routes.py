@@ -113,6 +113,7 @@ async def test_tasks_lists_the_running_batches(
         "run": 1,
         "started_at": "2012-11-11T10:11:10Z",
         "row_count": 2,
+        "retry": None,
         "latest": {"seq": 2, "ts": "2012-11-11T10:10:01.000000Z", "data": {"key": 2.5}},
     }
     await client.delete(f"/stream/{batch_id}")
@@ -187,6 +188,45 @@ async def test_runs_are_paged_newest_first() -> None:
         }
         beyond = (await client.get("/batches/b/runs?offset=13")).json()
         assert beyond == {"batch_id": "b", "runs": [], "total": 13, "next": None}
+
+
+async def test_waiting_batch_has_its_next_restart(
+    client: httpx.AsyncClient, harness: Harness, batch_id: str
+) -> None:
+    await client.post(f"/stream/{batch_id}", json={"restart": "on-failure"})
+    harness.script.fail(RuntimeError("no luck"))
+    (producer,) = harness.service.producers()
+    await wait_until(lambda: producer.retry)
+    retry = {"attempt": 1, "next_at": "2012-11-11T10:11:11Z", "error": "RuntimeError: no luck"}
+    (task,) = (await client.get("/tasks")).json()["tasks"]
+    batch = (await client.get(f"/batches/{batch_id}")).json()
+    assert task["retry"] == batch["retry"] == retry
+    assert (batch["status"], batch["reason"]) == ("running", None)
+    await client.delete(f"/stream/{batch_id}")
+    assert (await client.get(f"/batches/{batch_id}")).json()["retry"] is None
+
+
+async def test_log_has_the_latest_lines(
+    client: httpx.AsyncClient, harness: Harness, batch_id: str
+) -> None:
+    await client.post(f"/stream/{batch_id}")
+    harness.script.fail(RuntimeError("no luck"))
+    await wait_until(lambda: not harness.service.running())
+    log = (await client.get(f"/batches/{batch_id}/log")).json()
+    error = {
+        "number": 2,
+        "ts": "2012-11-11T10:11:10.000000Z",
+        "run": 1,
+        "level": "error",
+        "text": "RuntimeError: no luck",
+    }
+    assert log["batch_id"] == batch_id
+    assert [line["number"] for line in log["lines"]] == [1, 2]
+    assert log["lines"][1] == error
+    for query in ("after=1", "limit=1"):
+        latest = (await client.get(f"/batches/{batch_id}/log?{query}")).json()
+        assert latest["lines"] == [error]
+    assert (await client.get(f"/batches/{batch_id}/log?after=2")).json()["lines"] == []
 
 
 async def test_failed_batch_has_a_reason(
