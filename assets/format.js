@@ -44,6 +44,8 @@ export function value(value) {
   return Number.isInteger(value) ? number(value) : SIGNIFICANT.format(value);
 }
 
+export const withUnit = (text, unit) => (unit && text !== DASH ? `${text}${NBSP}${unit}` : text);
+
 export const valueRange = (low, high) => value(low) + TO + value(high);
 
 // Formats a duration in its two largest units.

@@ -32,6 +32,11 @@ def value(value: Any) -> Var[str]:
     return _text("value", value)
 
 
+def with_unit(formatted: Any, unit: Any) -> Var[str]:
+    """Append a unit to a formatted number, unless either is missing."""
+    return _text("withUnit", formatted, unit)
+
+
 def value_range(low: Any, high: Any) -> Var[str]:
     return _text("valueRange", low, high)
 

@@ -123,6 +123,12 @@ DOWNLOAD_RANGES = {
 CUSTOM_RANGE = {"from": "From", "to": "To (exclusive)"}
 EMPTY_RANGE = "The end must be after the start."
 
+SOURCE_TITLE = "Source"
+RESTART = "Restart"
+RESTART_POLICIES = {"never": "Never", "on-failure": "On failure"}
+YES, NO = "Yes", "No"
+SEND_A_VALUE = "Send a value"
+
 RUNS = "Runs"
 EARLIER_RUNS = "{count} earlier"
 RUN = "Run {number}"

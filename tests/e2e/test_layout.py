@@ -20,7 +20,7 @@ BATCH_PARTS = [
     ".last-minute",
     ".minute-chart",
     ".latest-points",
-    ".runs-card",
+    ".source-card",
 ]
 
 

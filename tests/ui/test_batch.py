@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from solo_app.batches.models import to_microseconds
+from solo_app.batches.models import RestartPolicy, to_microseconds
 from solo_app.batches.source import Numbers
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.batch_view import LATEST_POINTS
@@ -64,6 +64,20 @@ async def test_values_of_one_update_are_consistent(tabs: Tabs, batch_id: str, so
         assert latest["t"] - last_t < 251_000
         assert latest["t"] <= shown["chart_end"]
     assert updates >= 5
+
+
+async def test_configuration_of_the_latest_run_is_shown(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(
+        batch_id, parameters={"low": 5}, unit="°C", description="Kiln door, upper"
+    )
+    state = await tabs.open_batch_page(batch_id, batch_id)
+    await tabs.service.stop(batch_id)
+    await tabs.service.start(batch_id, parameters={"low": 7}, restart=RestartPolicy.ON_FAILURE)
+    await wait_until(lambda: state.run_number == 2)
+    assert (state.source, state.restart) == ("random", "on-failure")
+    assert (state.unit, state.description) == ("°C", "Kiln door, upper")
+    numbers = {row["title"]: row["number"] for row in state.parameters}
+    assert numbers == {"Interval": 0.004, "Low": 7, "High": 100}
 
 
 async def test_points_equal_those_in_the_store(tabs: Tabs, batch_id: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from solo_app.batches.models import MINUTE, MinuteAggregate, Run, Window, to_microseconds
 from solo_app.batches.snapshots import Ticker
-from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView
+from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView, ViewOptions
 from solo_app.ui.state.minutes_view import minute_values
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
+
+OPTIONS = ViewOptions(timedelta(hours=1))
 
 
 def test_gaps_break_the_line_and_have_labels() -> None:
@@ -67,13 +70,15 @@ async def test_only_the_shown_runs_are_read() -> None:
         for _ in range(count):
             await service.start("b", "silent")
             await service.stop("b")
-        view, ticker, hour = BatchView(service, "b"), Ticker(service), timedelta(hours=1)
+        view, ticker = BatchView(service, "b"), Ticker(service)
         for _ in range(2):
-            values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS)).batch
+            values = (await view.values(ticker.snapshot(), OPTIONS)).batch
         assert [run.number for run in values["runs"]] == list(range(count, 3, -1))
         assert values["earlier_runs"] == 3
         assert storage.counts == [FIRST_RUNS]
-        values = (await view.values(ticker.snapshot(), hour, FIRST_RUNS + 100)).batch
+        values = (
+            await view.values(ticker.snapshot(), replace(OPTIONS, runs=FIRST_RUNS + 100))
+        ).batch
         assert [run.number for run in values["runs"]] == list(range(count, 0, -1))
         assert values["earlier_runs"] == 0
 
@@ -92,7 +97,7 @@ async def test_ended_batch_has_its_last_minute_with_points(are_points_readable: 
         clock.advance(days=2)
         if not are_points_readable:
             storage.reads.fail()
-        values = await BatchView(service, "b").values(Ticker(service).snapshot(), MINUTE, 1)
+        values = await BatchView(service, "b").values(Ticker(service).snapshot(), OPTIONS)
     minute = values.batch["minute"]
     assert (minute.count, minute.average) == (3, 1.0)
     assert minute.start == to_microseconds(datetime(2026, 3, 1, 12))
@@ -106,7 +111,7 @@ async def test_minute_of_ended_batch_without_points_does_not_change() -> None:
         await service.stop("b")
         view, minutes = BatchView(service, "b"), set()
         for _ in range(2):
-            values = (await view.values(Ticker(service).snapshot(), MINUTE, 1)).batch
+            values = (await view.values(Ticker(service).snapshot(), OPTIONS)).batch
             minutes.add(values["minute"])
             clock.advance(hours=1)
     assert [(m.start, m.count) for m in minutes] == [(to_microseconds(datetime(2026, 3, 1, 12)), 0)]

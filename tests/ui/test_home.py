@@ -45,6 +45,16 @@ async def start(tabs: Tabs, tab: str, batch_id: str) -> None:
     await tabs.send(tab, HomeState, "start", form={"batch_id": batch_id})
 
 
+async def test_units_are_shown_in_slots_and_table(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, unit="°C")
+    state = await tabs.open_home_page("tab")
+    assert state.slots[0]["unit"] == "°C"
+    assert state.rows[0]["unit"] == "°C"
+    await tabs.service.stop(batch_id)
+    await wait_until(lambda: state.rows[0]["status"] == "stopped")
+    assert state.rows[0]["unit"] == "°C"
+
+
 async def test_fifty_concurrent_starts_start_five_batches(tabs: Tabs, batch_id: str) -> None:
     names = [f"{batch_id}-{i}" for i in range(50)]
     await asyncio.gather(*(tabs.open(name) for name in names))

@@ -15,6 +15,10 @@ def batch_header() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
+            rx.cond(
+                BatchState.description != "",
+                rx.el.p(BatchState.description, class_name="description"),
+            ),
             rx.el.p(status_pill(BatchState.status), _facts(), class_name="status-line"),
             rx.cond(
                 (BatchState.reason != "") & (BatchState.status == "failed"),

@@ -70,14 +70,17 @@ def _skeleton() -> rx.Component:
 
 def _row(row: Any) -> rx.Component:
     batch_id, reason, row_count = row["batch_id"], row["reason"], _row_count(row)
+    latest = rx.cond(_is_running(row), _slot(row)["latest"], None)
     return _cells(
         rx.el.a(batch_id, href=f"/batch/{batch_id}", title=batch_id, class_name="id"),
         rx.fragment(
             status_pill(row["status"]),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="reason")),
         ),
-        fmt.value(rx.cond(_is_running(row), _slot(row)["latest"], None)),
-        rx.fragment(_label(text.AVERAGE_LABEL), fmt.number(row["average"], 2)),
+        fmt.with_unit(fmt.value(latest), row["unit"]),
+        rx.fragment(
+            _label(text.AVERAGE_LABEL), fmt.with_unit(fmt.number(row["average"], 2), row["unit"])
+        ),
         sparkline(row["hour"]),
         rx.fragment(
             fmt.number(row_count),

@@ -8,10 +8,18 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 
+CHART_TOP = 16
+"""The space above a chart in pixels, for the unit."""
+
 
 def x_axis(start: Any, end: Any, **more: Any) -> rx.Component:
     """Return a time axis. ``start`` and ``end`` are in microseconds."""
     return rx.recharts.x_axis(data_key="t", type_="number", domain=[start, end], **more)
+
+
+def axis_unit(unit: Any) -> rx.Component:
+    """Return the unit above the value axis."""
+    return rx.cond(unit != "", rx.el.p(unit, aria_hidden="true", class_name="axis-unit"))
 
 
 def y_axis() -> rx.Component:
@@ -27,7 +35,12 @@ def y_axis() -> rx.Component:
     )
 
 
-def line(data_key: str, name: str, **more: Any) -> rx.Component:
+def tooltip_unit(unit: Any) -> Any:
+    """Return the unit for the values of a line or an area in the tooltip."""
+    return rx.cond(unit != "", f"\u00a0{unit}", "")
+
+
+def line(data_key: str, name: str, unit: Any, **more: Any) -> rx.Component:
     """Return a line that breaks at gaps."""
     return rx.recharts.line(
         data_key=data_key,
@@ -38,6 +51,7 @@ def line(data_key: str, name: str, **more: Any) -> rx.Component:
         active_dot={"r": 3.5, "fill": "var(--accent)", "stroke": "var(--card)"},
         is_animation_active=False,
         connect_nulls=False,
+        unit=tooltip_unit(unit),
         **more,
     )
 

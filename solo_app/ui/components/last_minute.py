@@ -16,7 +16,7 @@ from solo_app.ui.state.batch import BatchState
 
 
 def last_minute() -> rx.Component:
-    minute = BatchState.minute
+    minute, unit = BatchState.minute, BatchState.unit
     is_running = BatchState.status == "running"
     has_data = ~is_running & (minute.count > 0)
     title = rx.cond(has_data, text.LAST_MINUTE_WITH_DATA, text.LAST_FULL_MINUTE)
@@ -24,14 +24,14 @@ def last_minute() -> rx.Component:
         rx.el.h2(title),
         rx.el.p(time_range(minute.start, minute.end), class_name="window"),
         rx.el.dl(
-            _fact(text.AVERAGE, fmt.number(minute.average, 2)),
-            _fact(text.SUM, fmt.value(minute.sum)),
+            _fact(text.AVERAGE, fmt.with_unit(fmt.number(minute.average, 2), unit)),
+            _fact(text.SUM, fmt.with_unit(fmt.value(minute.sum), unit)),
             _fact(text.COUNT, fmt.number(minute.count)),
             _fact(
                 text.MIN_MAX,
                 rx.cond(
                     minute.count > 0,
-                    fmt.value_range(minute.min, minute.max),
+                    fmt.with_unit(fmt.value_range(minute.min, minute.max), unit),
                     fmt.value(None),
                 ),
             ),

@@ -10,6 +10,7 @@ from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.live_chart import no_points
 from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.unit import column
 from solo_app.ui.state.batch import BatchState
 
 
@@ -22,7 +23,7 @@ def latest_points() -> rx.Component:
                 rx.el.tr(
                     rx.el.th(seq, scope="col", class_name="numeric"),
                     rx.el.th(time, scope="col"),
-                    rx.el.th(value, scope="col", class_name="numeric"),
+                    rx.el.th(column(value, BatchState.unit), scope="col", class_name="numeric"),
                 )
             ),
             rx.el.tbody(rx.foreach(BatchState.points, _row)),

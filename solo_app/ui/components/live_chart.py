@@ -7,8 +7,16 @@ import reflex as rx
 from solo_app.batches.models import MINUTE_US
 from solo_app.ui import format as fmt
 from solo_app.ui import text
-from solo_app.ui.components.chart_parts import line, tooltip, x_axis, y_axis
+from solo_app.ui.components.chart_parts import (
+    CHART_TOP,
+    axis_unit,
+    line,
+    tooltip,
+    x_axis,
+    y_axis,
+)
 from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.unit import value_with_unit
 from solo_app.ui.state.batch import BatchState
 
 
@@ -20,7 +28,9 @@ def live_chart() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h2(text.LATEST_VALUE),
-                rx.el.p(fmt.value(BatchState.latest), class_name="latest-value"),
+                rx.el.p(
+                    value_with_unit(BatchState.latest, BatchState.unit), class_name="latest-value"
+                ),
             ),
             rx.cond(
                 has_points & (BatchState.read_error == ""),
@@ -43,17 +53,18 @@ def no_points() -> rx.Component:
 def _chart() -> rx.Component:
     """Return the chart of the minute before now, or before the end of the batch."""
     end = BatchState.chart_end
-    return rx.recharts.line_chart(
+    chart = rx.recharts.line_chart(
         rx.recharts.cartesian_grid(vertical=False),
         x_axis(end - MINUTE_US, end, hide=True, allow_data_overflow=True),
         y_axis(),
         tooltip("pointLabel"),
-        line("key", text.VALUE, stroke_width=1.6),
+        line("key", text.VALUE, BatchState.unit, stroke_width=1.6),
         data=fmt.chart_points(end, BatchState.chart_offsets, BatchState.chart_keys),
         height=200,
-        margin={"top": 6, "right": 4, "bottom": 6, "left": 0},
+        margin={"top": CHART_TOP, "right": 4, "bottom": 6, "left": 0},
         custom_attrs={"aria-label": text.LIVE_CHART},
     )
+    return rx.el.div(axis_unit(BatchState.unit), chart, class_name="chart")
 
 
 def _time_labels() -> rx.Component:

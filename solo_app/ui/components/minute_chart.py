@@ -8,9 +8,18 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
-from solo_app.ui.components.chart_parts import line, tooltip, x_axis, y_axis
+from solo_app.ui.components.chart_parts import (
+    CHART_TOP,
+    axis_unit,
+    line,
+    tooltip,
+    tooltip_unit,
+    x_axis,
+    y_axis,
+)
 from solo_app.ui.components.download import download
 from solo_app.ui.components.timestamp import time_range, timestamp
+from solo_app.ui.components.unit import column
 from solo_app.ui.state.batch import BatchState, MinutesState
 
 
@@ -67,7 +76,7 @@ def _no_minutes() -> rx.Component:
 
 
 def _chart() -> rx.Component:
-    return rx.recharts.composed_chart(
+    chart = rx.recharts.composed_chart(
         rx.recharts.cartesian_grid(vertical=False),
         _time_axis(),
         y_axis(),
@@ -75,6 +84,7 @@ def _chart() -> rx.Component:
         rx.recharts.area(
             data_key="range",
             name=text.CHART_RANGE,
+            unit=tooltip_unit(BatchState.unit),
             type_="linear",
             fill="var(--band)",
             fill_opacity=1,
@@ -83,13 +93,14 @@ def _chart() -> rx.Component:
             is_animation_active=False,
             connect_nulls=False,
         ),
-        line("average", text.CHART_AVERAGE, stroke_width=1.8),
+        line("average", text.CHART_AVERAGE, BatchState.unit, stroke_width=1.8),
         rx.foreach(MinutesState.gaps, _gap),
         data=MinutesState.minutes,
         height=200,
-        margin={"top": 6, "right": 4, "bottom": 0, "left": 0},
+        margin={"top": CHART_TOP, "right": 4, "bottom": 0, "left": 0},
         custom_attrs={"aria-label": text.MINUTE_CHART},
     )
+    return rx.el.div(axis_unit(BatchState.unit), chart, class_name="chart")
 
 
 def _time_axis() -> rx.Component:
@@ -126,7 +137,8 @@ def _gap(gap: Any) -> rx.Component:
 def _table() -> rx.Component:
     shown, count = MinutesState.table.length(), MinutesState.minute_count
     caption = text.LATEST_MINUTES.format(shown=fmt.number(shown), count=fmt.number(count))
-    columns = (text.AVERAGE, text.MIN_MAX, text.COUNT)
+    unit = BatchState.unit
+    columns = (column(text.AVERAGE, unit), column(text.MIN_MAX, unit), text.COUNT)
     return rx.el.details(
         rx.el.summary(text.SHOW_TABLE),
         rx.el.table(

@@ -7,9 +7,9 @@ from typing import Any
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
+from solo_app.ui.components.unit import value_with_unit
 from solo_app.ui.state.home import NAME_FIELD, HomeState
 
 
@@ -32,7 +32,7 @@ def slots() -> rx.Component:
 def _running_batch(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
-        rx.el.span(fmt.value(slot["latest"]), class_name="value"),
+        rx.el.span(value_with_unit(slot["latest"], slot["unit"]), class_name="value"),
         sparkline(slot["recent"]),
         href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],

@@ -15,6 +15,8 @@ from solo_app.ui.components.live_chart import live_chart
 from solo_app.ui.components.minute_chart import minute_chart
 from solo_app.ui.components.not_found import invalid_id, unknown_batch
 from solo_app.ui.components.runs import runs
+from solo_app.ui.components.send_value import send_value
+from solo_app.ui.components.source import source
 from solo_app.ui.state.batch import BatchState
 
 _route_id = Var(
@@ -53,7 +55,11 @@ def _batch() -> rx.Component:
         batch_header(),
         rx.el.div(live_chart(), last_minute(), class_name="columns"),
         minute_chart(),
-        rx.el.div(latest_points(), runs(), class_name="columns"),
+        rx.el.div(
+            rx.el.div(latest_points(), class_name="column"),
+            rx.el.div(source(), send_value(), runs(), class_name="column"),
+            class_name="columns",
+        ),
     )
 
 
@@ -77,7 +83,7 @@ def _skeleton() -> rx.Component:
         _placeholder(text.PER_MINUTE, "minute-chart"),
         rx.el.div(
             _placeholder(text.LATEST_POINTS, "latest-points"),
-            _placeholder(text.RUNS, "runs-card"),
+            _placeholder(text.SOURCE_TITLE, "source-card"),
             class_name="columns",
         ),
     )

@@ -17,10 +17,12 @@ from solo_app.ui.state.batch_view import (
     BatchView,
     PointRow,
     RunRow,
+    ViewOptions,
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
 from solo_app.ui.state.live_updates import app_status
 from solo_app.ui.state.minutes_view import ChartMinute, Gap, Minute, MinuteRow
+from solo_app.ui.state.source_view import ParameterRow
 from solo_app.ui.state.values import Values, assign, assign_changed
 
 _RANGES = {str(minutes): timedelta(minutes=minutes) for minutes in text.RANGES}
@@ -54,7 +56,11 @@ class BatchState(actions.ActionState, rx.State):
     invalid_reason: str = ""
     title: str = text.PRODUCT
     status: str = ""
+    unit: str = ""
+    description: str = ""
     source: str = ""
+    parameters: rx.Field[list[ParameterRow]] = rx.field(default_factory=list)
+    restart: str = ""
     run_number: int = 0
     started: int = 0
     ended: int | None = None
@@ -86,9 +92,8 @@ class BatchState(actions.ActionState, rx.State):
                 self.title, self.status = text.PRODUCT, ""
         shown = BatchValues({})
         async for snapshot in self.console.subscribe():
-            chart_range = _RANGES.get(str(self.chart_range), _DEFAULT_RANGE)
             try:
-                updated = await view.values(snapshot, chart_range, self._shown_runs)
+                updated = await view.values(snapshot, self._options())
             except StoreUnavailableError as error:
                 updated = BatchValues({**app_status(snapshot), "read_error": str(error)})
             async with self:
@@ -137,6 +142,10 @@ class BatchState(actions.ActionState, rx.State):
     def pause(self, paused: bool) -> None:
         """Pause or resume updates of the latest points."""
         self.is_paused = paused is True
+
+    def _options(self) -> ViewOptions:
+        chart_range = _RANGES.get(str(self.chart_range), _DEFAULT_RANGE)
+        return ViewOptions(chart_range, self._shown_runs)
 
     def _without_paused(self, values: Values) -> Values:
         return {n: v for n, v in values.items() if n != "points"} if self.is_paused else values

@@ -30,6 +30,7 @@ class Row(TypedDict):
     batch_id: str
     status: str
     slot: int
+    unit: str
     average: float | None
     hour: list[float | None]
     row_count: int
@@ -114,6 +115,7 @@ class BatchTable:
             "batch_id": batch.batch_id,
             "status": str(run.status),
             "slot": -1,
+            "unit": batch.labels.unit,
             "average": None,
             "hour": [],
             "row_count": self._service.row_count(batch),
@@ -133,6 +135,7 @@ def _running_row(running: RunningBatch) -> Row:
         "batch_id": running.batch.batch_id,
         "status": str(running.batch.status),
         "slot": running.slot,
+        "unit": running.batch.labels.unit,
         "average": running.minute.average if running.minute else None,
         "hour": running.hour,
         "row_count": running.row_count,

@@ -38,6 +38,7 @@ from solo_app.ui.state.minutes_view import (
     minute_values,
     to_minute,
 )
+from solo_app.ui.state.source_view import ParameterRow, parameter_rows
 from solo_app.ui.state.values import Values
 
 T = TypeVar("T")
@@ -65,6 +66,17 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the viewer has chosen to see.
+
+    ``chart_range`` is the duration of the minute chart, ``runs`` the maximum number of runs.
+    """
+
+    chart_range: timedelta
+    runs: int = FIRST_RUNS
+
+
+@dataclass(frozen=True, slots=True)
 class BatchValues:
     """The values of ``BatchState`` and of ``MinutesState``."""
 
@@ -80,13 +92,10 @@ class BatchView:
         self._batch_id = batch_id
         self._results: dict[str, tuple[object, Any]] = {}
 
-    async def values(
-        self, snapshot: Snapshot, chart_range: timedelta, shown_runs: int
-    ) -> BatchValues:
+    async def values(self, snapshot: Snapshot, options: ViewOptions) -> BatchValues:
         """Return the values of the page at the time of a snapshot.
 
-        ``chart_range`` is the duration of the minute chart, ``shown_runs`` the maximum number of
-        runs. The value ``read_error`` is why points of the last minute are missing.
+        The value ``read_error`` is why points of the last minute are missing.
         Raises StoreUnavailableError.
         """
         running = snapshot.find(self._batch_id)
@@ -100,10 +109,11 @@ class BatchView:
             **self._batch_values(batch, running, recent, snapshot),
             "read_error": read_error,
             "minute": await self._last_minute(batch, recent, snapshot),
-            "runs": await self._run_rows(batch, shown_runs),
-            "earlier_runs": max(0, batch.run.number - shown_runs),
+            "parameters": await self._parameters(batch),
+            "runs": await self._run_rows(batch, options.runs),
+            "earlier_runs": max(0, batch.run.number - options.runs),
         }
-        return BatchValues(values, await self._minutes(batch, snapshot, chart_range))
+        return BatchValues(values, await self._minutes(batch, snapshot, options.chart_range))
 
     def _not_found(self) -> Values:
         kind, title, invalid_reason = "unknown", text.BATCH_NOT_FOUND, ""
@@ -179,6 +189,12 @@ class BatchView:
 
         return await self._cached("runs", (batch, count), query)
 
+    async def _parameters(self, batch: Batch) -> list[ParameterRow]:
+        async def query() -> list[ParameterRow]:
+            return parameter_rows(self._service.sources.get(batch.run.source), batch.run)
+
+        return await self._cached("parameters", batch.run, query)
+
     async def _cached(self, name: str, version: object, query: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a query, from the cache if it has the same version."""
         if name not in self._results or self._results[name][0] != version:
@@ -203,7 +219,10 @@ def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData)
         "kind": "batch",
         "title": text.batch_title(batch.batch_id, batch.status),
         "status": str(batch.status),
+        "unit": batch.labels.unit,
+        "description": batch.labels.description,
         "source": run.source,
+        "restart": str(run.restart),
         "run_number": run.number,
         "started": to_microseconds(run.started_at),
         "ended": to_microseconds(run.ended_at) if run.ended_at else None,

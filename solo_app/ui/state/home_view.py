@@ -18,12 +18,13 @@ class Slot(TypedDict):
     """
 
     batch_id: str
+    unit: str
     latest: float | None
     row_count: int
     recent: list[float]
 
 
-_FREE_SLOT: Slot = {"batch_id": "", "latest": None, "row_count": 0, "recent": []}
+_FREE_SLOT: Slot = {"batch_id": "", "unit": "", "latest": None, "row_count": 0, "recent": []}
 
 
 def home_values(snapshot: Snapshot) -> Values:
@@ -52,6 +53,7 @@ def _slots(snapshot: Snapshot) -> list[Slot]:
         is_current = points and points[-1].seq >= running.batch.run.first_seq
         slots[running.slot] = {
             "batch_id": running.batch.batch_id,
+            "unit": running.batch.labels.unit,
             "latest": points[-1].key if is_current else None,
             "row_count": running.row_count,
             "recent": [point.key for point in points],

@@ -1,0 +1,52 @@
+"""The configuration of a run on the batch page."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from pydantic.fields import FieldInfo
+
+from solo_app.batches.errors import InvalidConfigurationError
+from solo_app.batches.models import Run
+from solo_app.batches.source import SourceKind
+from solo_app.ui import text
+
+
+class ParameterRow(TypedDict):
+    """A parameter. ``number`` is its value if it is a number, else ``text``."""
+
+    title: str
+    number: float | None
+    text: str
+    unit: str
+
+
+def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
+    """Return the effective parameters of a run, except optional ones without a value.
+
+    Without the kind, or if it no longer accepts the parameters, return those specified.
+    """
+    try:
+        parameters = kind.parse(run.parameters) if kind else None
+    except InvalidConfigurationError:
+        parameters = None
+    if parameters is None:
+        return [_row(name, value) for name, value in run.parameters.items()]
+    return [
+        _row(field.title or name, value, _unit(field))
+        for name, field in type(parameters).model_fields.items()
+        if (value := getattr(parameters, name)) is not None
+    ]
+
+
+def _row(title: str, value: object, unit: str = "") -> ParameterRow:
+    if isinstance(value, bool):
+        value = text.YES if value else text.NO
+    if isinstance(value, int | float):
+        return {"title": title, "number": value, "text": "", "unit": unit}
+    return {"title": title, "number": None, "text": str(value), "unit": unit}
+
+
+def _unit(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""

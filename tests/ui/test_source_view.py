@@ -1,0 +1,54 @@
+"""The parameters of a run on its page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from solo_app.batches.models import BatchStatus, Run
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.ui.state.source_view import ParameterRow, parameter_rows
+
+
+class ProbeParameters(Parameters):
+    address: str = Field(title="Address")
+    interval: float = Field(5, title="Interval", json_schema_extra={"unit": "s"})
+    secure: bool = False
+    limit: int | None = Field(None, title="Limit")
+
+
+async def read(_: ProbeParameters, __: RunContext) -> AsyncIterator[Numbers]:
+    yield 0.0
+
+
+PROBE = SourceKind("probe", "For tests.", ProbeParameters, read)
+
+
+def run_with(parameters: dict[str, Any]) -> Run:
+    return Run(1, "probe", BatchStatus.RUNNING, datetime(2026, 3, 1), 1, parameters=parameters)
+
+
+def row(title: str, number: float | None = None, text: str = "", unit: str = "") -> ParameterRow:
+    return {"title": title, "number": number, "text": text, "unit": unit}
+
+
+def test_effective_parameters_have_titles_and_units() -> None:
+    assert parameter_rows(PROBE, run_with({"address": "north", "secure": True})) == [
+        row("Address", text="north"),
+        row("Interval", number=5, unit="s"),
+        row("secure", text="Yes"),
+    ]
+
+
+def test_parameters_of_a_removed_kind_are_those_specified() -> None:
+    assert parameter_rows(None, run_with({"address": "north", "limit": 3})) == [
+        row("address", text="north"),
+        row("limit", number=3),
+    ]
+
+
+def test_parameters_that_are_no_longer_valid_are_those_specified() -> None:
+    assert parameter_rows(PROBE, run_with({"port": 4})) == [row("port", number=4)]
