@@ -3,7 +3,7 @@
 SoloError
   InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
   SeqNotReachedError, WindowOutOfRangeError
-  UnknownSourceError, InvalidConfigurationError, BadNumberError
+  UnknownSourceError, InvalidConfigurationError, BadNumberError, SourceError
   StoreUnavailableError, ServiceClosedError
 """
 
@@ -81,6 +81,10 @@ class BadNumberError(SoloError):
         if len(shown) > 80:
             shown = shown[:77] + "..."
         super().__init__(f"The source returned {shown}, which is not a finite number.")
+
+
+class SourceError(SoloError):
+    """A source cannot read a number. The message states why."""
 
 
 class WindowOutOfRangeError(SoloError):

@@ -1,13 +1,45 @@
-"""The registry of source kinds. Each kind is one module; register a new one here."""
+"""The registry of source kinds. Each kind is one module; register a new one here.
+
+Third parties register kinds as entry points of the group ``solo.sources``.
+"""
 
 from __future__ import annotations
 
+import logging
+from importlib.metadata import entry_points
+
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
+from solo_app.sources.host import HOST
+from solo_app.sources.http import HTTP
 from solo_app.sources.random import random_kind
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "solo.sources"
 
 
 def create_sources(settings: Settings) -> dict[str, SourceKind]:
-    """Return the available source kinds by name."""
-    kinds = [random_kind(settings.interval)]
-    return {kind.name: kind for kind in kinds}
+    """Return the available source kinds by name.
+
+    Logs and skips entry points that cannot be loaded.
+    """
+    built_in = [random_kind(settings.interval), HOST, HTTP]
+    kinds = {kind.name: kind for kind in built_in}
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            kind = entry_point.load()
+            _check(kind, kinds)
+        except Exception as error:
+            logger.error('Source kind "%s" not loaded: %r', entry_point.name, error)
+        else:
+            kinds[kind.name] = kind
+    return kinds
+
+
+def _check(kind: object, existing: dict[str, SourceKind]) -> None:
+    if not isinstance(kind, SourceKind):
+        raise TypeError(f"{kind!r} is not a SourceKind")
+    if kind.name in existing:
+        raise ValueError(f'Source kind "{kind.name}" exists already')
+    kind.parameters.model_json_schema()  # Raises if it is not a model or has no JSON Schema.

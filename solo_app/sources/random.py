@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from solo_app.batches.models import RestartPolicy
 from solo_app.batches.source import DEFAULT_SOURCE, Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.pacing import Pacer
 
 MAX_INTEGER = 2**53
 """Doubles represent all integers up to this one exactly."""
@@ -56,14 +57,10 @@ def random_kind(default_interval: float) -> SourceKind:
                 array = generator.integers(low, high, size=_ARRAY_LENGTH, endpoint=True)
                 yield array.astype(np.float64)
                 await asyncio.sleep(0)
-        loop = asyncio.get_running_loop()
-        due = loop.time()
+        pacer = Pacer(parameters.interval)
         while True:
             yield float(generator.integers(low, high, endpoint=True))
-            # Relative to the due time, so that delays do not accumulate. Points that are missed
-            # while the process is suspended are skipped.
-            due = max(due + parameters.interval, loop.time())
-            await asyncio.sleep(due - loop.time())
+            await pacer.wait()
 
     return SourceKind(
         DEFAULT_SOURCE, "Random integers.", RandomParameters, numbers, RestartPolicy.NEVER

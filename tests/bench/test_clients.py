@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+pytest.importorskip("wsproto", reason="the benchmarks need requirements-dev.txt")
 
 from bench.clients import Client, evaluate
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+pytest.importorskip("wsproto", reason="the benchmarks need requirements-dev.txt")
 
 from bench.page_clients import BATCH_VAR, HOME_VAR, Page
 from solo_app.ui.state.batch import BatchState

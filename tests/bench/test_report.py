@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+pytest.importorskip("wsproto", reason="the benchmarks need requirements-dev.txt")
 
 from bench.report import Table, format_number, format_rounds, write_document
 

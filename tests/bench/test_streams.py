@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("psutil", reason="the benchmarks need requirements-dev.txt")
+pytest.importorskip("wsproto", reason="the benchmarks need requirements-dev.txt")
 
 from bench.streams import StreamClient
 

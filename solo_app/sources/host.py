@@ -1,0 +1,112 @@
+"""The source ``host``: metrics of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal
+
+import psutil
+from pydantic import Field
+
+from solo_app.batches.errors import SourceError
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.pacing import Pacer
+
+_FIRST_RATE_AFTER = 1.0
+"""Maximum number of seconds before the first value of a rate, which needs two samples."""
+
+
+class HostParameters(Parameters):
+    metric: Literal[
+        "cpu_percent",
+        "memory_percent",
+        "swap_percent",
+        "disk_percent",
+        "load_1m",
+        "net_received_bytes_per_second",
+        "net_sent_bytes_per_second",
+        "disk_read_bytes_per_second",
+        "disk_written_bytes_per_second",
+    ] = Field("cpu_percent", title="Metric", description="What to measure on this machine")
+    interval: float = Field(
+        1, ge=0.1, le=3600, title="Interval", description="Seconds between two numbers"
+    )
+
+
+async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[Numbers]:
+    # No threads: a sample takes less than a millisecond.
+    if gauge := _GAUGES.get(parameters.metric):
+        pacer = Pacer(parameters.interval)
+        while True:
+            yield gauge()
+            await pacer.wait()
+    sample = _COUNTERS[parameters.metric]
+    # Linux sometimes reduces the time spent waiting for I/O, and with it the total.
+    limit = 100.0 if parameters.metric == "cpu_percent" else math.inf
+    previous = sample()
+    await asyncio.sleep(min(parameters.interval, _FIRST_RATE_AFTER))
+    pacer = Pacer(parameters.interval)
+    while True:
+        current = sample()
+        yield min(_rate(previous, current), limit)
+        previous = current
+        await pacer.wait()
+
+
+Sample = tuple[float, float]
+"""A counter, and the time or amount to which its increase is related."""
+
+
+def _rate(previous: Sample, current: Sample) -> float:
+    """Return the increase per unit. It is 0 if a counter was reset."""
+    increase, units = current[0] - previous[0], current[1] - previous[1]
+    return round(max(increase / units, 0.0), 1) if units > 0 else 0.0
+
+
+def _cpu() -> Sample:
+    """Return the busy and the total CPU time.
+
+    ``psutil.cpu_percent`` has one previous sample for all callers, so that two batches would
+    disturb each other.
+    """
+    times = psutil.cpu_times()
+    # Linux counts guest times as user times too.
+    total = sum(times) - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+    return 100 * (total - times.idle - getattr(times, "iowait", 0)), total
+
+
+def _network(field: str) -> Sample:
+    interfaces = psutil.net_io_counters(pernic=True).items()
+    count = sum(getattr(counters, field) for name, counters in interfaces if name not in _LOOPBACK)
+    return count, time.monotonic()
+
+
+_LOOPBACK = ("lo", "lo0")
+
+
+def _disk(field: str) -> Sample:
+    counters: Any = psutil.disk_io_counters()
+    if counters is None:
+        raise SourceError("This machine has no disk counters")
+    return getattr(counters, field), time.monotonic()
+
+
+_GAUGES: dict[str, Callable[[], float]] = {
+    "memory_percent": lambda: psutil.virtual_memory().percent,
+    "swap_percent": lambda: psutil.swap_memory().percent,
+    "disk_percent": lambda: psutil.disk_usage("/").percent,
+    "load_1m": lambda: psutil.getloadavg()[0],
+}
+
+_COUNTERS: dict[str, Callable[[], Sample]] = {
+    "cpu_percent": _cpu,
+    "net_received_bytes_per_second": lambda: _network("bytes_recv"),
+    "net_sent_bytes_per_second": lambda: _network("bytes_sent"),
+    "disk_read_bytes_per_second": lambda: _disk("read_bytes"),
+    "disk_written_bytes_per_second": lambda: _disk("write_bytes"),
+}
+
+HOST = SourceKind("host", "Metrics of this machine.", HostParameters, _numbers)

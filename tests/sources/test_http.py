@@ -1,0 +1,330 @@
+"""The source ``http``, with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from solo_app.batches.errors import InvalidConfigurationError, SourceError
+from solo_app.batches.source import Numbers, RunContext
+from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
+from tests.helpers.service import wait_until
+from tests.sources.http_server import (
+    Respond,
+    aborting,
+    dripping,
+    flooding,
+    redirect,
+    response,
+    sending,
+    sending_then_closing,
+    serve,
+    waiting,
+)
+
+pytestmark = pytest.mark.anyio
+
+HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n"
+HUGE_REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 5000000000\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def http_numbers(url: str, **parameters: object) -> AsyncGenerator[Numbers]:
+    parsed = HTTP.parse({"url": url, **parameters})
+    return cast(AsyncGenerator[Numbers], HTTP.read(parsed, cast(RunContext, None)))
+
+
+async def read(url: str, count: int = 1, **parameters: Any) -> list[Numbers]:
+    numbers: list[Numbers] = []
+    async with aclosing(http_numbers(url, **parameters)) as source:
+        while len(numbers) < count:
+            numbers.append(await anext(source))
+    return numbers
+
+
+async def read_error(respond: Respond | bytes, **parameters: Any) -> str:
+    """Return the error of the first read."""
+    async with serve(respond) as server:
+        with pytest.raises(SourceError) as raised:
+            await read(server.url, **parameters)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "number"),
+    [
+        (" 21.5\n", "", 21.5),
+        ("-0.5e-3", "", -0.0005),
+        ("12345678901234567890", "", 12345678901234567890.0),
+        ('{"main": {"temp": 4}}', "/main/temp", 4.0),
+        ('{"list": [[1, 2], [3, 4]]}', "/list/1/0", 3.0),
+        ('{"a/b": {"~": {"": 7}}}', "/a~1b/~0/", 7.0),
+        ('{"1": 5, "a": NaN}', "/1", 5.0),
+        ("\ufeff6", "", 6.0),
+    ],
+)
+async def test_number_at_the_pointer_is_read(body: str, pointer: str, number: float) -> None:
+    async with serve(response(body)) as server:
+        assert await read(server.url, pointer=pointer) == [number]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "message"),
+    [
+        ("<html>Hello</html>", "/a", "Response is not JSON"),
+        ("", "", "Response is not JSON"),
+        ("1,5", "", "Response is not JSON"),
+        (b"\xff\xfe\xfd", "", "Response is not JSON"),
+        ("[" * 100_000, "", "Response is not JSON"),
+        ('{"a": 1}', "", "Response is an object, not a number"),
+        ('{"a": [1]}', "/a", "/a is an array, not a number"),
+        ('{"a": "5"}', "/a", "/a is text, not a number"),
+        ('{"a": true}', "/a", "/a is a boolean, not a number"),
+        ('{"a": null}', "/a", "/a is null, not a number"),
+        ('{"a": NaN}', "/a", "/a is not a finite number"),
+        ('{"a": -Infinity}', "/a", "/a is not a finite number"),
+        ('{"a": 1e400}', "/a", "/a is not a finite number"),
+        ('{"a": 1' + "0" * 10_000 + "}", "/a", "/a is not a finite number"),
+        ('{"a": {}}', "/a/b", "/a/b not found in the response"),
+        ('{"a": [1]}', "/a/1", "/a/1 not found in the response"),
+        ('{"a": [1]}', "/a/-", "/a/- not found in the response"),
+        ('{"a": [1]}', "/a/x", "/a/x not found in the response"),
+        ('{"a": 5}', "/a/0", "/a/0 not found in the response"),
+        ('{"a": "5"}', "/a/0", "/a/0 not found in the response"),
+        ('{"a": null}', "/a/0", "/a/0 not found in the response"),
+    ],
+)
+async def test_response_without_a_number_is_an_error(
+    body: str | bytes, pointer: str, message: str
+) -> None:
+    assert await read_error(response(body), pointer=pointer) == message
+
+
+@pytest.mark.parametrize("status", [204, 300, 304, 404, 500, 503])
+async def test_other_statuses_are_errors(status: int) -> None:
+    error = await read_error(response(status=f"{status} Status"))
+    assert error == ("Response is not JSON" if status == 204 else f"HTTP {status}")
+
+
+async def test_five_redirects_are_followed() -> None:
+    redirects = [redirect(f"/{n}") for n in range(MAX_REDIRECTS)]
+    async with serve(sending(*redirects, response("8"))) as server:
+        assert await read(server.url) == [8]
+
+
+async def test_redirect_loop_is_an_error() -> None:
+    assert await read_error(redirect("/")) == "More than 5 redirects"
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["ftp://127.0.0.1/", "file:///etc/passwd", "http://user@127.0.0.1/", "//:word@127.0.0.1/"],
+)
+async def test_redirect_obeys_the_rules_for_urls(location: str) -> None:
+    error = await read_error(redirect(location))
+    assert error == "Redirected to a URL that is not allowed"
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:port/", "http://xn--n3h.net/"])
+async def test_redirect_to_an_invalid_url_is_an_error(location: str) -> None:
+    assert (await read_error(redirect(location))).startswith("Request failed: ")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [(HUGE, "Response is larger than 1 MiB"), (HUGE_REDIRECT, "More than 5 redirects")],
+)
+async def test_huge_response_is_not_read(head: bytes, message: str) -> None:
+    sent = 0
+
+    async def respond(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(head)
+        while True:
+            writer.write(b" " * 65_536)
+            await writer.drain()
+            sent += 65_536
+
+    assert await read_error(respond) == message
+    # The rest is in the buffers of the sockets.
+    assert sent < 64 * MAX_BODY_BYTES
+
+
+async def test_response_of_one_mebibyte_is_read() -> None:
+    async with serve(response(b"5".rjust(MAX_BODY_BYTES))) as server:
+        assert await read(server.url) == [5]
+    assert await read_error(response(b"5".rjust(MAX_BODY_BYTES + 1))) == (
+        "Response is larger than 1 MiB"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP, gzip", "br", "zstd"])
+async def test_compressed_response_is_refused(encoding: str) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    async with serve(response(bomb, Content_Encoding=encoding)) as server:
+        with pytest.raises(SourceError, match=r"Response is compressed \(.*\), although"):
+            await read(server.url)
+        assert "accept-encoding: identity\r\n" in server.requests[0].lower()
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [waiting, dripping(HUGE), dripping(b""), dripping(b"HTTP/1.1 200 OK\r\nX: ")],
+    ids=["silent", "body", "no response", "headers"],
+)
+async def test_timeout_limits_the_whole_read(respond: Respond) -> None:
+    async with asyncio.timeout(5):
+        assert await read_error(respond, timeout=0.1) == "Timed out after 0.1 s"
+
+
+@pytest.mark.parametrize(
+    ("respond", "message"),
+    [
+        (sending_then_closing(HUGE + b"12"), "peer closed connection without sending complete"),
+        (sending_then_closing(b""), "Server disconnected without sending a response"),
+        (sending_then_closing(b"SSH-2.0-OpenSSH\r\n\r\n"), "illegal status line"),
+        (flooding(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 10_000), "Receive buffer too long"),
+        (aborting, "Server disconnected without sending a response"),
+    ],
+    ids=["incomplete", "no response", "another protocol", "long header", "aborted"],
+)
+async def test_broken_response_is_an_error(respond: Respond, message: str) -> None:
+    assert (await read_error(respond)).startswith(f"Request failed: {message}")
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [("127.0.0.1:1", "All connection attempts failed"), ("localhost.invalid", "[Errno ")],
+)
+async def test_unreachable_server_is_an_error(host: str, message: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        await read(f"http://{host}/")
+    assert str(raised.value).startswith(f"Cannot connect: {message}")
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    if not shutil.which("openssl"):
+        pytest.skip("creating a certificate needs openssl")
+    folder: Path = tmp_path_factory.mktemp("certificate")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out crt -subj /CN=127.0.0.1"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "crt", folder / "key")
+    return context
+
+
+async def test_untrusted_certificate_is_an_error(self_signed: ssl.SSLContext) -> None:
+    async with serve(response("1"), self_signed) as server:
+        with pytest.raises(SourceError, match=r"Cannot connect: .*certificate verify failed"):
+            await read(server.url)
+        assert server.requests == []
+
+
+async def test_reads_reuse_the_connection() -> None:
+    async with serve(response("1")) as server:
+        assert await read(server.url, 3, interval=0.1) == [1, 1, 1]
+        assert (server.connection_count, len(server.requests)) == (1, 3)
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with serve(response("1", Set_Cookie="a=b")) as server:
+        await read(server.url, 2, interval=0.1)
+        assert "cookie" not in server.requests[1].lower()
+
+
+async def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(response("1")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert await read("http://sensor.invalid/value") == [1]
+        assert proxy.requests[0].startswith("GET http://sensor.invalid/value HTTP/1.1")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_ended_read_closes_its_connection(scheme: str, is_cancelled: bool) -> None:
+    async with serve(waiting) as server:
+        # The server responds neither to the TLS handshake nor to a request.
+        url = server.url.replace("http:", f"{scheme}:")
+        tasks = asyncio.all_tasks()
+        reading = asyncio.create_task(read(url, timeout=60 if is_cancelled else 0.1))
+        await wait_until(lambda: server.open_connections == 1)
+        if is_cancelled:
+            reading.cancel()
+        await asyncio.wait({reading})
+        await wait_until(lambda: server.open_connections == 0)
+        await wait_until(lambda: asyncio.all_tasks() <= tasks)
+
+
+async def test_end_of_the_source_closes_its_connections() -> None:
+    async with serve(response("1")) as server:
+        source = http_numbers(server.url, interval=3600)
+        await anext(source)
+        assert server.open_connections == 1
+        await source.aclose()
+        await wait_until(lambda: server.open_connections == 0)
+
+
+VALID = {"url": "http://127.0.0.1/"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({}, "url"),
+        ({"url": None}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": 5}, "url"),
+        ({"url": "sensor"}, "url"),
+        ({"url": "localhost:8000"}, "url"),
+        ({"url": "ftp://sensor/"}, "url"),
+        ({"url": "file:///etc/passwd"}, "url"),
+        ({"url": "http://"}, "url"),
+        ({"url": "http://a b/"}, "url"),
+        ({"url": "http://sensor:99999/"}, "url"),
+        ({"url": "http://xn--n3h.net/"}, "url"),
+        ({"url": "http://sensor/\n"}, "url"),
+        ({"url": "http://sensor/" + "a" * 3_000}, "url"),
+        ({"url": "https://user:word@sensor/"}, "url"),
+        ({"url": "https://user@sensor/"}, "url"),
+        ({"url": "https://:word@sensor/"}, "url"),
+        ({**VALID, "pointer": "a"}, "pointer"),
+        ({**VALID, "pointer": "/a~2"}, "pointer"),
+        ({**VALID, "pointer": "/a~"}, "pointer"),
+        ({**VALID, "pointer": "/" + "a" * 200}, "pointer"),
+        ({**VALID, "pointer": None}, "pointer"),
+        ({**VALID, "pointer": 1}, "pointer"),
+        ({**VALID, "interval": 0}, "interval"),
+        ({**VALID, "interval": 3601}, "interval"),
+        ({**VALID, "interval": "5"}, "interval"),
+        ({**VALID, "interval": True}, "interval"),
+        ({**VALID, "interval": None}, "interval"),
+        ({**VALID, "interval": float("nan")}, "interval"),
+        ({**VALID, "interval": float("inf")}, "interval"),
+        ({**VALID, "timeout": 0}, "timeout"),
+        ({**VALID, "timeout": 3601}, "timeout"),
+        ({**VALID, "timeout": "5"}, "timeout"),
+        ({**VALID, "timeout": False}, "timeout"),
+        ({**VALID, "timeout": float("nan")}, "timeout"),
+        ({**VALID, "method": "POST"}, "method"),
+    ],
+)
+def test_invalid_parameter_is_named(parameters: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidConfigurationError) as raised:
+        HTTP.parse(parameters)
+    assert list(raised.value.errors) == [f"parameters.{field}"]
