@@ -46,7 +46,6 @@ class BatchLog:
 
     async def close(self, batch_no: int) -> None:
         """Write the lines of a run that has ended. Retries until it succeeds."""
-        self._by_no[batch_no].add_dropped(self._clock())
         await self.flush()
         del self._by_no[batch_no]
 
@@ -92,6 +91,7 @@ class _RunLog:
     def add(self, ts: datetime, level: LogLevel, text: str) -> None:
         self.start_second(ts)
         if level is not LogLevel.OUTPUT:
+            self._add_dropped(ts)
             self._append(ts, level, text)
             return
         lines = text.splitlines()
@@ -105,16 +105,16 @@ class _RunLog:
         second = ts.replace(microsecond=0)
         if second != self._second:
             self._second, self._lines_in_second = second, 0
-            self.add_dropped(ts)
+            self._add_dropped(ts)
 
-    def add_dropped(self, ts: datetime) -> None:
+    def unwritten(self) -> list[LogLine]:
+        return [line for line in self.lines if line.number > self.written_number]
+
+    def _add_dropped(self, ts: datetime) -> None:
         """Add a line with the number of dropped lines, if there are any."""
         if self._dropped:
             self._append(ts, LogLevel.INFO, f"{self._dropped:,} lines dropped")
             self._dropped = 0
-
-    def unwritten(self) -> list[LogLine]:
-        return [line for line in self.lines if line.number > self.written_number]
 
     def _append(self, ts: datetime, level: LogLevel, text: str) -> None:
         self.last_number += 1

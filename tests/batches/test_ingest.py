@@ -16,7 +16,9 @@ from solo_app.batches.models import (
     BatchStatus,
     Block,
     Clock,
+    LogLevel,
     MinuteAggregate,
+    RestartPolicy,
     Run,
     to_microseconds,
 )
@@ -294,3 +296,17 @@ async def test_stop_during_an_error_in_ingest_returns() -> None:
         producer.series = FailingSeries(1)
         assert (await service.stop("b")).status in (BatchStatus.FAILED, BatchStatus.STOPPED)
         await service.aggregate("b")
+
+
+async def test_failed_batch_does_not_restart_its_source(
+    clock: FakeClock, script: ScriptedSource
+) -> None:
+    async with open_service(MemoryStorage(), clock, script=script) as service:
+        batch = await service.start("b", "script", restart=RestartPolicy.ON_FAILURE)
+        producer = service.producer(batch)
+        assert producer
+        producer.series = FailingSeries(1)
+        script.emit(clock.now, 1.0)
+        await wait_until(lambda: service.batch("b").status is BatchStatus.FAILED)
+        last = (await service.log("b"))[-1]
+        assert (last.level, last.text) == (LogLevel.ERROR, service.batch("b").run.reason)

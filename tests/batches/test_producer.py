@@ -1,20 +1,31 @@
-"""The task of a run: bounded memory, and no blocked event loop."""
+"""The task of a run: bounded memory, no blocked event loop, and restarts of its source."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import numpy as np
 import pytest
 
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND
-from solo_app.batches.models import BatchStatus
+from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
+from solo_app.batches.producer import Producer
+from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
+from solo_app.batches.timing import Timing
 from solo_app.sources.random import random_kind
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import open_service, wait_until
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    open_service,
+    producer_tasks,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -73,3 +84,192 @@ async def test_source_that_never_waits_does_not_block_others(source: object) -> 
         greedy = await service.stop("greedy")
         assert greedy.run.last_seq == service.row_count(greedy)
         assert bool(greedy.run.last_seq) is (source is yield_without_waiting)
+
+
+# -- restarts --------------------------------------------------------------------------------
+
+QUICK = Timing(restart_delay=0.001, max_restart_delay=0.06)
+"""The default delays, a thousand times shorter. They are reset after a minute."""
+
+
+async def start_restarting(service: BatchService, source: str) -> Producer:
+    """Start a run whose source is restarted when it raises."""
+    batch = await service.start("b", source, restart=RestartPolicy.ON_FAILURE)
+    producer = service.producer(batch)
+    assert producer
+    return producer
+
+
+async def texts(service: BatchService, level: LogLevel) -> list[str]:
+    return [line.text for line in await service.log("b") if line.level is level]
+
+
+def test_default_delays_are_those_of_the_contract() -> None:
+    timing = Timing()
+    assert (timing.restart_delay, timing.max_restart_delay, timing.restart_reset) == (1, 60, 60)
+
+
+async def test_delay_doubles_up_to_its_maximum(storage: MemoryStorage, clock: FakeClock) -> None:
+    shown: dict[int, datetime] = {}
+
+    def broken() -> AsyncIterator[Numbers]:
+        if producer and producer.retry:
+            shown[producer.retry.attempt] = producer.retry.next_at
+        raise LookupError("nothing there")
+
+    producer: Producer | None = None
+    async with open_service(storage, clock, timing=QUICK, broken=broken) as service:
+        producer = await start_restarting(service, "broken")
+        await wait_until(lambda: len(shown) == 8)
+        assert [(n, (at - clock.now) / timedelta(seconds=0.001)) for n, at in shown.items()] == [
+            *enumerate([1, 2, 4, 8, 16, 32, 60, 60], 1)
+        ]
+        batch = await service.stop("b")
+        assert (batch.status, batch.run.number) == (BatchStatus.STOPPED, 1)
+        assert (await texts(service, LogLevel.RETRY))[2:4] == [
+            "Restarting in 0.004 s (attempt 3): LookupError: nothing there",
+            "Restarting in 0.008 s (attempt 4): LookupError: nothing there",
+        ]
+
+
+async def test_restarted_source_continues_the_run(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> None:
+    async with open_service(storage, clock, timing=QUICK, script=script) as service:
+        producer = await start_restarting(service, "script")
+        script.emit(clock.now, 1.0)
+        script.emit(clock.now, float("nan"))
+        await wait_until(lambda: producer.retry)
+        assert producer.retry
+        assert producer.retry.error == "The source returned nan, which is not a finite number."
+        assert service.running() == [producer.batch]
+        script.emit(clock.now, 2.0)
+        await wait_until(lambda: producer.committed_seq == 2)
+        assert producer.retry is None
+        script.finish()
+        await wait_until(lambda: not service.running())
+        run = service.batch("b").run
+        assert (run.status, run.number, run.last_seq) == (BatchStatus.FINISHED, 1, 2)
+        assert await texts(service, LogLevel.INFO) == [
+            "Started with source script.",
+            "Reading again.",
+            "Finished.",
+        ]
+
+
+async def test_delay_is_reset_after_a_time_without_errors(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> None:
+    timing = replace(QUICK, restart_reset=0.05)
+    async with open_service(storage, clock, timing=timing, script=script) as service:
+        await start_restarting(service, "script")
+        for _ in range(3):
+            script.fail(LookupError("early"))
+        script.emit(clock.now, 1.0)
+        await wait_until(lambda: service.totals().row_count)
+        await asyncio.sleep(0.05)
+        script.fail(LookupError("late"))
+        await wait_until(lambda: service.last_log_number(service.batch("b")) == 6)
+        retries = await texts(service, LogLevel.RETRY)
+        assert [text.split(": ")[0] for text in retries] == [
+            "Restarting in 0.001 s (attempt 1)",
+            "Restarting in 0.002 s (attempt 2)",
+            "Restarting in 0.004 s (attempt 3)",
+            "Restarting in 0.001 s (attempt 1)",
+        ]
+
+
+async def test_retry_of_a_silent_source_ends_after_the_reset_time(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> None:
+    async with open_service(storage, clock, timing=QUICK, script=script) as service:
+        producer = await start_restarting(service, "script")
+        script.fail(LookupError("once"))
+        await wait_until(lambda: producer.retry)
+        clock.advance(seconds=59)
+        assert producer.retry
+        clock.advance(seconds=2)
+        assert producer.retry is None
+
+
+@pytest.mark.parametrize("ending", ["stop", "shutdown"])
+async def test_run_can_end_while_its_source_waits_for_a_restart(
+    storage: MemoryStorage, ending: str
+) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise LookupError("nothing there")
+
+    async with open_service(storage, broken=broken) as service:
+        producer = await start_restarting(service, "broken")
+        await wait_until(lambda: producer.retry)
+        await (service.stop("b") if ending == "stop" else service.end_runs())
+        status = BatchStatus.STOPPED if ending == "stop" else BatchStatus.INTERRUPTED
+        assert service.batch("b").status is status
+        assert producer_tasks() == []
+
+
+async def test_error_during_cancellation_does_not_restart_the_source(
+    storage: MemoryStorage,
+) -> None:
+    starts = []
+
+    async def breaks_on_cancel() -> AsyncIterator[Numbers]:
+        starts.append(1)
+        try:
+            yield 1.0
+            await asyncio.Event().wait()
+        finally:
+            raise ConnectionError("closed")
+
+    async with open_service(storage, timing=QUICK, source=breaks_on_cancel) as service:
+        producer = await start_restarting(service, "source")
+        await wait_until(lambda: producer.committed_seq)
+        assert (await service.stop("b")).status is BatchStatus.STOPPED
+        assert isinstance(producer.task.exception(), ConnectionError)
+        assert starts == [1]
+
+
+async def test_source_that_awaits_a_cancelled_task_is_restarted(storage: MemoryStorage) -> None:
+    async def awaits_cancelled() -> AsyncIterator[Numbers]:
+        inner = asyncio.create_task(asyncio.sleep(60))
+        inner.cancel()
+        await inner
+        yield 1.0
+
+    async with open_service(storage, source=awaits_cancelled) as service:
+        producer = await start_restarting(service, "source")
+        await wait_until(lambda: producer.retry)
+        assert producer.retry
+        assert producer.retry.error == "CancelledError"
+
+
+async def test_restart_is_logged_in_one_line(
+    storage: MemoryStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise LookupError("two\nlines")
+
+    async with open_service(storage, broken=broken) as service:
+        producer = await start_restarting(service, "broken")
+        await wait_until(lambda: producer.retry)
+    assert caplog.messages == [
+        'Source of "b" failed, restarting in 1 s: LookupError: two lines',
+    ]
+    assert not caplog.records[0].exc_info
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no luck"), float("nan")])
+async def test_source_is_not_restarted_by_default(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource, failure: object
+) -> None:
+    async with open_service(storage, clock, timing=QUICK, script=script) as service:
+        await service.start("b", "script")
+        if isinstance(failure, Exception):
+            script.fail(failure)
+        else:
+            script.emit(clock.now, failure)
+        await wait_until(lambda: not service.running())
+        run = service.batch("b").run
+        assert (run.status, run.restart) == (BatchStatus.FAILED, RestartPolicy.NEVER)
+        assert await texts(service, LogLevel.ERROR) == [run.reason]
+        assert await texts(service, LogLevel.RETRY) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from solo_app.batches.errors import (
     StoreUnavailableError,
     UnknownSourceError,
 )
-from solo_app.batches.models import BatchStatus
+from solo_app.batches.models import BatchStatus, RestartPolicy, Run, utc_now
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
@@ -274,6 +275,63 @@ async def test_source_that_is_not_iterable_fails_its_run(storage: MemoryStorage)
             assert service.batch("b").status is BatchStatus.FAILED
             assert service.batch("b").run.reason
         assert len(await service.runs("b")) == 3
+
+
+# -- log -------------------------------------------------------------------------------------
+
+
+async def test_start_and_end_of_each_run_are_logged(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> None:
+    async with open_service(
+        storage, clock, script=script, few=counting(1), silent=silent
+    ) as service:
+        await service.start("b", "silent")
+        await service.stop("b")
+        for source in ("few", "script"):
+            await service.start("b", source)
+            script.fail(RuntimeError("two\nlines"))
+            await wait_until(lambda: not service.running())
+        await service.start("b", "silent")
+    async with open_service(storage, clock) as service:
+        assert [(line.run, line.level, line.text) for line in await service.log("b")] == [
+            (1, "info", "Started with source silent."),
+            (1, "info", "Stopped."),
+            (2, "info", "Started with source few."),
+            (2, "info", "Finished."),
+            (3, "info", "Started with source script."),
+            (3, "error", "RuntimeError: two lines"),
+            (4, "info", "Started with source silent."),
+            (4, "info", "Interrupted: the app is shutting down."),
+        ]
+
+
+async def test_next_start_logs_the_interruption_by_a_crash(storage: MemoryStorage) -> None:
+    run = Run(1, "random", BatchStatus.RUNNING, utc_now(), first_seq=1)
+    await storage.open_run("b", run)
+    async with open_service(storage) as service:
+        (line,) = await service.log("b")
+        assert (line.run, line.text) == (1, "Interrupted: the app ended during the run.")
+
+
+async def test_abandoned_source_is_logged(storage: MemoryStorage) -> None:
+    is_released = asyncio.Event()
+
+    async def stubborn() -> AsyncIterator[Numbers]:
+        yield 1.0
+        while not is_released.is_set():
+            with suppress(asyncio.CancelledError):
+                await is_released.wait()
+
+    timing = Timing(cancel_timeout=0.01)
+    async with open_service(storage, timing=timing, stubborn=stubborn) as service:
+        batch = await service.start("b", "stubborn", restart=RestartPolicy.ON_FAILURE)
+        await wait_until(lambda: service.row_count(batch))
+        await service.stop("b")
+        texts = [line.text for line in await service.log("b")][1:]
+        assert texts == ["The source ignored its cancellation.", "Stopped."]
+        is_released.set()
+        await wait_until(lambda: not producer_tasks())
 
 
 # -- restart of the app ----------------------------------------------------------------------

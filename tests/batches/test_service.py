@@ -101,7 +101,7 @@ async def test_committed_points_are_available(
             await service.aggregate("b")
 
 
-@pytest.mark.parametrize("gate", ["writes", "ends"])
+@pytest.mark.parametrize("gate", ["writes", "ends", "log_writes"])
 async def test_failed_stop_is_completed_when_writes_succeed(
     service: BatchService, storage: MemoryStorage, script: ScriptedSource, gate: str
 ) -> None:
@@ -185,7 +185,7 @@ class StuckStorage(MemoryStorage):
 
 
 @pytest.mark.parametrize("storage_type", [MemoryStorage, StuckStorage])
-@pytest.mark.parametrize("gate", ["starts", "writes", "ends"])
+@pytest.mark.parametrize("gate", ["starts", "writes", "ends", "log_writes"])
 async def test_shutdown_does_not_wait_for_a_write_that_hangs(
     gate: str, storage_type: type[MemoryStorage]
 ) -> None:

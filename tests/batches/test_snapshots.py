@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from solo_app.batches.models import RestartPolicy, Retry
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Snapshot, Ticker
 from tests.helpers.memory_storage import MemoryStorage
@@ -81,6 +82,7 @@ async def test_snapshot_has_all_live_data(
         ]
         b, c = snapshot.running
         assert b.recent == service.producers()[0].recent(clock.now)
+        assert (b.retry, b.last_log_number) == (None, 1)
         assert b.hour == [None] * 57 + [1.0, 4.5, None]
         assert c.hour == [None] * 60
         assert b.minute is None
@@ -100,6 +102,19 @@ async def test_averages_of_the_hour_are_rounded(
         await wait_until(lambda: service.row_count(batch) == 3)
         clock.advance(minutes=1)
         assert Ticker(service).snapshot().running[0].hour[-1] == 1.33
+
+
+async def test_snapshot_has_the_next_restart_and_log_line(
+    storage: MemoryStorage, clock: FakeClock, script: ScriptedSource
+) -> None:
+    async with open_service(storage, clock, script=script) as service:
+        await service.start("b", "script", restart=RestartPolicy.ON_FAILURE)
+        script.fail(LookupError("nothing there"))
+        await wait_until(lambda: service.producers()[0].retry)
+        (b,) = Ticker(service).snapshot().running
+        next_at = clock.now + timedelta(seconds=1)
+        assert b.retry == Retry(1, next_at, "LookupError: nothing there")
+        assert b.last_log_number == len(await service.log("b")) == 2
 
 
 async def test_subscribers_share_the_snapshot_of_a_tick(service: BatchService) -> None:

@@ -19,6 +19,8 @@ from solo_app.batches.models import (
     Block,
     Bucket,
     Extreme,
+    LogLevel,
+    LogLine,
     MinuteAggregate,
     Run,
     Window,
@@ -176,3 +178,39 @@ async def test_next_open_adds_remaining_points_to_the_minutes(make: Callable[[],
     assert await again.minutes(batch.no, ALWAYS) == [minute(3, 9.0, 1.0, 5.0)]
     assert await again.batches() == [batch]
     await again.close()
+
+
+def log_line(number: int, text: str = "text", run: int = 1) -> LogLine:
+    return LogLine(number, NOW + timedelta(seconds=number), run, LogLevel.OUTPUT, text)
+
+
+async def test_log_lines_are_read_in_order(make: Callable[[], Storage]) -> None:
+    store = make()
+    await store.open()
+    first, second = await store.open_run("b", FIRST_RUN), await store.open_run("c", FIRST_RUN)
+    assert await store.log(first.no) == []
+    lines = [log_line(1, 'ü "quoted" °C'), log_line(2, ""), log_line(3, "x" * 1_000, run=2)]
+    await store.append_log({first.no: lines[:2], second.no: [log_line(7)]})
+    await store.append_log({first.no: lines[2:]})
+    await store.close()
+    again = make()
+    await again.open()
+    assert await again.log(first.no) == lines
+    assert await again.log(second.no) == [log_line(7)]
+    await again.close()
+
+
+async def test_log_keeps_the_latest_lines_of_each_batch(store: Storage, batch: Batch) -> None:
+    other = await store.open_run("other", FIRST_RUN)
+    await store.append_log({other.no: [log_line(1)]})
+    for first in range(1, 2_000, 100):
+        await store.append_log({batch.no: [log_line(n) for n in range(first, first + 100)]})
+    assert [line.number for line in await store.log(batch.no)] == [*range(1_501, 2_001)]
+    assert await store.log(other.no) == [log_line(1)]
+
+
+async def test_repeated_log_write_adds_no_lines(store: Storage, batch: Batch) -> None:
+    # A commit can become durable although it raised an error.
+    await store.append_log({batch.no: [log_line(1), log_line(2)]})
+    await store.append_log({batch.no: [log_line(2), log_line(3)]})
+    assert [line.number for line in await store.log(batch.no)] == [1, 2, 3]
