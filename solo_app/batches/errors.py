@@ -3,6 +3,7 @@
 SoloError
   InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
   SeqNotReachedError, WindowOutOfRangeError
+  BatchEndedError, SourceMismatchError, PushInProgressError, IdempotencyKeyReusedError
   UnknownSourceError, InvalidConfigurationError, BadNumberError, SourceError
   StoreUnavailableError, ServiceClosedError
 """
@@ -36,6 +37,38 @@ class BatchNotFoundError(SoloError):
 class BatchRunningError(SoloError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"{batch_id} is already running.")
+
+
+class BatchEndedError(SoloError):
+    """A client pushes to a batch that does not accept points until it is started again."""
+
+    def __init__(self, batch_id: str, status: str) -> None:
+        super().__init__(f"{batch_id} is {status}. Start it again to push points.")
+
+
+class SourceMismatchError(SoloError):
+    """A client pushes to a batch with another source."""
+
+    def __init__(self, batch_id: str, source: str) -> None:
+        super().__init__(
+            f"{batch_id} has the source {source}. Points can be pushed only to batches with the "
+            "source push."
+        )
+
+
+class PushInProgressError(SoloError):
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is in progress. Repeat the request later to "
+            "receive its response."
+        )
+
+
+class IdempotencyKeyReusedError(SoloError):
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another body. Use a new key for each new body."
+        )
 
 
 class BatchLimitReachedError(SoloError):

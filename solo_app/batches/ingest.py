@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.minutes import Minutes, aggregate_by_minute, merge, start_of_minute
-from solo_app.batches.models import Block, Clock, MinuteAggregate
+from solo_app.batches.models import Block, Clock, MinuteAggregate, Receipt
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
 from solo_app.batches.write_retry import WriteRetry
@@ -56,45 +56,63 @@ class PointBuffer:
         self.batch_no = batch_no
         self.next_seq = next_seq
         self.committed_seq = next_seq - 1
-        self.is_closed = False
         self.failure: str | None = None
         self._notify = notify
         self._request_flush = request_flush
         self._ts = array("q")
         self._key = array("d")
+        self._receipts: list[Receipt] = []
         self._in_flight: Block | None = None
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
+        self._closed = asyncio.Event()
 
-    def append(self, ts: int, keys: NDArray[np.float64]) -> None:
+    def append(self, ts: int, keys: NDArray[np.float64], receipt: Receipt | None = None) -> None:
         """Add points produced at ``ts`` microseconds since 1970, without waiting.
 
-        ``keys`` has 1 to ``MAX_POINTS_PER_APPEND`` elements. A closed buffer ignores them.
+        They are committed in one transaction, with the receipt. ``keys`` has 1 to
+        ``MAX_POINTS_PER_APPEND`` elements; more delay the other batches. A closed buffer ignores
+        them.
         """
         if self.is_closed:
             return
         self._key.frombytes(keys.tobytes())
         self._ts.frombytes(np.full(len(keys), ts, np.int64).tobytes())
         self.next_seq += len(keys)
+        if receipt:
+            self._receipts.append(receipt)
         if len(self._ts) > BUFFER_POINTS - MAX_POINTS_PER_APPEND:
             self._has_capacity.clear()
             self._request_flush()
         self._notify()
 
+    @property
+    def has_capacity(self) -> bool:
+        """Whether the buffer accepts another ``append``."""
+        return self._has_capacity.is_set()
+
     async def wait_for_capacity(self) -> None:
-        """Wait until the buffer accepts another ``append``."""
+        """Wait until the buffer has capacity or is closed."""
         await self._has_capacity.wait()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed.is_set()
+
+    async def wait_until_closed(self) -> None:
+        await self._closed.wait()
 
     def close(self) -> None:
         """Reject further points. Points in the buffer are still committed."""
-        self.is_closed = True
+        self._closed.set()
         self._has_capacity.set()
 
     def fail(self, reason: str) -> None:
         """Reject further points and discard all uncommitted ones."""
         self.close()
         self.failure = reason
-        self._ts, self._key, self._in_flight = array("q"), array("d"), None
+        self._ts, self._key, self._receipts = array("q"), array("d"), []
+        self._in_flight = None
 
     @property
     def pending(self) -> int:
@@ -105,6 +123,10 @@ class PointBuffer:
     def uncommitted(self) -> int:
         """Number of points that are pending or in flight."""
         return self.pending + (len(self._in_flight.ts) if self._in_flight else 0)
+
+    @property
+    def uncommitted_receipts(self) -> list[Receipt]:
+        return [*self._receipts, *(self._in_flight.receipts if self._in_flight else ())]
 
     def has_points_before(self, ts: int) -> bool:
         """Return whether an uncommitted point was produced before ``ts``."""
@@ -119,7 +141,9 @@ class PointBuffer:
             return None
         ts, key = np.frombuffer(self._ts, np.int64), np.frombuffer(self._key, np.float64)
         self._ts, self._key = array("q"), array("d")
-        self._in_flight = Block(self.batch_no, self.next_seq - len(ts), ts, key)
+        first_seq, receipts = self.next_seq - len(ts), tuple(self._receipts)
+        self._receipts = []
+        self._in_flight = Block(self.batch_no, first_seq, ts, key, receipts)
         self._has_capacity.set()
         return self._in_flight
 

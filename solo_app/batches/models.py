@@ -62,16 +62,40 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """Identifies a push that a client may repeat. ``body_hash`` is the hash of its body."""
+
+    key: str
+    body_hash: str
+
+
+RECEIPT_LIFETIME = timedelta(hours=24)
+"""Time for which a push with an idempotency key can be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The points that were stored for a push with an idempotency key."""
+
+    key: IdempotencyKey
+    created_at: datetime
+    first_seq: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive points of one batch as columns of equal length.
 
     ``ts`` is in microseconds since 1970 UTC; ``first_seq`` is the ``seq`` of the first point.
+    ``receipts`` are stored together with the points.
     """
 
     batch_no: int
     first_seq: int
     ts: NDArray[np.int64]
     key: NDArray[np.float64]
+    receipts: tuple[Receipt, ...] = ()
 
     @property
     def last_seq(self) -> int:

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from solo_app.batches.errors import SoloError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
 from solo_app.batches.models import (
@@ -17,6 +20,7 @@ from solo_app.batches.models import (
     Block,
     Clock,
     LogLevel,
+    Receipt,
     RestartPolicy,
     Retry,
     to_microseconds,
@@ -99,6 +103,13 @@ class Producer:
         """
         retry, reset = self._retry, timedelta(seconds=self._timing.restart_reset)
         return retry if retry and self._clock() < retry.next_at + reset else None
+
+    def append(self, keys: NDArray[np.float64], receipt: Receipt | None = None) -> None:
+        """Append finite numbers with the current time to the buffer. See ``PointBuffer.append``."""
+        # No await between reading the clock and appending: a query for a window must find every
+        # point with a time in that window in the buffer.
+        self.buffer.append(to_microseconds(self._clock()), keys, receipt)
+        self._last_append = time.monotonic()
 
     def add(self, block: Block) -> None:
         """Add a committed block of this run and notify waiting readers."""
@@ -197,10 +208,7 @@ class Producer:
                     if self.buffer.is_closed:  # The source ignored its cancellation.
                         return
                     keys = to_finite_doubles(rest[:MAX_POINTS_PER_APPEND])
-                    # No await between reading the clock and appending: a query for a window must
-                    # find every point with a time in that window in the buffer.
-                    self.buffer.append(to_microseconds(self._clock()), keys)
-                    self._last_append = time.monotonic()
+                    self.append(keys)
                     if self._retry:
                         self._log(LogLevel.INFO, "Reading again.")
                         self._retry = None

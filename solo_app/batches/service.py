@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.errors import WindowOutOfRangeError
@@ -23,6 +26,7 @@ from solo_app.batches.models import (
     Clock,
     Download,
     FileFormat,
+    IdempotencyKey,
     LogLine,
     MinuteAggregate,
     Point,
@@ -35,6 +39,7 @@ from solo_app.batches.models import (
     utc_now,
 )
 from solo_app.batches.producer import Producer
+from solo_app.batches.push import Push, Pushes, PushResult
 from solo_app.batches.rate import RateMeter
 from solo_app.batches.read_backoff import ReadBackoff
 from solo_app.batches.recent import RecentData, RecentReader
@@ -79,6 +84,9 @@ class BatchService:
         self._log = BatchLog(store, self._write_retry, clock, timing)
         self._runner = Runner(
             store, self._write_retry, self._ingest, self._catalog, self._log, sources, clock, timing
+        )
+        self._pushes = Pushes(
+            store, self._write_retry, self._ingest, self._catalog, self._runner, clock, timing
         )
         self._throughput = RateMeter(history_seconds=60)
         self._writing: list[asyncio.Task[None]] = []
@@ -177,6 +185,27 @@ class BatchService:
         stopped, and the batch stops as soon as its points are written.
         """
         return await self._runner.stop(batch_id)
+
+    # -- pushed points ----------------------------------------------------------------------
+
+    async def push(
+        self, batch_id: str, keys: NDArray[np.float64], key: IdempotencyKey | None = None
+    ) -> PushResult:
+        """Store 1 to ``MAX_POINTS`` finite numbers atomically. Returns after their commit.
+
+        Starts a batch with the source ``push`` if it does not exist, was interrupted or has
+        finished. With a ``key`` that was used within 24 hours, only returns the earlier result.
+
+        Raises BadNumberError, InvalidBatchIdError, BatchEndedError, SourceMismatchError,
+        BatchLimitReachedError, PushInProgressError, IdempotencyKeyReusedError, ServiceClosedError,
+        or StoreUnavailableError, without having changed anything. If a commit fails, the
+        StoreUnavailableError states that the points are stored later.
+        """
+        return await self._pushes.push(batch_id, keys, key)
+
+    def open_push(self, batch_id: str) -> Push:
+        """Return a push to a batch in several parts. Each part is stored atomically."""
+        return self._pushes.open(batch_id)
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -340,11 +369,11 @@ class BatchService:
         batch = self.batch(batch_id)
         producer = self._runner.find(batch.no)
         if producer and producer.buffer.has_points_before(to_microseconds(window.end)):
-            await self._wait_for_commit(self._ingest.flush())
+            await self._write_retry.limit(self._ingest.flush())
         # The stored minutes of a running batch may lack points, for example after the clock was
         # set back. Those of an ended run are complete.
         if producer and window.start < self._recent_minutes.complete_since:
-            await self._wait_for_commit(self._ingest.flush_minutes())
+            await self._write_retry.limit(self._ingest.flush_minutes())
         return await self.committed_minutes(batch, window)
 
     async def committed_minutes(self, batch: Batch, window: Window) -> list[MinuteAggregate]:
@@ -356,13 +385,6 @@ class BatchService:
             return cached
         stored = await self._store.minutes(batch.no, Window(start, min(end, cached_since)))
         return stored + cached
-
-    async def _wait_for_commit(self, flush: Coroutine[Any, Any, None]) -> None:
-        flushing = asyncio.create_task(flush)
-        try:
-            await self._write_retry.wait_for(flushing)
-        finally:
-            flushing.cancel()
 
     # -- events of ingest -------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ Numbers = float | NDArray[np.float64]
 
 DEFAULT_SOURCE = "random"
 
+PUSH_SOURCE = "push"
+"""The source of batches whose points are sent by clients."""
+
 
 class Parameters(BaseModel):
     """Base of the parameters of a source kind.

@@ -17,6 +17,7 @@ from solo_app.batches.models import (
     LogLine,
     MinuteAggregate,
     Point,
+    Receipt,
     Run,
     Selection,
     Span,
@@ -57,11 +58,17 @@ class Storage(Protocol):
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
-        """Commit points and merge ``minutes`` (by batch number) into the aggregates, atomically.
+        """Commit points with their receipts, and merge ``minutes`` into the aggregates, atomically.
 
-        The minutes of a batch, if any, must include exactly the points of ``blocks`` and of earlier
-        writes that no minutes include yet. Without points and minutes, only check that the store
-        is writable.
+        ``minutes`` are by batch number. Those of a batch, if any, must include exactly the points
+        of ``blocks`` and of earlier writes that no minutes include yet. Without points and
+        minutes, only check that the store is writable.
+        """
+
+    async def receipt(self, batch_no: int, key: str, since: datetime) -> Receipt | None:
+        """Return the latest receipt for an idempotency key, created after ``since``.
+
+        Older receipts can be deleted after 24 hours.
         """
 
     async def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from solo_app.batches.errors import ServiceClosedError, StoreUnavailableError
 from solo_app.batches.timing import Timing
@@ -60,3 +61,11 @@ class WriteRetry:
         if task.cancelled():
             raise ServiceClosedError
         task.result()
+
+    async def limit(self, wait: Coroutine[Any, Any, None], grace_period: float = 0.0) -> None:
+        """Wait like ``wait_for``, but for a coroutine that ends with this call."""
+        task = asyncio.create_task(wait)
+        try:
+            await self.wait_for(task, grace_period)
+        finally:
+            task.cancel()

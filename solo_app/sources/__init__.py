@@ -12,6 +12,7 @@ from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
 from solo_app.sources.host import HOST
 from solo_app.sources.http import HTTP
+from solo_app.sources.push import PUSH
 from solo_app.sources.random import random_kind
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 
     Logs and skips entry points that cannot be loaded.
     """
-    built_in = [random_kind(settings.interval), HOST, HTTP]
+    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:

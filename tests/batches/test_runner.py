@@ -110,7 +110,7 @@ async def test_valid_id_is_accepted(service: BatchService) -> None:
 
 
 async def test_unknown_source_is_refused(service: BatchService) -> None:
-    with pytest.raises(UnknownSourceError, match="Available: random, silent"):
+    with pytest.raises(UnknownSourceError, match="Available: push, random, silent"):
         await service.start("b", "nonsense")
 
 

@@ -19,9 +19,11 @@ from solo_app.batches.models import (
     Block,
     Bucket,
     Extreme,
+    IdempotencyKey,
     LogLevel,
     LogLine,
     MinuteAggregate,
+    Receipt,
     Run,
     Window,
     to_microseconds,
@@ -214,3 +216,18 @@ async def test_repeated_log_write_adds_no_lines(store: Storage, batch: Batch) ->
     await store.append_log({batch.no: [log_line(1), log_line(2)]})
     await store.append_log({batch.no: [log_line(2), log_line(3)]})
     assert [line.number for line in await store.log(batch.no)] == [1, 2, 3]
+
+
+def receipt(key: str, created_at: datetime = NOW, body_hash: str = "hash") -> Receipt:
+    return Receipt(IdempotencyKey(key, body_hash), created_at, 1, 2)
+
+
+async def test_receipts_are_stored_with_points(store: Storage, batch: Batch) -> None:
+    receipts = receipt("first"), receipt("second")
+    written = replace(block(batch, 1, (0, 1.0), (1, 2.0)), receipts=receipts)
+    await store.write([written], {})
+    before = NOW - MINUTE
+    assert [await store.receipt(batch.no, r.key.key, before) for r in receipts] == [*receipts]
+    assert await store.receipt(batch.no, "third", before) is None
+    assert await store.receipt(batch.no + 1, "first", before) is None
+    assert await store.receipt(batch.no, "first", NOW) is None

@@ -23,6 +23,7 @@ from solo_app.batches.models import (
     LogLine,
     MinuteAggregate,
     Point,
+    Receipt,
     Run,
     Selection,
     Span,
@@ -86,6 +87,7 @@ class MemoryStorage:
         self._points: dict[int, list[Point]] = {}
         self._minutes: dict[int, Minutes] = {}
         self._log_lines: dict[int, list[LogLine]] = {}
+        self._receipts: dict[tuple[int, str], Receipt] = {}
 
     async def open(self) -> None:
         for no in self._batches.values():
@@ -124,6 +126,8 @@ class MemoryStorage:
         for block in blocks:
             self.written.append(block)
             self._points.setdefault(block.batch_no, []).extend(block.points())
+            for receipt in block.receipts:
+                self._receipts[block.batch_no, receipt.key.key] = receipt
         for batch_no, parts in minutes.items():
             merge(self._minutes.setdefault(batch_no, {}), parts)
 
@@ -135,6 +139,10 @@ class MemoryStorage:
 
     async def log(self, batch_no: int) -> list[LogLine]:
         return [*self._log_lines.get(batch_no, ())]
+
+    async def receipt(self, batch_no: int, key: str, since: datetime) -> Receipt | None:
+        receipt = self._receipts.get((batch_no, key))
+        return receipt if receipt and receipt.created_at > since else None
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         await self.reads.pass_through()

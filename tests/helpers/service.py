@@ -15,6 +15,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.batches.storage import Storage
 from solo_app.batches.timing import Timing
+from solo_app.sources.push import PUSH
 from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 
@@ -160,7 +161,7 @@ async def open_service(
     ``random`` yields a number every 10 ms. Failed reads and writes are retried every 10 ms.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
-    available = {"random": random_kind(0.01), **simple_kinds(sources)}
+    available = {"random": random_kind(0.01), "push": PUSH, **simple_kinds(sources)}
     backoff = ReadBackoff(first=0.01, longest=0.01)
     service = BatchService(store, available, clock, timing=timing, backoff=backoff)
     await service.open(resume)

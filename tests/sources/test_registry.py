@@ -17,7 +17,7 @@ from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
-BUILT_IN = ["random", "host", "http"]
+BUILT_IN = ["random", "push", "host", "http"]
 
 MODULE = """
 from solo_app.batches.source import Parameters, SourceKind
@@ -61,6 +61,7 @@ def test_built_in_kinds_are_available() -> None:
     kinds = create_sources(Settings())
     assert list(kinds) == BUILT_IN
     assert [kinds[name].restart for name in BUILT_IN] == [
+        RestartPolicy.NEVER,
         RestartPolicy.NEVER,
         RestartPolicy.ON_FAILURE,
         RestartPolicy.ON_FAILURE,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import BatchCounter, MinuteAggregate
+from solo_app.batches.models import BatchCounter, IdempotencyKey, MinuteAggregate, Receipt
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance
@@ -81,6 +84,43 @@ def test_transaction_is_rolled_back_on_an_error(instance: Instance, writer: Poin
     with pytest.raises(duckdb.CatalogException):
         insert_and_fail()
     assert instance.writer.execute("SELECT * FROM points").fetchall() == []
+
+
+def test_expired_receipts_are_deleted_once_an_hour(instance: Instance, writer: PointWriter) -> None:
+    keys = []
+    for hours in (0, 12, 24.5, 24.9, 36, 36.5, 37):
+        key = IdempotencyKey(str(hours), "hash")
+        receipt = Receipt(key, START + timedelta(hours=hours), 1, 1)
+        writer.write([replace(create_block(1, [1]), receipts=(receipt,))], {})
+        stored = instance.writer.execute("SELECT key FROM receipts ORDER BY created_at").fetchall()
+        keys.append([key for (key,) in stored])
+    assert keys[2] == ["12", "24.5"]
+    assert keys[5] == ["12", "24.5", "24.9", "36", "36.5"]
+    assert keys[6] == ["24.5", "24.9", "36", "36.5", "37"]
+
+
+@pytest.mark.anyio
+async def test_receipt_is_stored_once_after_a_commit_in_doubt(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = Receipt(IdempotencyKey("key", "hash"), START, 1, 1)
+    block = replace(create_block(1, [1]), receipts=(receipt,))
+    insert = PointWriter._insert  # noqa: SLF001 (the commit itself fails)
+
+    def fail_after_commit(writer: PointWriter, *arguments: Any) -> None:
+        insert(writer, *arguments)
+        raise duckdb.FatalException("The commit failed.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PointWriter, "_insert", fail_after_commit)
+        with pytest.raises(StoreUnavailableError):
+            await store.write([block], {})
+    await store.write([block], {})
+    for table in ("points", "receipts"):
+        (count,) = await store.run_on_reader(
+            lambda cursor, table=table: cursor.execute(f"SELECT count(*) FROM {table}").fetchall()  # type: ignore[misc]
+        )
+        assert count == (1,), table
 
 
 @pytest.mark.anyio

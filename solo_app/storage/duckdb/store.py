@@ -30,13 +30,14 @@ from solo_app.batches.models import (
     LogLine,
     MinuteAggregate,
     Point,
+    Receipt,
     Run,
     Selection,
     Span,
     StoredMinutes,
     Window,
 )
-from solo_app.storage.duckdb import archive, log, minutes, points, schema
+from solo_app.storage.duckdb import archive, log, minutes, points, receipts, schema
 from solo_app.storage.duckdb.archive import Archive, ArchiveFile
 from solo_app.storage.duckdb.batches import BatchTables
 from solo_app.storage.duckdb.check import check_content, reject_orphaned_wal
@@ -112,6 +113,9 @@ class DuckDBStore:
 
     async def log(self, batch_no: int) -> list[LogLine]:
         return await self.run_on_reader(lambda cursor: log.lines(cursor, batch_no))
+
+    async def receipt(self, batch_no: int, key: str, since: datetime) -> Receipt | None:
+        return await self.run_on_reader(lambda cursor: receipts.find(cursor, batch_no, key, since))
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         return await self.run_on_reader(

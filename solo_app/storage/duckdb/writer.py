@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import Block, LogLine, MinuteAggregate
-from solo_app.storage.duckdb import log
+from solo_app.batches.models import RECEIPT_LIFETIME, Block, LogLine, MinuteAggregate
+from solo_app.storage.duckdb import log, receipts
 from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance
 from solo_app.storage.duckdb.errors import format_write_error, is_fatal
@@ -28,6 +29,9 @@ from solo_app.storage.duckdb.minutes import (
 )
 from solo_app.storage.duckdb.points import point_columns
 
+_RECEIPT_DELETION_INTERVAL = timedelta(hours=1)
+"""Deleting expired receipts reads the whole table, so it is not part of every write."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,6 +43,7 @@ class PointWriter:
         self._wal = wal
         self._is_in_doubt = False
         self._last_seqs: dict[int, int] = {}
+        self._receipts_deleted_at = datetime.min
 
     def write(self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]) -> None:
         """See ``Storage.write``."""
@@ -71,11 +76,20 @@ class PointWriter:
             if blocks:
                 new_points = point_columns(blocks)  # noqa: F841
                 cursor.execute("INSERT INTO points SELECT * FROM new_points")
+            if any(block.receipts for block in blocks):
+                self._insert_receipts(cursor, blocks)
             if minutes:
                 new_minutes = minute_columns(minutes)  # noqa: F841
                 cursor.execute(ADD_MINUTES)
                 new_counters = counter_columns(minutes, self._last_seqs)  # noqa: F841
                 cursor.execute(ADD_COUNTERS)
+
+    def _insert_receipts(self, cursor: duckdb.DuckDBPyConnection, blocks: Sequence[Block]) -> None:
+        receipts.add(cursor, blocks)
+        newest = max(receipt.created_at for block in blocks for receipt in block.receipts)
+        if newest >= self._receipts_deleted_at + _RECEIPT_DELETION_INTERVAL:
+            receipts.delete(cursor, newest - RECEIPT_LIFETIME)
+            self._receipts_deleted_at = newest
 
     def _is_stored(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
