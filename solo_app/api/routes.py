@@ -181,6 +181,13 @@ async def list_log(
     )
 
 
+@router.get("/sources", summary="Source kinds")
+async def list_sources(service: Service, _: NoQuery) -> schemas.Sources:
+    """The kinds of sources that a batch can have, with the JSON Schema of their parameters."""
+    kinds = service.sources.values()
+    return schemas.Sources(sources=[schemas.Source.from_kind(kind) for kind in kinds])
+
+
 @router.get(
     "/batches/{batch_id}/points",
     summary="Points of a batch",

@@ -14,6 +14,7 @@ from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
+from solo_app.batches.source import SourceKind
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
@@ -65,6 +66,30 @@ class StartRequest(Schema):
     restart: RestartPolicy | None = None
     unit: str | None = Field(None, description="unit of the values, at most 16 characters")
     description: str | None = Field(None, description="at most 200 characters")
+
+
+class Source(Schema):
+    """A source kind. ``restart`` is the default, ``parameters`` a JSON Schema."""
+
+    name: str
+    description: str
+    restart: RestartPolicy
+    parameters: dict[str, Any]
+
+    @classmethod
+    def from_kind(cls, kind: SourceKind) -> Self:
+        return cls(
+            name=kind.name,
+            description=kind.description,
+            restart=kind.restart,
+            parameters=kind.parameters.model_json_schema(),
+        )
+
+
+class Sources(Schema):
+    """The available source kinds."""
+
+    sources: list[Source]
 
 
 class Message(Schema):

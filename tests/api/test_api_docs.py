@@ -13,9 +13,10 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,8 +26,10 @@ from solo_app.api.gateway import Gateway
 from solo_app.api.problems import CODE_BY_STATUS, STATUS_BY_ERROR, error_code
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings, allowed_origins
+from solo_app.sources import create_sources
+from solo_app.sources.host import HostParameters
 from tests.helpers.running_app import PROJECT
-from tests.helpers.service import FakeClock, open_service, wait_until
+from tests.helpers.service import FAST_RETRY, FakeClock, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +108,9 @@ async def open_documented_service(database: Path) -> AsyncIterator[BatchService]
             yield key
         await asyncio.Event().wait()
 
-    async with open_service(database, clock, random=source) as service:
+    kinds = create_sources(Settings())
+    kinds["random"] = replace(kinds["random"], read=lambda *_: source())
+    async with open_service(database, clock, False, FAST_RETRY, **kinds) as service:
         yield service
 
 
@@ -178,6 +183,22 @@ def test_document_lists_the_fields_of_the_start_request() -> None:
     fields = SCHEMA["components"]["schemas"]["StartRequest"]["properties"]
     documented = dict(rows(SECTIONS["POST", "/stream/{batch_id}"], "body field"))
     assert list(documented) == list(fields)
+
+
+def test_document_lists_the_parameters_of_every_source() -> None:
+    documented = [tuple(row) for row in rows(SECTIONS["GET", "/sources"], "source")]
+    expected = []
+    for name, kind in create_sources(Settings()).items():
+        for parameter, field in kind.parameters.model_json_schema()["properties"].items():
+            default = field.get("default", "required")
+            text = "" if default is None else str(default)
+            expected.append((name, parameter, text, field["description"]))
+    assert documented == expected
+
+
+def test_document_lists_every_metric() -> None:
+    for metric in get_args(HostParameters.model_fields["metric"].annotation):
+        assert f"`{metric}`" in SECTIONS["GET", "/sources"]
 
 
 def test_document_lists_every_error_code() -> None:

@@ -26,6 +26,7 @@ OPERATIONS = {
     ("/batches/{batch_id}", "get"),
     ("/batches/{batch_id}/runs", "get"),
     ("/batches/{batch_id}/log", "get"),
+    ("/sources", "get"),
     ("/batches/{batch_id}/points", "get"),
     ("/batches/{batch_id}/minutes", "get"),
     ("/batches/{batch_id}/download", "get"),
@@ -48,6 +49,7 @@ REQUESTS = [
     ("get", "/batches/{batch_id}", "b"),
     ("get", "/batches/{batch_id}/runs", "b"),
     ("get", "/batches/{batch_id}/log", "ended"),
+    ("get", "/sources", ""),
     ("get", "/batches/{batch_id}/points", "ended"),
     ("get", "/batches/{batch_id}/minutes", "ended"),
     ("get", "/batches/{batch_id}/download", "ended"),
@@ -130,6 +132,6 @@ async def test_docs_load_nothing_from_other_hosts(client: httpx.AsyncClient) -> 
 
 def test_prefixes_match_the_routes() -> None:
     assert api_prefixes(cached_api()) == {
-        *("tasks", "stream", "agg", "batches", "backup"),
+        *("tasks", "stream", "agg", "batches", "sources", "backup"),
         *("docs", "openapi.json", "static-offline-docs"),
     }
