@@ -74,8 +74,7 @@ def shutdown_on_signal(
 
 async def _shut_down(service: BatchService, responses_end_within: float) -> None:
     try:
-        await service.end_runs()
-        await asyncio.sleep(responses_end_within)
+        await asyncio.gather(service.end_runs(), asyncio.sleep(responses_end_within))
         await service.close()
     except Exception:
         logger.exception("Service did not close cleanly")

@@ -37,8 +37,8 @@ _NOT_COPIED = shutil.ignore_patterns(
 BACKEND_ONLY = {"REFLEX_BACKEND_ONLY": "true"}
 """Settings that start the server without building pages, the slowest part of a production start."""
 
-EXIT_TIMEOUT = 4
-"""Twice the guaranteed two seconds, so that tests pass on a busy machine."""
+EXIT_TIMEOUT = 2
+"""Guaranteed seconds from Ctrl-C or SIGTERM to the exit, also on a busy machine."""
 
 _used_ports: set[int] = set()
 
