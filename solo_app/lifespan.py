@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NoReturn
@@ -15,9 +15,9 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
+from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
 from solo_app.main_process import report_failed_start, terminate_after
-from solo_app.sources import create_sources
 from solo_app.watchdog import watch_loop
 from solo_app.worker_process import raise_limits, shutdown_on_signal
 
@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[BatchService]:
+async def running_service(
+    settings: Settings, sources: Mapping[str, SourceKind]
+) -> AsyncIterator[BatchService]:
     """Open the service, and close it on exit. A failed start or a signal ends the process."""
     # A top-level import makes the main process in production print leaked objects at exit.
     from solo_app.storage.duckdb.store import DuckDBStore
@@ -34,7 +36,7 @@ async def running_service(settings: Settings) -> AsyncIterator[BatchService]:
     store = DuckDBStore(settings.database)
     days = settings.retention_days
     retention = None if days is None else Retention(store, timedelta(days=days), utc_now)
-    service = BatchService(store, create_sources(settings), retention=retention)
+    service = BatchService(store, sources, retention=retention)
     try:
         await service.open(resume=settings.resume)
     except Exception as error:

@@ -14,9 +14,12 @@ from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
 from solo_app.config import read_settings
 from solo_app.lifespan import running_service
+from solo_app.sources import create_sources
 from solo_app.ui.console import Console
 from solo_app.ui.pages import add_pages
 
+settings = read_settings()
+sources = create_sources(settings)
 api = create_api()
 console = Console()
 
@@ -25,7 +28,7 @@ console = Console()
 async def service_lifespan() -> AsyncIterator[None]:
     """Run the service for API and pages. Reflex enters this in the worker process only."""
     try:
-        async with running_service(read_settings()) as service:
+        async with running_service(settings, sources) as service:
             api.state.service = service
             console.connect(service)
             yield
@@ -48,4 +51,4 @@ class App(rx.App):
 
 app = App(stylesheets=["/solo.css"], html_lang="en")
 app.register_lifespan_task(service_lifespan)
-add_pages(app, console)
+add_pages(app, console, sources)

@@ -12,6 +12,7 @@ import pytest
 
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
+from solo_app.sources import create_sources
 from tests.helpers.service import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,8 @@ async def test_end_of_the_lifespan_interrupts_batches_and_closes_the_database(
     tmp_path: Path,
 ) -> None:
     database = tmp_path / "solo.duckdb"
-    async with running_service(Settings(SOLO_DATABASE=database, SOLO_INTERVAL=0.002)) as service:
+    settings = Settings(SOLO_DATABASE=database, SOLO_INTERVAL=0.002)
+    async with running_service(settings, create_sources(settings)) as service:
         await service.start("b")
         await wait_until(lambda: service.totals().row_count > 10)
     with duckdb.connect(database) as connection:

@@ -5,6 +5,9 @@ Fill placeholders with ``format``, also with vars: the browser formats numbers a
 
 from __future__ import annotations
 
+from solo_app.batches.errors import BatchLimitReachedError
+from solo_app.batches.runner import BATCH_LIMIT
+
 PRODUCT = "SOLO"
 DESCRIPTION = "A live console for background data batches."
 HOME_LINK = "SOLO, all batches"
@@ -36,15 +39,34 @@ ROWS_PER_SECOND = "rows/s"
 RUNNING = "running"
 RUNNING_BATCHES = "Running batches"
 RUNNING_OF = "{count} of {limit}"
-START_A_BATCH = "Start a batch"
 
 NEW_BATCH = "New batch"
+NAME = "Name"
 NAME_EXAMPLE = "e.g. sensor-a"
 NAME_HELP = "a–z, 0–9, . _ -"
 SUGGESTION = "Suggestion: "
 START = "Start"
 OPEN = "Open"
 START_BATCH = "Start {batch_id}"
+LIMIT_REACHED = str(BatchLimitReachedError(BATCH_LIMIT, []))
+KNOWN_BATCH = "{batch_id} has {rows}."
+FILLED_IN = "Its last configuration is filled in."
+BUILT_IN, THIRD_PARTY = "Built in", "Third party"
+PARAMETERS = "Parameters of {source}"
+OPTIONAL = "optional"
+NO_CHOICE = "–"
+MORE = "More"
+UNIT, UNIT_HELP = "Unit", "Shown with values, such as °C"
+DESCRIPTION_LABEL = "Description"
+RESTART_HELP = "If the source fails"
+
+FIRST_NUMBER = "Get your first number"
+SEND_ONE, SEND_ONE_HELP = "Send one", "From any program, in one line."
+WAITING_FOR_FIRST_POINT = "Waiting for the first point to {batch_id}…"
+MONITOR_CPU, MONITOR_CPU_HELP = "This machine's CPU", "Its load in percent, once a second."
+READ_URL, READ_URL_HELP = "Read a URL", "A number in the response of any web service."
+CHOOSE_URL = "Enter a URL"
+RANDOM_DEMO_PREFIX, RANDOM_DEMO = "or ", "start a random demo"
 
 ALL_BATCHES = "All batches"
 SEARCH = "Search batches"

@@ -85,7 +85,7 @@ def open_page(page: Page, app: RunningApp, path: str) -> None:
 
 
 def start_by_form(page: Page, batch_id: str) -> None:
-    page.get_by_label("New batch").fill(batch_id)
+    page.get_by_label("Name", exact=True).fill(batch_id)
     page.get_by_role("button", name="Start", exact=True).click()
 
 

@@ -37,13 +37,13 @@ def press_tab(page: Page, count: int) -> list[str]:
 def test_tab_order_follows_the_layout(console: RunningApp, page: Page) -> None:
     open_page(page, console, "/")
     header = ["Skip to content", "SOLO, all batches", "Keyboard shortcuts", "Theme: system"]
-    form = ["New batch", "Start", "Search batches"]
-    filters = ["All", "Running", "Ended", "Failed", "Interrupted"]
+    form = ["Name", "Source", "More", "Start"]
+    filters = ["Search batches", "All", "Running", "Ended", "Failed", "Interrupted"]
     running = [task["batch_id"] for task in http.get(f"{console.api}/tasks").json()["tasks"]]
     rows = [name for batch_id in running for name in (batch_id, f"Stop: {batch_id}")]
     slots = page.locator(".slot .id").all_inner_texts()
     assert sorted(slots) == sorted(running)
-    order = [*header, *slots, *form, *filters, *rows]
+    order = [*header, *form, *slots, *filters, *rows]
     assert press_tab(page, len(order)) == order
     open_page(page, console, f"/batch/{RUNNING[0]}")
     minutes = [

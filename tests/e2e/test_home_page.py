@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 def test_toast_buttons_undo_a_start_and_a_stop(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/")
-    page.get_by_label("New batch").fill("undo")
+    page.get_by_label("Name", exact=True).fill("undo")
     page.keyboard.press("Enter")
     toast = page.locator("[data-sonner-toast]")
     toast.filter(has_text="Started undo").get_by_role("button", name="Stop").click()

@@ -25,7 +25,7 @@ BATCH_PARTS = [
 
 
 PARTS = {
-    "/": [".page-header", ".slots", ".start-form", ".table-card", ".batches tbody"],
+    "/": [".page-header", ".start-form", ".slots", ".table-card", ".batches tbody"],
     f"/batch/{RUNNING[0]}": BATCH_PARTS,
     f"/batch/{FINISHED}": BATCH_PARTS,
 }

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("expect_no_page_errors")
 
 
-@pytest.mark.parametrize(("key", "field"), [("n", "New batch"), ("/", "Search batches")])
+@pytest.mark.parametrize(("key", "field"), [("n", "Name"), ("/", "Search batches")])
 def test_shortcut_focuses_its_field(app: RunningApp, page: Page, key: str, field: str) -> None:
     open_page(page, app, "/")
     page.keyboard.press(key)
-    expect(page.get_by_label(field)).to_be_focused()
-    expect(page.get_by_label(field)).to_have_value("")
+    focused = page.get_by_label(field, exact=True)
+    expect(focused).to_be_focused()
+    expect(focused).to_have_value("")
     page.keyboard.type("n/?")
-    expect(page.get_by_label(field)).to_have_value("n/?")
+    expect(focused).to_have_value("n/?")
 
 
 def test_shortcuts_are_listed_in_a_dialog(app: RunningApp, page: Page) -> None:
@@ -45,7 +46,7 @@ def test_shortcuts_are_listed_in_a_dialog(app: RunningApp, page: Page) -> None:
 
 def test_disabled_shortcuts_stay_disabled(app: RunningApp, page: Page) -> None:
     open_page(page, app, "/")
-    field, hint = page.get_by_label("New batch"), page.locator("kbd.key-hint").first
+    field, hint = page.get_by_label("Name", exact=True), page.locator("kbd.key-hint").first
     expect(hint).to_be_visible()
     button = page.get_by_role("button", name="Keyboard shortcuts")
     switch = page.get_by_role("checkbox", name="Enable shortcuts")

@@ -34,6 +34,15 @@ def simple_kind(name: str, source: Callable[[], AsyncIterator[Numbers]]) -> Sour
     return SourceKind(name, "For tests.", Parameters, read, RestartPolicy.NEVER)
 
 
+def parameterized_kind(name: str, parameters: type[Parameters]) -> SourceKind:
+    """Return a source kind that accepts parameters and never yields."""
+
+    def read(_: Parameters, __: RunContext) -> AsyncIterator[Numbers]:
+        return silent()
+
+    return SourceKind(name, "Reads nothing.", parameters, read)
+
+
 def simple_kinds(sources: Mapping[str, Source]) -> dict[str, SourceKind]:
     """Return the source kinds of sources by name."""
     return {

@@ -24,6 +24,11 @@ ALLOWED: dict[Any, set[str]] = {
         "show_page",
         "clear_filters",
         "clear_error",
+        "clear_field_error",
+        "choose_source",
+        "fold",
+        "load_configuration",
+        "wait_for_first_point",
     },
     BatchState: {
         "stream_updates",
@@ -43,6 +48,9 @@ ARGUMENT = {
     "search_batches": "text",
     "filter_by_status": "status_filter",
     "show_page": "page",
+    "clear_field_error": "field",
+    "choose_source": "source",
+    "load_configuration": "name",
 }
 
 

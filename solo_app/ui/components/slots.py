@@ -1,4 +1,4 @@
-"""The slots: running batches, and buttons to start another one."""
+"""The slots of the running batches."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.components.unit import value_with_unit
-from solo_app.ui.state.home import NAME_FIELD, HomeState
+from solo_app.ui.state.home import HomeState
 
 
 def slots() -> rx.Component:
-    """Return all slots. A batch keeps its slot while it runs."""
+    """Return the running batches. Each keeps its place while it runs."""
     return rx.el.section(
         rx.cond(
             HomeState.is_loaded,
             rx.foreach(
                 HomeState.slots,
-                lambda slot: rx.cond(slot["batch_id"] != "", _running_batch(slot), _start_button()),
+                lambda slot: rx.cond(
+                    slot["batch_id"] != "", _running_batch(slot), rx.el.span(class_name="free")
+                ),
             ),
             rx.fragment(*[rx.el.div(class_name="card slot skeleton") for _ in range(BATCH_LIMIT)]),
         ),
@@ -38,14 +40,4 @@ def _running_batch(slot: Any) -> rx.Component:
         key=slot["batch_id"],
         title=slot["batch_id"],
         class_name="card slot",
-    )
-
-
-def _start_button() -> rx.Component:
-    return rx.el.button(
-        rx.el.span("+", class_name="plus", aria_hidden="true"),
-        text.START_A_BATCH,
-        type="button",
-        on_click=rx.set_focus(NAME_FIELD),
-        class_name="card slot free",
     )

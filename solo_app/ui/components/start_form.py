@@ -1,36 +1,73 @@
-"""The form that starts a batch, with its errors next to the field."""
+"""The form that starts a batch: name, source with its parameters, labels and restart policy.
+
+The fields of all sources are part of the page, so that switching to another source keeps what the
+viewer has entered. Those of other sources are hidden and disabled.
+"""
 
 from __future__ import annotations
 
-import reflex as rx
+from typing import Any
 
+import reflex as rx
+from reflex.event import key_event
+from reflex_components_core.el import Form
+
+from solo_app.batches.labels import MAX_DESCRIPTION_LENGTH, MAX_UNIT_LENGTH
+from solo_app.batches.models import RestartPolicy
 from solo_app.batches.runner import BATCH_LIMIT
+from solo_app.batches.source import DEFAULT_SOURCE, SourceKind
+from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.shortcuts import with_key_hint
-from solo_app.ui.state.home import NAME_FIELD, HomeState
+from solo_app.ui.source_fields import SourceField, source_fields
+from solo_app.ui.state.home import HomeState
+from solo_app.ui.state.start_form import (
+    FORM,
+    NAME_FIELD,
+    SOURCE_FIELD,
+    Sources,
+    field_id,
+    parameter_field,
+)
 
-_HELP = "batch-id-help"
+_TITLE = "start-form-title"
+_PAUSE = 300
+"""Milliseconds without input after which the viewer has probably typed the whole name."""
 
 
-def start_form() -> rx.Component:
-    """Return the form: label, field, button, and the help or the error."""
-    has_error = HomeState.error != ""
-    return rx.el.form(
-        rx.el.label(text.NEW_BATCH, html_for=NAME_FIELD),
-        rx.el.div(
-            with_key_hint(_field(), "n"),
-            rx.el.button(text.START, type="submit", class_name="button primary"),
-            class_name="row",
-        ),
-        rx.el.p(rx.cond(has_error, _error(), _help()), id=_HELP, class_name="hint"),
+def start_form(sources: Sources) -> rx.Component:
+    """Return the form. ``random`` needs no parameters, so they are in "More"."""
+    default = sources[DEFAULT_SOURCE]
+    others = [kind for kind in sources.values() if kind is not default]
+    return _Form.create(
+        rx.el.h2(text.NEW_BATCH, id=_TITLE),
+        _name(),
+        _source(sources),
+        *[_parameters(kind) for kind in others],
+        _more(default),
+        rx.el.input(type="hidden", name="filled", value=HomeState.filled),
+        rx.el.button(text.START, type="submit", class_name="button primary"),
+        id=FORM,
         on_submit=HomeState.start,
-        class_name="start-form",
+        on_key_down=lambda key: rx.cond(
+            (key == "Escape") & (HomeState.source != DEFAULT_SOURCE), HomeState.fold, rx.noop()
+        ),
+        aria_labelledby=_TITLE,
+        class_name=rx.cond(
+            HomeState.source == DEFAULT_SOURCE, "card start-form", "card start-form unfolded"
+        ),
     )
 
 
-def _field() -> rx.Component:
+class _Form(Form):  # type: ignore[misc]
+    """A form with the event trigger for keys, which Reflex has only on fields."""
+
+    on_key_down: rx.EventHandler[key_event]  # type: ignore[type-arg, valid-type]
+
+
+def _name() -> rx.Component:
     has_error = HomeState.error != ""
-    return rx.el.input(
+    field = rx.el.input(
         id=NAME_FIELD,
         name="batch_id",
         type="text",
@@ -41,29 +78,30 @@ def _field() -> rx.Component:
         enter_key_hint="go",
         max_length=200,
         custom_attrs={"aria-keyshortcuts": "n"},
-        on_change=rx.cond(has_error, HomeState.clear_error, rx.noop()),
+        on_change=[
+            rx.cond(has_error, HomeState.clear_error, rx.noop()),
+            HomeState.load_configuration.debounce(_PAUSE),  # type: ignore[attr-defined]
+        ],
         aria_invalid=has_error,
-        aria_describedby=_HELP,
+        aria_describedby=_help_id(NAME_FIELD),
         class_name="field",
     )
+    return _labelled(NAME_FIELD, text.NAME, with_key_hint(field, "n"), _name_help())
 
 
-def _help() -> rx.Component:
-    suggestion = rx.el.button(
-        HomeState.suggested_name,
-        type="button",
-        on_click=HomeState.start({"batch_id": HomeState.suggested_name}),  # type: ignore[misc]
-        aria_label=text.START_BATCH.format(batch_id=HomeState.suggested_name),
-        class_name="link",
-    )
-    has_suggestion = HomeState.is_loaded & (HomeState.running_count < BATCH_LIMIT)
-    return rx.fragment(
-        text.NAME_HELP,
-        rx.cond(has_suggestion, rx.fragment(" · ", text.SUGGESTION, suggestion)),
+def _name_help() -> rx.Component:
+    return rx.cond(
+        HomeState.error != "",
+        _name_error(),
+        rx.cond(
+            HomeState.running_count >= BATCH_LIMIT,
+            text.LIMIT_REACHED,
+            rx.cond(HomeState.known_batch != "", _known_batch(), _suggestion()),
+        ),
     )
 
 
-def _error() -> rx.Component:
+def _name_error() -> rx.Component:
     return rx.el.span(
         HomeState.error,
         rx.cond(
@@ -73,3 +111,201 @@ def _error() -> rx.Component:
         role="alert",
         class_name="error",
     )
+
+
+def _known_batch() -> rx.Component:
+    rows = fmt.count(HomeState.known_rows, "row", "rows")
+    return rx.el.span(
+        text.KNOWN_BATCH.format(batch_id=HomeState.known_batch, rows=rows),
+        rx.cond(HomeState.filled != "", f" {text.FILLED_IN}", ""),
+        role="status",
+    )
+
+
+def _suggestion() -> rx.Component:
+    """Return the rule for names, and a name that starts a batch with one click."""
+    button = rx.el.button(
+        HomeState.suggested_name,
+        type="button",
+        on_click=HomeState.start({"batch_id": HomeState.suggested_name}),  # type: ignore[misc]
+        aria_label=text.START_BATCH.format(batch_id=HomeState.suggested_name),
+        class_name="link",
+    )
+    is_shown = HomeState.is_loaded & (HomeState.source == DEFAULT_SOURCE)
+    return rx.fragment(
+        text.NAME_HELP,
+        rx.cond(is_shown, rx.el.span(" · ", text.SUGGESTION, button, class_name="suggestion")),
+    )
+
+
+def _source(sources: Sources) -> rx.Component:
+    select = rx.el.select(
+        *_source_options(sources),
+        id=SOURCE_FIELD,
+        name="source",
+        value=HomeState.source,
+        on_change=HomeState.choose_source,
+        **_error_attributes("source", SOURCE_FIELD),
+    )
+    descriptions = [(kind.name, kind.description) for kind in sources.values()]
+    help_text = _help("source", rx.match(HomeState.source, *descriptions, ""))
+    return _labelled(SOURCE_FIELD, text.SOURCE_TITLE, select, help_text)
+
+
+def _source_options(sources: Sources) -> list[rx.Component]:
+    groups: dict[str, list[str]] = {text.BUILT_IN: [], text.THIRD_PARTY: []}
+    for kind in sources.values():
+        is_built_in = getattr(kind.read, "__module__", "").startswith("solo_app.")
+        groups[text.BUILT_IN if is_built_in else text.THIRD_PARTY].append(kind.name)
+    return [
+        rx.el.optgroup(*[rx.el.option(name, value=name) for name in names], label=label)
+        for label, names in groups.items()
+        if names
+    ]
+
+
+def _parameters(kind: SourceKind) -> rx.Component:
+    """Return the fields of a source, hidden and disabled unless it is selected."""
+    fields = source_fields(kind)
+    if not fields:
+        return rx.fragment()
+    is_other = HomeState.source != kind.name
+    return rx.el.fieldset(
+        *[_parameter(kind, field) for field in fields],
+        hidden=is_other,
+        disabled=is_other,
+        aria_label=text.PARAMETERS.format(source=kind.name),
+        class_name="fields",
+    )
+
+
+def _more(default: SourceKind) -> rx.Component:
+    labels = [
+        _text_field("unit", text.UNIT, text.UNIT_HELP, max_length=MAX_UNIT_LENGTH),
+        _text_field("description", text.DESCRIPTION_LABEL, "", max_length=MAX_DESCRIPTION_LENGTH),
+    ]
+    restart = rx.el.select(
+        *[rx.el.option(text.RESTART_POLICIES[policy], value=str(policy)) for policy in RestartPolicy],
+        id="restart",
+        name="restart",
+        default_value=str(default.restart),
+        aria_describedby=_help_id("restart"),
+        class_name="field",
+    )
+    return rx.el.details(
+        rx.el.summary(text.MORE),
+        rx.el.div(
+            *labels,
+            _labelled("restart", text.RESTART, restart, text.RESTART_HELP),
+            class_name="fields",
+        ),
+        _parameters(default),
+    )
+
+
+def _text_field(name: str, label: str, help_text: str, **attributes: Any) -> rx.Component:
+    field = rx.el.input(
+        id=name,
+        name=name,
+        type="text",
+        auto_complete="off",
+        **attributes,
+        **_editable(name, name),
+    )
+    return _labelled(name, label, field, _help(name, help_text), is_optional=True)
+
+
+def _parameter(kind: SourceKind, field: SourceField) -> rx.Component:
+    name = parameter_field(field.name)
+    element_id = field_id(name, kind.name)
+    help_text = " · ".join(filter(None, (field.help, field.limits)))
+    return _labelled(
+        element_id,
+        field.title,
+        _control(field, name, element_id),
+        _help(name, help_text),
+        is_optional=field.is_optional,
+    )
+
+
+def _control(field: SourceField, name: str, element_id: str) -> rx.Component:
+    attributes = {"id": element_id, "name": name, **_editable(name, element_id)}
+    default = field.to_text(field.default)
+    if field.is_checkbox:
+        # The hidden field submits the value of an empty checkbox.
+        return rx.fragment(
+            rx.el.input(type="hidden", name=name, value="false"),
+            rx.el.input(
+                **{**attributes, "class_name": "checkbox"},
+                type="checkbox",
+                value="true",
+                default_checked=field.default is True,
+            ),
+        )
+    if field.choices:
+        values = [field.to_text(value) for value in field.choices]
+        options = [rx.el.option(value, value=value) for value in values]
+        if default not in values:
+            options.insert(0, rx.el.option(text.NO_CHOICE, value=""))
+        return rx.el.select(*options, **attributes, default_value=default)
+    control = rx.el.input(
+        **attributes,
+        type="text",
+        input_mode="decimal" if field.type in ("number", "integer") else "text",
+        default_value=default,
+        auto_complete="off",
+        spell_check=False,
+        aria_required=field.is_required,
+    )
+    if not field.unit:
+        return control
+    unit = rx.el.span(field.unit, aria_hidden="true", class_name="unit")
+    return rx.el.span(control, unit, class_name="with-unit")
+
+
+def _labelled(
+    element_id: str, label: str, control: rx.Component, below: Any, is_optional: bool = False
+) -> rx.Component:
+    """Return a control with its label, and its help or error."""
+    optional = rx.el.span(text.OPTIONAL, class_name="optional")
+    return rx.el.div(
+        rx.el.label(label, *([optional] if is_optional else []), html_for=element_id),
+        control,
+        rx.el.p(below, id=_help_id(element_id), class_name="hint"),
+        class_name="form-field",
+    )
+
+
+def _help(name: str, help_text: Any) -> rx.Component:
+    """Return the help, or the error of a field in its place."""
+    return rx.cond(
+        _has_error(name),
+        rx.el.span(_error(name), role="alert", class_name="error"),
+        help_text,
+    )
+
+
+def _editable(name: str, element_id: str) -> dict[str, Any]:
+    """Return the attributes of a control whose error disappears when it is edited."""
+    clear = rx.cond(_has_error(name), HomeState.clear_field_error(name), rx.noop())  # type: ignore[operator]
+    return {**_error_attributes(name, element_id), "on_change": clear}
+
+
+def _error_attributes(name: str, element_id: str) -> dict[str, Any]:
+    return {
+        "aria_invalid": _has_error(name),
+        "aria_describedby": _help_id(element_id),
+        "class_name": "field",
+    }
+
+
+def _has_error(name: str) -> Any:
+    return HomeState.field_errors.contains(name)
+
+
+def _error(name: str) -> Any:
+    return HomeState.field_errors[name]  # type: ignore[call-overload]
+
+
+def _help_id(element_id: str) -> str:
+    return f"{element_id}-help"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -16,15 +17,16 @@ from solo_app.ui.pages.not_found import not_found_page
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.live_updates import LiveState
+from solo_app.ui.state.start_form import Sources
 
 logger = logging.getLogger(__name__)
 
 
-def add_pages(app: rx.App, console: Console) -> None:
+def add_pages(app: rx.App, console: Console, sources: Sources) -> None:
     """Add the pages, the loading screen, the toasts and the error handler to the app."""
     LiveState.console = console
     app.add_page(
-        home_page,
+        partial(home_page, sources),
         route="/",
         title=HomeState.title,
         image=ICON,

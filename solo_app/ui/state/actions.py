@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import reflex as rx
@@ -29,9 +30,9 @@ class ActionState(LiveState, mixin=True):
     error: str = ""
     _error_revision: float = math.inf
 
-    async def _start(self, batch_id: object) -> SoloError | None:
+    async def _start(self, batch_id: object, **options: Any) -> SoloError | None:
         """Start a batch. Returns the error if this fails."""
-        return await _run(self.console.service.start, batch_id)
+        return await _run(partial(self.console.service.start, **options), batch_id)
 
     async def _stop(self, batch_id: object) -> SoloError | None:
         """Stop a batch; no effect if it has ended. Returns the error if this fails."""

@@ -8,16 +8,33 @@ from typing import Any
 import reflex as rx
 from reflex.event import EventSpec
 
-from solo_app.batches.errors import BatchRunningError, StoreUnavailableError
+from solo_app.batches.errors import (
+    BatchNotFoundError,
+    BatchRunningError,
+    SoloError,
+    StoreUnavailableError,
+)
+from solo_app.batches.models import Batch
 from solo_app.batches.snapshots import Snapshot
+from solo_app.batches.source import DEFAULT_SOURCE
 from solo_app.ui import text
 from solo_app.ui.state import actions
 from solo_app.ui.state.batch_table import MAX_SEARCH_LENGTH, Row, TableQuery
 from solo_app.ui.state.home_view import Slot, home_values
+from solo_app.ui.state.start_form import (
+    NAME_FIELD,
+    SOURCE_FIELD,
+    fill_fields,
+    first_field,
+    focus_field,
+    form_text,
+    label_values,
+    parameter_values,
+    reset_form,
+    split_error,
+    start_options,
+)
 from solo_app.ui.state.values import Values, assign, assign_changed
-
-NAME_FIELD = "batch-id"
-"""The id of the field for the name of a new batch."""
 
 
 class HomeState(actions.ActionState, rx.State):
@@ -26,9 +43,14 @@ class HomeState(actions.ActionState, rx.State):
     Handlers that change data are temporal: Reflex discards their events while disconnected.
     ``throughput`` has the number of points committed in each of the last 60 seconds, newest last.
     ``saved_query`` stores the table's query in the tab, so that it survives a server restart.
+
+    ``source`` is the selected source of the form, and ``field_errors`` has the errors of its fields
+    except the name, whose error is ``error``. ``known_batch`` is the ended batch that has the name
+    in the form, and ``filled`` the one whose configuration is filled in.
     """
 
     is_loaded: bool = False
+    is_empty: bool = False
     title: str = f"{text.BATCHES} · {text.PRODUCT}"
     row_count: int = 0
     rows_per_second: float = 0.0
@@ -44,6 +66,13 @@ class HomeState(actions.ActionState, rx.State):
     status_filter: str = "all"
     saved_query: str = rx.SessionStorage("", name="solo-table")
     already_running: str = ""
+    source: str = DEFAULT_SOURCE
+    field_errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    known_batch: str = ""
+    known_rows: int = 0
+    filled: str = ""
+    is_waiting: bool = False
+    _is_source_chosen: bool = False
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -53,7 +82,8 @@ class HomeState(actions.ActionState, rx.State):
             query = TableQuery.parse(self.saved_query)
             self.search, self.status_filter = query.search, query.status_filter
             self.page_no = query.page
-            self._show_error(None)
+            self._reset_form()
+            self.is_waiting = False
         shown: Values = {}
         async for snapshot in self.console.subscribe():
             read_error = await self._load_earlier_runs(snapshot)
@@ -68,21 +98,21 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event(background=True, temporal=True)
     async def start(self, form: dict[str, Any]) -> list[EventSpec]:
-        """Start the batch named in the form, and clear the field unless this fails."""
-        name = form.get("batch_id") if isinstance(form, dict) else None
-        batch_id = name.strip() if isinstance(name, str) else ""
+        """Start a batch as specified in the form, and reset the form unless this fails."""
+        form = form if isinstance(form, dict) else {}
+        batch_id = form_text(form, "batch_id")
         async with self:
             if self._is_repeated(batch_id):
                 return []
-        error = await self._start(batch_id)
+            options = start_options(form, self.console.service.sources, self._is_source_chosen)
+        error = await self._start(batch_id, **options)
         async with self:
-            self._show_error(error)
-            self.already_running = batch_id if isinstance(error, BatchRunningError) else ""
-            if error:  # The same name can be submitted again immediately.
-                self._submitted = ("", 0.0)
-        if error:
-            return [rx.set_focus(NAME_FIELD)]
-        return [_clear_field(batch_id), started_toast(batch_id, _open_button(batch_id))]
+            if error:
+                self._submitted = ("", 0.0)  # The same name can be submitted again immediately.
+                self.already_running = batch_id if isinstance(error, BatchRunningError) else ""
+                return [self._show_errors(error, options.get("source"))]
+            self._reset_form()
+        return [reset_form(batch_id), started_toast(batch_id, _open_button(batch_id))]
 
     @rx.event(background=True, temporal=True)
     async def start_again(self, batch_id: str) -> EventSpec:
@@ -100,6 +130,51 @@ class HomeState(actions.ActionState, rx.State):
     def clear_error(self) -> None:
         """Clear the error, because the viewer is editing the name."""
         self._show_error(None)
+
+    @rx.event
+    def clear_field_error(self, field: str) -> None:
+        """Clear the error of another field, because the viewer is editing it."""
+        self.field_errors = {f: e for f, e in self.field_errors.items() if f != field}
+
+    @rx.event
+    def choose_source(self, source: str) -> EventSpec | None:
+        """Show the fields of a source."""
+        kind = self.console.service.sources.get(source) if isinstance(source, str) else None
+        if kind is None:
+            return None
+        self.source, self.field_errors = source, {}
+        self._is_source_chosen = True
+        return fill_fields({"restart": str(kind.restart)})
+
+    @rx.event
+    def fold(self) -> list[EventSpec]:
+        """Hide the fields of the source: choose the default, which needs none."""
+        self.source, self.field_errors = DEFAULT_SOURCE, {}
+        self._is_source_chosen = True
+        restart = self.console.service.sources[DEFAULT_SOURCE].restart
+        return [fill_fields({"restart": str(restart)}), rx.set_focus(SOURCE_FIELD)]
+
+    @rx.event
+    def load_configuration(self, name: str) -> EventSpec | None:
+        """Fill in the latest configuration of the ended batch with this name, if there is one.
+
+        Does not replace a source that the viewer has chosen.
+        """
+        batch = self._find_ended(name)
+        self.known_batch, self.filled = (batch.batch_id if batch else ""), ""
+        if batch is None:
+            return None
+        self.known_rows = self.console.service.row_count(batch)
+        kind = self.console.service.sources.get(batch.run.source)
+        if kind is None or self._is_source_chosen:
+            return fill_fields(label_values(batch))
+        self.source, self.filled, self.field_errors = kind.name, batch.batch_id, {}
+        return fill_fields({**label_values(batch), **parameter_values(batch, kind)})
+
+    @rx.event
+    def wait_for_first_point(self) -> None:
+        """Show on the empty page that it waits for a pushed point."""
+        self.is_waiting = True
 
     @rx.event
     def search_batches(self, text: str) -> None:
@@ -145,6 +220,26 @@ class HomeState(actions.ActionState, rx.State):
 
     def _query(self) -> TableQuery:
         return TableQuery(self.search, self.status_filter, self.page_no)
+
+    def _find_ended(self, name: object) -> Batch | None:
+        try:
+            batch = self.console.service.batch(name.strip() if isinstance(name, str) else "")
+        except BatchNotFoundError:
+            return None
+        return None if batch.is_running else batch
+
+    def _reset_form(self) -> None:
+        self._show_error(None)
+        self.source, self.field_errors = DEFAULT_SOURCE, {}
+        self.known_batch = self.filled = ""
+        self._is_source_chosen = False
+
+    def _show_errors(self, error: SoloError, source: str | None) -> EventSpec:
+        """Show an error next to its fields, and focus the first of them."""
+        kind = self.console.service.sources.get(source or "")
+        self.field_errors, rest = split_error(error, kind)
+        self._show_error(rest)
+        return focus_field(first_field(self.field_errors, kind) if rest is None else NAME_FIELD)
 
     def _is_repeated(self, batch_id: str) -> bool:
         """Return whether a submission is the second of a double click."""

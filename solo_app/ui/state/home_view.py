@@ -35,6 +35,7 @@ def home_values(snapshot: Snapshot) -> Values:
         values = snapshot.derived["home"] = {
             **app_status(snapshot),
             "is_loaded": True,
+            "is_empty": totals.batch_count == 0,
             "title": text.home_title(totals.running_count),
             "row_count": totals.row_count,
             "rows_per_second": round(totals.rows_per_second, 1),

@@ -1,0 +1,208 @@
+"""The form that starts a batch: conversion of its fields, and errors next to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from solo_app.batches.models import Labels, RestartPolicy
+from solo_app.batches.source import Parameters
+from solo_app.ui.state.home import HomeState
+from tests.helpers.memory_storage import MemoryStorage
+from tests.helpers.service import Source, parameterized_kind, wait_until
+from tests.ui.tabs import Tabs, open_tabs
+
+pytestmark = pytest.mark.anyio
+
+
+class Reader(Parameters):
+    url: str = Field(pattern="^http:")
+    every: float = Field(5, ge=1, le=60)
+    verify: bool = True
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, Source]:
+    return {"reader": parameterized_kind("reader", Reader)}
+
+
+def form(batch_id: str, source: str = "reader", **fields: str) -> dict[str, str]:
+    """Return the fields of the form; those of parameters are named ``parameters_x`` here."""
+    names = {name.replace("parameters_", "parameters."): text for name, text in fields.items()}
+    return {"batch_id": batch_id, "source": source, "filled": "", "restart": "on-failure", **names}
+
+
+async def submit(tabs: Tabs, fields: dict[str, str]) -> Any:
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "start", form=fields)
+    return await tabs.state("tab", HomeState)
+
+
+async def test_fields_are_converted_to_the_types_of_parameters(tabs: Tabs, batch_id: str) -> None:
+    state = await submit(
+        tabs,
+        form(
+            batch_id,
+            parameters_url=" http://a ",
+            parameters_every="2.5",
+            parameters_verify="false",
+            restart="never",
+            unit="°C",
+            description="Kiln door",
+        ),
+    )
+    batch = tabs.service.batch(batch_id)
+    assert batch.run.parameters == {"url": "http://a", "every": 2.5, "verify": False}
+    assert batch.run.restart is RestartPolicy.NEVER
+    assert batch.labels == Labels("°C", "Kiln door")
+    assert (state.error, state.field_errors) == ("", {})
+
+
+async def test_empty_fields_and_defaults_are_omitted(tabs: Tabs, batch_id: str) -> None:
+    fields = form(batch_id, parameters_url="http://a", parameters_every="5", parameters_verify="")
+    await submit(tabs, fields)
+    assert tabs.service.batch(batch_id).run.parameters == {"url": "http://a"}
+
+
+async def test_untouched_form_specifies_no_parameters(tabs: Tabs, batch_id: str) -> None:
+    await submit(tabs, form(batch_id, "random", parameters_low="0", restart="never"))
+    run = tabs.service.batch(batch_id).run
+    assert (run.source, run.parameters, run.restart) == ("random", {}, RestartPolicy.NEVER)
+
+
+async def test_each_invalid_field_has_its_error(tabs: Tabs, batch_id: str) -> None:
+    before = tabs.service.batches()
+    fields = form(batch_id, parameters_every="soon", parameters_url="ftp:")
+    state = await submit(tabs, fields)
+    assert set(state.field_errors) == {"parameters.url", "parameters.every"}
+    assert "number" in state.field_errors["parameters.every"]
+    assert state.error == ""
+    assert '"reader-url"' in tabs.sent_events("tab")  # The first field is focused.
+    assert "reset" not in tabs.sent_events("tab")
+    assert tabs.service.batches() == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "parameters.url"),
+        ({"parameters_url": "http://a", "parameters_every": "61"}, "parameters.every"),
+        ({"parameters_url": "http://a", "parameters_every": "nan"}, "parameters.every"),
+        ({"parameters_url": "http://a", "parameters_every": "9" * 5000}, "parameters.every"),
+        ({"parameters_url": "http://a", "unit": "x" * 17}, "unit"),
+        ({"parameters_url": "http://a", "description": "x" * 201}, "description"),
+        ({"source": "missing"}, "source"),
+    ],
+)
+async def test_error_is_next_to_its_field(
+    tabs: Tabs, batch_id: str, fields: dict[str, str], field: str
+) -> None:
+    state = await submit(tabs, {**form(batch_id), **form(batch_id, **fields)})
+    assert list(state.field_errors) == [field]
+    assert not tabs.service.running()
+
+
+async def test_error_disappears_when_its_field_is_edited(tabs: Tabs, batch_id: str) -> None:
+    state = await submit(tabs, form(batch_id, parameters_every="soon"))
+    await tabs.send("tab", HomeState, "clear_field_error", field="parameters.every")
+    assert list(state.field_errors) == ["parameters.url"]
+    await tabs.send("tab", HomeState, "choose_source", source="random")
+    assert state.field_errors == {}
+
+
+async def test_error_of_no_field_is_shown_with_the_name(tabs: Tabs, batch_id: str) -> None:
+    state = await submit(tabs, form(batch_id, "random", parameters_low="9", parameters_high="1"))
+    assert list(state.field_errors) == ["parameters.high"]
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"})
+    state = await submit(tabs, form(batch_id, parameters_url="http://a"))
+    assert state.error == f"{batch_id} is already running."
+    assert state.field_errors == {}
+
+
+async def test_known_name_fills_in_its_latest_configuration(tabs: Tabs, batch_id: str) -> None:
+    parameters = {"url": "http://a/'\"</script>", "every": 7.5, "verify": False}
+    await tabs.service.start(batch_id, "reader", parameters, RestartPolicy.NEVER, "bar")
+    await tabs.service.stop(batch_id)
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "load_configuration", name=f" {batch_id} ")
+    state = await tabs.state("tab", HomeState)
+    assert (state.known_batch, state.known_rows) == (batch_id, 0)
+    assert (state.filled, state.source) == (batch_id, "reader")
+    script = tabs.events["tab"][-1].payload["javascript_code"]
+    for text in ('"unit": "bar"', '"restart": "never"', '"reader-every": "7.5"', '"false"'):
+        assert text in script
+
+
+async def test_unknown_or_running_name_fills_in_nothing(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"})
+    await tabs.open("tab")
+    for name in (batch_id, "never"):
+        await tabs.send("tab", HomeState, "load_configuration", name=name)
+        state = await tabs.state("tab", HomeState)
+        assert (state.known_batch, state.filled, state.source) == ("", "", "random")
+
+
+async def test_known_name_does_not_replace_a_chosen_source(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, "random", unit="bar")
+    await tabs.service.stop(batch_id)
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "choose_source", source="reader")
+    await tabs.send("tab", HomeState, "load_configuration", name=batch_id)
+    state = await tabs.state("tab", HomeState)
+    assert (state.known_batch, state.filled, state.source) == (batch_id, "", "reader")
+
+
+async def test_known_name_submitted_at_once_has_its_configuration(
+    tabs: Tabs, batch_id: str
+) -> None:
+    """The viewer submits before the configuration is filled in."""
+    parameters = {"url": "http://a"}
+    await tabs.service.start(batch_id, "reader", parameters, RestartPolicy.NEVER, "bar")
+    await tabs.service.stop(batch_id)
+    await submit(tabs, form(batch_id, "random", restart="never"))
+    batch = tabs.service.batch(batch_id)
+    assert (batch.run.number, batch.run.source, batch.run.parameters) == (2, "reader", parameters)
+    assert batch.run.restart is RestartPolicy.NEVER
+    assert batch.labels.unit == "bar"
+
+
+async def test_filled_in_configuration_can_be_changed(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"}, unit="bar")
+    await tabs.service.stop(batch_id)
+    await submit(tabs, form(batch_id, "random", filled=batch_id, unit="", restart="never"))
+    batch = tabs.service.batch(batch_id)
+    assert (batch.run.source, batch.labels.unit) == ("random", "")
+
+
+async def test_chosen_default_replaces_the_latest_source(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"})
+    await tabs.service.stop(batch_id)
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "choose_source", source="reader")
+    await tabs.send("tab", HomeState, "fold")
+    await tabs.send("tab", HomeState, "start", form=form(batch_id, "random", restart="never"))
+    assert tabs.service.batch(batch_id).run.source == "random"
+
+
+async def test_start_resets_the_form(tabs: Tabs, batch_id: str) -> None:
+    await tabs.open("tab")
+    state = await tabs.state("tab", HomeState)
+    await tabs.send("tab", HomeState, "choose_source", source="reader")
+    assert state.source == "reader"
+    fields = form(batch_id, parameters_url="http://a")
+    await tabs.send("tab", HomeState, "start", form=fields)
+    assert state.source == "random"
+    assert "reset()" in tabs.sent_events("tab")
+
+
+async def test_page_is_empty_until_the_first_batch_exists() -> None:
+    async with open_tabs(MemoryStorage()) as tabs:
+        state = await tabs.open_home_page("tab")
+        assert state.is_empty
+        await tabs.send("tab", HomeState, "wait_for_first_point")
+        assert state.is_waiting
+        await tabs.service.start("kiln")
+        await wait_until(lambda: not state.is_empty)
+        assert state.slots[0]["batch_id"] == "kiln"
