@@ -79,6 +79,15 @@ class LimitProblem(Problem):
     running: list[str]
 
 
+class InvalidRequestProblem(Problem):
+    """A request is invalid. ``errors`` has a message for each invalid field of the body."""
+
+    errors: dict[str, str] = {}
+
+
+_PROBLEM_BY_STATUS: dict[int, type[Problem]] = {422: InvalidRequestProblem, 429: LimitProblem}
+
+
 def problem(
     status: int,
     detail: str,
@@ -105,9 +114,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {
-                MEDIA_TYPE: {
-                    "schema": (LimitProblem if status == 429 else Problem).model_json_schema()
-                }
+                MEDIA_TYPE: {"schema": _PROBLEM_BY_STATUS.get(status, Problem).model_json_schema()}
             },
         }
         for status in statuses
@@ -141,13 +148,19 @@ async def _solo_error(_: Request, error: Exception) -> Response:
         members = {"limit": error.limit, "running": error.running}
     elif isinstance(error, InvalidConfigurationError):
         members = {"errors": error.errors}
+    elif isinstance(error, UnknownSourceError):
+        members = {"errors": {"source": str(error)}}
     status = STATUS_BY_ERROR.get(type(error), 500)
     return problem(status, str(error), code=error_code(type(error)), **members)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem(422, " ".join(map(format_error, error.errors())))
+    errors = error.errors()
+    in_body = [(_field(e), _message(e)) for e in errors if e["loc"][0] == "body"]
+    fields = {name: message for name, message in in_body if name is not None}
+    members: dict[str, Any] = {"errors": fields} if fields else {}
+    return problem(422, " ".join(map(format_error, errors)), **members)
 
 
 async def _unexpected_error(request: Request, _: Exception) -> Response:
@@ -174,20 +187,32 @@ def default_detail(status: int, method: str, path: str) -> str:
 
 def format_error(error: Mapping[str, Any]) -> str:
     """Format a pydantic validation error as a sentence."""
-    location, *path = error["loc"]
-    name = ".".join(str(part) for part in path)
+    location, name = error["loc"][0], _field(error)
     if error["type"] == "json_invalid":
         return "The body is not valid JSON."
-    if location == "body" and not path:
+    if location == "body" and name is None:
         return "The body is not a JSON object sent as application/json."
-    if not path:
-        return f"{error['msg'].removeprefix('Value error, ')}."
+    if name is None:
+        return f"{_message(error)}."
     subject = {"query": f"Query parameter {name}", "header": f"Header {name}"}.get(
         location, f"Body field {name}"
     )
     if error["type"] == "extra_forbidden":
         return f"{subject} is unknown."
-    return f"{subject}: {error['msg'].removeprefix('Value error, ')}."
+    return f"{subject}: {_message(error)}."
+
+
+def _field(error: Mapping[str, Any]) -> str | None:
+    """Return the name of the invalid field or parameter, None for an error of the whole body."""
+    path = error["loc"][1:]
+    return ".".join(map(str, path)) if path and error["type"] != "json_invalid" else None
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "Unknown field"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ")
 
 
 def error_code(error: type[SoloError]) -> str:

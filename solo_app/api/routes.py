@@ -146,8 +146,21 @@ async def get_batch(batch_id: BatchId, service: Service, _: NoQuery) -> schemas.
     """A batch with its latest 10 runs, and the reason if it failed."""
     runs = await service.runs(batch_id, 0, LATEST_RUNS)
     return schemas.BatchWithRuns.from_batch(
-        service.batch(batch_id), service, runs=[schemas.Run.model_validate(run) for run in runs]
+        service.batch(batch_id), service, runs=[schemas.Run.from_run(run, service) for run in runs]
     )
+
+
+@router.patch(
+    "/batches/{batch_id}",
+    summary="Change the unit and the description of a batch",
+    responses=problem_responses(404),
+)
+async def change_labels(
+    batch_id: BatchId, service: Service, body: schemas.LabelsRequest, _: NoQuery
+) -> schemas.Batch:
+    """Change the labels of a running or ended batch. An empty object changes nothing."""
+    batch = await service.change_labels(batch_id, **body.labels())
+    return schemas.Batch.from_batch(batch, service)
 
 
 @router.get("/batches/{batch_id}/runs", summary="Runs of a batch", responses=problem_responses(404))
@@ -159,7 +172,7 @@ async def list_runs(
     total = service.batch(batch_id).run.number
     return schemas.Runs(
         batch_id=batch_id,
-        runs=[schemas.Run.model_validate(run) for run in found],
+        runs=[schemas.Run.from_run(run, service) for run in found],
         total=total,
         next=query.next_page(f"/batches/{batch_id}/runs", total),
     )

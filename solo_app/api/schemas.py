@@ -92,6 +92,17 @@ class Sources(Schema):
     sources: list[Source]
 
 
+class LabelsRequest(Schema):
+    """New labels of a batch. Missing fields remain unchanged; an empty text or null removes one."""
+
+    unit: str | None = Field(None, description="unit of the values, at most 16 characters")
+    description: str | None = Field(None, description="at most 200 characters")
+
+    def labels(self) -> dict[str, str]:
+        """Return the labels to change."""
+        return {name: text or "" for name, text in self.model_dump(exclude_unset=True).items()}
+
+
 class Message(Schema):
     """The confirmation of an action on a batch."""
 
@@ -150,10 +161,19 @@ class Retry(Schema):
     error: str
 
 
+EffectiveParameters = Annotated[
+    dict[str, Any], Field(description="including the current defaults of the source")
+]
+
+
 class _BatchFields(Schema):
     batch_id: str
+    unit: str
+    description: str
     status: BatchStatus
     source: str
+    parameters: EffectiveParameters
+    restart: RestartPolicy
     run: int
     started_at: Time
     row_count: Count
@@ -163,12 +183,17 @@ class _BatchFields(Schema):
     def from_batch(cls, batch: models.Batch, service: BatchService, **fields: Any) -> Self:
         """Return the JSON object of a batch; ``fields`` are the fields of the subclass."""
         producer = service.producer(batch)
+        run, labels = batch.run, batch.labels
         return cls(
             batch_id=batch.batch_id,
+            unit=labels.unit,
+            description=labels.description,
             status=batch.status,
-            source=batch.run.source,
-            run=batch.run.number,
-            started_at=batch.run.started_at,
+            source=run.source,
+            parameters=service.parameters(run),
+            restart=run.restart,
+            run=run.number,
+            started_at=run.started_at,
             row_count=service.row_count(batch),
             retry=producer and producer.retry and Retry.model_validate(producer.retry),
             **fields,
@@ -221,14 +246,31 @@ class Batches(Schema):
 class Run(Schema):
     """One execution of a batch. ``reason`` is why it failed, ``last_seq`` its last point."""
 
-    run: int = Field(validation_alias="number")
+    run: int
     status: BatchStatus
     source: str
+    parameters: EffectiveParameters
+    restart: RestartPolicy
     started_at: Time
     ended_at: Time | None
     first_seq: int
     last_seq: int | None
     reason: str | None
+
+    @classmethod
+    def from_run(cls, run: models.Run, service: BatchService) -> Self:
+        return cls(
+            run=run.number,
+            status=run.status,
+            source=run.source,
+            parameters=service.parameters(run),
+            restart=run.restart,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            first_seq=run.first_seq,
+            last_seq=run.last_seq,
+            reason=run.reason,
+        )
 
 
 class BatchWithRuns(Batch):

@@ -31,7 +31,7 @@ class Catalog:
         self._free_number = 1
         self.row_count = 0
         self.revision = 0
-        """Increases when a batch starts or ends."""
+        """Increases with each change of a batch."""
 
     def __len__(self) -> int:
         return len(self._batches)

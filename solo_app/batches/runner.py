@@ -98,7 +98,8 @@ class Runner:
         self._clock = clock
         self._timing = timing
         self._by_no: dict[int, Producer] = {}
-        self._starting = asyncio.Lock()
+        self.changing = asyncio.Lock()
+        """Held while a start, new labels or a deletion is recorded."""
         self._all_end: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -113,8 +114,8 @@ class Runner:
 
     @property
     def has_unfinished_writes(self) -> bool:
-        """Whether the start or the end of a run is not recorded yet."""
-        return bool(self._by_no) or self._starting.locked()
+        """Whether the start or end of a run, or a change of a batch, is not recorded yet."""
+        return bool(self._by_no) or self.changing.locked()
 
     # -- starting ---------------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class Runner:
                 logger.warning('Batch "%s" not restarted: %s', batch.batch_id, error)
 
     async def _start(self, batch_id: str, options: StartOptions) -> Batch:
-        async with self._starting:
+        async with self.changing:
             existing = self._catalog.find(batch_id)
             configuration = self._configure(existing, options)
             self._check_can_start(batch_id)
@@ -168,7 +169,9 @@ class Runner:
     def _configure(self, batch: Batch | None, options: StartOptions) -> Configuration:
         """Raises UnknownSourceError, InvalidConfigurationError."""
         previous = batch.run if batch and options.source is None else None
-        source = previous.source if previous else options.source or DEFAULT_SOURCE
+        source = previous.source if previous else options.source
+        if source is None:
+            source = DEFAULT_SOURCE
         if source not in self._sources:
             raise UnknownSourceError(source, sorted(self._sources))
         kind = self._sources[source]
@@ -177,10 +180,18 @@ class Runner:
             parameters = previous.parameters if previous else {}
         if restart is None:
             restart = previous.restart if previous else kind.restart
-        kind.parse(parameters)
-        labels = change_labels(
-            batch.labels if batch else NO_LABELS, options.unit, options.description
-        )
+        labels = batch.labels if batch else NO_LABELS
+        errors: dict[str, str] = {}
+        try:
+            kind.parse(parameters)
+        except InvalidConfigurationError as error:
+            errors |= error.errors
+        try:
+            labels = change_labels(labels, options.unit, options.description)
+        except InvalidConfigurationError as error:
+            errors |= error.errors
+        if errors:
+            raise InvalidConfigurationError(errors)
         return Configuration(source, parameters, restart, labels)
 
     def _check_can_start(self, batch_id: str) -> None:
@@ -292,10 +303,11 @@ class Runner:
             ended_at=ended_at,
             last_seq=buffer.committed_seq,
         )
-        batch = replace(producer.batch, run=run)
-        await self._write_retry.run(f'End of "{batch_id}"', lambda: self._store.end_run(batch))
-        self._log.add(batch.no, *_last_line(run))
-        await self._log.close(batch.no)
+        ended = replace(producer.batch, run=run)
+        await self._write_retry.run(f'End of "{batch_id}"', lambda: self._store.end_run(ended))
+        self._log.add(ended.no, *_last_line(run))
+        await self._log.close(ended.no)
+        batch = replace(producer.batch, run=run)  # Its labels may have changed in the meantime.
         self._ingest.close_buffer(batch.no)
         del self._by_no[batch.no]
         self._catalog.upsert(batch)

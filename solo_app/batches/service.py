@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solo_app.batches.catalog import Catalog
-from solo_app.batches.errors import WindowOutOfRangeError
+from solo_app.batches.editor import BatchEditor
+from solo_app.batches.errors import InvalidConfigurationError, WindowOutOfRangeError
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.log import BatchLog
 from solo_app.batches.minutes import RecentMinutes, last_full_minute, start_of_minute
@@ -88,6 +90,7 @@ class BatchService:
         self._pushes = Pushes(
             store, self._write_retry, self._ingest, self._catalog, self._runner, clock, timing
         )
+        self._editor = BatchEditor(store, self._catalog, self._runner)
         self._throughput = RateMeter(history_seconds=60)
         self._writing: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[bool] | None = None
@@ -207,6 +210,18 @@ class BatchService:
         """Return a push to a batch in several parts. Each part is stored atomically."""
         return self._pushes.open(batch_id)
 
+    # -- changes ----------------------------------------------------------------------------
+
+    async def change_labels(
+        self, batch_id: str, unit: str | None = None, description: str | None = None
+    ) -> Batch:
+        """Change the unit and the description of a batch; None means unchanged.
+
+        Raises InvalidConfigurationError, StoreUnavailableError or ServiceClosedError, without
+        having changed anything.
+        """
+        return await self._editor.change_labels(batch_id, unit, description)
+
     # -- batches ----------------------------------------------------------------------------
 
     def totals(self) -> Totals:
@@ -229,7 +244,8 @@ class BatchService:
 
     @property
     def revision(self) -> int:
-        """Changes whenever a batch starts or ends, so that callers can cache lists of batches."""
+        """Changes with every batch that starts, ends, is relabelled or is deleted, so that callers
+        can cache lists of batches."""
         return self._catalog.revision
 
     def suggest_name(self) -> str:
@@ -262,6 +278,15 @@ class BatchService:
     def last_seq(self, batch: Batch) -> int:
         """Return the ``seq`` of the last committed point of a batch, 0 if there is none."""
         return self._catalog.counter(batch.no).last_seq
+
+    def parameters(self, run: Run) -> dict[str, Any]:
+        """Return the parameters of a run as JSON, including the current defaults of its source.
+
+        Without the defaults, if the source is no longer available or no longer accepts them.
+        """
+        with suppress(KeyError, InvalidConfigurationError):
+            return self.sources[run.source].parse(run.parameters).model_dump(mode="json")
+        return dict(run.parameters)
 
     async def runs(self, batch_id: str, offset: int = 0, limit: int = 100) -> list[Run]:
         """Return runs of a batch, newest first. Their total is ``batch.run.number``.

@@ -55,6 +55,9 @@ class Storage(Protocol):
     async def end_run(self, batch: Batch) -> None:
         """Record the outcome of the latest run of a batch."""
 
+    async def set_labels(self, batch_no: int, labels: Labels) -> None:
+        """Replace the labels of a batch."""
+
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:

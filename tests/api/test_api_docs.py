@@ -179,10 +179,16 @@ def test_section_lists_the_parameters_of_the_schema(route: tuple[str, str]) -> N
             assert documented[name] == str(parameter["schema"]["default"])
 
 
-def test_document_lists_the_fields_of_the_start_request() -> None:
-    fields = SCHEMA["components"]["schemas"]["StartRequest"]["properties"]
-    documented = dict(rows(SECTIONS["POST", "/stream/{batch_id}"], "body field"))
-    assert list(documented) == list(fields)
+@pytest.mark.parametrize(
+    ("route", "schema"),
+    [
+        (("POST", "/stream/{batch_id}"), "StartRequest"),
+        (("PATCH", "/batches/{batch_id}"), "LabelsRequest"),
+    ],
+)
+def test_section_lists_the_fields_of_the_body(route: tuple[str, str], schema: str) -> None:
+    fields = SCHEMA["components"]["schemas"][schema]["properties"]
+    assert [row[0] for row in rows(SECTIONS[route], "body field")] == list(fields)
 
 
 def test_document_lists_the_parameters_of_every_source() -> None:

@@ -108,8 +108,12 @@ async def test_tasks_lists_the_running_batches(
     assert task.pop("rows_per_second") >= 0
     assert task == {
         "batch_id": batch_id,
+        "unit": "",
+        "description": "",
         "status": "running",
         "source": "random",
+        "parameters": {},
+        "restart": "never",
         "run": 1,
         "started_at": "2012-11-11T10:11:10Z",
         "row_count": 2,
@@ -180,6 +184,8 @@ async def test_runs_are_paged_newest_first() -> None:
             "run": 13,
             "status": "stopped",
             "source": "random",
+            "parameters": {},
+            "restart": "never",
             "started_at": "2012-11-11T10:11:10Z",
             "ended_at": "2012-11-11T10:11:10Z",
             "first_seq": 1,

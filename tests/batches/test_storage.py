@@ -13,6 +13,7 @@ import pytest
 from solo_app.batches.models import (
     BUCKET_US,
     MINUTE,
+    NO_LABELS,
     Batch,
     BatchCounter,
     BatchStatus,
@@ -20,6 +21,7 @@ from solo_app.batches.models import (
     Bucket,
     Extreme,
     IdempotencyKey,
+    Labels,
     LogLevel,
     LogLine,
     MinuteAggregate,
@@ -93,6 +95,23 @@ async def test_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Batc
     assert {b.batch_id: b.run for b in await store.batches()} == {"b": second, "c": FIRST_RUN}
     assert await store.runs(batch.no, 0, 100) == [second, ended]
     assert await store.runs(batch.no, 1, 1) == [ended]
+
+
+async def test_labels_are_stored(make: Callable[[], Storage]) -> None:
+    store = make()
+    await store.open()
+    batch = await store.open_run("b", FIRST_RUN, Labels("°C", "Kiln"))
+    other = await store.open_run("c", FIRST_RUN)
+    assert {b.batch_id: b.labels for b in await store.batches()} == {
+        "b": Labels("°C", "Kiln"),
+        "c": NO_LABELS,
+    }
+    await store.set_labels(other.no, Labels("", "Dryer"))
+    await store.close()
+    again = make()
+    await again.open()
+    assert await again.batches() == [batch, replace(other, labels=Labels("", "Dryer"))]
+    await again.close()
 
 
 async def test_points_are_read_in_order_after_a_seq(store: Storage, batch: Batch) -> None:

@@ -72,12 +72,13 @@ class MemoryStorage:
     """A store in memory that keeps its data when it is closed and opened again.
 
     Gates: ``writes`` for points and minutes, ``log_writes`` for log lines, ``starts`` and ``ends``
-    for the records of runs, ``reads`` for points, ``run_reads`` for the list of runs. It has no
-    archive, and downloads and backups raise StoreUnavailableError.
+    for the records of runs, ``changes`` for labels and deletions, ``reads`` for points,
+    ``run_reads`` for the list of runs. It has no archive, and downloads and backups raise
+    StoreUnavailableError.
     """
 
     def __init__(self) -> None:
-        self.writes, self.starts, self.ends = Gate(), Gate(), Gate()
+        self.writes, self.starts, self.ends, self.changes = Gate(), Gate(), Gate(), Gate()
         self.reads, self.run_reads, self.log_writes = Gate(), Gate(), Gate()
         self.written: list[Block] = []
         """All committed blocks, in the order of their commits."""
@@ -118,6 +119,10 @@ class MemoryStorage:
     async def end_run(self, batch: Batch) -> None:
         await self.ends.pass_through()
         self._runs[batch.no][batch.run.number - 1] = batch.run
+
+    async def set_labels(self, batch_no: int, labels: Labels) -> None:
+        await self.changes.pass_through()
+        self._labels[batch_no] = labels
 
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]

@@ -105,6 +105,13 @@ class BatchTables:
             session.merge(_row(batch))
             session.commit()
 
+    def set_labels(self, batch_no: int, labels: Labels) -> None:
+        with Session(self._engine) as session:
+            row = session.exec(select(BatchRow).where(BatchRow.no == batch_no)).one()
+            row.unit, row.description = labels.unit, labels.description
+            session.add(row)
+            session.commit()
+
 
 def _batch(batch: BatchRow, run: RunRow) -> Batch:
     assert batch.no is not None

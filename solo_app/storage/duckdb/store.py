@@ -103,6 +103,9 @@ class DuckDBStore:
     async def end_run(self, batch: Batch) -> None:
         await self.run_on_writer(lambda: self._open_batches.end_run(batch))
 
+    async def set_labels(self, batch_no: int, labels: Labels) -> None:
+        await self.run_on_writer(lambda: self._open_batches.set_labels(batch_no, labels))
+
     async def write(
         self, blocks: Sequence[Block], minutes: dict[int, list[MinuteAggregate]]
     ) -> None:
