@@ -185,7 +185,10 @@ def _more(default: SourceKind) -> rx.Component:
         _text_field("description", text.DESCRIPTION_LABEL, "", max_length=MAX_DESCRIPTION_LENGTH),
     ]
     restart = rx.el.select(
-        *[rx.el.option(text.RESTART_POLICIES[policy], value=str(policy)) for policy in RestartPolicy],
+        *[
+            rx.el.option(text.RESTART_POLICIES[policy], value=str(policy))
+            for policy in RestartPolicy
+        ],
         id="restart",
         name="restart",
         default_value=str(default.restart),
