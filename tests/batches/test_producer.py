@@ -192,6 +192,19 @@ async def test_retry_of_a_silent_source_ends_after_the_reset_time(
         assert producer.retry is None
 
 
+async def test_source_that_always_fails_does_not_block_others(storage: MemoryStorage) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise LookupError("nothing there")
+
+    timing = Timing(restart_delay=0.001, max_restart_delay=0.001)
+    async with open_service(storage, timing=timing, broken=broken) as service:
+        producer = await start_restarting(service, "broken")
+        others = [await service.start(f"other{n}") for n in range(4)]
+        await wait_until(lambda: producer.retry and producer.retry.attempt > 20)
+        await wait_until(lambda: all(service.row_count(batch) > 5 for batch in others))
+        assert len(service.running()) == 5
+
+
 @pytest.mark.parametrize("ending", ["stop", "shutdown"])
 async def test_run_can_end_while_its_source_waits_for_a_restart(
     storage: MemoryStorage, ending: str

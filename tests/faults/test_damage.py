@@ -12,7 +12,7 @@ import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.storage.duckdb.check import check_database
-from tests.faults.test_kill import kill_while_writing
+from tests.faults.test_kill import WRITER, kill_while_writing
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import RunningApp
 from tests.helpers.service import open_service, wait_until
@@ -31,7 +31,7 @@ def flip(file: Path, offset: int) -> None:
 
 async def test_clean_close_after_a_kill_leaves_one_intact_file(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    kill_while_writing(database, after_lines=80)
+    kill_while_writing(database, WRITER, after_lines=80)
     check_database(database)
     async with open_service(database):
         pass

@@ -48,10 +48,33 @@ asyncio.run(main())
 """
 
 
-def kill_while_writing(database: Path, after_lines: int) -> list[int]:
-    """Kill a writing process, and return the row counts that it printed last."""
+LOGGER = """
+import asyncio, itertools, sys, time
+from pathlib import Path
+from solo_app.batches.source import Parameters, SourceKind
+from tests.helpers.service import open_service
+
+async def read(_, context):
+    for number in itertools.count():
+        context.log(str(number))
+        print(number, time.monotonic(), flush=True)
+        yield float(number)
+        await asyncio.sleep(0.02)
+
+async def main():
+    kind = SourceKind("logger", "For tests.", Parameters, read)
+    async with open_service(Path(sys.argv[1]), logger=kind) as service:
+        await service.start("b", "logger")
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def kill_while_writing(database: Path, program: str, after_lines: int) -> list[str]:
+    """Kill a process after it has printed some lines, and return all complete ones."""
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(database)],
+        [sys.executable, "-c", program, str(database)],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
@@ -60,8 +83,7 @@ def kill_while_writing(database: Path, after_lines: int) -> list[int]:
         lines = [process.stdout.readline() for _ in range(after_lines)]
         os.kill(process.pid, signal.SIGKILL)
         lines += process.stdout.readlines()
-    complete = [line for line in lines if line.endswith("\n")]
-    return [int(word) for word in complete[-1].split()]
+    return [line for line in lines if line.endswith("\n")]
 
 
 def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[str, int]:
@@ -96,9 +118,9 @@ def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]
 @pytest.mark.anyio
 async def test_killed_process_keeps_all_counted_points(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    counts = kill_while_writing(database, after_lines=20)
+    lines = kill_while_writing(database, WRITER, after_lines=20)
     async with open_service(database) as service:
-        for n, count in enumerate(counts):
+        for n, count in enumerate(map(int, lines[-1].split())):
             batch = service.batch(f"b{n}")
             assert batch.status is BatchStatus.INTERRUPTED
             assert service.row_count(batch) >= count
@@ -115,6 +137,19 @@ async def test_killed_process_keeps_all_counted_points(tmp_path: Path) -> None:
     for _, count, first, last, distinct, _ in per_batch:
         assert (first, last, distinct) == (1, count, count)  # No gaps or duplicates.
     assert minutes == [(no, count, total) for no, count, *_, total in per_batch]
+
+
+@pytest.mark.anyio
+async def test_killed_process_keeps_log_lines_older_than_two_seconds(tmp_path: Path) -> None:
+    database = tmp_path / "solo.duckdb"
+    printed = kill_while_writing(database, LOGGER, after_lines=175)
+    times = {number: float(time) for number, time in map(str.split, printed)}
+    expected = [number for number, time in times.items() if time < max(times.values()) - 2]
+    assert len(expected) > 20
+    async with open_service(database) as service:
+        started, *logged, interrupted = [line.text for line in await service.log("b")]
+        assert logged[: len(expected)] == expected
+        assert (started[:7], interrupted[:11]) == ("Started", "Interrupted")
 
 
 @pytest.mark.parametrize("target", ["worker", "main process"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from solo_app.batches.errors import BatchRunningError
-from solo_app.batches.models import BatchStatus
+from solo_app.batches.models import BatchStatus, RestartPolicy
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.sources.random import random_kind
@@ -65,6 +65,7 @@ def resources(service: BatchService) -> dict[str, int]:
         "registry connections": pool.checkedout(),  # type: ignore[attr-defined]
         "slots": len(service._runner),
         "buffers": len(service._ingest._buffers),
+        "logs": len(service._log._by_no),
         "unwritten minutes": len(service._ingest._unwritten),
     }
 
@@ -76,7 +77,8 @@ async def test_many_starts_and_stops_leak_no_resources(tmp_path: Path, rounds: i
     async def cycle(service: BatchService, name: str, number: int) -> None:
         # Most runs are stopped immediately; every tenth produces points first.
         source = ("flood", "broken", "few", "random")[number // 10 % 4]
-        await service.start(name, source if number % 10 == 0 else "silent")
+        source = source if number % 10 == 0 else "silent"
+        await service.start(name, source, restart=RestartPolicy.ON_FAILURE)
         if number % 10 == 0:
             await asyncio.sleep(0.01)
         await service.stop(name)
