@@ -28,6 +28,7 @@ const TIME_MS = timeFormat({ ...HOUR_MINUTE, second: "2-digit", fractionalSecond
 const SHORT_TIME = timeFormat(HOUR_MINUTE);
 const DAY = timeFormat(DAY_MONTH);
 const DAY_TIME = timeFormat({ ...DAY_MONTH, ...HOUR_MINUTE });
+const DAY_SECONDS = timeFormat({ ...DAY_MONTH, ...HOUR_MINUTE, second: "2-digit" });
 const YEAR_TIME = timeFormat({ ...DAY_MONTH, year: "numeric", ...HOUR_MINUTE });
 
 const date = (us) => new Date(us / 1000);
@@ -61,22 +62,30 @@ export function duration(seconds) {
 export const time = (us) => (isNone(us) ? DASH : TIME.format(date(us)));
 export const timeMs = (us) => (isNone(us) ? DASH : TIME_MS.format(date(us)));
 
+const isSameDay = (at, other) => at.toDateString() === other.toDateString();
+
 // Formats a time as hours and minutes, with the day unless it is today.
 export function dateTime(us) {
   if (isNone(us)) return DASH;
   const [at, now] = [date(us), new Date()];
-  if (at.toDateString() === now.toDateString()) return SHORT_TIME.format(at);
+  if (isSameDay(at, now)) return SHORT_TIME.format(at);
   return (at.getFullYear() === now.getFullYear() ? DAY_TIME : YEAR_TIME).format(at);
 }
 
+// Formats a time with seconds, and with the day unless it is today.
+export const logTime = (us) => (isSameDay(date(us), new Date()) ? TIME : DAY_SECONDS).format(date(us));
+
 export function timeRange(start, end) {
   if (isNone(start) || isNone(end)) return DASH;
-  const isOneDay = date(start).toDateString() === date(end).toDateString();
+  const isOneDay = isSameDay(date(start), date(end));
   return dateTime(start) + TO + (isOneDay ? SHORT_TIME.format(date(end)) : dateTime(end));
 }
 
 export const iso = (us) => (isNone(us) ? "" : date(us).toISOString());
 export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
+
+export const logText = (lines) =>
+  lines.map(({ t, level, text }) => `${utc(t)} ${level} ${text}`).join("\n");
 
 // Returns a URL; the origin of the page if it is empty.
 export const origin = (url) => url || globalThis.location?.origin || "";

@@ -70,6 +70,11 @@ def date_time(at: Any) -> Var[str]:
     return _text("dateTime", at)
 
 
+def log_time(at: Any) -> Var[str]:
+    """Format a time with seconds, and with the day unless it is today."""
+    return _text("logTime", at)
+
+
 def time_range(start: Any, end: Any) -> Var[str]:
     """Format a range as hours and minutes, with the days unless both are today."""
     return _text("timeRange", start, end)
@@ -83,6 +88,11 @@ def utc(at: Any) -> Var[str]:
 def iso(at: Any) -> Var[str]:
     """Format a time as ISO 8601 in UTC."""
     return _text("iso", at)
+
+
+def log_text(lines: Any) -> Var[str]:
+    """Format lines of the log as plain text."""
+    return _text("logText", lines)
 
 
 def origin(url: str) -> Var[str]:

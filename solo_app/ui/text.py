@@ -97,6 +97,9 @@ STATUS = {
     "interrupted": "Interrupted",
     "finished": "Finished",
 }
+RETRYING = "Retrying"
+RETRYING_NOW = "Retrying · attempt {attempt}"
+RETRYING_IN = "Retrying · attempt {attempt} in {duration}"
 STOP = "Stop"
 STOPPED = "Stopped {batch_id}"
 STARTED = "Started {batch_id}"
@@ -144,6 +147,17 @@ DOWNLOAD_RANGES = {
 }
 CUSTOM_RANGE = {"from": "From", "to": "To (exclusive)"}
 EMPTY_RANGE = "The end must be after the start."
+
+LOG = "Log"
+LOG_FILTER = "Lines"
+ALL_LINES, ERRORS = "All", "Errors"
+ERROR, RETRY = "Error", "Retry"
+NEW_LINES = ["1 new line ↓", "{count} new lines ↓"]
+EARLIER_LINES = "{count} earlier"
+LOG_IS_CUT = "Only the last {count} lines are kept."
+LOG_IS_EMPTY = "Output, retries and errors appear here."
+NO_ERRORS = "No errors"
+DOWNLOAD_LOG = "Download the log"
 
 SOURCE_TITLE = "Source"
 RESTART = "Restart"

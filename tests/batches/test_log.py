@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -11,30 +11,13 @@ import pytest
 from solo_app.batches.log import MAX_LINE_LENGTH, MAX_LINES_PER_SECOND
 from solo_app.batches.models import LOG_LINES, Batch, LogLevel, LogLine
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FAST_RETRY, FakeClock, open_service, wait_until
+from tests.helpers.service import FAST_RETRY, FakeClock, Talker, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
 NEVER = 1e9
 """An interval longer than any test."""
-
-
-class Talker:
-    """A source whose output is written by a test."""
-
-    def __init__(self) -> None:
-        self.log: Callable[[str], None] = lambda _: None
-
-    async def read(self, _: Parameters, context: RunContext) -> AsyncIterator[Numbers]:
-        self.log = context.log
-        yield 1.0
-        await asyncio.Event().wait()
-
-    @property
-    def kind(self) -> SourceKind:
-        return SourceKind("talker", "For tests.", Parameters, self.read)
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def test_tab_order_follows_the_layout(console: RunningApp, page: Page) -> None:
         "Download",
         "Average, minimum and maximum per minute",
     ]
-    below = ["Show as table", "Pause"]
+    log = ["Log", "All 5", "Errors 0", "Copy", "Download the log", "Log"]
+    below = ["Show as table", *log, "Pause"]
     whole = [*header, "Stop", "Values of the last 60 s", *minutes, *below]
     assert press_tab(page, len(whole)) == whole
     page.keyboard.press("Tab")

@@ -19,6 +19,7 @@ BATCH_PARTS = [
     ".live-chart",
     ".last-minute",
     ".minute-chart",
+    ".log-card",
     ".latest-points",
     ".source-card",
 ]

@@ -97,6 +97,22 @@ async def silent() -> AsyncIterator[Numbers]:
     yield 0.0
 
 
+class Talker:
+    """A source whose output is written by a test."""
+
+    def __init__(self) -> None:
+        self.log: Callable[[str], None] = lambda _: None
+
+    async def read(self, _: Parameters, context: RunContext) -> AsyncIterator[Numbers]:
+        self.log = context.log
+        yield 1.0
+        await asyncio.Event().wait()
+
+    @property
+    def kind(self) -> SourceKind:
+        return SourceKind("talker", "For tests.", Parameters, self.read)
+
+
 def counting(up_to: int) -> Source:
     """Create a source that yields 1, 2, ... ``up_to`` and ends."""
 

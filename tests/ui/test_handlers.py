@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import reflex as rx
 
-from solo_app.ui.state.batch import BatchState, MinutesState
+from solo_app.ui.state.batch import BatchState, LogState, MinutesState
 from solo_app.ui.state.home import HomeState
 from tests.ui.tabs import Tabs
 
@@ -37,8 +37,11 @@ ALLOWED: dict[Any, set[str]] = {
         "show_range",
         "show_earlier_runs",
         "pause",
+        "filter_log",
+        "show_earlier_lines",
     },
     MinutesState: set(),
+    LogState: set(),
 }
 JUNK: list[Any] = [None, 0, -1, 1.5, True, "", "../x", "x" * 100_000, [], ["b"], {}, {"a": []}]
 ARGUMENT = {
@@ -112,5 +115,6 @@ async def test_invalid_arguments_on_batch_page_have_no_effect(tabs: Tabs, batch_
     for junk in JUNK:
         await tabs.send("tab", BatchState, "show_range", minutes=junk)
         await tabs.send("tab", BatchState, "pause", paused=junk)
+        await tabs.send("tab", BatchState, "filter_log", only_errors=junk)
     assert tabs.errors == []
     assert tabs.service.batches() == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from solo_app.ui import format as fmt
@@ -19,11 +21,8 @@ def batch_header() -> rx.Component:
                 BatchState.description != "",
                 rx.el.p(BatchState.description, class_name="description"),
             ),
-            rx.el.p(status_pill(BatchState.status), _facts(), class_name="status-line"),
-            rx.cond(
-                (BatchState.reason != "") & (BatchState.status == "failed"),
-                rx.el.p(BatchState.reason, class_name="reason"),
-            ),
+            rx.el.p(_status(), _facts(), class_name="status-line"),
+            rx.cond(_error() != "", rx.el.p(_error(), class_name="reason")),
             _announced_status(),
             class_name="batch-title",
         ),
@@ -50,11 +49,33 @@ def _button() -> rx.Component:
     )
 
 
+def _status() -> rx.Component:
+    """Return the status; while the source is being restarted, the attempt."""
+    attempt = fmt.number(BatchState.retry_attempt)
+    duration = fmt.duration(BatchState.retry_seconds)
+    retrying = rx.cond(
+        BatchState.retry_seconds > 0,
+        text.RETRYING_IN.format(attempt=attempt, duration=duration),
+        text.RETRYING_NOW.format(attempt=attempt),
+    )
+    return rx.cond(
+        BatchState.retry_attempt > 0,
+        rx.el.span(retrying, class_name="pill retrying"),
+        status_pill(BatchState.status),
+    )
+
+
+def _error() -> Any:
+    """Return why the batch has failed or its source is being restarted, or an empty text."""
+    return rx.cond(BatchState.retry_attempt > 0, BatchState.retry_error, BatchState.reason)
+
+
 def _announced_status() -> rx.Component:
     """Return the status for screen readers, without the constantly changing facts."""
+    status = rx.match(BatchState.status, *text.STATUS.items(), "")
     return rx.el.p(
-        rx.match(BatchState.status, *text.STATUS.items(), ""),
-        rx.cond(BatchState.reason != "", f": {BatchState.reason}", ""),
+        rx.cond(BatchState.retry_attempt > 0, text.RETRYING, status),
+        rx.cond(_error() != "", f": {_error()}", ""),
         role="status",
         class_name="visually-hidden",
     )

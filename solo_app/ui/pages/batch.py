@@ -12,6 +12,7 @@ from solo_app.ui.components.last_minute import last_minute
 from solo_app.ui.components.latest_points import latest_points
 from solo_app.ui.components.layout import page
 from solo_app.ui.components.live_chart import live_chart
+from solo_app.ui.components.log import log
 from solo_app.ui.components.minute_chart import minute_chart
 from solo_app.ui.components.not_found import invalid_id, unknown_batch
 from solo_app.ui.components.runs import runs
@@ -56,7 +57,7 @@ def _batch() -> rx.Component:
         rx.el.div(live_chart(), last_minute(), class_name="columns"),
         minute_chart(),
         rx.el.div(
-            rx.el.div(latest_points(), class_name="column"),
+            rx.el.div(log(), latest_points(), class_name="column"),
             rx.el.div(source(), send_value(), runs(), class_name="column"),
             class_name="columns",
         ),
@@ -82,8 +83,12 @@ def _skeleton() -> rx.Component:
         ),
         _placeholder(text.PER_MINUTE, "minute-chart"),
         rx.el.div(
-            _placeholder(text.LATEST_POINTS, "latest-points"),
-            _placeholder(text.SOURCE_TITLE, "source-card"),
+            rx.el.div(
+                _placeholder(text.LOG, "log-card"),
+                _placeholder(text.LATEST_POINTS, "latest-points"),
+                class_name="column",
+            ),
+            rx.el.div(_placeholder(text.SOURCE_TITLE, "source-card"), class_name="column"),
             class_name="columns",
         ),
     )

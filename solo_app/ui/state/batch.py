@@ -21,6 +21,7 @@ from solo_app.ui.state.batch_view import (
 )
 from solo_app.ui.state.home import started_toast, stopped_toast
 from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.log_view import FIRST_LINES, LogRow
 from solo_app.ui.state.minutes_view import ChartMinute, Gap, Minute, MinuteRow
 from solo_app.ui.state.source_view import ParameterRow
 from solo_app.ui.state.values import Values, assign, assign_changed
@@ -43,12 +44,28 @@ class MinutesState(rx.State):
     end: int = 0
 
 
+class LogState(rx.State):
+    """The log of the batch.
+
+    A separate state, so that the browser redraws it only when it has new lines. ``rows`` are the
+    latest lines of the current filter, ``earlier_lines`` is the number of its other lines.
+    ``is_cut`` is whether older lines have been deleted.
+    """
+
+    rows: rx.Field[list[LogRow]] = rx.field(default_factory=list)
+    line_count: int = 0
+    error_count: int = 0
+    earlier_lines: int = 0
+    is_cut: bool = False
+
+
 class BatchState(actions.ActionState, rx.State):
     """The batch page in one tab. All values belong to the batch ``batch_id``.
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
     it). The chart and ``points_in_minute`` cover the minute before ``chart_end``, see ``Chart``.
-    All times are in microseconds since 1970.
+    While the source is being restarted, ``retry_attempt`` is the number of the attempt, in
+    ``retry_seconds``; else 0. All times are in microseconds since 1970.
     """
 
     batch_id: str = ""
@@ -61,6 +78,9 @@ class BatchState(actions.ActionState, rx.State):
     source: str = ""
     parameters: rx.Field[list[ParameterRow]] = rx.field(default_factory=list)
     restart: str = ""
+    retry_attempt: int = 0
+    retry_seconds: int = 0
+    retry_error: str = ""
     run_number: int = 0
     started: int = 0
     ended: int | None = None
@@ -78,7 +98,9 @@ class BatchState(actions.ActionState, rx.State):
     chart_range: str = rx.SessionStorage(str(text.DEFAULT_RANGE), name="solo-minutes")
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0
+    only_errors: bool = False
     _shown_runs: int = FIRST_RUNS
+    _shown_lines: int | None = FIRST_LINES
 
     @rx.event(background=True, supersedes=True)
     async def stream_updates(self) -> None:
@@ -86,7 +108,8 @@ class BatchState(actions.ActionState, rx.State):
         batch_id = self._route_id()
         view = BatchView(self.console.service, batch_id)
         async with self:
-            self.is_paused, self._shown_runs = False, FIRST_RUNS
+            self.is_paused, self.only_errors = False, False
+            self._shown_runs, self._shown_lines = FIRST_RUNS, FIRST_LINES
             self._show_error(None)
             if self.batch_id != batch_id:
                 self.title, self.status = text.PRODUCT, ""
@@ -103,8 +126,10 @@ class BatchState(actions.ActionState, rx.State):
                 assign_changed(self, values, shown.batch)
                 if updated.minutes != shown.minutes:
                     assign(await self.get_state(MinutesState), updated.minutes)
+                if updated.log != shown.log:
+                    assign(await self.get_state(LogState), updated.log)
                 self._expire_error(snapshot)
-            shown = BatchValues(values, updated.minutes)
+            shown = BatchValues(values, updated.minutes, updated.log)
 
     @rx.event(background=True, temporal=True)
     async def stop(self) -> list[EventSpec]:
@@ -143,9 +168,19 @@ class BatchState(actions.ActionState, rx.State):
         """Pause or resume updates of the latest points."""
         self.is_paused = paused is True
 
+    @rx.event
+    def filter_log(self, only_errors: bool) -> None:
+        """Show all lines of the log, or only errors."""
+        self.only_errors = only_errors is True
+
+    @rx.event
+    def show_earlier_lines(self) -> None:
+        """Show all lines of the log."""
+        self._shown_lines = None
+
     def _options(self) -> ViewOptions:
         chart_range = _RANGES.get(str(self.chart_range), _DEFAULT_RANGE)
-        return ViewOptions(chart_range, self._shown_runs)
+        return ViewOptions(chart_range, self._shown_runs, self._shown_lines, self.only_errors)
 
     def _without_paused(self, values: Values) -> Values:
         return {n: v for n, v in values.items() if n != "points"} if self.is_paused else values

@@ -5,9 +5,10 @@ All times are in microseconds since 1970.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
@@ -21,6 +22,7 @@ from solo_app.batches.models import (
     Batch,
     MinuteAggregate,
     Point,
+    Retry,
     Run,
     Window,
     to_microseconds,
@@ -31,6 +33,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import RunningBatch, Snapshot
 from solo_app.ui import text
 from solo_app.ui.state.live_updates import app_status
+from solo_app.ui.state.log_view import FIRST_LINES, log_values
 from solo_app.ui.state.minutes_view import (
     Minute,
     chart_window,
@@ -69,19 +72,23 @@ class RunRow:
 class ViewOptions:
     """What the viewer has chosen to see.
 
-    ``chart_range`` is the duration of the minute chart, ``runs`` the maximum number of runs.
+    ``chart_range`` is the duration of the minute chart; ``runs`` and ``lines`` are the maximum
+    numbers of runs and of log lines, None for all lines.
     """
 
     chart_range: timedelta
     runs: int = FIRST_RUNS
+    lines: int | None = FIRST_LINES
+    only_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BatchValues:
-    """The values of ``BatchState`` and of ``MinutesState``."""
+    """The values of ``BatchState``, ``MinutesState`` and ``LogState``."""
 
     batch: Values
     minutes: Values = field(default_factory=dict)
+    log: Values = field(default_factory=dict)
 
 
 class BatchView:
@@ -107,13 +114,15 @@ class BatchView:
         values = {
             **app_status(snapshot),
             **self._batch_values(batch, running, recent, snapshot),
+            **_retry_values(running.retry if running else None, snapshot.at),
             "read_error": read_error,
             "minute": await self._last_minute(batch, recent, snapshot),
             "parameters": await self._parameters(batch),
             "runs": await self._run_rows(batch, options.runs),
             "earlier_runs": max(0, batch.run.number - options.runs),
         }
-        return BatchValues(values, await self._minutes(batch, snapshot, options.chart_range))
+        minutes = await self._minutes(batch, snapshot, options.chart_range)
+        return BatchValues(values, minutes, await self._log(batch, running, options))
 
     def _not_found(self) -> Values:
         kind, title, invalid_reason = "unknown", text.BATCH_NOT_FOUND, ""
@@ -195,6 +204,16 @@ class BatchView:
 
         return await self._cached("parameters", batch.run, query)
 
+    async def _log(
+        self, batch: Batch, running: RunningBatch | None, options: ViewOptions
+    ) -> Values:
+        async def query() -> Values:
+            lines = await self._service.log(self._batch_id)
+            return log_values(lines, options.lines, options.only_errors)
+
+        content = running.last_log_number if running else batch
+        return await self._cached("log", (content, options.lines, options.only_errors), query)
+
     async def _cached(self, name: str, version: object, query: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a query, from the cache if it has the same version."""
         if name not in self._results or self._results[name][0] != version:
@@ -235,6 +254,15 @@ def _batch_values(batch: Batch, row_count: int, rate: float, recent: RecentData)
         "chart_offsets": recent.chart.offsets,
         "chart_keys": recent.chart.keys,
         "points_in_minute": recent.count,
+    }
+
+
+def _retry_values(retry: Retry | None, at: datetime) -> Values:
+    seconds = (retry.next_at - at).total_seconds() if retry else 0.0
+    return {
+        "retry_attempt": retry.attempt if retry else 0,
+        "retry_seconds": max(0, math.ceil(seconds)),
+        "retry_error": retry.error if retry else "",
     }
 
 
