@@ -121,20 +121,30 @@ def prod_app(
 
 
 @pytest.fixture(scope="session")
-def console(
+def console_app(
     project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApp]:
-    """The app in production with ended batches and five running ones."""
+    """The app in production with ended batches."""
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
     write_history(database)
     app = RunningApp(project_in("console"), database, "prod")
     try:
-        app.start()
-        for batch_id in RUNNING:
-            assert http.post(f"{app.api}/stream/{batch_id}").status_code == 201
-        yield app
+        yield app.start()
     finally:
         app.stop()
+
+
+@pytest.fixture
+def console(console_app: RunningApp) -> RunningApp:
+    """The app in production with ended batches and five running ones."""
+    tasks = http.get(f"{console_app.api}/tasks").raise_for_status().json()["tasks"]
+    running = {task["batch_id"] for task in tasks}
+    for batch_id in running.difference(RUNNING):
+        http.delete(f"{console_app.api}/stream/{batch_id}").raise_for_status()
+    for batch_id in RUNNING:
+        if batch_id not in running:
+            http.post(f"{console_app.api}/stream/{batch_id}").raise_for_status()
+    return console_app
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +178,8 @@ def page(browser: Browser) -> Iterator[Page]:
 def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
     """The shared app in the mode of the test, without running batches."""
     running: RunningApp = request.getfixturevalue(f"{mode}_app")
+    if running.process is None or running.process.poll() is not None:
+        running.start()  # A failed test has stopped it.
     running.stop_batches()
     yield running
     running.stop_batches()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.actions import open_page, start, start_by_form
+from tests.e2e.actions import open_page, start_by_form
 from tests.helpers.history import FAILED, FINISHED, RUNNING
 from tests.helpers.running_app import RunningApp
 
@@ -79,7 +79,6 @@ def test_no_violations_with_toast_and_error(console: RunningApp, page: Page, the
     page.locator("[role=alert]").wait_for()
     page.locator("[data-sonner-toast]").hover()  # Keeps the toast open.
     expect_no_violations(page)
-    start(console, RUNNING[0])
 
 
 @in_each_theme

@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 Row = tuple[int, str, float]
 
+BATCH_ID = "saved"
+
 
 @pytest.fixture
 def app(mode: str, request: pytest.FixtureRequest) -> RunningApp:
-    """The app with the ended batch ``b``."""
+    """The app with an ended batch."""
     found: RunningApp = request.getfixturevalue(f"{mode}_app")
     found.stop_batches()
-    if http.get(f"{found.api}/batches/b").status_code == 404:
-        start(found, "b")
+    if http.get(f"{found.api}/batches/{BATCH_ID}").status_code == 404:
+        start(found, BATCH_ID)
         wait_for_points(found, 8)
-        stop(found, "b")
+        stop(found, BATCH_ID)
     return found
 
 
 def api_rows(app: RunningApp) -> list[Row]:
-    points = http.get(f"{app.api}/batches/b/points?limit=10000").json()["points"]
+    points = http.get(f"{app.api}/batches/{BATCH_ID}/points?limit=10000").json()["points"]
     return [(p["seq"], p["ts"], p["data"]["key"]) for p in points]
 
 
@@ -54,7 +56,7 @@ def file_rows(download: Download) -> list[Row]:
 
 
 def open_form(page: Page, app: RunningApp) -> Locator:
-    open_page(page, app, "/batch/b")
+    open_page(page, app, f"/batch/{BATCH_ID}")
     page.get_by_role("button", name="Download").click()
     form = page.get_by_role("form", name="Download")
     form.wait_for()
@@ -91,7 +93,7 @@ def test_each_format_is_saved_completely(app: RunningApp, page: Page) -> None:
     for label in ("CSV", "Parquet", "JSON"):
         form.get_by_label(label, exact=True).check()
         download = save(page, form)
-        assert download.suggested_filename.startswith("b-2")
+        assert download.suggested_filename.startswith(f"{BATCH_ID}-2")
         assert file_rows(download) == api_rows(app)
 
 
@@ -110,7 +112,7 @@ def test_page_stays_live_during_a_download(app: RunningApp, page: Page) -> None:
 
 @in_both_modes
 def test_download_works_under_the_other_host_name(app: RunningApp, page: Page) -> None:
-    page.goto(f"{app.url.replace('localhost', '127.0.0.1')}/batch/b")
+    page.goto(f"{app.url.replace('localhost', '127.0.0.1')}/batch/{BATCH_ID}")
     page.locator(".connection.current").wait_for()
     page.get_by_role("button", name="Download").click()
     assert file_rows(save(page, page.get_by_role("form", name="Download"))) == api_rows(app)
@@ -125,9 +127,9 @@ def test_last_minutes_of_an_ended_batch_are_before_its_end(app: RunningApp, page
 
 
 def test_custom_range_excludes_its_end(app: RunningApp, page: Page) -> None:
-    start(app, "b")
+    start(app, BATCH_ID)
     wait_for_points(app, 20)
-    stop(app, "b")
+    stop(app, BATCH_ID)
     last_second = api_rows(app)[-1][1][:19]
     form = open_form(page, app)
     form.get_by_label("To (exclusive)").wait_for(state="hidden")
@@ -164,7 +166,7 @@ def test_empty_range_is_reported_until_it_is_corrected(app: RunningApp, page: Pa
 
 
 def test_form_works_with_the_keyboard(app: RunningApp, page: Page) -> None:
-    open_page(page, app, "/batch/b")
+    open_page(page, app, f"/batch/{BATCH_ID}")
     button = page.get_by_role("button", name="Download")
     form = page.get_by_role("form", name="Download")
     button.focus()

@@ -63,8 +63,6 @@ def test_new_batch_has_the_same_layout(console: RunningApp, page: Page) -> None:
         new = tops(page, BATCH_PARTS)
         open_page(page, console, f"/batch/{RUNNING[0]}")
         assert new == tops(page, BATCH_PARTS)
-    stop(console, "fresh")
-    start(console, RUNNING[1])
 
 
 @pytest.mark.parametrize("width", [320, 360, 900])

@@ -83,18 +83,24 @@ class Shell:
         return shell.stdout.split(SEPARATOR)[:-1]
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[RunningApp]:
     """The app with two batches of four days. Points older than a day are archived."""
-    folder = copy_project(tmp_path_factory.mktemp("operations") / "project")
+    folder = copy_project(tmp_path / "project")
     (folder / ".solo").mkdir()
     database = folder / ".solo" / "solo.duckdb"
     write_long_history(database, BATCHES, POINTS, timedelta(minutes=1), utc_now())
     app = RunningApp(folder, database, "prod", {"SOLO_RETENTION_DAYS": "1", **BACKEND_ONLY})
     try:
+        app.start()
+        wait_for(lambda: len(list(archive_folder(app).glob("*.parquet"))) == len(BATCHES))
         yield app
     finally:
         app.kill()
+
+
+def archive_folder(app: RunningApp) -> Path:
+    return app.database.with_name("solo.duckdb.archive")
 
 
 def read_points(app: RunningApp, batch_id: str) -> list[tuple[int, str]]:
@@ -109,9 +115,6 @@ def read_points(app: RunningApp, batch_id: str) -> list[tuple[int, str]]:
 
 def test_documented_commands_have_the_documented_results(app: RunningApp) -> None:
     shell = Shell(app)
-    archive = app.folder / ".solo" / "solo.duckdb.archive"
-    app.start()
-    wait_for(lambda: len(list(archive.glob("*.parquet"))) == len(BATCHES))
     http.post(f"{app.api}/stream/live")
     app.wait_for_points(4)
     before = {batch_id: read_points(app, batch_id) for batch_id in (*BATCHES, "live")}
@@ -124,7 +127,7 @@ def test_documented_commands_have_the_documented_results(app: RunningApp) -> Non
     assert re.search(rf"sensor-b +│ +{POINTS} │ +1 │ +{POINTS} ", by_backup), by_backup
     shell.run_section("Failed and interrupted batches")
     shell.run_section("Disk full")
-    linked = [path for path in archive.iterdir() if path.is_symlink()]
+    linked = [path for path in archive_folder(app).iterdir() if path.is_symlink()]
     assert len(linked) == 1
     assert read_points(app, "sensor-a") == before["sensor-a"]
 
@@ -142,8 +145,6 @@ def test_documented_commands_have_the_documented_results(app: RunningApp) -> Non
 
 def test_documented_restore_replaces_a_damaged_database(app: RunningApp) -> None:
     shell = Shell(app)
-    if not app.is_ready(f"{app.api}/tasks"):
-        app.start()
     shell.run_section("Back up")
     before = read_points(app, "sensor-b")
     app.stop()
@@ -152,6 +153,5 @@ def test_documented_restore_replaces_a_damaged_database(app: RunningApp) -> None
     process = app.launch()
     assert process.wait(60) != 0
     assert "Restore a backup" in app.output()
-    subprocess.run(["rm", "-rf", ".solo-aside"], cwd=app.folder, check=True)
     shell.run_section("Restore")
     assert read_points(app, "sensor-b") == before
