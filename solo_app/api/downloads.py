@@ -16,6 +16,19 @@ _MEDIA_TYPES = {
 }
 _BACKUP_MEDIA_TYPE = "application/octet-stream"
 _BINARY_CONTENT = {"schema": {"type": "string", "format": "binary"}}
+_POINT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "seq": {"type": "integer"},
+        "ts": {"type": "string", "format": "date-time"},
+        "data": {
+            "type": "object",
+            "properties": {"key": {"type": "number"}, "unit": {"type": "string"}},
+            "required": ["key"],
+        },
+    },
+    "required": ["seq", "ts", "data"],
+}
 _HEADERS = {"Content-Disposition": {"schema": {"type": "string"}}}
 
 POINTS_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -24,9 +37,7 @@ POINTS_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {
             _MEDIA_TYPES[FileFormat.CSV]: {"schema": {"type": "string"}},
             _MEDIA_TYPES[FileFormat.PARQUET]: _BINARY_CONTENT,
-            _MEDIA_TYPES[FileFormat.JSON]: {
-                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Point"}}
-            },
+            _MEDIA_TYPES[FileFormat.JSON]: {"schema": {"type": "array", "items": _POINT_SCHEMA}},
         },
         "headers": _HEADERS,
     }

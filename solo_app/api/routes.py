@@ -254,6 +254,9 @@ async def download_points(
 ) -> Response:
     """The committed points with `from` <= `ts` < `to`, in order of seq.
 
+    If the batch has a unit, each point includes it: in the column `unit` of CSV and Parquet, and
+    in `data.unit` of JSON.
+
     CSV and JSON are streamed. Parquet has a Content-Length. If the file cannot be completed, the
     connection is aborted.
     """

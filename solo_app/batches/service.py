@@ -354,7 +354,7 @@ class BatchService:
         start: datetime = datetime.min,
         end: datetime = datetime.max,
     ) -> Download:
-        """Return the committed points with ``start <= ts < end`` as a file.
+        """Return the committed points with ``start <= ts < end`` as a file, with their unit.
 
         Raises WindowOutOfRangeError, StoreUnavailableError.
         """
@@ -362,7 +362,7 @@ class BatchService:
         if start >= end:
             raise WindowOutOfRangeError("`from` must be before `to`.")
         selection = Selection(batch.no, self.last_seq(batch), start, end)
-        return await self._store.download(file_format, selection)
+        return await self._store.download(file_format, selection, batch.labels.unit)
 
     async def backup(self) -> Download:
         """Return a snapshot of the database as a file, while batches keep running.

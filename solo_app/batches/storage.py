@@ -112,8 +112,13 @@ class Storage(Protocol):
     async def move_to_archive(self, span: Span) -> int:
         """Move committed points to the archive. Returns their number."""
 
-    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """Return the selected points in order of ``seq``, as a file."""
+    async def download(
+        self, file_format: FileFormat, selection: Selection, unit: str = ""
+    ) -> Download:
+        """Return the selected points in order of ``seq``, as a file.
+
+        Each point of the file includes the ``unit`` of its value, unless it is empty.
+        """
 
     async def backup(self) -> Download:
         """Return a consistent snapshot of the database, as a file."""

@@ -50,6 +50,22 @@ async def test_json_file_matches_the_points_route(
     assert objects == (await client.get(f"/batches/{batch_id}/points")).json()["points"]
 
 
+async def test_unit_is_in_the_file(
+    client: httpx.AsyncClient, harness: Harness, batch_id: str
+) -> None:
+    await harness.service.start(batch_id)
+    await produce(harness, 57)
+    await client.patch(f"/batches/{batch_id}", json={"unit": "°C"})
+    csv, file = [
+        (await client.get(f"/batches/{batch_id}/download?format={name}")).content.decode()
+        for name in ("csv", "json")
+    ]
+    assert csv == "seq,ts,key,unit\n1,2012-11-11T10:10:00.000000Z,57,°C\n"
+    assert file == (
+        '[{"seq":1,"ts":"2012-11-11T10:10:00.000000Z","data":{"key":57,"unit":"°C"}}]\n'
+    )
+
+
 async def test_range_of_a_download_is_half_open(
     client: httpx.AsyncClient, harness: Harness, batch_id: str
 ) -> None:

@@ -187,7 +187,9 @@ class MemoryStorage:
     async def move_to_archive(self, span: Span) -> int:
         raise StoreUnavailableError("Points in memory cannot be archived.")
 
-    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
+    async def download(
+        self, file_format: FileFormat, selection: Selection, unit: str = ""
+    ) -> Download:
         raise StoreUnavailableError("Points in memory cannot be downloaded.")
 
     async def backup(self) -> Download:

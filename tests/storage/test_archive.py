@@ -115,6 +115,7 @@ async def all_query_results(service: BatchService, tmp_path: Path) -> list[objec
 async def test_archiving_does_not_change_query_results(database: Path, tmp_path: Path) -> None:
     store = DuckDBStore(database)
     async with open_service(store) as service:
+        await service.change_labels("b", unit="°C")
         before = await all_query_results(service, tmp_path)
         for days in (3, 0.01):  # The second time, even the latest points are in files.
             await archive(store, days, points_per_file=50, now=NOW + HOUR)

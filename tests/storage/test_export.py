@@ -79,6 +79,30 @@ async def test_file_contains_the_stored_points(
     assert [point.key for point in points] == KEYS
 
 
+UNITS = ["°C", "%", "m/s", 'a,"b"', "'", "\\", "{}", "$unit", "=1+1"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+async def test_each_point_includes_the_unit(store: DuckDBStore, tmp_path: Path, unit: str) -> None:
+    await store.write([create_block(1, [1, 2.5])], {})
+
+    async def content(file_format: FileFormat) -> bytes:
+        return await read_content(await store.download(file_format, Selection(1, 2), unit))
+
+    csv_lines = csv.DictReader(io.StringIO((await content(FileFormat.CSV)).decode()))
+    assert csv_lines.fieldnames == ["seq", "ts", "key", "unit"]
+    assert [(line["key"], line["unit"]) for line in csv_lines] == [("1", unit), ("2.5", unit)]
+    objects = json.loads(await content(FileFormat.JSON))
+    assert [point["data"] for point in objects] == [
+        {"key": 1, "unit": unit},
+        {"key": 2.5, "unit": unit},
+    ]
+    (tmp_path / "points.parquet").write_bytes(await content(FileFormat.PARQUET))
+    points = duckdb.from_parquet(str(tmp_path / "points.parquet"))
+    assert points.columns == ["seq", "ts", "key", "unit"]
+    assert points.project("key, unit").fetchall() == [(1.0, unit), (2.5, unit)]
+
+
 @pytest.mark.parametrize("file_format", FileFormat)
 async def test_start_is_inclusive_and_end_is_exclusive(
     store: DuckDBStore, tmp_path: Path, file_format: FileFormat

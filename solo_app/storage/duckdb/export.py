@@ -8,6 +8,7 @@ first written to an unnamed temporary file.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,25 +44,45 @@ NUMBER = "if(key = trunc(key) AND abs(key) < 1e15, key::BIGINT::VARCHAR, key::VA
 
 @dataclass(frozen=True, slots=True)
 class _TextFormat:
-    """A text format: ``row`` is an SQL expression, the other fields are literal text."""
+    """A text format: ``row`` is an SQL expression, the other fields are literal text.
+
+    ``unit`` is the text after the value in each row.
+    """
 
     head: str
     row: str
+    unit: str
     separator: str
     tail: str
 
 
-_TEXT_FORMATS = {
-    FileFormat.CSV: _TextFormat(
-        "seq,ts,key\n", f"concat(seq, ',', {_TIME}, ',', {NUMBER}, chr(10))", "", ""
-    ),
-    FileFormat.JSON: _TextFormat(
+def _csv(unit: str) -> _TextFormat:
+    quoted = '"' + unit.replace('"', '""') + '"' if set(unit) & set(',"') else unit
+    return _TextFormat(
+        "seq,ts,key,unit\n" if unit else "seq,ts,key\n",
+        f"concat(seq, ',', {_TIME}, ',', {NUMBER}, $unit, chr(10))",
+        f",{quoted}" if unit else "",
+        "",
+        "",
+    )
+
+
+def _json(unit: str) -> _TextFormat:
+    return _TextFormat(
         "[",
-        f"""concat('{{"seq":', seq, ',"ts":"', {_TIME}, '","data":{{"key":', {NUMBER}, '}}}}')""",
+        f"""concat('{{"seq":', seq, ',"ts":"', {_TIME}, '","data":{{"key":', {NUMBER}, """
+        "$unit, '}}')",
+        f',"unit":{json.dumps(unit, ensure_ascii=False)}' if unit else "",
         ",\n",
         "]\n",
-    ),
+    )
+
+
+_TEXT_FORMATS: dict[FileFormat, Callable[[str], _TextFormat]] = {
+    FileFormat.CSV: _csv,
+    FileFormat.JSON: _json,
 }
+"""The text formats, as functions of the unit of the values."""
 
 _INTO_PARQUET = "TO $path (FORMAT parquet)"
 
@@ -82,15 +103,16 @@ class Exports:
         self._prefix = f".{database.name}.download-"
         self._is_stopped = False
 
-    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        """Return the selected points in order of ``seq``. Raises StoreUnavailableError.
+    async def download(self, file_format: FileFormat, selection: Selection, unit: str) -> Download:
+        """See ``Storage.download``. Raises StoreUnavailableError.
 
         After ``stop``, the chunks of a text download raise ServiceClosedError.
         """
         if file_format is FileFormat.PARQUET:
-            return await self._file_download(partial(self._write_parquet, selection))
+            return await self._file_download(partial(self._write_parquet, selection, unit))
         first, last = await self._run_query(partial(self._query_seq_range, selection))
-        return Download(self._text_chunks(_TEXT_FORMATS[file_format], selection, first, last))
+        text_format = _TEXT_FORMATS[file_format](unit)
+        return Download(self._text_chunks(text_format, selection, first, last))
 
     async def backup(self) -> Download:
         """Return a consistent copy of the database. Raises StoreUnavailableError."""
@@ -167,19 +189,21 @@ class Exports:
             # One value instead of many rows: DuckDB formats it without the GIL.
             ((text,),) = cursor.execute(
                 f"SELECT string_agg({text_format.row}, $separator ORDER BY seq) FROM {table}",  # noqa: S608 (no values)
-                {**values, "separator": text_format.separator},
+                {**values, "separator": text_format.separator, "unit": text_format.unit},
             ).fetchall()
         return None if text is None else str(text)
 
     def _write_parquet(
-        self, selection: Selection, cursor: duckdb.DuckDBPyConnection, path: Path
+        self, selection: Selection, unit: str, cursor: duckdb.DuckDBPyConnection, path: Path
     ) -> None:
+        column, unit_value = (", $unit::VARCHAR AS unit", {"unit": unit}) if unit else ("", {})
         with self._selected(cursor, selection, 0, selection.last_seq) as (table, values):
             # DuckDB preserves the order of archive and table, where the points of a batch are
             # sorted by seq. Sorting again would load all of them into memory.
             cursor.execute(
-                f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key FROM {table}) {_INTO_PARQUET}",  # noqa: S608 (no values)
-                {**values, "path": str(path)},
+                f"COPY (SELECT seq, ts::TIMESTAMPTZ AS ts, key{column} FROM {table}) "  # noqa: S608 (no values)
+                f"{_INTO_PARQUET}",
+                {**values, **unit_value, "path": str(path)},
             )
 
     @contextmanager

@@ -152,8 +152,10 @@ class DuckDBStore:
             raise
         return file.points
 
-    async def download(self, file_format: FileFormat, selection: Selection) -> Download:
-        return await self._exports.download(file_format, selection)
+    async def download(
+        self, file_format: FileFormat, selection: Selection, unit: str = ""
+    ) -> Download:
+        return await self._exports.download(file_format, selection, unit)
 
     async def backup(self) -> Download:
         return await self._exports.backup()
