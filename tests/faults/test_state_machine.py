@@ -30,16 +30,25 @@ from solo_app.batches.errors import (
     InvalidBatchIdError,
 )
 from solo_app.batches.minutes import start_of_minute
-from solo_app.batches.models import MINUTE, BatchStatus
+from solo_app.batches.models import MINUTE, BatchStatus, RestartPolicy
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
+from solo_app.batches.timing import Timing
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.integrity import check_integrity
 from tests.helpers.service import FakeClock, simple_kinds, wait_until
 
 T = TypeVar("T")
 Line = list[float] | Exception | None
+
+LAST_LINES = {
+    BatchStatus.RUNNING: "Started",
+    BatchStatus.STOPPED: "Stopped",
+    BatchStatus.FINISHED: "Finished",
+    BatchStatus.INTERRUPTED: "Interrupted",
+}
+"""The first word of the last log line by status."""
 
 names = st.sampled_from([f"b{n}" for n in range(8)])
 numbers = st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=5)
@@ -54,6 +63,8 @@ class BatchModel:
     runs: list[tuple[BatchStatus, str | None]] = field(default_factory=list)
     points: list[tuple[float, datetime]] = field(default_factory=list)
     feed: asyncio.Queue[Line] | None = None
+    restart: RestartPolicy = RestartPolicy.NEVER
+    last_line: str = ""
 
     @property
     def status(self) -> BatchStatus:
@@ -62,6 +73,7 @@ class BatchModel:
     def end(self, status: BatchStatus, reason: str | None = None) -> None:
         self.runs[-1] = (status, reason)
         self.feed = None
+        self.last_line = LAST_LINES.get(status, reason or "")
 
 
 class ServiceAndModel(RuleBasedStateMachine):
@@ -83,7 +95,10 @@ class ServiceAndModel(RuleBasedStateMachine):
 
     def open_service(self, resume: bool) -> BatchService:
         service = BatchService(
-            DuckDBStore(self.database), simple_kinds({"random": self.read_feed}), self.clock
+            DuckDBStore(self.database),
+            simple_kinds({"random": self.read_feed}),
+            self.clock,
+            timing=Timing(restart_delay=0.001, max_restart_delay=0.001),
         )
         self.do(service.open(resume))
         return service
@@ -100,12 +115,17 @@ class ServiceAndModel(RuleBasedStateMachine):
 
     def record_start(self, name: str) -> None:
         """Record a start in the model, and connect it to the new source."""
-        self.do(wait_until(lambda: self.feeds))
         batch_model = self.batches.setdefault(name, BatchModel(len(self.batches)))
+        batch_model.last_line = LAST_LINES[BatchStatus.RUNNING]
         batch_model.started = self.clock.now
         batch_model.runs.append((BatchStatus.RUNNING, None))
-        batch_model.feed = self.feeds.pop(0)
+        self.connect(batch_model)
         self.slots.append(name)
+
+    def connect(self, batch_model: BatchModel) -> None:
+        """Connect the model of a batch to its new source."""
+        self.do(wait_until(lambda: self.feeds))
+        batch_model.feed = self.feeds.pop(0)
 
     def newest_first(self) -> list[str]:
         def age(name: str) -> tuple[datetime, int]:
@@ -117,8 +137,8 @@ class ServiceAndModel(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds=seconds)
 
-    @rule(name=names)
-    def start(self, name: str) -> None:
+    @rule(name=names, restart=st.sampled_from([None, *RestartPolicy]))
+    def start(self, name: str, restart: RestartPolicy | None) -> None:
         self.clock.advance(seconds=1)
         if name in self.slots:
             with pytest.raises(BatchRunningError):
@@ -128,8 +148,10 @@ class ServiceAndModel(RuleBasedStateMachine):
                 self.do(self.service.start(name))
             assert refused.value.running == self.slots
         else:
-            self.do(self.service.start(name))
+            self.do(self.service.start(name, restart=restart))
             self.record_start(name)
+            if restart:
+                self.batches[name].restart = restart
 
     @rule(name=st.sampled_from(["", "a b", "-", "a" * 65]))
     def start_with_an_invalid_name(self, name: str) -> None:
@@ -154,6 +176,8 @@ class ServiceAndModel(RuleBasedStateMachine):
         assert batch_model.feed
         batch_model.feed.put_nowait(values)
         batch_model.points += [(number, self.clock.now) for number in values]
+        if batch_model.last_line == "Restarting":
+            batch_model.last_line = "Reading again"
         expected = sum(len(other.points) for other in self.batches.values())
         self.do(wait_until(lambda: self.service.totals().row_count == expected))
 
@@ -164,6 +188,10 @@ class ServiceAndModel(RuleBasedStateMachine):
         batch_model = self.batches[name]
         assert batch_model.feed
         batch_model.feed.put_nowait(last)
+        if last is not None and batch_model.restart is RestartPolicy.ON_FAILURE:
+            self.connect(batch_model)
+            batch_model.last_line = "Restarting"
+            return
         self.do(wait_until(lambda: name not in [b.batch_id for b in self.service.running()]))
         if last is None:
             batch_model.end(BatchStatus.FINISHED)
@@ -195,6 +223,10 @@ class ServiceAndModel(RuleBasedStateMachine):
         points = self.do(self.service.points(name, 0, 10_000))
         assert [(p.key, p.ts) for p in points] == batch_model.points
         assert [p.seq for p in points] == list(range(1, len(points) + 1))
+        log = self.do(self.service.log(name))
+        assert [line.number for line in log] == list(range(1, len(log) + 1))
+        assert batch_model.last_line in log[-1].text
+        assert log[-1].run == len(batch_model.runs)
         runs = self.do(self.service.runs(name))
         assert [run.number for run in reversed(runs)] == list(range(1, len(batch_model.runs) + 1))
         for run, (status, reason) in zip(reversed(runs), batch_model.runs, strict=True):
