@@ -1,4 +1,4 @@
-// Keyboard shortcuts, double clicks, and the link of the download form.
+// Keyboard shortcuts, double clicks, and forms.
 
 import { downloadQuery } from "./format.js";
 
@@ -38,6 +38,11 @@ function ignoreSecondClick(event) {
     event.stopPropagation();
     event.preventDefault();
   }
+}
+
+// Escape in a form presses its Cancel button.
+export function cancelOnEscape({ key, currentTarget }) {
+  if (key === "Escape") currentTarget.querySelector("[type=button]").click();
 }
 
 // Sets the query of the download link, or reports that the range is invalid.

@@ -31,6 +31,7 @@ SHORTCUTS = "Keyboard shortcuts"
 SHORTCUT_LIST = {"/": "Search batches", "n": "Name a new batch", "?": "Show keyboard shortcuts"}
 ENABLE_SHORTCUTS = "Enable shortcuts"
 CLOSE = "Close"
+SAVE, CANCEL = "Save", "Cancel"
 COPY, COPIED = "Copy", "Copied"
 
 BATCHES = "Batches"
@@ -159,6 +160,9 @@ LOG_IS_EMPTY = "Output, retries and errors appear here."
 NO_ERRORS = "No errors"
 DOWNLOAD_LOG = "Download the log"
 
+LABELS = {"unit": "Unit", "description": "Description"}
+EDIT = "Edit {label}"
+NO_UNIT, NO_DESCRIPTION = "None", "No description"
 SOURCE_TITLE = "Source"
 RESTART = "Restart"
 RESTART_POLICIES = {"never": "Never", "on-failure": "On failure"}

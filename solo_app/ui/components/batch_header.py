@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.components.label_editor import label_editor
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.components.timestamp import time_range
 from solo_app.ui.state.batch import BatchState
@@ -17,10 +18,7 @@ def batch_header() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
-            rx.cond(
-                BatchState.description != "",
-                rx.el.p(BatchState.description, class_name="description"),
-            ),
+            rx.el.div(label_editor("description", text.NO_DESCRIPTION), class_name="description"),
             rx.el.p(_status(), _facts(), class_name="status-line"),
             rx.cond(_error() != "", rx.el.p(_error(), class_name="reason")),
             _announced_status(),

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.components.label_editor import label_editor
 from solo_app.ui.state.batch import BatchState
 
 
@@ -22,6 +23,7 @@ def source() -> rx.Component:
         rx.el.dl(
             rx.foreach(BatchState.parameters, _parameter),
             _fact(text.RESTART, rx.match(BatchState.restart, *text.RESTART_POLICIES.items(), "")),
+            _fact(text.LABELS["unit"], label_editor("unit", text.NO_UNIT)),
             class_name="facts",
         ),
         aria_label=text.SOURCE_TITLE,

@@ -13,7 +13,7 @@ def value_with_unit(value: Any, unit: Any) -> rx.Component:
     """Return a value with its unit in smaller letters, or a dash."""
     has_unit = (unit != "") & value.is_not_none()
     return rx.fragment(
-        fmt.value(value), rx.cond(has_unit, rx.el.span("\u00a0", unit, class_name="unit"))
+        fmt.value(value), rx.cond(has_unit, rx.el.span("\u00a0", unit, class_name="value-unit"))
     )
 
 

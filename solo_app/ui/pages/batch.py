@@ -70,6 +70,7 @@ def _skeleton() -> rx.Component:
         rx.el.div(
             rx.el.div(
                 rx.el.h1(_route_id, class_name="id"),
+                rx.el.div(rx.el.span(class_name="skeleton text"), class_name="description"),
                 rx.el.p(rx.el.span(class_name="skeleton text"), class_name="status-line"),
                 class_name="batch-title",
             ),

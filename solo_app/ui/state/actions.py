@@ -11,8 +11,9 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from solo_app.batches.catalog import check_batch_id
-from solo_app.batches.errors import InvalidBatchIdError, SoloError
+from solo_app.batches.errors import InvalidBatchIdError, InvalidConfigurationError, SoloError
 from solo_app.batches.snapshots import Snapshot
+from solo_app.ui import text
 from solo_app.ui.state.live_updates import LiveState
 
 DOUBLE_CLICK = 600
@@ -37,6 +38,15 @@ class ActionState(LiveState, mixin=True):
     async def _stop(self, batch_id: object) -> SoloError | None:
         """Stop a batch; no effect if it has ended. Returns the error if this fails."""
         return await _run(self.console.service.stop, batch_id)
+
+    async def _change_labels(self, batch_id: object, form: object) -> str:
+        """Change the labels that are in a form. Returns the error, empty if it succeeds."""
+        fields = form if isinstance(form, dict) else {}
+        labels = {name: fields[name] for name in text.LABELS if isinstance(fields.get(name), str)}
+        error = await _run(partial(self.console.service.change_labels, **labels), batch_id)
+        if isinstance(error, InvalidConfigurationError):
+            return " ".join(error.errors.values())
+        return str(error or "")
 
     def _show_error(self, error: SoloError | None) -> None:
         """Show an error until a batch starts or ends or the viewer edits an invalid id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -65,7 +66,8 @@ class BatchState(actions.ActionState, rx.State):
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
     it). The chart and ``points_in_minute`` cover the minute before ``chart_end``, see ``Chart``.
     While the source is being restarted, ``retry_attempt`` is the number of the attempt, in
-    ``retry_seconds``; else 0. All times are in microseconds since 1970.
+    ``retry_seconds``; else 0. ``edited`` is the label that the viewer is editing, ``closed_editor``
+    the last one before; both can be empty. All times are in microseconds since 1970.
     """
 
     batch_id: str = ""
@@ -99,6 +101,9 @@ class BatchState(actions.ActionState, rx.State):
     runs: rx.Field[list[RunRow]] = rx.field(default_factory=list)
     earlier_runs: int = 0
     only_errors: bool = False
+    edited: str = ""
+    closed_editor: str = ""
+    label_error: str = ""
     _shown_runs: int = FIRST_RUNS
     _shown_lines: int | None = FIRST_LINES
 
@@ -109,6 +114,7 @@ class BatchState(actions.ActionState, rx.State):
         view = BatchView(self.console.service, batch_id)
         async with self:
             self.is_paused, self.only_errors = False, False
+            self.edited = self.closed_editor = self.label_error = ""
             self._shown_runs, self._shown_lines = FIRST_RUNS, FIRST_LINES
             self._show_error(None)
             if self.batch_id != batch_id:
@@ -177,6 +183,33 @@ class BatchState(actions.ActionState, rx.State):
     def show_earlier_lines(self) -> None:
         """Show all lines of the log."""
         self._shown_lines = None
+
+    @rx.event
+    def edit_label(self, label: str) -> None:
+        """Open the form of one of ``text.LABELS``."""
+        if isinstance(label, str) and label in text.LABELS:
+            self.edited, self.closed_editor, self.label_error = label, "", ""
+
+    @rx.event
+    def cancel_edit(self) -> None:
+        self._close_editor()
+
+    @rx.event(background=True, temporal=True)
+    async def save_label(self, form: dict[str, Any]) -> None:
+        """Change the label in the form."""
+        batch_id = self._route_id()
+        error = await self._change_labels(batch_id, form)
+        async with self:
+            if self._route_id() != batch_id:
+                return
+            self.label_error = error
+            if not error:
+                labels = self.console.service.batch(batch_id).labels
+                self.unit, self.description = labels.unit, labels.description
+                self._close_editor()
+
+    def _close_editor(self) -> None:
+        self.edited, self.closed_editor, self.label_error = "", self.edited, ""
 
     def _options(self) -> ViewOptions:
         chart_range = _RANGES.get(str(self.chart_range), _DEFAULT_RANGE)
