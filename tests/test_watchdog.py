@@ -1,4 +1,4 @@
-"""A source that blocks the event loop is logged with its batch and its line."""
+"""A source that blocks the event loop is logged with its batch, its name and its line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def blocking() -> AsyncIterator[float]:
     await asyncio.Event().wait()
 
 
-async def test_blocking_source_is_logged_with_batch_and_line(
+async def test_blocking_source_is_logged_with_batch_source_and_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with watch_loop(blocked_after=0.2):
@@ -34,7 +34,7 @@ async def test_blocking_source_is_logged_with_batch_and_line(
     lines = [record.getMessage() for record in caplog.records if record.name == watchdog.__name__]
     assert len(lines) in (1, 2)
     for line in lines:
-        assert line.startswith("Event loop blocked for 0.2 s by producer:culprit:")
+        assert line.startswith("Event loop blocked for 0.2 s by producer:culprit:blocking:")
         assert "time.sleep(0.5)" in line
 
 

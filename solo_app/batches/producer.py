@@ -77,7 +77,7 @@ class Producer:
         self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] = asyncio.create_task(
-            self._run(), name=f"producer:{batch.batch_id}"
+            self._run(), name=f"producer:{batch.batch_id}:{batch.run.source}"
         )
 
     @property

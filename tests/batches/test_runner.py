@@ -63,7 +63,7 @@ async def test_fifty_concurrent_starts_of_one_batch_start_it_once(service: Batch
     results = await start_all(service, ["b"] * 50)
     assert sum(not isinstance(r, Exception) for r in results) == 1
     assert sum(isinstance(r, BatchRunningError) for r in results) == 49
-    assert producer_tasks() == ["producer:b"]
+    assert producer_tasks() == ["producer:b:random"]
 
 
 async def test_sixth_batch_is_refused(service: BatchService) -> None:
@@ -85,7 +85,7 @@ async def test_start_continues_after_its_caller_is_cancelled(
     start.cancel()
     storage.starts.open()
     await wait_until(lambda: service.running())
-    assert producer_tasks() == ["producer:b"]
+    assert producer_tasks() == ["producer:b:random"]
 
 
 async def test_failed_start_occupies_no_slot(service: BatchService, storage: MemoryStorage) -> None:

@@ -1,4 +1,4 @@
-"""Sources that ignore cancellation, and many starts and stops."""
+"""Sources that ignore cancellation or are faulty, and many starts and stops."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from solo_app.batches.errors import BatchRunningError
-from solo_app.batches.models import BatchStatus, RestartPolicy
+from solo_app.batches.models import BatchStatus, RestartPolicy, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
+from solo_app.batches.timing import Timing
+from solo_app.config import Settings
+from solo_app.sources import create_sources
 from solo_app.sources.random import random_kind
 from tests.helpers.integrity import check_integrity
-from tests.helpers.service import counting, duckdb_store, open_service, silent, wait_until
+from tests.helpers.service import (
+    FAST_RETRY,
+    counting,
+    duckdb_store,
+    open_service,
+    silent,
+    wait_until,
+)
+from tests.sources.http_server import flooding, redirect, response, serve, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -106,3 +119,85 @@ async def test_many_starts_and_stops_leak_no_resources(tmp_path: Path, rounds: i
             await asyncio.gather(*(service.start("b0") for _ in range(2)))
     stored = check_integrity(tmp_path / "solo.duckdb")
     assert sum(len(batch.runs) for batch in stored.values()) == 5 * (20 * rounds + 1) + 1
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[dict[str, str]]:
+    """The URLs of HTTP servers with different faults, by name."""
+    async with (
+        serve(response("1")) as working,
+        serve(waiting) as silent_server,
+        serve(response(status="503 Busy")) as failing,
+        serve(redirect("/")) as looping,
+        serve(flooding(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65_536)) as huge,
+    ):
+        yield {
+            "working": working.url,
+            "silent": silent_server.url,
+            "silent handshake": silent_server.url.replace("http:", "https:"),
+            "failing": failing.url,
+            "looping": looping.url,
+            "huge": huge.url,
+            "closed": "http://127.0.0.1:1/",
+        }
+
+
+FAULTS = ("silent", "silent handshake", "failing", "looping", "huge", "closed")
+
+
+@pytest.mark.parametrize("fault", ["flood", *FAULTS])
+async def test_faulty_source_does_not_slow_the_others(
+    tmp_path: Path, servers: dict[str, str], fault: str
+) -> None:
+    pace: dict[str, object] = {"interval": 0.1}
+    http = {**pace, "url": servers["working"]}
+    others = [("random", pace), ("random", pace), ("host", pace), ("http", http)]
+    # Restarted every millisecond.
+    timing = Timing(restart_delay=0.001, max_restart_delay=0.001)
+    kinds = create_sources(Settings())
+    async with open_service(tmp_path / "solo.duckdb", utc_now, False, timing, **kinds) as service:
+        if fault == "flood":
+            await service.start("faulty", "random", {"interval": 0})
+        else:
+            await service.start("faulty", "http", {**http, "url": servers[fault], "timeout": 60})
+        for number, (source, parameters) in enumerate(others):
+            await service.start(f"b{number}", source, parameters)
+        batches = [service.batch(f"b{number}") for number in range(4)]
+        await wait_until(lambda: all(service.row_count(batch) >= 20 for batch in batches))
+        for batch in batches:
+            times = [point.ts for point in await service.points(batch.batch_id, 0, 1_000)]
+            assert max(b - a for a, b in pairwise(times)) < timedelta(seconds=2)
+        assert service.batch("faulty").is_running
+        await asyncio.gather(*(service.stop(batch.batch_id) for batch in service.running()))
+
+
+async def test_many_starts_and_stops_of_collectors_leak_no_resources(
+    tmp_path: Path, servers: dict[str, str], rounds: int
+) -> None:
+    async def cycle(service: BatchService, name: str, fault: str, number: int) -> None:
+        if fault == "host":
+            await service.start(name, "host")
+        else:
+            await service.start(name, "http", {"url": servers[fault], "timeout": 60})
+        await asyncio.sleep(number % 5 / 100)
+        await service.stop(name)
+
+    kinds = create_sources(Settings())
+    names = ["working", "host", *FAULTS]
+    async with open_service(
+        tmp_path / "solo.duckdb", utc_now, False, FAST_RETRY, **kinds
+    ) as service:
+
+        async def run(numbers: range) -> None:
+            for number in numbers:
+                faults = [names[(number + n) % len(names)] for n in range(5)]
+                await asyncio.gather(
+                    *(cycle(service, f"b{n}", fault, number) for n, fault in enumerate(faults))
+                )
+
+        await run(range(10))
+        before = resources(service)
+        await run(range(10, 20 * rounds))
+        await wait_until(
+            lambda: all(count <= before[name] for name, count in resources(service).items())
+        )

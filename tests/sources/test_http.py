@@ -15,9 +15,11 @@ from typing import Any, cast
 import pytest
 
 from solo_app.batches.errors import InvalidConfigurationError, SourceError
+from solo_app.batches.models import LogLevel
 from solo_app.batches.source import Numbers, RunContext
+from solo_app.batches.timing import Timing
 from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
-from tests.helpers.service import wait_until
+from tests.helpers.service import open_service, wait_until
 from tests.sources.http_server import (
     Respond,
     aborting,
@@ -246,6 +248,21 @@ async def test_cookies_are_not_kept() -> None:
     async with serve(response("1", Set_Cookie="a=b")) as server:
         await read(server.url, 2, interval=0.1)
         assert "cookie" not in server.requests[1].lower()
+
+
+async def test_batch_continues_when_the_server_recovers(tmp_path: Path) -> None:
+    responses = [response(status="503 Busy"), redirect("/"), response("<html>"), response("4")]
+    timing = Timing(restart_delay=0.01)
+    async with (
+        serve(sending(response("3"), *responses)) as server,
+        open_service(tmp_path / "solo.duckdb", timing=timing, http=HTTP) as service,
+    ):
+        await service.start("b", "http", {"url": server.url, "interval": 0.1})
+        await wait_until(lambda: service.totals().row_count == 2)
+        assert [point.key for point in await service.points("b", 0, 10)] == [3, 4]
+        assert service.batch("b").run.number == 1
+        errors = [line.text for line in await service.log("b") if line.level == LogLevel.RETRY]
+    assert [error.partition(": ")[2] for error in errors] == ["HTTP 503", "Response is not JSON"]
 
 
 async def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
