@@ -21,7 +21,8 @@ class SourceField:
 
     ``type`` is a type of JSON Schema; any other than ``string``, ``number``, ``integer`` and
     ``boolean`` is edited as JSON. ``limits`` describes the allowed range, ``unit`` is shown next to
-    the value. A field that is neither required nor has a default is optional.
+    the value. ``input_mode`` is the attribute of the same name in HTML. A field that is neither
+    required nor has a default is optional.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SourceField:
     choices: tuple[Any, ...] = ()
     limits: str = ""
     unit: str = ""
+    input_mode: str = "text"
     is_required: bool = False
 
     @property
@@ -94,15 +96,24 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> SourceFie
         choices=(schema["const"],) if is_constant else tuple(schema.get("enum", ())),
         limits=_limits(schema),
         unit="s" if "seconds" in f"{title} {help_text}".casefold() else "",
+        input_mode=_input_mode(schema),
         is_required=is_required,
     )
+
+
+def _input_mode(schema: Mapping[str, Any]) -> str:
+    if schema.get("format") == "uri":
+        return "url"
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -1))
+    # Some keyboards for numbers have no minus sign.
+    return "decimal" if schema.get("type") in ("number", "integer") and low >= 0 else "text"
 
 
 def _limits(schema: Mapping[str, Any]) -> str:
     low = _limit(schema, "minimum", "exclusiveMinimum")
     high = _limit(schema, "maximum", "exclusiveMaximum")
     if low and high:
-        return f"{low}–{high}"
+        return f"{low}{_TO}{high}"
     if low:
         return f"{'at least' if 'minimum' in schema else 'above'} {low}"
     if high:
@@ -113,6 +124,10 @@ def _limits(schema: Mapping[str, Any]) -> str:
 def _limit(schema: Mapping[str, Any], *keywords: str) -> str:
     limit = next((schema[keyword] for keyword in keywords if keyword in schema), math.inf)
     return format_number(float(limit)) if abs(limit) <= MAX_SHOWN_LIMIT else ""
+
+
+_TO = "\u2060–\u2060"
+"""An en dash between word joiners, which prevent a line break."""
 
 
 def _number(text: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field
 
 from solo_app.batches.source import Parameters
+from solo_app.sources.http import HTTP
 from solo_app.sources.random import random_kind
 from solo_app.ui.source_fields import SourceField, source_fields
 from tests.helpers.service import parameterized_kind
@@ -30,6 +31,7 @@ class Example(Parameters):
     headers: dict[str, str] = Field({})
 
 
+TO = "\u2060–\u2060"
 FIELDS = {field.name: field for field in source_fields(parameterized_kind("example", Example))}
 
 
@@ -49,11 +51,20 @@ def test_fields_have_titles_help_and_defaults() -> None:
 
 def test_fields_show_limits_and_units() -> None:
     limits = {name: (field.limits, field.unit) for name, field in FIELDS.items()}
-    assert limits["every"] == ("0.1–3600", "s")
+    assert limits["every"] == (f"0.1{TO}3600", "s")
     assert limits["attempts"] == ("above 0", "")
     assert limits["seed"] == ("at least 0", "")
     random = {field.name: field.limits for field in source_fields(random_kind(0.25))}
-    assert random == {"interval": "0–3600", "low": "", "high": "", "seed": "at least 0"}
+    assert random == {"interval": f"0{TO}3600", "low": "", "high": "", "seed": "at least 0"}
+
+
+def test_keyboard_of_a_phone_suits_the_field() -> None:
+    modes = {field.name: field.input_mode for field in source_fields(HTTP)}
+    assert modes["url"] == "url"
+    assert modes["timeout"] == "decimal"
+    assert FIELDS["attempts"].input_mode == "decimal"
+    random = {field.name: field.input_mode for field in source_fields(random_kind(0.25))}
+    assert random["low"] == "text"  # Some keyboards for numbers have no minus sign.
 
 
 def test_only_fields_without_a_default_are_optional() -> None:

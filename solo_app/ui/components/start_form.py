@@ -1,7 +1,7 @@
 """The form that starts a batch: name, source with its parameters, labels and restart policy.
 
 The fields of all sources are part of the page, so that switching to another source keeps what the
-viewer has entered. Those of other sources are hidden and disabled.
+viewer has entered.
 """
 
 from __future__ import annotations
@@ -165,15 +165,13 @@ def _source_options(sources: Sources) -> list[rx.Component]:
 
 
 def _parameters(kind: SourceKind) -> rx.Component:
-    """Return the fields of a source, hidden and disabled unless it is selected."""
+    """Return the fields of a source, disabled unless it is selected. Disabled ones are hidden."""
     fields = source_fields(kind)
     if not fields:
         return rx.fragment()
-    is_other = HomeState.source != kind.name
     return rx.el.fieldset(
         *[_parameter(kind, field) for field in fields],
-        hidden=is_other,
-        disabled=is_other,
+        disabled=HomeState.source != kind.name,
         aria_label=text.PARAMETERS.format(source=kind.name),
         class_name="fields",
     )
@@ -254,7 +252,7 @@ def _control(field: SourceField, name: str, element_id: str) -> rx.Component:
     control = rx.el.input(
         **attributes,
         type="text",
-        input_mode="decimal" if field.type in ("number", "integer") else "text",
+        input_mode=field.input_mode,
         default_value=default,
         auto_complete="off",
         spell_check=False,
@@ -262,7 +260,7 @@ def _control(field: SourceField, name: str, element_id: str) -> rx.Component:
     )
     if not field.unit:
         return control
-    unit = rx.el.span(field.unit, aria_hidden="true", class_name="unit")
+    unit = rx.el.span(field.unit, aria_hidden="true", class_name="field-unit")
     return rx.el.span(control, unit, class_name="with-unit")
 
 
