@@ -15,10 +15,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo_app.api.access import AccessControl
+from solo_app.api.bodies import MAX_BODY_BYTES, BodyError, BodyReader, media_type
 from solo_app.api.problems import MEDIA_TYPE, default_detail, problem
+from solo_app.api.push import NDJSON
 
-MAX_BODY_BYTES = 65_536
+MAX_PUSH_BYTES = 16 * 2**20
+"""Maximum size of pushed JSON. NDJSON is not limited, because it is not kept in memory."""
 
+_PUSH = re.compile(r"/batches/[^/]+/points")
 _BATCH_PAGE = re.compile(r"/batch/[^/]+")
 _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 
@@ -42,6 +46,7 @@ class Gateway:
         # In development the pages have a different origin and need CORS to read responses.
         self._api = CORSMiddleware(api, origins, allow_methods=["*"], allow_headers=["*"])
         self._api_prefixes = api_prefixes
+        self._bodies = BodyReader()
         self._access = AccessControl(origins)
         self._serves_pages = serves_pages
 
@@ -62,11 +67,16 @@ class Gateway:
         send = _ResponseFilter(scope, send, html_errors=wants_page)
         if refusal:
             await problem(403, refusal)(scope, receive, send)
-        elif (body := await _read_body(headers, receive)) is None:
-            detail = f"The body is larger than {MAX_BODY_BYTES} bytes."
-            await problem(413, detail, {"Connection": "close"})(scope, receive, send)
+        elif _is_push(scope) and media_type(headers) == NDJSON:
+            await self._api(scope, receive, send)
         else:
-            await self._route(scope, wants_page)(scope, _replay(body, receive), send)
+            try:
+                limit = MAX_PUSH_BYTES if _is_push(scope) else MAX_BODY_BYTES
+                async with self._bodies.read(headers, receive, limit) as body:
+                    await self._route(scope, wants_page)(scope, _replay(body, receive), send)
+            except BodyError as error:
+                response = problem(error.status, error.detail, {"Connection": "close"})
+                await response(scope, receive, send)
 
     def _wants_page(self, scope: Scope, headers: Headers) -> bool:
         """Return whether to respond with a page (the not-found page for unknown paths)."""
@@ -145,19 +155,8 @@ def _to_problem(status: int, headers: Headers, method: str, path: str) -> Respon
     return problem(status, default_detail(status, method, path), allow)
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
-    """Read the body of a request. Returns None if it is too large or the client disconnects."""
-    if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
-        return None
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES or message["type"] == "http.disconnect":
-            return None
-        more = message.get("more_body", False)
-    return body
+def _is_push(scope: Scope) -> bool:
+    return scope["method"] == "POST" and bool(_PUSH.fullmatch(scope["path"]))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

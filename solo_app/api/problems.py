@@ -20,14 +20,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from solo_app.batches.errors import (
+    BatchEndedError,
     BatchLimitReachedError,
     BatchNotFoundError,
     BatchRunningError,
+    IdempotencyKeyReusedError,
     InvalidBatchIdError,
     InvalidConfigurationError,
+    PushInProgressError,
     SeqNotReachedError,
     ServiceClosedError,
     SoloError,
+    SourceMismatchError,
     StoreUnavailableError,
     UnknownSourceError,
     WindowOutOfRangeError,
@@ -38,9 +42,13 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_BY_ERROR: dict[type[SoloError], int] = {
     BatchNotFoundError: 404,
     BatchRunningError: 409,
+    BatchEndedError: 409,
+    SourceMismatchError: 409,
+    PushInProgressError: 409,
     SeqNotReachedError: 409,
     BatchLimitReachedError: 429,
     InvalidBatchIdError: 422,
+    IdempotencyKeyReusedError: 422,
     UnknownSourceError: 422,
     InvalidConfigurationError: 422,
     WindowOutOfRangeError: 422,
@@ -54,7 +62,9 @@ CODE_BY_STATUS = {
     403: "foreign-request",
     404: "not-found",
     405: "method-not-allowed",
+    408: "request-timeout",
     413: "body-too-large",
+    415: "unsupported-media-type",
     422: "invalid-request",
 }
 """The codes of errors that are not domain errors; other statuses are internal errors."""
@@ -143,11 +153,15 @@ def add_problem_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 async def _solo_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, SoloError)
-    members: dict[str, Any] = {}
+    return error_response(error)
+
+
+def error_response(error: SoloError, **members: Any) -> Response:
+    """Return the problem document of a domain error with additional ``members``."""
     if isinstance(error, BatchLimitReachedError):
-        members = {"limit": error.limit, "running": error.running}
+        members |= {"limit": error.limit, "running": error.running}
     elif isinstance(error, InvalidConfigurationError):
-        members = {"errors": error.errors}
+        members |= {"errors": error.errors}
     elif isinstance(error, UnknownSourceError):
         members = {"errors": {"source": str(error)}}
     status = STATUS_BY_ERROR.get(type(error), 500)

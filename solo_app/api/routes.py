@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from solo_app.api import parameters, schemas
@@ -18,6 +18,7 @@ from solo_app.api.downloads import (
     points_response,
 )
 from solo_app.api.problems import problem_responses
+from solo_app.api.push import REQUEST_BODY, push_response
 from solo_app.api.sse import EVENT_SCHEMA, stream_response
 
 LATEST_RUNS = 10
@@ -218,6 +219,42 @@ async def list_points(
     rows = ", ".join(map(schemas.point_json, found))
     text = f'{{"batch_id": "{batch_id}", "points": [{rows}], "next": {json.dumps(url)}}}'
     return Response(text, media_type="application/json")
+
+
+@router.post(
+    "/batches/{batch_id}/points",
+    summary="Push points",
+    response_class=Response,
+    responses={
+        200: {"model": schemas.PushedPoints},
+        **problem_responses(408, 409, 415, 429),
+    },
+    openapi_extra=REQUEST_BODY,
+)
+async def push_points(
+    batch_id: BatchId,
+    service: Service,
+    request: Request,
+    _: NoQuery,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            pattern="^[!-~]{1,255}$",
+            description="only with JSON: a repeated request within 24 hours stores nothing and "
+            "returns the same response",
+        ),
+    ] = None,
+) -> Response:
+    """Store points, and respond after their commit. Starts a batch that does not exist, was
+    interrupted or has finished.
+
+    JSON is stored atomically: a number, `{"key": number}`, or an array of either. NDJSON is stored
+    as it arrives; an invalid line ends the request, and `line`, `count` and `last_seq` of the error
+    state what was stored. Returns 409 if the batch was stopped or has failed, has another source,
+    or if a request with the same `Idempotency-Key` is in progress.
+    """
+    return await push_response(request, service, batch_id, idempotency_key)
 
 
 @router.get(

@@ -313,6 +313,15 @@ class Points(Schema):
     next: str | None
 
 
+class PushedPoints(Schema):
+    """Stored points. Other clients can have stored points between the first and the last."""
+
+    batch_id: str
+    first_seq: int
+    last_seq: int
+    count: Count
+
+
 class Aggregate(Schema):
     """The aggregate of points with ``from <= ts < to``. ``average`` is null without points."""
 

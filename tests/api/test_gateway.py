@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from solo_app.api.gateway import MAX_BODY_BYTES
+from solo_app.api.bodies import MAX_BODY_BYTES
 from solo_app.batches.service import BatchService
 from tests.api.requests import BROWSER, check_problem
 from tests.helpers.api import FILE, FILES, PAGE, create_gateway

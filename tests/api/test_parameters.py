@@ -22,6 +22,7 @@ ID_ROUTES = [
     ("GET", "/batches/{id}/runs"),
     ("GET", "/batches/{id}/log"),
     ("GET", "/batches/{id}/points"),
+    ("POST", "/batches/{id}/points"),
     ("GET", "/batches/{id}/minutes"),
     ("GET", "/batches/{id}/download"),
 ]

@@ -1,0 +1,192 @@
+"""Pushed points through a real server: long, concurrent, broken and repeated requests."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.faults.clients import worker_pid
+from tests.helpers.integrity import check_integrity
+from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, RunningApp, wait_for
+
+NewApp = Callable[..., RunningApp]
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture
+def app(new_app: NewApp) -> RunningApp:
+    return new_app("prod", **BACKEND_ONLY).start()
+
+
+def points_url(app: RunningApp, batch_id: str = "b") -> str:
+    return f"{app.api}/batches/{batch_id}/points"
+
+
+def lines(count: int, value: str = "{}") -> Iterator[bytes]:
+    """Yield lines in parts that do not end with a line."""
+    rest = ""
+    for start in range(0, count, 20_000):
+        text = rest + "".join(f"{number}\n" for number in range(start, min(count, start + 20_000)))
+        yield text[:-3].encode()
+        rest = text[-3:]
+    yield rest.encode()
+
+
+def push_lines(app: RunningApp, count: int, batch_id: str = "b") -> dict[str, Any]:
+    response = httpx.post(points_url(app, batch_id), content=lines(count), headers=NDJSON)
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+def raw_request(app: RunningApp, headers: bytes, body: bytes) -> socket.socket:
+    """Send a request that need not be complete."""
+    connection = socket.create_connection(("127.0.0.1", app.backend_port), timeout=20)
+    head = b"POST /batches/b/points HTTP/1.1\r\nHost: localhost\r\n"
+    connection.sendall(head + headers + b"\r\n" + body)
+    return connection
+
+
+def test_million_points_are_stored_in_order(app: RunningApp) -> None:
+    result = push_lines(app, 1_000_000)
+    assert result == {"batch_id": "b", "first_seq": 1, "last_seq": 1_000_000, "count": 1_000_000}
+    text = httpx.get(f"{app.api}/batches/b/download").text.splitlines()[1:]
+    assert len(text) == 1_000_000
+    for number, line in enumerate(text):
+        seq, _, key = line.split(",")
+        assert (int(seq), int(key)) == (number + 1, number)
+    assert app.stop() < EXIT_TIMEOUT
+    assert check_integrity(app.database)["b"].points == 1_000_000
+
+
+def test_ten_clients_lose_no_points(app: RunningApp) -> None:
+    def push(number: int) -> int:
+        if number % 2:
+            return int(push_lines(app, 50_000)["count"])
+        count = 0
+        with httpx.Client() as client:
+            for size in (1, 1_000, 49_999):
+                response = client.post(points_url(app), json=[float(number)] * size)
+                result = response.json()
+                assert result["last_seq"] - result["first_seq"] + 1 == result["count"] == size
+                count += size
+        return count
+
+    with ThreadPoolExecutor(10) as clients:
+        count = sum(clients.map(push, range(10)))
+    assert httpx.get(f"{app.api}/batches/b").json()["row_count"] == count
+    assert app.stop() < EXIT_TIMEOUT
+    assert check_integrity(app.database)["b"].points == count
+
+
+def test_error_in_a_long_body_reaches_the_client(app: RunningApp) -> None:
+    body = b"1\n" * 1_000 + b"warm\n" + b"1\n" * 10_000_000
+    problem = httpx.post(points_url(app), content=body, headers=NDJSON).json()
+    assert (problem["line"], problem["count"], problem["last_seq"]) == (1_001, 1_000, 1_000)
+    large = httpx.post(points_url(app), content=b" " * 17_000_000)
+    assert large.status_code == 413
+
+
+def test_aborted_requests_store_whole_lines_only(app: RunningApp) -> None:
+    for number, (headers, body) in enumerate(
+        [
+            (b"Content-Length: 100\r\n", b"1\n23"),
+            (b"Transfer-Encoding: chunked\r\n", b"4\r\n1\n23\r\n"),
+            (b"Transfer-Encoding: chunked\r\n", b"4\r\n1\n23\r\nZZ"),
+        ],
+        start=1,
+    ):
+        headers += b"Content-Type: application/x-ndjson\r\n"
+        connection = raw_request(app, headers, body)
+        connection.shutdown(socket.SHUT_WR)
+        response = connection.recv(10_000)
+        assert b" 422 " in response.splitlines()[0], response
+        connection.close()
+        assert httpx.get(f"{app.api}/").json()["row_count"] == number
+    raw_request(app, b"Content-Length: 100\r\n", b"12").close()
+    assert push_lines(app, 1)["first_seq"] == number + 1
+
+
+def test_stalled_clients_hold_little_memory_and_do_not_delay_the_exit(app: RunningApp) -> None:
+    push_lines(app, 1_000)
+    before = app.memory_usage()
+    stalled = []
+    part = b" " * 15_000_000
+    for number in range(40):
+        headers = b"Content-Length: 16000000\r\nContent-Type: application/json\r\n"
+        if number % 2:
+            headers = b"Content-Length: 16000000\r\nContent-Type: application/x-ndjson\r\n"
+        connection = raw_request(app, headers, b"5\n" if number % 2 else b"")
+        connection.setblocking(False)
+        stalled.append(connection)
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        for connection in stalled[::2]:
+            with suppress(BlockingIOError):
+                connection.send(part)
+    assert app.memory_usage() - before < 200_000_000
+    assert push_lines(app, 1_000)["count"] == 1_000
+    assert httpx.delete(f"{app.api}/stream/b", timeout=20).status_code == 200
+    assert b" 409 " in stalled[1].recv(100)
+    assert app.stop() < EXIT_TIMEOUT
+    for connection in stalled:
+        connection.close()
+
+
+def test_repeated_key_is_stored_once_across_kills(app: RunningApp, rounds: int) -> None:
+    stored = 0
+    for number in range(max(2, rounds // 2)):
+        key, values = {"Idempotency-Key": f"key-{number}"}, [float(number)] * 3
+        others = threading.Thread(target=push_until_killed, args=(app,), daemon=True)
+        others.start()
+        responses: list[httpx.Response] = []
+
+        def push() -> None:
+            with suppress(httpx.TransportError):
+                responses.append(httpx.post(points_url(app), json=values, headers=key))  # noqa: B023
+
+        first = threading.Thread(target=push, daemon=True)
+        time.sleep(random.uniform(0, 0.1))
+        first.start()
+        time.sleep(random.uniform(0, 0.01))
+        os.kill(worker_pid(app), signal.SIGKILL)
+        first.join(20)
+        others.join(20)
+        app.kill()
+        app.start()
+        again = [httpx.post(points_url(app), json=values, headers=key) for _ in range(2)]
+        assert {response.status_code for response in again} == {200}
+        assert {response.text for response in (*responses, *again)} == {again[0].text}
+        other_body = httpx.post(points_url(app), json=[1], headers=key)
+        assert other_body.status_code == 422
+        stored += 3
+    download = httpx.get(f"{app.api}/batches/b/download").text.splitlines()[1:]
+    assert sum(not line.endswith(",-1") for line in download) == stored
+    assert app.stop() < EXIT_TIMEOUT
+    check_integrity(app.database)
+
+
+def push_until_killed(app: RunningApp) -> None:
+    with suppress(httpx.TransportError), httpx.Client() as client:
+        while True:
+            client.post(points_url(app), json=-1)
+
+
+def test_silent_batch_finishes(app: RunningApp) -> None:
+    body = {"source": "push", "parameters": {"idle_seconds": 0.5}}
+    assert httpx.post(f"{app.api}/stream/b", json=body).status_code == 201
+    push_lines(app, 10)
+    wait_for(lambda: httpx.get(f"{app.api}/batches/b").json()["status"] == "finished")
+    assert push_lines(app, 10)["first_seq"] == 11
