@@ -400,7 +400,7 @@ async def test_ndjson_is_read_only_as_fast_as_it_is_written(
     connection.send(lines)
     await wait_until(lambda: service.totals().row_count == 1_000)
     storage.writes.hold()
-    for _ in range(200):
+    for _ in range(100):
         connection.send(lines)
     await wait_until(lambda: storage.writes.waiting)
     waiting = None
@@ -408,10 +408,10 @@ async def test_ndjson_is_read_only_as_fast_as_it_is_written(
         waiting = connection.waiting
         await asyncio.sleep(0.05)
     # At most one commit in flight and one full buffer have been read.
-    assert (200 - waiting) * 1_000 <= 2 * BUFFER_POINTS
+    assert (100 - waiting) * 1_000 <= 2 * BUFFER_POINTS
     storage.writes.open()
     connection.send(b"", more_body=False)
-    assert (await connection.result())[1]["count"] == 201_000
+    assert (await connection.result())[1]["count"] == 101_000
 
 
 async def test_large_bodies_wait_for_each_other() -> None:

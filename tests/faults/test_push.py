@@ -119,7 +119,7 @@ def test_aborted_requests_store_whole_lines_only(app: RunningApp) -> None:
     assert push_lines(app, 1)["first_seq"] == number + 1
 
 
-def test_stalled_clients_hold_little_memory_and_do_not_delay_the_exit(app: RunningApp) -> None:
+def test_stalled_clients_hold_little_memory_and_delay_nothing(app: RunningApp) -> None:
     push_lines(app, 1_000)
     before = app.memory_usage()
     stalled = []
