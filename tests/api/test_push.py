@@ -379,7 +379,7 @@ async def test_silent_ndjson_client_receives_the_end_of_its_batch(
     assert (response[1]["count"], response[1]["last_seq"]) == (2, 2)
 
 
-async def test_silent_clients_occupy_no_slot_and_do_not_block_a_stop(
+async def test_silent_clients_occupy_no_slot(
     service: BatchService,
 ) -> None:
     connections = [Connection(service) for _ in range(10)]

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from solo_app.api.bodies import MAX_LARGE_BODIES
 from tests.faults.clients import worker_pid
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, RunningApp, wait_for
@@ -122,20 +123,19 @@ def test_aborted_requests_store_whole_lines_only(app: RunningApp) -> None:
 def test_stalled_clients_hold_little_memory_and_delay_nothing(app: RunningApp) -> None:
     push_lines(app, 1_000)
     before = app.memory_usage()
-    stalled = []
-    part = b" " * 15_000_000
-    for number in range(40):
-        headers = b"Content-Length: 16000000\r\nContent-Type: application/json\r\n"
-        if number % 2:
-            headers = b"Content-Length: 16000000\r\nContent-Type: application/x-ndjson\r\n"
-        connection = raw_request(app, headers, b"5\n" if number % 2 else b"")
-        connection.setblocking(False)
-        stalled.append(connection)
+    media_types = (b"application/json", b"application/x-ndjson")
+    stalled = [
+        raw_request(app, b"Content-Length: 16000000\r\nContent-Type: %s\r\n" % media_type, b"5\n")
+        for media_type in media_types * 20
+    ]
+    unsent = dict.fromkeys(stalled[::2], 15000000)
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        for connection in stalled[::2]:
+        for connection, count in unsent.items():
+            connection.setblocking(False)
             with suppress(BlockingIOError):
-                connection.send(part)
+                unsent[connection] -= connection.send(b" " * min(count, 65_536))
+    assert sum(count == 0 for count in unsent.values()) == MAX_LARGE_BODIES
     assert app.memory_usage() - before < 200_000_000
     assert push_lines(app, 1_000)["count"] == 1_000
     assert httpx.delete(f"{app.api}/stream/b", timeout=20).status_code == 200
