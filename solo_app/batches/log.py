@@ -44,6 +44,12 @@ class BatchLog:
         """Add a line to an open log. Output with line breaks becomes several lines."""
         self._by_no[batch_no].add(self._clock(), level, text)
 
+    async def add_to_ended(self, batch: Batch, level: LogLevel, text: str) -> None:
+        """Write a line to the log of a batch that has ended. Raises StoreUnavailableError."""
+        log = _RunLog(batch.run.number, await self._store.log(batch.no))
+        log.add(self._clock(), level, text)
+        await self._store.append_log({batch.no: log.unwritten()})
+
     async def close(self, batch_no: int) -> None:
         """Write the lines of a run that has ended. Retries until it succeeds."""
         await self.flush()
@@ -72,7 +78,9 @@ class BatchLog:
         async with self._writing:
             new = {no: lines for no, log in self._by_no.items() if (lines := log.unwritten())}
             if new:
-                await self._write_retry.run("Log", lambda: self._store.append_log(new))
+                await self._write_retry.run(
+                    "Write of log lines", lambda: self._store.append_log(new)
+                )
             for batch_no, lines in new.items():
                 self._by_no[batch_no].written_number = lines[-1].number
 

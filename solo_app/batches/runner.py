@@ -255,9 +255,8 @@ class Runner:
         )
         batch = replace(batch, run=run)
         await self._store.end_run(batch)
-        self._log.open(batch, await self._store.log(batch.no))
-        self._log.add(batch.no, LogLevel.INFO, "Interrupted: the app ended during the run.")
-        await self._log.close(batch.no)
+        text = "Interrupted: the app ended during the run."
+        await self._log.add_to_ended(batch, LogLevel.INFO, text)
         return batch
 
     async def _end_all(self) -> None:

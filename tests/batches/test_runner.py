@@ -314,6 +314,14 @@ async def test_next_start_logs_the_interruption_by_a_crash(storage: MemoryStorag
         assert (line.run, line.text) == (1, "Interrupted: the app ended during the run.")
 
 
+async def test_app_does_not_start_if_the_log_cannot_be_written(storage: MemoryStorage) -> None:
+    await storage.open_run("b", Run(1, "random", BatchStatus.RUNNING, utc_now(), first_seq=1))
+    storage.log_writes.fail("no room")
+    with pytest.raises(StoreUnavailableError, match="no room"):
+        async with asyncio.timeout(30), open_service(storage):
+            pass
+
+
 async def test_abandoned_source_is_logged(storage: MemoryStorage) -> None:
     is_released = asyncio.Event()
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 
+from solo_app.batches.models import LOG_LINES
+
 
 @dataclass(frozen=True)
 class StoredBatch:
@@ -21,7 +23,7 @@ def check_integrity(database: Path) -> dict[str, StoredBatch]:
     """Check the invariants of a closed database, and return its batches.
 
     ``seq`` is in order, without gaps or duplicates. Minutes and counters agree with the points.
-    Each run begins after the previous one.
+    Each run begins after the previous one. Logs are bounded, without gaps or duplicates.
     """
     with duckdb.connect(database, read_only=True) as connection:
 
@@ -51,6 +53,12 @@ def check_integrity(database: Path) -> dict[str, StoredBatch]:
             "SELECT batch_id, status, first_seq, last_seq FROM runs JOIN batches ON no = batch_no "
             "ORDER BY batch_id, number"
         )
+        logs = query(
+            "SELECT batch_no, count(*), max(number) - min(number) + 1, count(DISTINCT number) "
+            "FROM log_lines GROUP BY batch_no"
+        )
+    for batch_no, count, span, distinct in logs:
+        assert count == span == distinct <= LOG_LINES, batch_no
     for batch_id, count, first, last, distinct in counts:
         assert distinct == count, batch_id
         if count:
