@@ -57,6 +57,8 @@ def test_no_violations_without_batches(new_app: Callable[..., RunningApp], page:
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         open_page(page, app, "/")
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_text("Waiting for the first point").wait_for()
         expect_no_violations(page)
 
 
@@ -78,6 +80,22 @@ def test_no_violations_with_toast_and_error(console: RunningApp, page: Page, the
     start_by_form(page, RUNNING[1])
     page.locator("[role=alert]").wait_for()
     page.locator("[data-sonner-toast]").hover()  # Keeps the toast open.
+    expect_no_violations(page)
+
+
+@in_each_theme
+def test_no_violations_in_the_form_of_a_source(
+    console: RunningApp, page: Page, theme: Any
+) -> None:
+    page.emulate_media(color_scheme=theme)
+    open_page(page, console, "/")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Source", exact=True).select_option("http")
+    page.get_by_label("JSON Pointer").wait_for()
+    expect_no_violations(page)
+    page.get_by_label("JSON Pointer").fill("temperature")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").first.wait_for()
     expect_no_violations(page)
 
 
