@@ -19,7 +19,7 @@ from solo_app.sources.push import PUSH
 from solo_app.sources.random import random_kind
 from solo_app.storage.duckdb.store import DuckDBStore
 
-FAST_RETRY = Timing(retry_interval=0.01)
+FAST_RETRY = Timing(retry_interval=0.01, commit_delay=0.005)
 
 Source = Callable[[], AsyncIterator[Numbers]] | SourceKind
 """A source without parameters, or a source kind."""

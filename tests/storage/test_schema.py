@@ -259,20 +259,19 @@ IN_TOKYO = """
 import asyncio, json, pathlib, sys
 from datetime import datetime, timedelta
 import duckdb
-from solo_app.batches.models import FileFormat
+from solo_app.batches.models import FileFormat, Selection
 from solo_app.batches.retention import Retention
 from solo_app.storage.duckdb.store import DuckDBStore
-from tests.helpers.service import FakeClock, open_service
 
 async def main(database):
-    clock = FakeClock("2026-04-01")
     store = DuckDBStore(database)
-    async with open_service(store, clock) as service:
-        await Retention(store, timedelta(days=1), clock).archive_old_points()
-        points = await service.points("old", 0, 100)
-        span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
-        csv = (await service.download("old", FileFormat.CSV, *span)).chunks
-        text = b"".join([piece async for piece in csv]).decode()
+    await store.open()
+    await Retention(store, timedelta(days=1), lambda: datetime(2026, 4, 1)).archive_old_points()
+    points = await store.points(1, 0, 100)
+    span = datetime(2026, 3, 1, 10, 2), datetime(2026, 3, 6, 10, 3)
+    csv = (await store.download(FileFormat.CSV, Selection(1, 9, *span))).chunks
+    text = b"".join([piece async for piece in csv]).decode()
+    await store.close()
     files = sorted(database.with_name("solo.duckdb.archive").glob("000001-*"))
     with duckdb.connect() as plain:
         plain.execute("SET TimeZone = 'America/New_York'")

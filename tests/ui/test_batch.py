@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -213,14 +214,19 @@ async def test_chosen_range_is_shown(tabs: Tabs, batch_id: str) -> None:
         await wait_until(lambda span=span: minutes.end - minutes.start == span * 60_000_000)  # type: ignore[misc]
 
 
-async def test_open_page_keeps_its_state(tabs: Tabs, batch_id: str) -> None:
-    # Reflex evicts a state that is not accessed for ``token_expiration`` seconds.
-    tabs.manager.token_expiration = 2
-    await tabs.service.start(batch_id)
-    await tabs.service.stop(batch_id)
-    state = await tabs.open_batch_page(batch_id, batch_id)
-    await wait_until(lambda: len(tabs.state_deltas(batch_id, BatchState)) > 5, timeout=10)
-    assert state is await tabs.state(batch_id, BatchState)
+async def test_open_page_keeps_its_state() -> None:
+    clock = FakeClock("2012-11-11 10:11:10")
+    async with open_tabs(MemoryStorage(), clock) as tabs:
+        # Reflex evicts a state that is not accessed for ``token_expiration`` seconds.
+        tabs.manager.token_expiration = 1
+        await tabs.service.start("b")
+        await tabs.service.stop("b")
+        state = await tabs.open_batch_page("b", "b")
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:
+            clock.advance(seconds=1)
+            await tabs.ticks()
+        assert state is await tabs.state("b", BatchState)
 
 
 async def test_evicted_page_is_complete_again(tabs: Tabs, batch_id: str) -> None:

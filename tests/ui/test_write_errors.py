@@ -15,7 +15,7 @@ from solo_app.ui.components.layout import banners
 from solo_app.ui.state.batch import BatchState, MinutesState
 from solo_app.ui.state.home import HomeState
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, ScriptedSource, silent, wait_until
+from tests.helpers.service import FAST_RETRY, FakeClock, ScriptedSource, silent, wait_until
 from tests.ui.tabs import open_tabs, tabs_on
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 async def test_pages_show_write_errors_and_archive_errors() -> None:
     storage = MemoryStorage()
     retention = Retention(storage, timedelta(days=1), utc_now)
-    service = BatchService(storage, {"random": random_kind(0.01)}, retention=retention)
+    kinds = {"random": random_kind(0.01)}
+    service = BatchService(storage, kinds, retention=retention, timing=FAST_RETRY)
     await service.open()
     await service.start("b")
     async with tabs_on(service) as tabs:
@@ -106,7 +107,7 @@ async def test_page_without_data_does_not_name_the_previous_batch() -> None:
 
 async def test_pages_show_the_error_of_a_failed_stop() -> None:
     storage = MemoryStorage()
-    timing = Timing(stop_grace_period=0)
+    timing = Timing(retry_interval=0.01, stop_grace_period=0)
     async with open_tabs(storage, timing=timing, silent=silent) as tabs:
         await tabs.service.start("b", "silent")
         page = await tabs.open_batch_page("b", "b")

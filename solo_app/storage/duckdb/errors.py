@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-from sqlalchemy.exc import SQLAlchemyError
-
-from solo_app.batches.errors import StoreUnavailableError
 
 
 def format_open_error(path: Path, error: Exception) -> str:
@@ -81,20 +76,3 @@ def is_fatal(error: BaseException | None) -> bool:
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
         return True
     return error is not None and is_fatal(error.__cause__)
-
-
-@contextmanager
-def read_errors() -> Iterator[None]:
-    """Convert errors of the database to StoreUnavailableError. Propagate errors in a query."""
-    try:
-        yield
-    except (duckdb.Error, SQLAlchemyError) as raised:
-        error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise StoreUnavailableError(
-                "The query exceeds the memory limit of the database. Request a smaller range."
-            ) from raised
-        # DuckDB raises the base class for an unreadable block.
-        if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
-            raise
-        raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised

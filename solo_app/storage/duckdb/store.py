@@ -47,7 +47,6 @@ from solo_app.storage.duckdb.errors import (
     format_open_error,
     format_write_error,
     one_line,
-    read_errors,
 )
 from solo_app.storage.duckdb.export import Exports
 from solo_app.storage.duckdb.files import OpenFiles
@@ -185,7 +184,7 @@ class DuckDBStore:
         """
 
         def run() -> T:
-            with self._instance.reader() as cursor, read_errors():
+            with self._instance.reader() as cursor, _read_errors():
                 return query(cursor)
 
         loop = asyncio.get_running_loop()
@@ -274,5 +273,22 @@ class DuckDBStore:
             ) from error
 
     def _recover_archive(self) -> None:
-        with read_errors():
+        with _read_errors():
             self._archive.recover(self._instance.writer)
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
+    """Convert errors of the database to StoreUnavailableError. Propagate errors in a query."""
+    try:
+        yield
+    except (duckdb.Error, SQLAlchemyError) as raised:
+        error = raised.__cause__ if isinstance(raised, SQLAlchemyError) else raised
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise StoreUnavailableError(
+                "The query exceeds the memory limit of the database. Request a smaller range."
+            ) from raised
+        # DuckDB raises the base class for an unreadable block.
+        if not isinstance(error, duckdb.OperationalError) and type(error) is not duckdb.Error:
+            raise
+        raise StoreUnavailableError(f"The database cannot be read: {one_line(error)}") from raised
