@@ -155,6 +155,7 @@ async def _read_body(response: httpx.Response) -> bytes:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise SourceError("Response is larger than 1 MiB")
+        await asyncio.sleep(0)  # Thousands of tiny chunks can arrive at once.
     return bytes(body)
 
 
