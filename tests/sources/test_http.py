@@ -12,6 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from solo_app.batches.errors import InvalidConfigurationError, SourceError
@@ -220,19 +221,38 @@ async def test_unreachable_server_is_an_error(host: str, message: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, in one file with its key."""
     if not shutil.which("openssl"):
         pytest.skip("creating a certificate needs openssl")
-    folder: Path = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out crt -subj /CN=127.0.0.1"
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    file = tmp_path_factory.mktemp("certificate") / "pem"
+    command = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {file} -out {file}.crt "
+        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
+    return file
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "crt", folder / "key")
+    context.load_cert_chain(certificate)
     return context
 
 
-async def test_untrusted_certificate_is_an_error(self_signed: ssl.SSLContext) -> None:
-    async with serve(response("1"), self_signed) as server:
+async def test_trusted_certificate_is_accepted(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr("solo_app.sources.http._ssl_context", httpx.create_ssl_context)
+    async with serve(response("9"), tls) as server:
+        assert await read(server.url) == [9]
+
+
+async def test_untrusted_certificate_is_an_error(tls: ssl.SSLContext) -> None:
+    async with serve(response("1"), tls) as server:
         with pytest.raises(SourceError, match=r"Cannot connect: .*certificate verify failed"):
             await read(server.url)
         assert server.requests == []
