@@ -84,9 +84,7 @@ def test_no_violations_with_toast_and_error(console: RunningApp, page: Page, the
 
 
 @in_each_theme
-def test_no_violations_in_the_form_of_a_source(
-    console: RunningApp, page: Page, theme: Any
-) -> None:
+def test_no_violations_in_the_form_of_a_source(console: RunningApp, page: Page, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
     open_page(page, console, "/")
     page.get_by_text("More", exact=True).click()
