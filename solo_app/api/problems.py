@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match
 from solo_app.batches.errors import (
     BatchEndedError,
     BatchLimitReachedError,
+    BatchNotEndedError,
     BatchNotFoundError,
     BatchRunningError,
     IdempotencyKeyReusedError,
@@ -41,6 +42,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS_BY_ERROR: dict[type[SoloError], int] = {
     BatchNotFoundError: 404,
+    BatchNotEndedError: 409,
     BatchRunningError: 409,
     BatchEndedError: 409,
     SourceMismatchError: 409,

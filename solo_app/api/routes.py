@@ -164,6 +164,20 @@ async def change_labels(
     return schemas.Batch.from_batch(batch, service)
 
 
+@router.delete(
+    "/batches/{batch_id}",
+    status_code=204,
+    summary="Delete a batch",
+    responses=problem_responses(404, 409),
+)
+async def delete_batch(batch_id: BatchId, service: Service, _: NoQuery) -> None:
+    """Delete an ended batch with its points, minutes, archive files, runs and log.
+
+    Returns 409 while the batch is running. A deleted batch cannot be restored.
+    """
+    await service.delete(batch_id)
+
+
 @router.get("/batches/{batch_id}/runs", summary="Runs of a batch", responses=problem_responses(404))
 async def list_runs(
     batch_id: BatchId, service: Service, query: Annotated[parameters.PageParameters, Query()]

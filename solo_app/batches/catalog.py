@@ -42,6 +42,16 @@ class Catalog:
         self._newest_first = None
         self.revision += 1
 
+    def remove(self, batch: Batch) -> BatchCounter:
+        """Remove a batch. Returns the counter of its points."""
+        del self._batches[batch.batch_id]
+        counter = self._counters.pop(batch.no, _NO_POINTS)
+        self.row_count -= counter.row_count
+        self._newest_first = None
+        self._free_number = 1
+        self.revision += 1
+        return counter
+
     def add_points(self, batch_no: int, points: BatchCounter) -> None:
         """Add committed points of a batch to its counter."""
         row_count = self.counter(batch_no).row_count + points.row_count

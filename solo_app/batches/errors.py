@@ -1,7 +1,8 @@
 """Domain errors, by subject.
 
 SoloError
-  InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchLimitReachedError
+  InvalidBatchIdError, BatchNotFoundError, BatchRunningError, BatchNotEndedError,
+  BatchLimitReachedError
   SeqNotReachedError, WindowOutOfRangeError
   BatchEndedError, SourceMismatchError, PushInProgressError, IdempotencyKeyReusedError
   UnknownSourceError, InvalidConfigurationError, BadNumberError, SourceError
@@ -69,6 +70,11 @@ class IdempotencyKeyReusedError(SoloError):
         super().__init__(
             "This Idempotency-Key was used with another body. Use a new key for each new body."
         )
+
+
+class BatchNotEndedError(SoloError):
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"{batch_id} is running. Stop it to delete it.")
 
 
 class BatchLimitReachedError(SoloError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from solo_app.batches.errors import BatchNotFoundError
 from solo_app.batches.models import BatchStatus, Point
 from solo_app.batches.service import BatchService
 
@@ -22,8 +23,8 @@ async def follow(
 
     Yields an empty list after ``idle_timeout`` seconds without points, or earlier. After the last
     point of the current (or else the latest) run, yields the status of the run and ends. During
-    shutdown, ends without a status. No points are buffered for slow readers.
-    Raises BatchNotFoundError.
+    shutdown, or if the batch is deleted before that, ends without a status. No points are buffered
+    for slow readers. Raises BatchNotFoundError.
     """
     batch = service.batch(batch_id)
     producer = service.producer(batch)
@@ -31,7 +32,13 @@ async def follow(
         has_ended = producer is None or producer.has_ended
         run = producer.batch.run if producer else batch.run
         committed = producer.committed_seq if producer else after
-        points = await service.points(batch_id, after, page_size)
+        if has_ended and run.last_seq is not None and after >= run.last_seq:
+            yield run.status
+            return
+        try:
+            points = await service.points_of(batch, after, page_size)
+        except BatchNotFoundError:
+            return
         if has_ended and run.last_seq is not None:
             # Later points belong to the next run, which may have started in the meantime.
             points = [point for point in points if point.seq <= run.last_seq]

@@ -36,5 +36,9 @@ class ReadBackoff:
             next_wait = min(2 * wait, self._longest)
             self._failures[key] = next_wait, self._now() + wait, str(error)
             raise
-        self._failures.pop(key, None)
+        self.forget(key)
         return result
+
+    def forget(self, key: Hashable) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)

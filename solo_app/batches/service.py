@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,11 @@ from numpy.typing import NDArray
 
 from solo_app.batches.catalog import Catalog
 from solo_app.batches.editor import BatchEditor
-from solo_app.batches.errors import InvalidConfigurationError, WindowOutOfRangeError
+from solo_app.batches.errors import (
+    BatchNotFoundError,
+    InvalidConfigurationError,
+    WindowOutOfRangeError,
+)
 from solo_app.batches.ingest import Ingest
 from solo_app.batches.log import BatchLog
 from solo_app.batches.minutes import RecentMinutes, last_full_minute, start_of_minute
@@ -90,7 +95,7 @@ class BatchService:
         self._pushes = Pushes(
             store, self._write_retry, self._ingest, self._catalog, self._runner, clock, timing
         )
-        self._editor = BatchEditor(store, self._catalog, self._runner)
+        self._editor = BatchEditor(store, self._catalog, self._runner, self._on_delete)
         self._throughput = RateMeter(history_seconds=60)
         self._writing: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[bool] | None = None
@@ -108,6 +113,7 @@ class BatchService:
         self._writing = [
             asyncio.create_task(self._ingest.run(), name="ingest"),
             asyncio.create_task(self._log.run(), name="log"),
+            asyncio.create_task(self._editor.run(), name="deletions"),
         ]
         if resume:
             await self._runner.resume()
@@ -222,6 +228,14 @@ class BatchService:
         """
         return await self._editor.change_labels(batch_id, unit, description)
 
+    async def delete(self, batch_id: str) -> None:
+        """Delete an ended batch with its points, minutes, runs and log.
+
+        Raises BatchNotEndedError, StoreUnavailableError or ServiceClosedError, without having
+        changed anything.
+        """
+        await self._editor.delete(batch_id)
+
     # -- batches ----------------------------------------------------------------------------
 
     def totals(self) -> Totals:
@@ -271,6 +285,11 @@ class BatchService:
         """Return the producer of a batch, None if it is not running."""
         return self._runner.find(batch.no)
 
+    def _check_exists(self, batch: Batch) -> None:
+        """Raise BatchNotFoundError if a batch was deleted while its data was read."""
+        if self.batch(batch.batch_id).no != batch.no:
+            raise BatchNotFoundError(batch.batch_id)
+
     def row_count(self, batch: Batch) -> int:
         """Return the number of committed points of a batch in all its runs."""
         return self._catalog.counter(batch.no).row_count
@@ -293,7 +312,10 @@ class BatchService:
 
         Raises StoreUnavailableError.
         """
-        return await self._store.runs(self.batch(batch_id).no, offset, limit)
+        batch = self.batch(batch_id)
+        runs = await self._store.runs(batch.no, offset, limit)
+        self._check_exists(batch)
+        return runs
 
     # -- logs -------------------------------------------------------------------------------
 
@@ -302,7 +324,10 @@ class BatchService:
 
         Reads only the log of an ended batch from the store. Raises StoreUnavailableError.
         """
-        return await self._log.lines(self.batch(batch_id).no)
+        batch = self.batch(batch_id)
+        lines = await self._log.lines(batch.no)
+        self._check_exists(batch)
+        return lines
 
     def last_log_number(self, batch: Batch) -> int:
         """Return the number of the last log line of a running batch."""
@@ -315,14 +340,20 @@ class BatchService:
 
         Raises StoreUnavailableError.
         """
-        batch = self.batch(batch_id)
+        return await self.points_of(self.batch(batch_id), after, limit)
+
+    async def points_of(self, batch: Batch, after: int, limit: int) -> list[Point]:
+        """See ``points``. Raises BatchNotFoundError if the batch has been deleted."""
+        self._check_exists(batch)
         if after >= self.last_seq(batch):
             return []
         producer = self._runner.find(batch.no)
         recent = producer.points.since(after) if producer else None
         if recent is not None:
             return recent[:limit]
-        return await self._store.points(batch.no, after, limit)
+        points = await self._store.points(batch.no, after, limit)
+        self._check_exists(batch)
+        return points
 
     async def load_earlier_runs(self, batch: Batch) -> None:
         """Load the points of earlier runs for ``Producer.recent``, unless they are loaded.
@@ -362,7 +393,14 @@ class BatchService:
         if start >= end:
             raise WindowOutOfRangeError("`from` must be before `to`.")
         selection = Selection(batch.no, self.last_seq(batch), start, end)
-        return await self._store.download(file_format, selection, batch.labels.unit)
+        file = await self._store.download(file_format, selection, batch.labels.unit)
+        return replace(file, chunks=self._chunks(batch, file))
+
+    async def _chunks(self, batch: Batch, file: Download) -> AsyncIterator[bytes]:
+        """Yield the chunks of a file while the batch exists."""
+        async for chunk in file.chunks:
+            self._check_exists(batch)
+            yield chunk
 
     async def backup(self) -> Download:
         """Return a snapshot of the database as a file, while batches keep running.
@@ -409,6 +447,7 @@ class BatchService:
         if start >= cached_since:
             return cached
         stored = await self._store.minutes(batch.no, Window(start, min(end, cached_since)))
+        self._check_exists(batch)
         return stored + cached
 
     # -- events of ingest -------------------------------------------------------------------
@@ -419,6 +458,10 @@ class BatchService:
             producer.add(block)
         self._recent_minutes.add(block.batch_no, minutes)
         self._throughput.add(len(block.ts))
+
+    def _on_delete(self, batch_no: int) -> None:
+        self._recent_minutes.remove(batch_no)
+        self._recent_reader.forget(batch_no)
 
     def _on_ingest_failure(self, batch_no: int, reason: str) -> None:
         # The minutes in memory may lack committed points, so read them from the store.

@@ -112,6 +112,18 @@ class Storage(Protocol):
     async def move_to_archive(self, span: Span) -> int:
         """Move committed points to the archive. Returns their number."""
 
+    async def delete(self, batch_no: int) -> None:
+        """Delete an ended batch with all its data, atomically. No effect if it does not exist.
+
+        Its points and minutes occupy space until ``remove_deleted_points``.
+        """
+
+    async def remove_deleted_points(self) -> None:
+        """Remove the points and minutes of all deleted batches from the store.
+
+        This is done in parts, so that other writes do not wait for long.
+        """
+
     async def download(
         self, file_format: FileFormat, selection: Selection, unit: str = ""
     ) -> Download:

@@ -25,6 +25,7 @@ OPERATIONS = {
     ("/batches", "get"),
     ("/batches/{batch_id}", "get"),
     ("/batches/{batch_id}", "patch"),
+    ("/batches/{batch_id}", "delete"),
     ("/batches/{batch_id}/runs", "get"),
     ("/batches/{batch_id}/log", "get"),
     ("/sources", "get"),
@@ -61,6 +62,9 @@ REQUESTS = [
     ("get", "/batches/{batch_id}/download?format=parquet", "ended"),
     ("get", "/batches/{batch_id}/download?format=json", "ended"),
     ("get", "/backup", ""),
+    ("delete", "/batches/{batch_id}", "ended"),
+    ("delete", "/batches/{batch_id}", "ended"),
+    ("delete", "/batches/{batch_id}", "b"),
 ]
 
 

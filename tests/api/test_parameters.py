@@ -19,6 +19,8 @@ ID_ROUTES = [
     ("GET", "/stream/{id}"),
     ("GET", "/agg/{id}"),
     ("GET", "/batches/{id}"),
+    ("PATCH", "/batches/{id}"),
+    ("DELETE", "/batches/{id}"),
     ("GET", "/batches/{id}/runs"),
     ("GET", "/batches/{id}/log"),
     ("GET", "/batches/{id}/points"),

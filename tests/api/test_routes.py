@@ -13,7 +13,7 @@ from solo_app.batches.timing import Timing
 from tests.api.requests import check_problem, produce, read_pages
 from tests.helpers.api import create_client
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import Harness, open_harness, open_service, wait_until
+from tests.helpers.service import Harness, counting, open_harness, open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +86,36 @@ async def test_stopped_batch_can_be_started_again(client: httpx.AsyncClient, bat
         await client.request(request, f"/stream/{batch_id}")
     batch = (await client.get(f"/batches/{batch_id}")).json()
     assert [run["status"] for run in batch["runs"]] == ["running", "stopped"]
+
+
+async def test_only_an_ended_batch_is_deleted(
+    client: httpx.AsyncClient, harness: Harness, batch_id: str
+) -> None:
+    await client.post(f"/stream/{batch_id}")
+    await produce(harness, 1, 2)
+    rows = (await client.get("/")).json()["row_count"]
+    body = check_problem(await client.delete(f"/batches/{batch_id}"), 409)
+    assert body["code"] == "batch-not-ended"
+    assert body["detail"] == f"{batch_id} is running. Stop it to delete it."
+    await client.delete(f"/stream/{batch_id}")
+    check_problem(await client.delete(f"/batches/{batch_id}?force=true"), 422)
+    response = await client.delete(f"/batches/{batch_id}")
+    assert (response.status_code, response.content) == (204, b"")
+    check_problem(await client.delete(f"/batches/{batch_id}"), 404)
+    check_problem(await client.get(f"/batches/{batch_id}"), 404)
+    assert (await client.get("/")).json()["row_count"] == rows - 2
+    assert batch_id not in (await client.get("/batches?limit=1000")).text
+
+
+async def test_failed_deletion_returns_503() -> None:
+    storage = MemoryStorage()
+    async with open_service(storage, few=counting(3)) as service, create_client(service) as client:
+        await service.start("b", "few")
+        await wait_until(lambda: not service.running())
+        storage.changes.fail("no room")
+        problem = check_problem(await client.delete("/batches/b"), 503)
+        assert "no room" in str(problem["detail"])
+        assert (await client.get("/batches/b")).json()["row_count"] == 3
 
 
 async def test_failing_writes_return_503() -> None:

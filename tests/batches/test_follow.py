@@ -131,3 +131,27 @@ async def test_stalled_readers_delay_no_commits_and_hold_no_points(tmp_path: Pat
     assert isinstance(first, list)
     assert isinstance(second, list)
     assert second[0].seq == first[-1].seq + 1
+
+
+@pytest.mark.parametrize("is_started_again", [False, True])
+async def test_stream_of_a_deleted_batch_ends_without_a_status(is_started_again: bool) -> None:
+    async with open_service(MemoryStorage(), many=counting(30), few=counting(20)) as service:
+        await service.start("b", "many")
+        await wait_until(lambda: not service.running())
+        updates = follow(service, "b", 0, idle_timeout=5, page_size=10)
+        assert [point.seq for point in await anext(updates)] == list(range(1, 11))  # type: ignore[union-attr]
+        await service.delete("b")
+        if is_started_again:
+            await service.start("b", "few")
+            await wait_until(lambda: not service.running())
+        assert [update async for update in updates] == []
+
+
+async def test_reader_with_all_points_gets_the_status_of_a_deleted_batch() -> None:
+    async with open_service(MemoryStorage(), many=counting(30)) as service:
+        await service.start("b", "many")
+        await wait_until(lambda: not service.running())
+        updates = follow(service, "b", 0, idle_timeout=5)
+        await anext(updates)
+        await service.delete("b")
+        assert [update async for update in updates] == [BatchStatus.FINISHED]

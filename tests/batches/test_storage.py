@@ -114,6 +114,35 @@ async def test_labels_are_stored(make: Callable[[], Storage]) -> None:
     await again.close()
 
 
+async def test_deleted_batch_has_no_data(make: Callable[[], Storage]) -> None:
+    store = make()
+    await store.open()
+    deleted, kept = [await store.open_run(batch_id, FIRST_RUN) for batch_id in ("b", "c")]
+    for batch in (deleted, kept):
+        minutes = {batch.no: [minute(1, 1.0, 1.0, 1.0)]}
+        await store.write([block(batch, 1, (0, 1.0))], minutes)
+        await store.append_log({batch.no: [LogLine(1, NOW, 1, LogLevel.INFO, "Started.")]})
+        await store.end_run(replace(batch, run=ended(FIRST_RUN, last_seq=1)))
+    await store.delete(deleted.no)
+    for _ in range(2):
+        assert [batch.batch_id for batch in await store.batches()] == ["c"]
+        assert set((await store.stored_minutes(NOW)).counters) == {kept.no}
+        assert await store.runs(deleted.no, 0, 10) == []
+        assert await store.log(deleted.no) == []
+        assert len(await store.runs(kept.no, 0, 10)) == len(await store.log(kept.no)) == 1
+        await store.remove_deleted_points()
+        assert await store.points(deleted.no, 0, 10) == []
+        assert await store.minutes(deleted.no, ALWAYS) == []
+        assert len(await store.points(kept.no, 0, 10)) == 1
+        assert await store.minutes(kept.no, ALWAYS) == [minute(1, 1.0, 1.0, 1.0)]
+        await store.close()
+        store = make()
+        await store.open()
+    again = await store.open_run("b", FIRST_RUN)
+    assert again.no not in (deleted.no, kept.no)
+    await store.close()
+
+
 async def test_points_are_read_in_order_after_a_seq(store: Storage, batch: Batch) -> None:
     await store.write([block(batch, 1, (0, 1.0), (5, 2.5))], {})
     await store.write([block(batch, 3, (2, -3.0))], {})

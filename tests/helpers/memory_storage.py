@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import count
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, start_of_minute
@@ -83,6 +84,7 @@ class MemoryStorage:
         self.written: list[Block] = []
         """All committed blocks, in the order of their commits."""
         self._batches: dict[str, int] = {}
+        self._numbers = count(1)
         self._labels: dict[int, Labels] = {}
         self._runs: dict[int, list[Run]] = {}
         self._points: dict[int, list[Point]] = {}
@@ -107,11 +109,13 @@ class MemoryStorage:
 
     async def runs(self, batch_no: int, offset: int, limit: int) -> list[Run]:
         await self.run_reads.pass_through()
-        return self._runs[batch_no][::-1][offset : offset + limit]
+        return self._runs.get(batch_no, [])[::-1][offset : offset + limit]
 
     async def open_run(self, batch_id: str, run: Run, labels: Labels = NO_LABELS) -> Batch:
         await self.starts.pass_through()
-        no = self._batches.setdefault(batch_id, len(self._batches) + 1)
+        if batch_id not in self._batches:
+            self._batches[batch_id] = next(self._numbers)
+        no = self._batches[batch_id]
         self._runs.setdefault(no, []).append(run)
         self._labels[no] = labels
         return Batch(no, batch_id, run, labels)
@@ -186,6 +190,16 @@ class MemoryStorage:
 
     async def move_to_archive(self, span: Span) -> int:
         raise StoreUnavailableError("Points in memory cannot be archived.")
+
+    async def delete(self, batch_no: int) -> None:
+        await self.changes.pass_through()
+        self._batches = {name: no for name, no in self._batches.items() if no != batch_no}
+        for table in (self._labels, self._runs, self._points, self._minutes, self._log_lines):
+            table.pop(batch_no, None)
+        self._receipts = {key: r for key, r in self._receipts.items() if key[0] != batch_no}
+
+    async def remove_deleted_points(self) -> None:
+        pass
 
     async def download(
         self, file_format: FileFormat, selection: Selection, unit: str = ""

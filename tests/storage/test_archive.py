@@ -391,7 +391,9 @@ async def test_folder_may_have_special_characters(
 
 async def test_database_of_an_earlier_release_can_archive(database: Path) -> None:
     with duckdb.connect(database) as plain:
-        for table in ("archives", "counters", "log_lines", "receipts", "schema_version"):
+        for table in (
+            *("archives", "counters", "log_lines", "receipts", "deletions", "schema_version"),
+        ):
             plain.execute(f"DROP TABLE {table}")
         for table, column in (
             ("batches", "unit"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +13,14 @@ from solo_app.batches.snapshots import Ticker
 from solo_app.ui.state.batch_view import FIRST_RUNS, BatchView, ViewOptions
 from solo_app.ui.state.minutes_view import minute_values
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, ScriptedSource, open_service, silent, wait_until
+from tests.helpers.service import (
+    FakeClock,
+    ScriptedSource,
+    counting,
+    open_service,
+    silent,
+    wait_until,
+)
 
 OPTIONS = ViewOptions(timedelta(hours=1))
 
@@ -115,3 +123,20 @@ async def test_minute_of_ended_batch_without_points_does_not_change() -> None:
             minutes.add(values["minute"])
             clock.advance(hours=1)
     assert [(m.start, m.count) for m in minutes] == [(to_microseconds(datetime(2026, 3, 1, 12)), 0)]
+
+
+@pytest.mark.anyio
+async def test_page_of_a_batch_deleted_during_a_query_is_not_found() -> None:
+    storage = MemoryStorage()
+    async with open_service(storage, few=counting(3)) as service:
+        await service.start("b", "few")
+        await wait_until(lambda: not service.running())
+        view, snapshot = BatchView(service, "b"), Ticker(service).snapshot()
+        assert (await view.values(snapshot, OPTIONS)).batch["kind"] == "batch"
+        storage.run_reads.hold()
+        query = asyncio.create_task(BatchView(service, "b").values(snapshot, OPTIONS))
+        await wait_until(lambda: storage.run_reads.waiting)
+        await service.delete("b")
+        storage.run_reads.open()
+        assert (await query).batch["kind"] == "unknown"
+        assert (await view.values(snapshot, OPTIONS)).batch["kind"] == "unknown"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,9 +141,10 @@ class Archive:
                 f"The archive {self.folder} cannot be written: {one_line(error)}"
             ) from error
 
-    def commit_move(self, transaction: Transaction, file: ArchiveFile) -> None:
+    def commit_move(self, transaction: Transaction, file: ArchiveFile) -> bool:
         """Delete the points of a file from the database and list the file, atomically.
 
+        Deletes the file and returns False if its batch has been deleted in the meantime.
         Raises StoreUnavailableError if the file and the database have different numbers of
         points. Propagates errors of DuckDB; ``recover`` then determines whether the transaction
         was committed.
@@ -151,6 +152,9 @@ class Archive:
         span = file.span
         with self._rename_lock:
             with transaction() as cursor:
+                if span.batch_no not in counters(cursor):
+                    self._hidden(file.name).unlink(missing_ok=True)
+                    return False
                 # ``recover`` has deleted the file if the database was reopened in the meantime.
                 if not self._hidden(file.name).exists():
                     raise StoreUnavailableError(f"The archive file {file.name} was deleted.")
@@ -167,13 +171,40 @@ class Archive:
                 )
             self._hidden(file.name).rename(self.folder / file.name)
             sync(self.folder)
+        return True
 
-    def recover(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Rename hidden files that the database lists and delete all others."""
+    @contextmanager
+    def hidden_files(self, cursor: duckdb.DuckDBPyConnection, batch_no: int) -> Iterator[None]:
+        """Hide the files of a batch while the block deletes it, then ``recover`` them.
+
+        ``recover`` deletes them if the batch has been deleted, even after a crash. Raises OSError.
+        """
+        rows = cursor.execute("SELECT file FROM archives WHERE batch_no = ?", [batch_no]).fetchall()
+        names = [name for (name,) in rows]
+        try:
+            with self._rename_lock:
+                for name in names:
+                    with suppress(FileNotFoundError):  # The file is missing.
+                        (self.folder / name).rename(self._hidden(name))
+            if names and self.folder.is_dir():
+                sync(self.folder)
+            yield
+        finally:
+            self.recover(cursor, names)
+
+    def recover(
+        self, cursor: duckdb.DuckDBPyConnection, names: Iterable[str] | None = None
+    ) -> None:
+        """Rename hidden files that the database lists and delete all others.
+
+        Only files with these ``names``, if given: ``write`` may be writing another one.
+        """
         with self._rename_lock:
             try:
-                hidden_files = list(self.folder.glob(f".*{_HIDDEN_SUFFIX}"))
-                listed = _listed(cursor) if hidden_files else []
+                hidden_files = [*self.folder.glob(f".*{_HIDDEN_SUFFIX}")]
+                if names is not None:
+                    hidden_files = [path for path in map(self._hidden, names) if path.exists()]
+                listed = set(_listed(cursor) if hidden_files else ())
                 for hidden in hidden_files:
                     name = hidden.name[1 : -len(_HIDDEN_SUFFIX)]
                     if name in listed:

@@ -110,6 +110,8 @@ _SOURCES = (
         created_at TIMESTAMP NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL
     )
     """,
+    # Deleted batches whose points and minutes are still stored.
+    "CREATE TABLE deletions (batch_no INTEGER NOT NULL)",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES_BEFORE_VERSIONS, _COUNTERS, _SOURCES)
@@ -125,6 +127,7 @@ _REQUIRED_COLUMNS = {
     "counters": {"batch_no", "row_count", "last_seq"},
     "log_lines": {"batch_no", "number", "ts", "run", "level", "text"},
     "receipts": {"batch_no", "key", "body_hash", "created_at", "first_seq", "last_seq"},
+    "deletions": {"batch_no"},
     "schema_version": {"version"},
 }
 """Columns by table. A table that lacks any of them belongs to another program."""

@@ -37,7 +37,7 @@ from solo_app.batches.models import (
     StoredMinutes,
     Window,
 )
-from solo_app.storage.duckdb import archive, log, minutes, points, receipts, schema
+from solo_app.storage.duckdb import archive, deletions, log, minutes, points, receipts, schema
 from solo_app.storage.duckdb.archive import Archive, ArchiveFile
 from solo_app.storage.duckdb.batches import BatchTables
 from solo_app.storage.duckdb.check import check_content, reject_orphaned_wal
@@ -144,12 +144,19 @@ class DuckDBStore:
     async def move_to_archive(self, span: Span) -> int:
         file = await self._long_queries(lambda cursor: self._archive.write(cursor, span))
         try:
-            await self.run_on_writer(self._commit_move, file)
+            is_moved = await self.run_on_writer(self._commit_move, file)
         except StoreUnavailableError:
             # Deletes the file, which may have filled the disk.
             await self.run_on_writer(self._recover_archive)
             raise
-        return file.points
+        return file.points if is_moved else 0
+
+    async def delete(self, batch_no: int) -> None:
+        await self.run_on_writer(self._delete, batch_no)
+
+    async def remove_deleted_points(self) -> None:
+        for statement in await self.run_on_reader(deletions.remaining_parts):
+            await self.run_on_writer(self._point_writer.execute, statement)
 
     async def download(
         self, file_format: FileFormat, selection: Selection, unit: str = ""
@@ -264,9 +271,22 @@ class DuckDBStore:
         self._batches = None
         self._files.record_checkpoint()
 
-    def _commit_move(self, file: ArchiveFile) -> None:
+    def _delete(self, batch_no: int) -> None:
         try:
-            self._archive.commit_move(self._point_writer.transaction, file)
+            with (
+                self._archive.hidden_files(self._instance.writer, batch_no),
+                self._point_writer.commit() as cursor,
+            ):
+                deletions.delete_batch(cursor, batch_no)
+        except (duckdb.Error, OSError) as error:
+            raise StoreUnavailableError(
+                f"The batch cannot be deleted: {one_line(error)}"
+            ) from error
+        self._point_writer.forget(batch_no)
+
+    def _commit_move(self, file: ArchiveFile) -> bool:
+        try:
+            return self._archive.commit_move(self._point_writer.transaction, file)
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailableError(
                 f"The points cannot be moved to the archive: {one_line(error)}"

@@ -18,6 +18,7 @@ from solo_app.batches.models import RECEIPT_LIFETIME, Block, LogLine, MinuteAggr
 from solo_app.storage.duckdb import log, receipts
 from solo_app.storage.duckdb.checkpoints import Wal
 from solo_app.storage.duckdb.connection import Instance
+from solo_app.storage.duckdb.deletions import Statement
 from solo_app.storage.duckdb.errors import format_write_error, is_fatal
 from solo_app.storage.duckdb.files import OpenFiles, wal_path
 from solo_app.storage.duckdb.minutes import (
@@ -62,9 +63,27 @@ class PointWriter:
 
     def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:
         """See ``Storage.append_log``."""
+        with self.commit() as cursor:
+            log.append(cursor, lines)
+
+    def execute(self, statement: Statement) -> None:
+        """Execute a statement as one transaction. Raises StoreUnavailableError."""
+        with self.commit() as cursor:
+            cursor.execute(*statement)
+
+    def forget(self, batch_no: int) -> None:
+        """Release the memory for a deleted batch."""
+        self._last_seqs.pop(batch_no, None)
+
+    @contextmanager
+    def commit(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Execute the block as one transaction, then checkpoint if it is due.
+
+        Raises StoreUnavailableError.
+        """
         try:
             with self.transaction() as cursor:
-                log.append(cursor, lines)
+                yield cursor
         except duckdb.Error as error:
             raise StoreUnavailableError(format_write_error(self._path, error)) from error
         if self._wal.record_commit():

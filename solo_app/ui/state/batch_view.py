@@ -108,8 +108,17 @@ class BatchView:
         running = snapshot.find(self._batch_id)
         try:
             batch = running.batch if running else self._service.batch(self._batch_id)
+            return await self._values(batch, running, snapshot, options)
         except BatchNotFoundError:
             return BatchValues({**app_status(snapshot), **self._not_found()})
+
+    async def _values(
+        self,
+        batch: Batch,
+        running: RunningBatch | None,
+        snapshot: Snapshot,
+        options: ViewOptions,
+    ) -> BatchValues:
         recent, read_error = await self._recent(batch, running)
         values = {
             **app_status(snapshot),
