@@ -89,7 +89,8 @@ REQUEST_BODY = {
         "required": True,
         "content": {
             JSON: {"schema": _SCHEMA, "example": 21.5},
-            NDJSON: {"schema": {"type": "string"}, "example": '21.5\n{"key": 21.6}\n'},
+            # OpenAPI describes a sequence of JSON values as an array.
+            NDJSON: {"schema": {"type": "array", "items": point, "minItems": 1}},
         },
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 FOLLOW = "stream_batch"
 
 
@@ -26,6 +28,7 @@ def fuzz(app: RunningApp, rounds: int, *selection: str) -> None:
     process = subprocess.run(
         [Path(sys.executable).with_name("st"), *arguments],
         cwd=app.database.parent,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         capture_output=True,
         text=True,
         check=False,
