@@ -11,6 +11,7 @@ import pytest
 from solo_app.batches.log import MAX_LINE_LENGTH, MAX_LINES_PER_SECOND
 from solo_app.batches.models import LOG_LINES, Batch, LogLevel, LogLine
 from solo_app.batches.service import BatchService
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, FakeClock, Talker, open_service, wait_until
 
@@ -217,3 +218,34 @@ async def test_failing_log_does_not_delay_points(
     await wait_until(lambda: service.row_count(other) > 3)
     storage.log_writes.open()
     await stop
+
+
+async def test_failing_source_logs_no_output_beyond_the_limit(
+    storage: MemoryStorage, clock: FakeClock
+) -> None:
+    async def read(_: Parameters, context: RunContext) -> AsyncIterator[Numbers]:
+        context.log("x\n" * 200)
+        raise LookupError("nothing there")
+        yield 1.0
+
+    kind = SourceKind("broken", "For tests.", Parameters, read)
+    timing = replace(FAST_RETRY, restart_delay=0.001, max_restart_delay=0.001)
+    async with open_service(storage, clock, timing=timing, broken=kind) as service:
+        batch = await service.start("b", "broken")
+        await wait_until(lambda: service.last_log_number(batch) > 110)
+        assert len(await output(service)) == MAX_LINES_PER_SECOND - 1  # The start counts too.
+
+
+async def test_writes_of_lines_do_not_overlap(storage: MemoryStorage, talker: Talker) -> None:
+    timing = replace(FAST_RETRY, log_delay=0.01)
+    async with open_service(storage, timing=timing, talker=talker.kind) as service:
+        storage.log_writes.hold()
+        batch = await service.start("b", "talker")
+        await wait_until(lambda: storage.log_writes.waiting)
+        talker.log("hello")
+        stop = asyncio.create_task(service.stop("b"))
+        await wait_until(lambda: service.last_log_number(batch) == 3)
+        assert storage.log_writes.waiting == 1
+        storage.log_writes.open()
+        await stop
+        assert len(await storage.log(batch.no)) == 3
