@@ -7,13 +7,16 @@ const SETTING = "solo-shortcuts";
 const isEnabled = () => localStorage.getItem(SETTING) !== "off";
 const showHints = () => document.documentElement.toggleAttribute("data-shortcuts", isEnabled());
 
+export const showDialog = ({ currentTarget }) =>
+  document.getElementById(currentTarget.getAttribute("aria-controls")).showModal();
+
+export const closeDialog = ({ target }) => target.closest("dialog").close();
+
 export function showShortcuts() {
   const dialog = document.getElementById("shortcuts");
   dialog.querySelector("input").checked = isEnabled();
   dialog.showModal();
 }
-
-export const closeShortcuts = ({ target }) => target.closest("dialog").close();
 
 export function enableShortcuts({ target }) {
   localStorage.setItem(SETTING, target.checked ? "on" : "off");
@@ -38,11 +41,6 @@ function ignoreSecondClick(event) {
     event.stopPropagation();
     event.preventDefault();
   }
-}
-
-// Escape in a form presses its Cancel button.
-export function cancelOnEscape({ key, currentTarget }) {
-  if (key === "Escape") currentTarget.querySelector("[type=button]").click();
 }
 
 // Sets the query of the download link, or reports that the range is invalid.

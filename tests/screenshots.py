@@ -22,6 +22,7 @@ from solo_app.batches.models import utc_now
 from tests.e2e.actions import (
     OPEN_VIEWERS,
     open_page,
+    push,
     start,
     start_by_form,
     stop,
@@ -37,7 +38,7 @@ from tests.helpers.history import (
     write_history,
     write_long_history,
 )
-from tests.helpers.running_app import PROJECT, RunningApp, copy_project
+from tests.helpers.running_app import PROJECT, RunningApp, copy_project, free_port
 from tests.helpers.small_disk import SmallDisk
 
 DOCS = PROJECT / "docs" / "screenshots"
@@ -220,6 +221,35 @@ def open_table(page: Page) -> None:
     page.locator(".minute-table tbody tr").first.wait_for()
 
 
+def take_sources(camera: Camera) -> None:
+    with camera.app() as app:
+        start(app, "kiln", source="push", unit="°C", description="Kiln door, upper")
+        for value in (21.5, 21.7, 22.4, 22.1):
+            push(app, "kiln", value)
+        url = f"http://127.0.0.1:{free_port()}/state"  # Refuses connections.
+        parameters = {"url": url, "pointer": "/pressure"}
+        start(app, "boiler", source="http", unit="bar", parameters=parameters)
+        start(app, "pump", source="http", unit="bar", parameters=parameters, restart="never")
+        camera.take("batch-push", "/batch/kiln")
+        camera.take("batch-edit", "/batch/kiln", edit_unit)
+        camera.take("batch-retrying", "/batch/boiler", wait_for_attempt)
+        camera.take("batch-source-failed", "/batch/pump")
+        stop(app, "kiln")
+        camera.take("batch-delete", "/batch/kiln", click("Delete kiln…"), full_page=False)
+
+
+def wait_for_attempt(page: Page) -> None:
+    page.locator(".pill").filter(has_text=re.compile("attempt [3-9]")).wait_for()
+
+
+def edit_unit(page: Page) -> None:
+    page.get_by_role("button", name="Edit unit").click()
+    field = page.get_by_role("textbox", name="Unit")
+    field.fill("degrees Celsius, upper")
+    field.press("Enter")
+    page.get_by_role("alert").wait_for()
+
+
 def take_many(camera: Camera) -> None:
     with camera.app() as app:
         for number in range(150):
@@ -288,6 +318,7 @@ GROUPS = {
     "new": take_new,
     "ended": take_ended,
     "running": take_running,
+    "sources": take_sources,
     "many": take_many,
     "disconnected": take_disconnected,
     "failing": take_failing,

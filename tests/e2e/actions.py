@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -40,8 +40,13 @@ OPEN_VIEWERS = """(count) => {
 """Open ``count`` connections to the home page without tabs, by Reflex's protocol."""
 
 
-def start(app: RunningApp, batch_id: str) -> None:
-    http.post(f"{app.api}/stream/{batch_id}").raise_for_status()
+def start(app: RunningApp, batch_id: str, **configuration: Any) -> None:
+    body = configuration or None
+    http.post(f"{app.api}/stream/{batch_id}", json=body).raise_for_status()
+
+
+def push(app: RunningApp, batch_id: str, value: float) -> None:
+    http.post(f"{app.api}/batches/{batch_id}/points", json=value).raise_for_status()
 
 
 def stop(app: RunningApp, batch_id: str) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.actions import open_page, start_by_form
+from tests.e2e.actions import open_page, push, start, start_by_form, stop
 from tests.helpers.history import FAILED, FINISHED, RUNNING
-from tests.helpers.running_app import RunningApp
+from tests.helpers.running_app import RunningApp, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, WebSocketRoute
@@ -118,6 +118,28 @@ def test_no_violations_in_open_forms(console: RunningApp, page: Page, theme: Any
     page.get_by_role("button", name="Download").click()
     form = page.get_by_role("form", name="Download")
     form.get_by_label("Range", exact=True).select_option("Custom")
+    expect_no_violations(page)
+
+
+@in_each_theme
+def test_no_violations_in_the_panels_of_a_batch(app: RunningApp, page: Page, theme: Any) -> None:
+    page.emulate_media(color_scheme=theme)
+    start(app, "kiln", source="push", unit="°C", description="Kiln door")
+    push(app, "kiln", 21.5)
+    parameters = {"url": f"http://127.0.0.1:{free_port()}/"}
+    start(app, "boiler", source="http", parameters=parameters)
+    open_page(page, app, "/batch/boiler")
+    page.locator(".pill.retrying").wait_for()
+    expect_no_violations(page)
+    open_page(page, app, "/batch/kiln")
+    page.get_by_role("button", name="Edit unit").click()
+    page.get_by_role("textbox", name="Unit").fill("degrees Celsius, upper")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    expect_no_violations(page)
+    stop(app, "kiln")
+    page.get_by_role("button", name="Delete kiln…").click()
+    page.get_by_role("dialog").wait_for()
     expect_no_violations(page)
 
 

@@ -181,6 +181,36 @@ async def test_stop_redirects_to_home_page(tabs: Tabs, batch_id: str) -> None:
     assert "start_again" in events
 
 
+async def test_deletion_redirects_to_home_page(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await tabs.service.stop(batch_id)
+    page = await tabs.open_batch_page(batch_id, batch_id)
+    await tabs.send(batch_id, BatchState, "delete")
+    assert batch_id not in [batch.batch_id for batch in tabs.service.batches()]
+    events = tabs.sent_events(batch_id)
+    assert "_redirect {'path': '/'" in events
+    assert f"Deleted {batch_id}" in events
+    assert not page.is_deleting
+
+
+async def test_running_batch_is_not_deleted(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    page = await tabs.open_batch_page(batch_id, batch_id)
+    await tabs.send(batch_id, BatchState, "delete")
+    assert "running" in page.error
+    assert not page.is_deleting
+    assert [batch.batch_id for batch in tabs.service.running()] == [batch_id]
+    assert "_redirect" not in tabs.sent_events(batch_id)
+
+
+async def test_deleted_batch_is_unknown_in_other_tabs(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id)
+    await tabs.service.stop(batch_id)
+    page = await tabs.open_batch_page(batch_id, batch_id)
+    await tabs.service.delete(batch_id)
+    await wait_until(lambda: page.kind == "unknown")
+
+
 async def test_ten_tabs_can_stop_the_same_batch(tabs: Tabs, batch_id: str) -> None:
     await tabs.service.start(batch_id)
     names = [f"tab{i}" for i in range(10)]

@@ -42,6 +42,7 @@ ALLOWED: dict[Any, set[str]] = {
         "edit_label",
         "cancel_edit",
         "save_label",
+        "delete",
     },
     MinutesState: set(),
     LogState: set(),

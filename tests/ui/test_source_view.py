@@ -15,7 +15,7 @@ from solo_app.ui.state.source_view import ParameterRow, parameter_rows
 
 class ProbeParameters(Parameters):
     address: str = Field(title="Address")
-    interval: float = Field(5, title="Interval", json_schema_extra={"unit": "s"})
+    interval: float = Field(5, title="Interval", description="Seconds between two numbers")
     secure: bool = False
     limit: int | None = Field(None, title="Limit")
 
@@ -39,7 +39,7 @@ def test_effective_parameters_have_titles_and_units() -> None:
     assert parameter_rows(PROBE, run_with({"address": "north", "secure": True})) == [
         row("Address", text="north"),
         row("Interval", number=5, unit="s"),
-        row("secure", text="Yes"),
+        row("Secure", text="Yes"),
     ]
 
 

@@ -8,6 +8,7 @@ import reflex as rx
 
 from solo_app.ui import format as fmt
 from solo_app.ui import text
+from solo_app.ui.components.delete_batch import delete_batch
 from solo_app.ui.components.label_editor import label_editor
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.components.timestamp import time_range
@@ -24,7 +25,15 @@ def batch_header() -> rx.Component:
             _announced_status(),
             class_name="batch-title",
         ),
-        rx.el.div(_button(), action_error(), class_name="actions"),
+        rx.el.div(
+            rx.el.div(
+                _button(),
+                rx.cond(BatchState.status != "running", delete_batch()),
+                class_name="buttons",
+            ),
+            action_error(),
+            class_name="actions",
+        ),
         class_name="page-header",
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import reflex as rx
 
-from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.state.batch import BatchState
 
@@ -53,6 +52,7 @@ def _form(label: str, value: rx.Var[str]) -> rx.Component:
             default_value=value,
             auto_focus=True,
             auto_complete="off",
+            on_key_down=lambda key: rx.cond(key == "Escape", BatchState.cancel_edit, rx.noop()),
             aria_label=text.LABELS[label],
             aria_invalid=has_error,
             aria_describedby=error,
@@ -68,6 +68,5 @@ def _form(label: str, value: rx.Var[str]) -> rx.Component:
             class_name="error",
         ),
         on_submit=BatchState.save_label,
-        custom_attrs={"onKeyDown": fmt.function("cancelOnEscape", "input")},
         class_name="label-form",
     )

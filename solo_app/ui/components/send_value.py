@@ -20,7 +20,7 @@ def _card() -> rx.Component:
     command = push_command(BatchState.batch_id)
     return rx.el.section(
         rx.el.div(rx.el.h2(text.SEND_A_VALUE), copy_button(command), class_name="card-header"),
-        rx.el.code(command, class_name="command"),
+        rx.el.code(command, tab_index=0, class_name="command"),
         aria_label=text.SEND_A_VALUE,
         class_name="card send-value",
     )

@@ -47,7 +47,7 @@ def shortcuts() -> rx.Component:
             rx.el.button(
                 text.CLOSE,
                 type="button",
-                custom_attrs={"onClick": fmt.function("closeShortcuts", "input")},
+                custom_attrs={"onClick": fmt.function("closeDialog", "input")},
                 class_name="button small",
             ),
             id=_DIALOG,

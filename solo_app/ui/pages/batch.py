@@ -74,7 +74,10 @@ def _skeleton() -> rx.Component:
                 rx.el.p(rx.el.span(class_name="skeleton text"), class_name="status-line"),
                 class_name="batch-title",
             ),
-            rx.el.div(rx.el.span(class_name="button skeleton"), class_name="actions"),
+            rx.el.div(
+                rx.el.div(rx.el.span(class_name="button skeleton"), class_name="buttons"),
+                class_name="actions",
+            ),
             class_name="page-header",
         ),
         rx.el.div(

@@ -39,6 +39,10 @@ class ActionState(LiveState, mixin=True):
         """Stop a batch; no effect if it has ended. Returns the error if this fails."""
         return await _run(self.console.service.stop, batch_id)
 
+    async def _delete(self, batch_id: object) -> SoloError | None:
+        """Delete an ended batch. Returns the error if this fails."""
+        return await _run(self.console.service.delete, batch_id)
+
     async def _change_labels(self, batch_id: object, form: object) -> str:
         """Change the labels that are in a form. Returns the error, empty if it succeeds."""
         fields = form if isinstance(form, dict) else {}
@@ -64,6 +68,11 @@ def success_toast(text: str, undo: ToastButton, action: ToastButton | None = Non
     events = {"cancel": undo, "action": action} if action else {"action": undo}
     buttons = {kind: {"label": label, "on_click": event} for kind, (label, event) in events.items()}
     return rx.toast.success(text, duration=_TOAST_DURATION, **buttons)
+
+
+def deleted_toast(batch_id: str) -> EventSpec:
+    """Return a toast that confirms that a batch has been deleted."""
+    return rx.toast.success(text.DELETED.format(batch_id=batch_id), duration=_TOAST_DURATION)
 
 
 def error_toast(error: SoloError) -> EventSpec:

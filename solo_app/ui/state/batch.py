@@ -104,6 +104,7 @@ class BatchState(actions.ActionState, rx.State):
     edited: str = ""
     closed_editor: str = ""
     label_error: str = ""
+    is_deleting: bool = False
     _shown_runs: int = FIRST_RUNS
     _shown_lines: int | None = FIRST_LINES
 
@@ -157,6 +158,22 @@ class BatchState(actions.ActionState, rx.State):
         async with self:
             errors = self._report(error, batch_id)
         return errors if error else [started_toast(batch_id)]
+
+    @rx.event(background=True, temporal=True)
+    async def delete(self) -> list[EventSpec]:
+        """Delete the batch, which must have ended, and redirect to the home page."""
+        batch_id = self._route_id()
+        async with self:
+            self.is_deleting = True
+        error = await self._delete(batch_id)
+        async with self:
+            self.is_deleting = False
+            is_open = self._route_id() == batch_id
+            errors = self._report(error, batch_id)
+        if error:
+            return errors
+        confirmation = actions.deleted_toast(batch_id)
+        return [rx.redirect("/"), confirmation] if is_open else [confirmation]
 
     @rx.event
     def show_range(self, minutes: int) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pydantic.fields import FieldInfo
-
 from solo_app.batches.errors import InvalidConfigurationError
 from solo_app.batches.models import Run
 from solo_app.batches.source import SourceKind
 from solo_app.ui import text
+from solo_app.ui.source_fields import source_fields
 
 
 class ParameterRow(TypedDict):
@@ -30,12 +29,12 @@ def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
         parameters = kind.parse(run.parameters) if kind else None
     except InvalidConfigurationError:
         parameters = None
-    if parameters is None:
+    if kind is None or parameters is None:
         return [_row(name, value) for name, value in run.parameters.items()]
     return [
-        _row(field.title or name, value, _unit(field))
-        for name, field in type(parameters).model_fields.items()
-        if (value := getattr(parameters, name)) is not None
+        _row(field.title, value, field.unit)
+        for field in source_fields(kind)
+        if (value := getattr(parameters, field.name)) is not None
     ]
 
 
@@ -45,8 +44,3 @@ def _row(title: str, value: object, unit: str = "") -> ParameterRow:
     if isinstance(value, int | float):
         return {"title": title, "number": value, "text": "", "unit": unit}
     return {"title": title, "number": None, "text": str(value), "unit": unit}
-
-
-def _unit(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
