@@ -183,7 +183,7 @@ def _to_keys(points: list[float | PointObject]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class Lines:
     """The points of some lines, and the number of lines. ``error`` is about the last line."""
 
     keys: NDArray[np.float64]
@@ -191,21 +191,21 @@ class _Lines:
     error: str | None = None
 
 
-def _parse_lines(text: bytes) -> _Lines:
+def parse_lines(text: bytes) -> Lines:
     """Parse lines up to the first invalid one. Empty lines are ignored."""
     points: list[float | PointObject] = []
     lines = text.split(b"\n")
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE_BYTES:
             error = f"is longer than {MAX_LINE_BYTES} bytes"
-            return _Lines(_to_keys(points), number, error)
+            return Lines(_to_keys(points), number, error)
         if not line or line.isspace():
             continue
         try:
             points.append(_POINT.validate_json(line))
         except ValidationError:
-            return _Lines(_to_keys(points), number, _EXPECTED)
-    return _Lines(_to_keys(points), len(lines))
+            return Lines(_to_keys(points), number, _EXPECTED)
+    return Lines(_to_keys(points), len(lines))
 
 
 class _Body:
@@ -268,7 +268,7 @@ async def _append_lines(push: Push, body: _Body) -> None:
     """Append the points of a body as they arrive. Raises SoloError, InvalidBodyError."""
     line_count = 0
     async for text in _whole_lines(body.parts(push)):
-        lines = await _parse(_parse_lines, text)
+        lines = await _parse(parse_lines, text)
         for start in range(0, len(lines.keys), MAX_POINTS_PER_APPEND):
             await push.append(lines.keys[start : start + MAX_POINTS_PER_APPEND])
         line_count += lines.count

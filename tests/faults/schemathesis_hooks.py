@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import schemathesis
 
 
 @schemathesis.serializer("application/x-ndjson")
-def serialize_lines(_: object, value: object) -> str:
+def serialize_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
     """Write each element of an array to a line. Anything else remains invalid."""
     lines = value if isinstance(value, list) else [[value]]
-    return "\n".join(map(json.dumps, lines))
+    return "\n".join(map(json.dumps, lines)).encode()
