@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from solo_app.batches.service import BatchService
@@ -30,10 +31,17 @@ _GC_THRESHOLDS = (50_000, 20, 100)
 """With Python's defaults, a server with 1,000 open pages spends a third of its CPU time on garbage
 collection."""
 
+_THREADS = 64
+"""Threads of the event loop. The lookup of a host name occupies one for up to 30 s if the name server
+does not respond, even if the source has timed out. Python's default is 6 threads on two cores."""
+
 
 def raise_limits() -> None:
-    """Raise the limit of open files and the GC thresholds for a thousand clients."""
+    """Raise the limits for a thousand clients and five sources: GC thresholds, open files, and
+    threads of the running event loop."""
     gc.set_threshold(*_GC_THRESHOLDS)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="event-loop")
+    asyncio.get_running_loop().set_default_executor(threads)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if resource.RLIM_INFINITY != soft < limit:

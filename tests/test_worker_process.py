@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 import signal
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,7 +63,7 @@ async def test_signals_do_not_reach_the_server(tmp_path: Path, received: list[in
     assert received == [signal.SIGUSR2]
 
 
-def test_refused_file_limit_is_logged_and_not_fatal(
+async def test_refused_file_limit_is_logged_and_not_fatal(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:
@@ -73,3 +74,15 @@ def test_refused_file_limit_is_logged_and_not_fatal(
         patched.setattr(resource, "setrlimit", refuse)
         raise_limits()
     assert "Limit of open files stays at 1024: [Errno 1]" in caplog.text
+
+
+async def test_hanging_lookups_of_host_names_do_not_delay_others() -> None:
+    raise_limits()
+    is_released = threading.Event()
+    hanging = [asyncio.create_task(asyncio.to_thread(is_released.wait)) for _ in range(40)]
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+    finally:
+        is_released.set()
+    await asyncio.gather(*hanging)
