@@ -165,15 +165,17 @@ class Producer:
     def outcome(self) -> tuple[BatchStatus, str | None]:
         """Return the status of a task that ended on its own, and the reason if it failed.
 
-        Logs the traceback of a source that raised.
+        Logs the error of a source that raised, with its traceback if the error is unexpected.
         """
         if self.task.cancelled():
             return BatchStatus.FAILED, "The source cancelled its own task."
         error = self.task.exception()
         if error is None:
             return BatchStatus.FINISHED, None
-        logger.error('Batch "%s" failed', self.batch.batch_id, exc_info=error)
-        return BatchStatus.FAILED, _reason(error)
+        reason = _reason(error)
+        traceback = None if isinstance(error, SoloError) else error
+        logger.error('Batch "%s" failed: %s', self.batch.batch_id, reason, exc_info=traceback)
+        return BatchStatus.FAILED, reason
 
     async def _run(self) -> None:
         """Read the source until it ends. Restart it when it raises, if the run specifies this."""

@@ -11,6 +11,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
+from solo_app.batches.errors import SourceError
 from solo_app.batches.ingest import BUFFER_POINTS, MAX_POINTS_PER_APPEND
 from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
 from solo_app.batches.producer import Producer
@@ -269,6 +270,23 @@ async def test_restart_is_logged_in_one_line(
         'Source of "b" failed, restarting in 1 s: LookupError: two lines',
     ]
     assert not caplog.records[0].exc_info
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(SourceError("HTTP 503"), "HTTP 503"), (LookupError("missing"), "LookupError: missing")],
+)
+async def test_only_unexpected_errors_are_logged_with_a_traceback(
+    storage: MemoryStorage, caplog: pytest.LogCaptureFixture, error: Exception, reason: str
+) -> None:
+    def broken() -> AsyncIterator[Numbers]:
+        raise error
+
+    async with open_service(storage, broken=broken) as service:
+        await service.start("b", "broken")
+        await wait_until(lambda: not service.running())
+    assert caplog.messages == [f'Batch "b" failed: {reason}']
+    assert bool(caplog.records[0].exc_info) == isinstance(error, LookupError)
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("no luck"), float("nan")])
