@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from hypothesis.stateful import (
 
 from solo_app.batches.errors import (
     BatchLimitReachedError,
+    BatchNotEndedError,
     BatchNotFoundError,
     BatchRunningError,
     InvalidBatchIdError,
@@ -87,6 +89,7 @@ class ServiceAndModel(RuleBasedStateMachine):
         self.clock = FakeClock("2026-06-15 12:00:30")
         self.feeds: list[asyncio.Queue[Line]] = []
         self.batches: dict[str, BatchModel] = {}
+        self.numbers = count(1)
         self.slots: list[str] = []
         self.service = self.open_service(resume=False)
 
@@ -115,7 +118,9 @@ class ServiceAndModel(RuleBasedStateMachine):
 
     def record_start(self, name: str) -> None:
         """Record a start in the model, and connect it to the new source."""
-        batch_model = self.batches.setdefault(name, BatchModel(len(self.batches)))
+        if name not in self.batches:
+            self.batches[name] = BatchModel(next(self.numbers))
+        batch_model = self.batches[name]
         batch_model.last_line = LAST_LINES[BatchStatus.RUNNING]
         batch_model.started = self.clock.now
         batch_model.runs.append((BatchStatus.RUNNING, None))
@@ -168,6 +173,18 @@ class ServiceAndModel(RuleBasedStateMachine):
         if name in self.slots:
             self.batches[name].end(BatchStatus.STOPPED)
             self.slots.remove(name)
+
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        if name not in self.batches:
+            with pytest.raises(BatchNotFoundError):
+                self.do(self.service.delete(name))
+        elif name in self.slots:
+            with pytest.raises(BatchNotEndedError):
+                self.do(self.service.delete(name))
+        else:
+            self.do(self.service.delete(name))
+            del self.batches[name]
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), values=numbers)

@@ -30,6 +30,7 @@ def check_integrity(database: Path) -> dict[str, StoredBatch]:
         def query(sql: str) -> list[tuple[Any, ...]]:
             return connection.execute(sql).fetchall()
 
+        exists = "batch_no IN (SELECT no FROM batches)"  # Deleted batches may still have points.
         counts = query(
             "SELECT batch_id, count(seq), min(seq), max(seq), count(DISTINCT seq) FROM batches "
             "LEFT JOIN points ON batch_no = no GROUP BY batch_id"
@@ -46,9 +47,9 @@ def check_integrity(database: Path) -> dict[str, StoredBatch]:
         ) == [(0,)]
         by_points = query(
             "SELECT batch_no, date_trunc('minute', ts) AS minute, count(*), sum(key), min(key), "
-            "max(key) FROM points GROUP BY ALL ORDER BY ALL"
+            f"max(key) FROM points WHERE {exists} GROUP BY ALL ORDER BY ALL"
         )
-        by_minutes = query("SELECT * FROM minutes ORDER BY batch_no, minute")
+        by_minutes = query(f"SELECT * FROM minutes WHERE {exists} ORDER BY batch_no, minute")
         runs = query(
             "SELECT batch_id, status, first_seq, last_seq FROM runs JOIN batches ON no = batch_no "
             "ORDER BY batch_id, number"
