@@ -68,6 +68,11 @@ def test_streams_read_no_points_of_earlier_runs() -> None:
     assert recent.since(61) is None
 
 
+@pytest.fixture(params=["duckdb", "memory"])
+def each_storage(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryStorage | Path:
+    return tmp_path / "solo.duckdb" if request.param == "duckdb" else MemoryStorage()
+
+
 async def produce(
     service: BatchService, script: ScriptedSource, *points: tuple[float, Any]
 ) -> None:
@@ -135,12 +140,10 @@ async def test_slow_batch_has_the_same_chart_after_its_end(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("in_memory", [False, True])
 async def test_runs_within_a_minute_are_separated_by_breaks(
-    tmp_path: Path, clock: FakeClock, script: ScriptedSource, in_memory: bool
+    each_storage: MemoryStorage | Path, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    store = MemoryStorage() if in_memory else tmp_path / "solo.duckdb"
-    async with open_service(store, clock, script=script) as service:
+    async with open_service(each_storage, clock, script=script) as service:
         for points in ([(1, 1), (2, 2)], [(2.01, 3)]):
             await service.start("b", "script")
             await produce(service, script, *points)
@@ -326,12 +329,10 @@ async def test_chart_ends_with_its_run_after_a_clock_change(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("in_memory", [False, True])
 async def test_points_are_counted_once_after_a_clock_change(
-    tmp_path: Path, clock: FakeClock, script: ScriptedSource, in_memory: bool
+    each_storage: MemoryStorage | Path, clock: FakeClock, script: ScriptedSource
 ) -> None:
-    store = MemoryStorage() if in_memory else tmp_path / "solo.duckdb"
-    async with open_service(store, clock, script=script) as service:
+    async with open_service(each_storage, clock, script=script) as service:
         await service.start("b", "script")
         await produce(service, script, (1, 1), (100, 2), (30, 3), (101, 4))
         ended = await service.read_recent(await service.stop("b"))

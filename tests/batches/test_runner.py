@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import (
     FakeClock,
     ScriptedSource,
+    StubbornSource,
     counting,
     open_service,
     producer_tasks,
@@ -186,24 +186,14 @@ async def test_seq_continues_in_the_next_run(service: BatchService) -> None:
 async def test_source_that_ignores_cancellation_is_abandoned(
     storage: MemoryStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    is_released = asyncio.Event()
-
-    async def stubborn() -> AsyncIterator[Numbers]:
-        yield 1.0
-        while not is_released.is_set():
-            try:
-                await is_released.wait()
-            except asyncio.CancelledError:
-                continue
-        yield 2.0
-
+    stubborn = StubbornSource()
     timing = Timing(cancel_timeout=0.01)
     async with open_service(storage, timing=timing, stubborn=stubborn) as service:
         batch = await service.start("b", "stubborn")
         await wait_until(lambda: service.row_count(batch) == 1)
         assert (await service.stop("b")).status is BatchStatus.STOPPED
         assert 'Source of "b" ignored cancellation' in caplog.text
-        is_released.set()
+        stubborn.release()
         await wait_until(lambda: not producer_tasks())
         assert service.row_count(batch) == 1
 
@@ -323,14 +313,7 @@ async def test_app_does_not_start_if_the_log_cannot_be_written(storage: MemorySt
 
 
 async def test_abandoned_source_is_logged(storage: MemoryStorage) -> None:
-    is_released = asyncio.Event()
-
-    async def stubborn() -> AsyncIterator[Numbers]:
-        yield 1.0
-        while not is_released.is_set():
-            with suppress(asyncio.CancelledError):
-                await is_released.wait()
-
+    stubborn = StubbornSource()
     timing = Timing(cancel_timeout=0.01)
     async with open_service(storage, timing=timing, stubborn=stubborn) as service:
         batch = await service.start("b", "stubborn", restart=RestartPolicy.ON_FAILURE)
@@ -338,7 +321,7 @@ async def test_abandoned_source_is_logged(storage: MemoryStorage) -> None:
         await service.stop("b")
         texts = [line.text for line in await service.log("b")][1:]
         assert texts == ["The source ignored its cancellation.", "Stopped."]
-        is_released.set()
+        stubborn.release()
         await wait_until(lambda: not producer_tasks())
 
 

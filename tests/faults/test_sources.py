@@ -23,6 +23,7 @@ from solo_app.sources.random import random_kind
 from tests.helpers.integrity import check_integrity
 from tests.helpers.service import (
     FAST_RETRY,
+    StubbornSource,
     counting,
     duckdb_store,
     open_service,
@@ -37,18 +38,7 @@ pytestmark = pytest.mark.anyio
 async def test_source_that_ignores_cancellation_is_abandoned(
     tmp_path: Path,
 ) -> None:
-    is_released = asyncio.Event()
-
-    async def stubborn() -> AsyncIterator[Numbers]:
-        yield 1.0
-        while not is_released.is_set():
-            try:
-                await is_released.wait()
-            except asyncio.CancelledError:
-                continue
-        yield 2.0
-        yield 3.0
-
+    stubborn = StubbornSource()
     async with open_service(tmp_path / "solo.duckdb", stubborn=stubborn) as service:
         await service.start("b", "stubborn")
         await wait_until(lambda: service.totals().row_count == 1)
@@ -59,7 +49,7 @@ async def test_source_that_ignores_cancellation_is_abandoned(
         assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 1)
         assert service.running() == []
         await service.start("b", "random")
-        is_released.set()
+        stubborn.release()
         await wait_until(task.done)
         await wait_until(lambda: service.totals().row_count > 3)
         await service.stop("b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,6 +111,24 @@ class Talker:
     @property
     def kind(self) -> SourceKind:
         return SourceKind("talker", "For tests.", Parameters, self.read)
+
+
+class StubbornSource:
+    """A source that ignores cancellation until it is released. It yields 1, then 2 and 3."""
+
+    def __init__(self) -> None:
+        self._is_released = asyncio.Event()
+
+    def release(self) -> None:
+        self._is_released.set()
+
+    async def __call__(self) -> AsyncIterator[Numbers]:
+        yield 1.0
+        while not self._is_released.is_set():
+            with suppress(asyncio.CancelledError):
+                await self._is_released.wait()
+        yield 2.0
+        yield 3.0
 
 
 def counting(up_to: int) -> Source:

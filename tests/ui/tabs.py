@@ -19,7 +19,7 @@ from reflex.utils.format import format_event_handler
 from reflex_base.event.context import EventContext
 from reflex_base.event.processor import BaseStateEventProcessor
 
-from solo_app.batches.models import Clock, utc_now
+from solo_app.batches.models import Clock, to_microseconds, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.snapshots import Ticker
 from solo_app.batches.storage import Storage
@@ -28,7 +28,7 @@ from solo_app.ui.console import Console
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.live_updates import LiveState
-from tests.helpers.service import FAST_RETRY, Source, open_service, wait_until
+from tests.helpers.service import FAST_RETRY, FakeClock, Source, open_service, wait_until
 
 BatchState.setup_dynamic_args({"id": "arg_single"})
 
@@ -128,6 +128,20 @@ class Tabs:
         name = format_event_handler(state.event_handlers[handler])
         event = Event(name=name, payload=payload, router_data=router)
         return await self.processor.enqueue(tab, event)
+
+
+async def sent_vars(
+    tabs: Tabs, tab: str, state: type[rx.State], clock: FakeClock
+) -> set[frozenset[str]]:
+    """Advance the clock by three seconds. Returns the vars of one state in each update."""
+    await tabs.ticks()  # The first update has been sent.
+    sent = len(tabs.deltas[tab])
+    values = await tabs.state(tab, state)
+    for _ in range(3):
+        clock.advance(seconds=1)
+        now = to_microseconds(clock.now) // 1_000_000
+        await wait_until(lambda now=now: values.server_time == now)  # type: ignore[misc]
+    return {frozenset(delta) for delta in tabs.state_deltas(tab, state)[sent:]}
 
 
 def _router_data(batch_id: str | None) -> dict[str, Any]:
