@@ -12,8 +12,14 @@ export const showDialog = ({ currentTarget }) =>
 
 export const closeDialog = ({ target }) => target.closest("dialog").close();
 
+const findTarget = (key) => document.querySelector(`[aria-keyshortcuts="${CSS.escape(key)}"]`);
+
+// Opens the dialog, which lists the shortcuts of the page.
 export function showShortcuts() {
   const dialog = document.getElementById("shortcuts");
+  for (const key of dialog.querySelectorAll("dt")) {
+    key.hidden = key.nextElementSibling.hidden = !findTarget(key.textContent);
+  }
   dialog.querySelector("input").checked = isEnabled();
   dialog.showModal();
 }
@@ -28,7 +34,7 @@ function handleShortcut(event) {
   const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
   const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
   if (isTyping || hasModifier || !isEnabled()) return;
-  const target = document.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+  const target = findTarget(event.key);
   if (!target) return;
   event.preventDefault();
   if (target.matches("button")) target.click();

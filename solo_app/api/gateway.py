@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo_app.api.access import AccessControl
@@ -24,6 +25,7 @@ MAX_PUSH_BYTES = 16 * 2**20
 
 _PUSH = re.compile(r"/batches/[^/]+/points")
 _BATCH_PAGE = re.compile(r"/batch/[^/]+")
+_MISSPELLED_BATCH_PAGE = re.compile(r"/(?!batch)(?i:batch)/([^/]+)")
 _HASHED_FILE = re.compile(r"/assets/[^/]*-[\w-]{8}\.\w+")
 
 
@@ -102,6 +104,9 @@ class Gateway:
         if wants_page and _BATCH_PAGE.fullmatch(path):
             # One page serves all ids, including those that the router of the pages rejects.
             scope.update(path="/batch/any", raw_path=b"/batch/any")
+        elif wants_page and (found := _MISSPELLED_BATCH_PAGE.fullmatch(path)):
+            # The router of the pages ignores case, but their state does not.
+            return RedirectResponse(f"/batch/{quote(found[1], safe='')}")
         return self._pages
 
 

@@ -418,8 +418,9 @@ class BatchService:
     async def aggregate(self, batch_id: str, at: datetime | None = None) -> Aggregate:
         """Return the aggregate of the last full minute before ``at`` (naive UTC, default now).
 
-        Raises WindowOutOfRangeError, StoreUnavailableError.
+        Raises BatchNotFoundError, WindowOutOfRangeError, StoreUnavailableError.
         """
+        self.batch(batch_id)  # Checked before the window.
         window = last_full_minute(at if at is not None else self.clock())
         minutes = await self.minutes(batch_id, window)
         return Aggregate(batch_id, window, minutes[0] if minutes else None)

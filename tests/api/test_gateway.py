@@ -86,6 +86,16 @@ async def test_page_opens_for_any_batch_id(production_client: httpx.AsyncClient)
         assert (response.status_code, response.text) == (200, PAGE), url
 
 
+@pytest.mark.parametrize("batch_id", ["a", "A.b", "a%20b", "%C3%A9"])
+async def test_page_in_other_case_is_redirected(
+    production_client: httpx.AsyncClient, batch_id: str
+) -> None:
+    for path in ("/BATCH", "/Batch"):
+        response = await production_client.get(f"{path}/{batch_id}", headers={"Accept": BROWSER})
+        assert response.status_code == 307
+        assert response.headers["location"] == f"/batch/{batch_id}"
+
+
 async def test_head_is_get_without_body(
     production_client: httpx.AsyncClient, service: BatchService, batch_id: str
 ) -> None:

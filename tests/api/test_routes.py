@@ -328,7 +328,8 @@ async def test_minutes_default_to_the_last_hour(
 
 async def test_unknown_batch_is_not_found(client: httpx.AsyncClient) -> None:
     names = ("runs", "points", "minutes", "download")
-    for path in ("/stream/x", "/agg/x", "/batches/x", *(f"/batches/x/{name}" for name in names)):
+    paths = ("/stream/x", "/agg/x", "/agg/x?at=0001-01-01T00:00:30Z", "/batches/x")
+    for path in (*paths, *(f"/batches/x/{name}" for name in names)):
         assert check_problem(await client.get(path), 404)["code"] == "batch-not-found"
 
 

@@ -83,6 +83,20 @@ def test_tables_show_all_text(console: RunningApp, page: Page, width: int) -> No
     assert page.get_by_text("Show as table").bounding_box()["height"] >= 24  # type: ignore[index]
 
 
+def test_filters_have_space_around_their_text(console: RunningApp, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    open_page(page, console, "/")
+    spaces = page.locator(".table-filters .segmented button").evaluate_all(
+        """all => all.map((button) => {
+          const text = document.createRange();
+          text.selectNodeContents(button);
+          return (button.clientWidth - text.getBoundingClientRect().width) / 2;
+        })"""
+    )
+    assert len(spaces) == 5
+    assert min(spaces) >= 6
+
+
 def test_label_of_a_narrow_gap_is_hidden_on_a_phone(console: RunningApp, page: Page) -> None:
     label = page.locator(".minutes text", has_text="No data")
     for width, is_visible in ((1280, True), (360, False)):

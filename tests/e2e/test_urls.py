@@ -67,6 +67,12 @@ def test_unknown_path_links_to_the_home_page(page: Page, app: RunningApp, mode: 
     expect(page.get_by_role("heading", level=1)).to_have_text("Batches")
 
 
+def test_path_in_capitals_shows_the_batch_page(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/BATCH/unknown")
+    expect(page).to_have_url(f"{app.url}/batch/unknown")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Batch not found")
+
+
 @pytest.mark.parametrize("width", [320, 360, 900, 1920])
 def test_longest_id_fits_in_the_window(page: Page, app: RunningApp, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
