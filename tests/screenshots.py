@@ -104,6 +104,7 @@ class Camera:
 def take_new(camera: Camera) -> None:
     with camera.app(camera.folder / "new.duckdb") as app:
         camera.take("home-empty", "/")
+        camera.take("home-empty-waiting", action=click("Copy"))
         start(app, "first")
         camera.take("batch-new", "/batch/first")
         for page in camera.pages.values():
@@ -139,6 +140,9 @@ def take_running(camera: Camera) -> None:
         camera.take("home", "/")
         camera.take("home-refused", action=submit(RUNNING[0]))
         camera.take("home-invalid", "/", submit("not a name"))
+        camera.take("home-http", "/", choose_http)
+        camera.take("home-http-invalid", action=submit_http)
+        camera.take("home-more", "/", open_more)
         camera.take("home-shortcuts", "/", open_shortcuts, full_page=False)
         camera.take("home-toast", "/", stop_in_row, full_page=False)
         camera.take("batch-tooltip", LIVE, point_at(".live-chart"))
@@ -174,6 +178,24 @@ def submit(batch_id: str) -> Action:
         page.get_by_role("alert").wait_for()
 
     return action
+
+
+def choose_http(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("boiler")
+    page.get_by_label("Source", exact=True).select_option("http")
+    page.get_by_label("URL").fill("http://boiler.local/state")
+
+
+def submit_http(page: Page) -> None:
+    page.get_by_label("JSON Pointer").fill("temperature")
+    page.locator("#http-timeout").fill("soon")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").first.wait_for()
+
+
+def open_more(page: Page) -> None:
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Unit").fill("°C")
 
 
 def click_rejected(name: str) -> Action:
