@@ -4,9 +4,10 @@ import { createElement, useRef, useState } from "react";
 
 const COPIED_MS = 2000;
 
-// Copies `value`, and shows for a moment that it has.
+// Copies `value`, and shows for a moment that it has. Pages of insecure origins have no clipboard.
 export function CopyButton({ value, label, copiedLabel }) {
   const [isCopied, setCopied] = useState(false);
+  if (!globalThis.navigator?.clipboard) return null;
   const onClick = async () => {
     await navigator.clipboard.writeText(value);
     setCopied(true);

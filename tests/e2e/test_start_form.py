@@ -156,9 +156,22 @@ def test_command_for_the_first_number_has_the_correct_url(
     page.keyboard.press("Enter")
     expect(page.get_by_text("Waiting for the first point to kiln…")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == command.inner_text()
-    start(app, "kiln")
-    expect(page.locator("a.slot", has_text="kiln")).to_be_focused()
+    http.post(command.inner_text().split()[-1], content="21.5").raise_for_status()
+    slot = page.locator("a.slot", has_text="kiln")
+    expect(slot).to_contain_text("21.5")
+    expect(slot).to_be_focused()
     expect(page.get_by_label("Search batches")).to_be_visible()
+
+
+def test_command_can_be_selected_without_a_clipboard(
+    new_app: Callable[..., RunningApp], page: Page
+) -> None:
+    """Browsers have no clipboard on pages of insecure origins."""
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    open_page(page, new_app("prod").start(), "/")
+    page.get_by_text("curl -d 21.5").click()
+    assert page.evaluate("String(getSelection())").startswith("curl -d 21.5 http")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
 
 
 def test_cpu_is_monitored_with_one_click(new_app: Callable[..., RunningApp], page: Page) -> None:
