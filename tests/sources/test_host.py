@@ -81,7 +81,7 @@ async def test_batches_measure_the_cpu_independently() -> None:
     ):
         for source in (first, second):
             await anext(source)
-        use_cpu(0.2)
+        use_cpu(0.1)
         # Both are due, so they measure one immediately after the other.
         assert await anext(first) > 0
         assert await anext(second) > 0

@@ -20,6 +20,7 @@ from solo_app.batches.models import LogLevel
 from solo_app.batches.source import Numbers, RunContext
 from solo_app.batches.timing import Timing
 from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import open_service, wait_until
 from tests.sources.http_server import (
     Respond,
@@ -178,7 +179,7 @@ async def test_response_of_one_mebibyte_is_read() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP, gzip", "br", "zstd"])
 async def test_compressed_response_is_refused(encoding: str) -> None:
-    bomb = gzip.compress(b" " * 10_000_000)
+    bomb = gzip.compress(b" " * 2 * MAX_BODY_BYTES)
     async with serve(response(bomb, Content_Encoding=encoding)) as server:
         with pytest.raises(SourceError, match=r"Response is compressed \(.*\), although"):
             await read(server.url)
@@ -227,8 +228,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("creating a certificate needs openssl")
     file = tmp_path_factory.mktemp("certificate") / "pem"
     command = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {file} -out {file}.crt "
-        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {file} "
+        f"-out {file}.crt -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     )
     subprocess.run(command.split(), check=True, capture_output=True)
     file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
@@ -270,12 +271,12 @@ async def test_cookies_are_not_kept() -> None:
         assert "cookie" not in server.requests[1].lower()
 
 
-async def test_batch_continues_when_the_server_recovers(tmp_path: Path) -> None:
+async def test_batch_continues_when_the_server_recovers() -> None:
     responses = [response(status="503 Busy"), redirect("/"), response("<html>"), response("4")]
     timing = Timing(restart_delay=0.01)
     async with (
         serve(sending(response("3"), *responses)) as server,
-        open_service(tmp_path / "solo.duckdb", timing=timing, http=HTTP) as service,
+        open_service(MemoryStorage(), timing=timing, http=HTTP) as service,
     ):
         await service.start("b", "http", {"url": server.url, "interval": 0.1})
         await wait_until(lambda: service.totals().row_count == 2)

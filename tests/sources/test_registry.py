@@ -14,6 +14,7 @@ import pytest
 from solo_app.batches.models import RestartPolicy
 from solo_app.config import Settings
 from solo_app.sources import create_sources
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import open_service, wait_until
 
@@ -70,22 +71,22 @@ def test_built_in_kinds_are_available() -> None:
     ]
 
 
-async def test_kind_of_an_installed_package_can_be_started(site: Path, tmp_path: Path) -> None:
+async def test_kind_of_an_installed_package_can_be_started(site: Path) -> None:
     install(site, count="COUNT")
     kind = create_sources(Settings())["count"]
-    async with open_service(tmp_path / "solo.duckdb", count=kind) as service:
+    async with open_service(MemoryStorage(), count=kind) as service:
         await service.start("b", "count", {"first": 7.0})
         await wait_until(lambda: not service.running())
         assert [point.key for point in await service.points("b", 0, 10)] == [7, 2]
 
 
-async def test_documented_example_can_be_started(site: Path, tmp_path: Path) -> None:
+async def test_documented_example_can_be_started(site: Path) -> None:
     document = (PROJECT / "docs" / "architecture.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", document, re.S)
     assert 'dice = "solo_dice:DICE"' in document
     install(site, code, dice="DICE")
     kind = create_sources(Settings())["dice"]
-    async with open_service(tmp_path / "solo.duckdb", dice=kind) as service:
+    async with open_service(MemoryStorage(), dice=kind) as service:
         await service.start("b", "dice", {"sides": 2})
         await wait_until(lambda: service.totals().row_count == 1)
         assert (await service.points("b", 0, 1))[0].key in (1, 2)
