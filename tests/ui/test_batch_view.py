@@ -126,7 +126,7 @@ async def test_minute_of_ended_batch_without_points_does_not_change() -> None:
 
 
 @pytest.mark.anyio
-async def test_page_of_a_batch_deleted_during_a_query_is_not_found() -> None:
+async def test_page_of_batch_deleted_during_query_is_not_found() -> None:
     storage = MemoryStorage()
     async with open_service(storage, few=counting(3)) as service:
         await service.start("b", "few")
