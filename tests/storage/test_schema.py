@@ -14,12 +14,19 @@ import duckdb
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import BatchStatus, FileFormat, Window, to_microseconds
+from solo_app.batches.models import (
+    NO_LABELS,
+    BatchStatus,
+    FileFormat,
+    Labels,
+    Window,
+    to_microseconds,
+)
 from solo_app.batches.service import BatchService
 from solo_app.storage.duckdb import schema
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.running_app import PROJECT
-from tests.helpers.service import counting, open_service, wait_until
+from tests.helpers.service import counting, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +175,29 @@ async def test_database_of_the_first_versions_opens(database: Path) -> None:
         assert [p.seq for p in await service.points("old", 0, 100)] == [1, 2, 3, 4, 5, 6]
 
 
+async def test_batches_of_the_previous_version_restart_as_random(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        schema.migrate(connection, schema.MIGRATIONS[:2])
+        assert schema.version(connection) == 2
+        connection.execute("UPDATE runs SET source = 'random'")
+    async with open_service(database, resume=True) as service:
+        # This batch was running when the previous version was killed.
+        assert [batch.batch_id for batch in service.running()] == ["killed"]
+        restarted = [service.batch("killed"), await service.start("old")]
+        for batch in restarted:
+            run = batch.run
+            assert (run.source, run.parameters, run.restart) == ("random", {}, "never")
+            assert (run.number, batch.labels) == (2 if batch.no == 3 else 3, NO_LABELS)
+            assert service.parameters(run)["low"] == 0
+            await wait_until(lambda: service.last_seq(batch) > batch.run.first_seq)  # noqa: B023
+        await service.stop("old")
+        await service.change_labels("old", "°C", "Kiln")
+        await service.delete("lossy")
+    async with open_service(database) as service:
+        assert service.batch("old").labels == Labels("°C", "Kiln")
+        assert len(service.batches()) == 2
+
+
 async def test_migrated_and_new_databases_have_the_same_tables(
     database: Path, tmp_path: Path
 ) -> None:
@@ -251,8 +281,12 @@ def killed_migrations(previous_files: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("moment", KILLS)
 async def test_next_start_repeats_a_killed_migration(killed_migrations: Path, moment: str) -> None:
-    async with open_service(killed_migrations / moment / "solo.duckdb") as service:
+    database = killed_migrations / moment / "solo.duckdb"
+    async with open_service(database, script=silent) as service:
         await check_all_points(service)
+        for batch in service.batches():
+            run = (await service.start(batch.batch_id)).run
+            assert (run.source, run.parameters, run.restart) == ("script", {}, "never")
 
 
 IN_TOKYO = """
