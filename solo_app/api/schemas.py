@@ -7,9 +7,10 @@ import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from solo_app.batches import models
+from solo_app.batches.labels import LABEL_PATTERN, MAX_DESCRIPTION_LENGTH, MAX_UNIT_LENGTH
 from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
@@ -52,6 +53,12 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, from_attributes=True)
 
 
+def _label(max_length: int, description: str) -> Any:
+    """Return a field that is validated by ``change_labels``."""
+    limits: dict[str, JsonValue] = {"maxLength": max_length, "pattern": LABEL_PATTERN}
+    return Field(None, description=description, json_schema_extra=limits)
+
+
 class StartRequest(Schema):
     """The configuration of a run.
 
@@ -64,8 +71,8 @@ class StartRequest(Schema):
         None, description="see the JSON Schema of the source in `/sources`"
     )
     restart: RestartPolicy | None = None
-    unit: str | None = Field(None, description="unit of the values, at most 16 characters")
-    description: str | None = Field(None, description="at most 200 characters")
+    unit: str | None = _label(MAX_UNIT_LENGTH, "unit of the values")
+    description: str | None = _label(MAX_DESCRIPTION_LENGTH, "description of the batch")
 
 
 class Source(Schema):
@@ -95,8 +102,8 @@ class Sources(Schema):
 class LabelsRequest(Schema):
     """New labels of a batch. Missing fields remain unchanged; an empty text or null removes one."""
 
-    unit: str | None = Field(None, description="unit of the values, at most 16 characters")
-    description: str | None = Field(None, description="at most 200 characters")
+    unit: str | None = _label(MAX_UNIT_LENGTH, "unit of the values")
+    description: str | None = _label(MAX_DESCRIPTION_LENGTH, "description of the batch")
 
     def labels(self) -> dict[str, str]:
         """Return the labels to change."""
