@@ -158,7 +158,7 @@ async def test_kill_between_steps_leaves_a_complete_batch_or_none(
     assert await check_stored_batches(database) == exists
 
 
-async def test_kill_at_a_random_moment_leaves_a_complete_batch_or_none(
+async def test_kill_at_any_moment_leaves_a_complete_batch_or_none(
     database: Path, rounds: int
 ) -> None:
     for _ in range(rounds):
