@@ -30,10 +30,6 @@ def main() -> None:
     Only a full run of all benchmarks, or of the soak, updates its part of the document.
     """
     options = _parse_options()
-    if options.list:
-        for name, module in {**BENCHMARKS, SOAK: soak}.items():
-            print(f"{name:12}{(module.__doc__ or '').splitlines()[0]}")
-        return
     began = time.monotonic()
     tables: list[Table] = []
     for name in options.names or BENCHMARKS:
@@ -55,12 +51,11 @@ def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="one round with small sizes")
-    parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
     parser.add_argument("--minutes", type=float, default=30, help="duration of the soak")
     options = parser.parse_args()
     unknown = set(options.names) - set(names)
     if unknown:
-        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; see --list")
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; see --help")
     return options
 
 

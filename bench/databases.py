@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import numpy as np
 
 from bench import template
 from bench.app import BATCHES
 from solo_app.batches.minutes import last_full_minute
-from solo_app.batches.models import RestartPolicy, utc_now
-from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers, Parameters, SourceKind
-from solo_app.storage.duckdb.store import DuckDBStore
+from solo_app.batches.models import MICROSECOND, utc_now
+from tests.helpers.history import write_long_history
 
-_SPAN = 2_500
-"""Seconds. The app caches the minutes of the last hour."""
+_SPAN = timedelta(seconds=2_500)
+"""The app caches the minutes of the last hour."""
 
 _INSERT_TEMPLATE_ROWS = """
 INSERT INTO data SELECT 'batch-' || (1 + i % $batches),
@@ -32,46 +27,14 @@ FROM range($rows) numbers(i)
 
 
 def write_database(database: Path, rows: int) -> datetime:
-    """Write rows (a multiple of 12,500) through the service. Blocks.
+    """Write a database of the app with ended batches.
 
     Returns the end of the last full minute with rows, in naive UTC.
     """
     end = last_full_minute(utc_now()).end
-    asyncio.run(_write(database, rows // (_SPAN * len(BATCHES)), end - timedelta(seconds=_SPAN)))
+    points = rows // len(BATCHES)
+    write_long_history(database, BATCHES, points, _SPAN / points, end)
     return end
-
-
-def source_kind(numbers: Callable[[], AsyncIterator[Numbers]]) -> SourceKind:
-    """Return a source kind without parameters."""
-    return SourceKind("benchmark", "", Parameters, lambda _, __: numbers(), RestartPolicy.NEVER)
-
-
-async def _write(database: Path, rows_per_second: int, start: datetime) -> None:
-    now = start
-
-    def source(seed: int) -> SourceKind:
-        async def numbers() -> AsyncIterator[Numbers]:
-            nonlocal now
-            generator = np.random.default_rng(seed)
-            for second in range(_SPAN):
-                array = generator.integers(0, 100, rows_per_second, endpoint=True).astype(float)
-                # The producer reads the clock next, without a switch to another task.
-                now = start + timedelta(seconds=second)
-                yield array
-                await asyncio.sleep(0)
-
-        return source_kind(numbers)
-
-    sources = {name: source(seed) for seed, name in enumerate(BATCHES)}
-    service = BatchService(DuckDBStore(database), sources, lambda: now)
-    await service.open()
-    for name in BATCHES:
-        await service.start(name, source=name)
-    while service.running():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    row_count = service.totals().row_count
-    await service.close()
-    assert row_count == rows_per_second * _SPAN * len(BATCHES), row_count
 
 
 def write_template_database(database: Path, rows: int, end: datetime) -> None:
@@ -82,8 +45,8 @@ def write_template_database(database: Path, rows: int, end: datetime) -> None:
         _INSERT_TEMPLATE_ROWS,
         {
             "batches": len(BATCHES),
-            "start": end - timedelta(seconds=_SPAN),
-            "microseconds": _SPAN * 1_000_000,
+            "start": end - _SPAN,
+            "microseconds": _SPAN // MICROSECOND,
             "rows": rows,
         },
     )

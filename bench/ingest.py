@@ -13,11 +13,11 @@ import numpy as np
 
 from bench import template
 from bench.app import BATCHES, run_separately, work_folder
-from bench.databases import source_kind
 from bench.report import Table
+from solo_app.batches.models import RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers
+from solo_app.batches.source import Numbers, Parameters, SourceKind
 from solo_app.storage.duckdb.store import DuckDBStore
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,9 @@ class _Source:
             yield numbers
             await asyncio.sleep(0)
 
+    def kind(self) -> SourceKind:
+        return SourceKind("benchmark", "", Parameters, lambda *_: self(), RestartPolicy.NEVER)
+
     async def watch(self, producer: Producer) -> None:
         """Add the delay of each marked point when it is committed."""
         while True:
@@ -85,7 +88,7 @@ class _Source:
 
 async def measure_service(database: Path, length: int, seconds: float) -> dict[str, float]:
     sources = {name: _Source(length) for name in BATCHES}
-    kinds = {name: source_kind(source) for name, source in sources.items()}
+    kinds = {name: source.kind() for name, source in sources.items()}
     service = BatchService(DuckDBStore(database), kinds)
     await service.open()
     watching = []

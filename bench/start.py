@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import httpx
 from bench.app import BATCHES, create_app, work_folder
 from bench.databases import write_database
 from bench.report import Table
-from tests.helpers.running_app import RunningApp, copy_project
+from tests.helpers.running_app import RunningApp, copy_project, http
 
 logger = logging.getLogger(__name__)
 
@@ -60,24 +59,20 @@ def _time_start(app: RunningApp, has_pages: bool) -> dict[str, float]:
     began = time.perf_counter()
     try:
         app.launch()
-        figures = {_API: _wait_for(app, app.backend_port, "/tasks") - began}
+        figures = {_API: _wait_for(app, f"{app.api}/tasks") - began}
         if has_pages:
-            figures[_PAGE] = _wait_for(app, app.frontend_port, "/") - began
+            figures[_PAGE] = _wait_for(app, f"{app.url}/") - began
         return figures
     finally:
         app.stop()
 
 
-def _wait_for(app: RunningApp, port: int, path: str) -> float:
+def _wait_for(app: RunningApp, url: str) -> float:
     """Return the time of the first response with status 200. Raises TimeoutError."""
     deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("localhost", port, timeout=_TIMEOUT)
-        with suppress(OSError, http.client.HTTPException), closing(connection):
-            connection.request("GET", path, headers={"Accept": "text/html, application/json"})
-            response = connection.getresponse()
-            response.read()
-            if response.status == 200:
+        with suppress(httpx.TransportError):
+            if http.get(url, headers={"Accept": "text/html, application/json"}).is_success:
                 return time.perf_counter()
         time.sleep(_POLL_INTERVAL)
     raise TimeoutError(app.output())

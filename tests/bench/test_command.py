@@ -10,21 +10,13 @@ import pytest
 pytest.importorskip("playwright", reason="the benchmarks need requirements-dev.txt")
 
 from bench import __main__
-from bench.__main__ import BENCHMARKS, SOAK, main
+from bench.__main__ import SOAK, main
 from bench.report import DOCUMENT
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
     main()
-
-
-def test_list_names_every_benchmark(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(monkeypatch, "--list")
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*BENCHMARKS, SOAK]
 
 
 def test_unknown_benchmark_is_refused(
