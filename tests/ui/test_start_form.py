@@ -21,6 +21,7 @@ class Reader(Parameters):
     url: str = Field(pattern="^http:")
     every: float = Field(5, ge=1, le=60)
     verify: bool = True
+    headers: dict[str, str] = Field({})
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,19 @@ async def test_fields_are_converted_to_the_types_of_parameters(tabs: Tabs, batch
             parameters_url=" http://a ",
             parameters_every="2.5",
             parameters_verify="false",
+            parameters_headers='{"a": "b"}',
             restart="never",
             unit="°C",
             description="Kiln door",
         ),
     )
     batch = tabs.service.batch(batch_id)
-    assert batch.run.parameters == {"url": "http://a", "every": 2.5, "verify": False}
+    assert batch.run.parameters == {
+        "url": "http://a",
+        "every": 2.5,
+        "verify": False,
+        "headers": {"a": "b"},
+    }
     assert batch.run.restart is RestartPolicy.NEVER
     assert batch.labels == Labels("°C", "Kiln door")
     assert (state.error, state.field_errors) == ("", {})
@@ -180,10 +187,21 @@ async def test_chosen_default_replaces_the_latest_source(tabs: Tabs, batch_id: s
     await tabs.service.start(batch_id, "reader", {"url": "http://a"})
     await tabs.service.stop(batch_id)
     await tabs.open("tab")
-    await tabs.send("tab", HomeState, "choose_source", source="reader")
-    await tabs.send("tab", HomeState, "fold")
+    await tabs.send("tab", HomeState, "choose_source", source="random")
     await tabs.send("tab", HomeState, "start", form=form(batch_id, "random", restart="never"))
     assert tabs.service.batch(batch_id).run.source == "random"
+
+
+async def test_folding_cancels_the_choice_of_a_source(tabs: Tabs, batch_id: str) -> None:
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"})
+    await tabs.service.stop(batch_id)
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "choose_source", source="reader")
+    await tabs.send("tab", HomeState, "fold")
+    state = await tabs.state("tab", HomeState)
+    assert state.source == "random"
+    await tabs.send("tab", HomeState, "load_configuration", name=batch_id)
+    assert (state.source, state.filled) == ("reader", batch_id)
 
 
 async def test_start_resets_the_form(tabs: Tabs, batch_id: str) -> None:

@@ -12,7 +12,6 @@ import reflex as rx
 from reflex.event import key_event
 from reflex_components_core.el import Form
 
-from solo_app.batches.labels import MAX_DESCRIPTION_LENGTH, MAX_UNIT_LENGTH
 from solo_app.batches.models import RestartPolicy
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.source import DEFAULT_SOURCE, SourceKind
@@ -179,8 +178,8 @@ def _parameters(kind: SourceKind) -> rx.Component:
 
 def _more(default: SourceKind) -> rx.Component:
     labels = [
-        _text_field("unit", text.UNIT, text.UNIT_HELP, max_length=MAX_UNIT_LENGTH),
-        _text_field("description", text.DESCRIPTION_LABEL, "", max_length=MAX_DESCRIPTION_LENGTH),
+        _text_field("unit", text.UNIT, text.UNIT_HELP),
+        _text_field("description", text.DESCRIPTION_LABEL, ""),
     ]
     restart = rx.el.select(
         *[
@@ -204,13 +203,12 @@ def _more(default: SourceKind) -> rx.Component:
     )
 
 
-def _text_field(name: str, label: str, help_text: str, **attributes: Any) -> rx.Component:
+def _text_field(name: str, label: str, help_text: str) -> rx.Component:
     field = rx.el.input(
         id=name,
         name=name,
         type="text",
         auto_complete="off",
-        **attributes,
         **_editable(name, name),
     )
     return _labelled(name, label, field, _help(name, help_text), is_optional=True)

@@ -16,7 +16,7 @@ from solo_app.batches.errors import (
 )
 from solo_app.batches.models import Batch
 from solo_app.batches.snapshots import Snapshot
-from solo_app.batches.source import DEFAULT_SOURCE
+from solo_app.batches.source import DEFAULT_SOURCE, SourceKind
 from solo_app.ui import text
 from solo_app.ui.state import actions
 from solo_app.ui.state.batch_table import MAX_SEARCH_LENGTH, Row, TableQuery
@@ -142,17 +142,15 @@ class HomeState(actions.ActionState, rx.State):
         kind = self.console.service.sources.get(source) if isinstance(source, str) else None
         if kind is None:
             return None
-        self.source, self.field_errors = source, {}
         self._is_source_chosen = True
-        return fill_fields({"restart": str(kind.restart)})
+        return self._show_source(kind)
 
     @rx.event
     def fold(self) -> list[EventSpec]:
-        """Hide the fields of the source: choose the default, which needs none."""
-        self.source, self.field_errors = DEFAULT_SOURCE, {}
-        self._is_source_chosen = True
-        restart = self.console.service.sources[DEFAULT_SOURCE].restart
-        return [fill_fields({"restart": str(restart)}), rx.set_focus(SOURCE_FIELD)]
+        """Hide the fields of the source: return to the default, which needs none."""
+        self._is_source_chosen = False
+        default = self.console.service.sources[DEFAULT_SOURCE]
+        return [self._show_source(default), rx.set_focus(SOURCE_FIELD)]
 
     @rx.event
     def load_configuration(self, name: str) -> EventSpec | None:
@@ -227,6 +225,10 @@ class HomeState(actions.ActionState, rx.State):
         except BatchNotFoundError:
             return None
         return None if batch.is_running else batch
+
+    def _show_source(self, kind: SourceKind) -> EventSpec:
+        self.source, self.field_errors = kind.name, {}
+        return fill_fields({"restart": str(kind.restart)})
 
     def _reset_form(self) -> None:
         self._show_error(None)

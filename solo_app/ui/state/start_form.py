@@ -67,8 +67,13 @@ def start_options(
 
 
 def _parameters(form: Mapping[str, Any], kind: SourceKind) -> dict[str, Any]:
-    texts = {f: form_text(form, parameter_field(f.name)) for f in source_fields(kind)}
-    return {f.name: f.to_value(t) for f, t in texts.items() if t not in ("", f.to_text(f.default))}
+    fields = {field.name: field for field in source_fields(kind)}
+    texts = {name: form_text(form, parameter_field(name)) for name in fields}
+    return {
+        name: fields[name].to_value(text)
+        for name, text in texts.items()
+        if text not in ("", fields[name].to_text(fields[name].default))
+    }
 
 
 def label_values(batch: Batch) -> dict[str, str]:
@@ -120,9 +125,9 @@ def fill_fields(values: Mapping[str, str]) -> EventSpec:
     """Set the texts of fields by id."""
     return rx.call_script(
         f"for (const [id, text] of Object.entries({json.dumps(values)})) {{"
-        " const field = document.getElementById(id) ?? {};"
-        " field[field.type === 'checkbox' ? 'checked' : 'value'] ="
-        " field.type === 'checkbox' ? text === 'true' : text }"
+        " const field = document.getElementById(id);"
+        " if (field?.type === 'checkbox') field.checked = text === 'true';"
+        " else if (field) field.value = text }"
     )
 
 
