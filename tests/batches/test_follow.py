@@ -147,7 +147,7 @@ async def test_stream_of_a_deleted_batch_ends_without_a_status(is_started_again:
         assert [update async for update in updates] == []
 
 
-async def test_reader_with_all_points_gets_the_status_of_a_deleted_batch() -> None:
+async def test_reader_with_all_points_receives_the_status_after_a_deletion() -> None:
     async with open_service(MemoryStorage(), many=counting(30)) as service:
         await service.start("b", "many")
         await wait_until(lambda: not service.running())
