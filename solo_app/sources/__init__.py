@@ -6,6 +6,7 @@ Third parties register kinds as entry points of the group ``solo.sources``.
 from __future__ import annotations
 
 import logging
+import re
 from importlib.metadata import entry_points
 
 from solo_app.batches.source import SourceKind
@@ -18,6 +19,8 @@ from solo_app.sources.random import random_kind
 logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "solo.sources"
+
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def create_sources(settings: Settings) -> dict[str, SourceKind]:
@@ -41,6 +44,8 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 def _check(kind: object, existing: dict[str, SourceKind]) -> None:
     if not isinstance(kind, SourceKind):
         raise TypeError(f"{kind!r} is not a SourceKind")
+    if not _NAME.fullmatch(kind.name):
+        raise ValueError(f"{kind.name!r} is not a valid name")
     if kind.name in existing:
         raise ValueError(f'Source kind "{kind.name}" exists already')
     kind.parameters.model_json_schema()  # Raises if it is not a model or has no JSON Schema.

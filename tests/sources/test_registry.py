@@ -35,6 +35,7 @@ class CountParameters(Parameters):
 COUNT = SourceKind("count", "Two numbers.", CountParameters, read)
 OTHER_COUNT = SourceKind("count", "Another kind with the same name.", CountParameters, read)
 RANDOM = SourceKind("random", "Not random.", CountParameters, read)
+BAD_NAME = SourceKind("two words", "Invalid name.", CountParameters, read)
 WITHOUT_MODEL = SourceKind("untyped", "Parameters without a model.", dict, read)
 """
 
@@ -98,6 +99,7 @@ async def test_documented_example_can_be_started(site: Path) -> None:
         ("missing", "MISSING", "AttributeError"),
         ("function", "read", "is not a SourceKind"),
         ("random", "RANDOM", 'Source kind "random" exists already'),
+        ("name", "BAD_NAME", "'two words' is not a valid name"),
         ("untyped", "WITHOUT_MODEL", "model_json_schema"),
     ],
 )
