@@ -87,7 +87,7 @@ export const utc = (us) => iso(us).replace("T", " ").replace("Z", " UTC");
 export const logText = (lines) =>
   lines.map(({ t, level, text }) => `${utc(t)} ${level} ${text}`).join("\n");
 
-// Returns a URL; the origin of the page if it is empty.
+// Returns `url`, or the origin of the page if it is empty.
 export const origin = (url) => url || globalThis.location?.origin || "";
 
 // Returns the SVG path of a sparkline in a box of 100 by 32, scaled from the lowest value (or

@@ -211,8 +211,8 @@ class RestartPolicy(StrEnum):
 class Run:
     """One execution of a batch. Its points have ``first_seq <= seq <= last_seq``.
 
-    ``parameters`` are those of the source that the caller specified; the source has defaults for
-    the others.
+    ``parameters`` contains only those that the caller specified; the source has defaults for the
+    others.
 
     ``last_seq`` is ``first_seq - 1`` if the run produced no points. ``last_seq`` and ``ended_at``
     are None while the run is active. ``number`` counts from 1 within the batch.

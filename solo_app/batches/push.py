@@ -57,7 +57,7 @@ class PushResult:
 
 
 class Pushes:
-    """Adds pushed points to batches, and starts a batch that does not run if that is allowed."""
+    """Adds pushed points to batches. Starts a batch that is not running, if that is allowed."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class Push:
 
 
 def _start_options(batch: Batch | None) -> StartOptions:
-    """Return the latest configuration of a batch, or the one of a batch started by a push."""
+    """Return the latest configuration of a batch, or that of a new batch started by a push."""
     if batch is None:
         return StartOptions(PUSH_SOURCE, {"idle_seconds": IDLE_SECONDS})
     return StartOptions(PUSH_SOURCE, batch.run.parameters, batch.run.restart)

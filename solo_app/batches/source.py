@@ -54,7 +54,7 @@ class RunContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """A kind of sources. Third parties register theirs as entry points of the group
+    """A kind of source. Third parties register theirs as entry points of the group
     ``solo.sources``.
 
     ``description`` is one sentence for the form. ``parameters`` is a subclass of ``Parameters``;

@@ -63,7 +63,7 @@ class WriteRetry:
         task.result()
 
     async def limit(self, wait: Coroutine[Any, Any, None], grace_period: float = 0.0) -> None:
-        """Wait like ``wait_for``, but for a coroutine that ends with this call."""
+        """Wait like ``wait_for``, but for a coroutine, which is cancelled if this raises."""
         task = asyncio.create_task(wait)
         try:
             await self.wait_for(task, grace_period)

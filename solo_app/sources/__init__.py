@@ -47,5 +47,5 @@ def _check(kind: object, existing: dict[str, SourceKind]) -> None:
     if not _NAME.fullmatch(kind.name):
         raise ValueError(f"{kind.name!r} is not a valid name")
     if kind.name in existing:
-        raise ValueError(f'Source kind "{kind.name}" exists already')
+        raise ValueError(f'Source kind "{kind.name}" already exists')
     kind.parameters.model_json_schema()  # Raises if it is not a model or has no JSON Schema.

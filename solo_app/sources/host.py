@@ -57,7 +57,7 @@ async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[N
 
 
 Sample = tuple[float, float]
-"""A counter, and the time or amount to which its increase is related."""
+"""A counter, and the time or amount by which its increase is divided."""
 
 
 def _rate(previous: Sample, current: Sample) -> float:
@@ -69,8 +69,8 @@ def _rate(previous: Sample, current: Sample) -> float:
 def _cpu() -> Sample:
     """Return the busy and the total CPU time.
 
-    ``psutil.cpu_percent`` has one previous sample for all callers, so that two batches would
-    disturb each other.
+    ``psutil.cpu_percent`` shares its previous sample among all callers, so two batches would
+    interfere with each other.
     """
     times = psutil.cpu_times()
     # Linux counts guest times as user times too.

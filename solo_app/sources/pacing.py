@@ -6,7 +6,7 @@ import asyncio
 
 
 class Pacer:
-    """Waits for due times, which follow each other at an interval in seconds.
+    """Waits for due times at a fixed interval in seconds.
 
     A due time is relative to the previous one, so that delays do not accumulate. Due times that
     are missed, for example while the process is suspended, are skipped.

@@ -13,7 +13,7 @@ from solo_app.batches.source import DEFAULT_SOURCE, Numbers, Parameters, RunCont
 from solo_app.sources.pacing import Pacer
 
 MAX_INTEGER = 2**53
-"""Doubles represent all integers up to this one exactly."""
+"""Doubles represent all integers up to this value exactly."""
 
 _ARRAY_LENGTH = 16_384
 

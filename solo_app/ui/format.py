@@ -96,7 +96,7 @@ def log_text(lines: Any) -> Var[str]:
 
 
 def origin(url: str) -> Var[str]:
-    """Return a URL; that of the page without a path, if it is empty."""
+    """Return ``url``, or the origin of the page if it is empty."""
     return _text("origin", url)
 
 

@@ -12,7 +12,7 @@ Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class HttpServer:
-    """``requests`` has the head of each request, ``open_connections`` the current number."""
+    """``requests`` has the headers of each request, ``open_connections`` the current number."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
@@ -93,7 +93,7 @@ def sending_then_closing(data: bytes) -> Respond:
 
 
 def flooding(head: bytes, chunk: bytes) -> Respond:
-    """Send a head, then chunks without end."""
+    """Send headers, then an endless sequence of chunks."""
 
     async def respond(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -105,7 +105,7 @@ def flooding(head: bytes, chunk: bytes) -> Respond:
 
 
 def dripping(head: bytes) -> Respond:
-    """Send a head, then one byte every 10 ms."""
+    """Send headers, then one byte every 10 ms."""
 
     async def respond(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)

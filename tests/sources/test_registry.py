@@ -98,7 +98,7 @@ async def test_documented_example_can_be_started(site: Path) -> None:
     [
         ("missing", "MISSING", "AttributeError"),
         ("function", "read", "is not a SourceKind"),
-        ("random", "RANDOM", 'Source kind "random" exists already'),
+        ("random", "RANDOM", 'Source kind "random" already exists'),
         ("name", "BAD_NAME", "'two words' is not a valid name"),
         ("untyped", "WITHOUT_MODEL", "model_json_schema"),
     ],

@@ -23,7 +23,7 @@ _KEEP_FOCUS = (
 
 
 def first_batch(sources: Sources) -> rx.Component:
-    """Return the panel. It contains the sources that are available."""
+    """Return the panel. It offers only available sources."""
     ways = [_send_one()] if "push" in sources else []
     ways += [_monitor_cpu()] if "host" in sources else []
     ways += [_read_url()] if "http" in sources else []

@@ -171,7 +171,7 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event
     def wait_for_first_point(self) -> None:
-        """Show on the empty page that it waits for a pushed point."""
+        """Show a notice that the page is waiting for the first pushed point."""
         self.is_waiting = True
 
     @rx.event

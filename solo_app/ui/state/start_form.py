@@ -49,7 +49,7 @@ def start_options(
     """Convert a submitted form to the options of ``BatchService.start``.
 
     Empty fields and defaults are omitted. If the viewer has not chosen a source, and the
-    configuration of the latest run was not filled in yet, the service uses that configuration.
+    configuration of the latest run has not been filled in yet, the service uses that configuration.
     """
     is_filled = form_text(form, "filled") == form_text(form, "batch_id")
     source = form_text(form, "source") or DEFAULT_SOURCE
