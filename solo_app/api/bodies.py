@@ -41,7 +41,7 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, headers: Headers, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """Yield a body of up to ``limit`` bytes. The block must not keep it. Raises BodyError."""
+        """Yield a body of up to ``limit`` bytes. The block must not retain it. Raises BodyError."""
         too_large = BodyError(413, f"The body is larger than {limit} bytes.")
         if int(headers.get("content-length", "0")) > limit:
             raise too_large

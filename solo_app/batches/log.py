@@ -1,4 +1,4 @@
-"""The logs of the running batches: limits new lines and writes them to the store."""
+"""The logs of the running batches: limits for new lines, and their writes to the store."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from solo_app.batches.timing import Timing
 from solo_app.batches.write_retry import WriteRetry
 
 MAX_LINES_PER_SECOND = 100
-"""Rate from which a batch's lines of output are dropped. One line states their number."""
+"""Further lines of output of a batch are dropped. One line states their number."""
 
 MAX_LINE_LENGTH = 1_000
-"""Number of characters to which a line is cut."""
+"""Number of characters to which longer lines are truncated."""
 
 
 class BatchLog:
@@ -132,7 +132,7 @@ class _RunLog:
 
 
 def _clean(text: str) -> str:
-    """Cut a long line, and replace control characters and line breaks with spaces."""
+    """Truncate a long line, and replace control characters and line breaks with spaces."""
     if len(text) > MAX_LINE_LENGTH:
         text = text[: MAX_LINE_LENGTH - 1] + "…"
     if text.isprintable():

@@ -53,10 +53,10 @@ class SourceField:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def to_value(self, text: str) -> Any:
-        """Convert a text to JSON.
+        """Convert a text to a JSON value.
 
-        Returns text that does not convert unchanged, because the validation of the parameters
-        reports it.
+        Returns the text itself if it cannot be converted: the validation of the parameters reports
+        it.
         """
         if self.choices:
             return next((value for value in self.choices if self.to_text(value) == text), text)

@@ -36,7 +36,7 @@ def points_url(app: RunningApp, batch_id: str = "b") -> str:
 
 
 def lines(count: int, value: str = "{}") -> Iterator[bytes]:
-    """Yield lines in parts that do not end with a line."""
+    """Yield lines in parts that end within a line."""
     rest = ""
     for start in range(0, count, 20_000):
         text = rest + "".join(f"{number}\n" for number in range(start, min(count, start + 20_000)))
@@ -53,7 +53,7 @@ def push_lines(app: RunningApp, count: int, batch_id: str = "b") -> dict[str, An
 
 
 def raw_request(app: RunningApp, headers: bytes, body: bytes) -> socket.socket:
-    """Send a request that need not be complete."""
+    """Send a request, which may be incomplete."""
     connection = socket.create_connection(("127.0.0.1", app.backend_port), timeout=20)
     head = b"POST /batches/b/points HTTP/1.1\r\nHost: localhost\r\n"
     connection.sendall(head + headers + b"\r\n" + body)

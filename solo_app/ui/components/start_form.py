@@ -35,7 +35,7 @@ _PAUSE = 300
 
 
 def start_form(sources: Sources) -> rx.Component:
-    """Return the form. ``random`` needs no parameters, so they are in "More"."""
+    """Return the form. The parameters of ``random`` are in "More", because none is required."""
     default = sources[DEFAULT_SOURCE]
     others = [kind for kind in sources.values() if kind is not default]
     return _Form.create(
@@ -122,7 +122,7 @@ def _known_batch() -> rx.Component:
 
 
 def _suggestion() -> rx.Component:
-    """Return the rule for names, and a name that starts a batch with one click."""
+    """Return the rule for names, and a suggested name that starts a batch with one click."""
     button = rx.el.button(
         HomeState.suggested_name,
         type="button",
