@@ -124,21 +124,21 @@ def test_no_violations_in_open_forms(console: RunningApp, page: Page, theme: Any
 @in_each_theme
 def test_no_violations_in_the_panels_of_a_batch(app: RunningApp, page: Page, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
-    start(app, "kiln", source="push", unit="°C", description="Kiln door")
-    push(app, "kiln", 21.5)
+    start(app, "axe-kiln", source="push", unit="°C", description="Kiln door")
+    push(app, "axe-kiln", 21.5)
     parameters = {"url": f"http://127.0.0.1:{free_port()}/"}
-    start(app, "boiler", source="http", parameters=parameters)
-    open_page(page, app, "/batch/boiler")
+    start(app, "axe-boiler", source="http", parameters=parameters)
+    open_page(page, app, "/batch/axe-boiler")
     page.locator(".pill.retrying").wait_for()
     expect_no_violations(page)
-    open_page(page, app, "/batch/kiln")
+    open_page(page, app, "/batch/axe-kiln")
     page.get_by_role("button", name="Edit unit").click()
     page.get_by_role("textbox", name="Unit").fill("degrees Celsius, upper")
     page.keyboard.press("Enter")
     page.get_by_role("alert").wait_for()
     expect_no_violations(page)
-    stop(app, "kiln")
-    page.get_by_role("button", name="Delete kiln…").click()
+    stop(app, "axe-kiln")
+    page.get_by_role("button", name="Delete axe-kiln…").click()
     page.get_by_role("dialog").wait_for()
     expect_no_violations(page)
 

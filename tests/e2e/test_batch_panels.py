@@ -49,8 +49,8 @@ def test_log_follows_its_end_unless_scrolled_up(app: RunningApp, page: Page) -> 
 
 def test_failing_source_shows_its_error_and_attempt(app: RunningApp, page: Page) -> None:
     parameters = {"url": f"http://127.0.0.1:{free_port()}/"}
-    start(app, "boiler", source="http", parameters=parameters)
-    open_page(page, app, "/batch/boiler")
+    start(app, "panel-boiler", source="http", parameters=parameters)
+    open_page(page, app, "/batch/panel-boiler")
     expect(page.locator(".status-line .pill")).to_have_text(re.compile("Retrying · attempt [12]"))
     expect(page.locator(".batch-title .reason")).to_contain_text("Cannot connect")
     expect(page.get_by_role("status").filter(has_text="Retrying: ")).to_have_count(1)
@@ -85,8 +85,8 @@ def test_log_is_closed_on_a_phone(app: RunningApp, page: Page) -> None:
 
 
 def test_labels_are_edited_with_the_keyboard(app: RunningApp, page: Page) -> None:
-    start(app, "kiln")
-    open_page(page, app, "/batch/kiln")
+    start(app, "panel-kiln")
+    open_page(page, app, "/batch/panel-kiln")
     edit_unit = page.get_by_role("button", name="Edit unit")
     edit_unit.press("Enter")
     field = page.get_by_role("textbox", name="Unit")
@@ -104,7 +104,7 @@ def test_labels_are_edited_with_the_keyboard(app: RunningApp, page: Page) -> Non
     field.fill("K")
     field.press("Escape")
     expect(edit_unit).to_be_focused()
-    assert http.get(f"{app.api}/batches/kiln").json()["unit"] == "°C"
+    assert http.get(f"{app.api}/batches/panel-kiln").json()["unit"] == "°C"
 
 
 @in_both_modes
