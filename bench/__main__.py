@@ -9,11 +9,12 @@ import sys
 import time
 from typing import NoReturn
 
-from bench import ingest, live_pages, queries, soak, start, streams
+from bench import ingest, live_pages, push, queries, soak, start, streams
 from bench.report import DOCUMENT, Table, describe_run, write_document
 
 BENCHMARKS = {
     "ingest": ingest,
+    "push": push,
     "queries": queries,
     "streams": streams,
     "live_pages": live_pages,

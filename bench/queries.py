@@ -106,29 +106,31 @@ def _measure_http(
 
 
 async def send_requests(
-    port: int, path: str, connections: int, seconds: float
+    port: int, path: str, connections: int, seconds: float, body: bytes = b""
 ) -> tuple[float, float]:
     """Return the responses per second and the p99 of their times in milliseconds.
 
-    Each connection sends at least one request, and the next one after each response.
-    Raises RuntimeError for a status other than 200.
+    Sends GET requests, or POST requests if there is a body. Each connection sends at least one
+    request, and the next one after each response. Raises RuntimeError for a status other than 200.
     """
     times: list[float] = []
+    # HTTP clients for Python need more time per request than the server.
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost:{port}\r\n"
+    head += f"Accept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = head.encode() + body
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
-            group.create_task(_send_on_connection(port, path, began + seconds, times))
+            group.create_task(_send_on_connection(port, request, began + seconds, times))
     return len(times) / (time.perf_counter() - began), float(np.percentile(times, 99))
 
 
-async def _send_on_connection(port: int, path: str, until: float, times: list[float]) -> None:
-    # HTTP clients for Python need more time per request than the server.
-    head = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: application/json\r\n\r\n"
+async def _send_on_connection(port: int, request: bytes, until: float, times: list[float]) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     sent = 0.0
     while sent < until:
         sent = time.perf_counter()
-        writer.write(head.encode())
+        writer.write(request)
         response = await reader.readuntil(b"\r\n\r\n")
         length = _CONTENT_LENGTH.search(response)
         body = await reader.readexactly(int(length[1]) if length else 0)

@@ -43,6 +43,9 @@ class Table:
         """Show a target, for the median, next to a figure."""
         self._targets[case, column] = (at_least, math.inf) if below is None else (-math.inf, below)
 
+    def median(self, case: str, column: str) -> float:
+        return median(self._cases[case][column])
+
     def __str__(self) -> str:
         lines = [f"### {self.title}", ""]
         lines += [_line(["", *self._columns]), _line(["---"] * (len(self._columns) + 1))]

@@ -35,6 +35,43 @@ router = APIRouter(
 )
 
 
+# Routes are matched in order, so the most frequent request comes first.
+@router.post(
+    "/batches/{batch_id}/points",
+    summary="Push points",
+    response_class=Response,
+    responses={
+        200: {"model": schemas.PushedPoints},
+        **problem_responses(408, 409, 415, 429),
+    },
+    openapi_extra=REQUEST_BODY,
+)
+async def push_points(
+    batch_id: BatchId,
+    service: Service,
+    request: Request,
+    _: NoQuery,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            pattern="^[!-~]{1,255}$",
+            description="only with JSON: a repeated request within 24 hours stores nothing and "
+            "returns the same response",
+        ),
+    ] = None,
+) -> Response:
+    """Store points, and respond after their commit. Starts a batch that does not exist, was
+    interrupted or has finished.
+
+    JSON is stored atomically: a number, `{"key": number}`, or an array of either. NDJSON is stored
+    as it arrives; an invalid line ends the request, and `line`, `count` and `last_seq` of the error
+    state what was stored. Returns 409 if the batch was stopped or has failed, has another source,
+    or if a request with the same `Idempotency-Key` is in progress.
+    """
+    return await push_response(request, service, batch_id, idempotency_key)
+
+
 @router.get("/", summary="Totals")
 async def get_totals(service: Service, _: NoQuery) -> schemas.Totals:
     """Totals of all batches, and the reasons why points currently cannot be stored."""
@@ -233,42 +270,6 @@ async def list_points(
     rows = ", ".join(map(schemas.point_json, found))
     text = f'{{"batch_id": "{batch_id}", "points": [{rows}], "next": {json.dumps(url)}}}'
     return Response(text, media_type="application/json")
-
-
-@router.post(
-    "/batches/{batch_id}/points",
-    summary="Push points",
-    response_class=Response,
-    responses={
-        200: {"model": schemas.PushedPoints},
-        **problem_responses(408, 409, 415, 429),
-    },
-    openapi_extra=REQUEST_BODY,
-)
-async def push_points(
-    batch_id: BatchId,
-    service: Service,
-    request: Request,
-    _: NoQuery,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            pattern="^[!-~]{1,255}$",
-            description="only with JSON: a repeated request within 24 hours stores nothing and "
-            "returns the same response",
-        ),
-    ] = None,
-) -> Response:
-    """Store points, and respond after their commit. Starts a batch that does not exist, was
-    interrupted or has finished.
-
-    JSON is stored atomically: a number, `{"key": number}`, or an array of either. NDJSON is stored
-    as it arrives; an invalid line ends the request, and `line`, `count` and `last_seq` of the error
-    state what was stored. Returns 409 if the batch was stopped or has failed, has another source,
-    or if a request with the same `Idempotency-Key` is in progress.
-    """
-    return await push_response(request, service, batch_id, idempotency_key)
 
 
 @router.get(
