@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import numpy as np
 import pytest
 
 from solo_app.batches.errors import StoreUnavailableError
-from solo_app.batches.models import Batch, Point
+from solo_app.batches.models import Batch, Point, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import Numbers
 from solo_app.storage.duckdb import checkpoints, connection, files
 from solo_app.storage.duckdb.files import OpenFiles
 from solo_app.storage.duckdb.store import DuckDBStore
+from tests.helpers.history import write_long_history
 from tests.helpers.integrity import check_integrity
 from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp, wait_for
 from tests.helpers.service import duckdb_store, open_service, wait_until
@@ -246,3 +248,57 @@ async def test_points_of_a_commit_reported_as_failed_are_stored_once(
         await wait_until(lambda: len(failed) == 20)
         await service.stop("b")
     assert check_integrity(tmp_path / "solo.duckdb")["b"].points >= 15
+
+
+async def test_deletion_succeeds_once_there_is_space(
+    small_disk: Callable[[int], SmallDisk], caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = small_disk(64)
+    database, count = disk.path / "solo.duckdb", 200_000
+    write_long_history(database, ["a", "b"], count, timedelta(seconds=1), utc_now())
+    async with open_service(database) as service:
+        store = duckdb_store(service)
+
+        async def points_of_deleted_batches() -> int:
+            query = "SELECT count(*) FROM points WHERE batch_no NOT IN (SELECT no FROM batches)"
+            ((rows,),) = await store.run_on_reader(lambda c: c.execute(query).fetchall())
+            return int(rows)
+
+        with disk.filled_up_to(0):
+            with pytest.raises(StoreUnavailableError, match="No space left"):
+                await service.delete("b")
+            assert service.totals().row_count == 2 * count
+            assert [p.seq for p in await service.points("b", count - 1, 10)] == [count]
+        with disk.filled_up_to(500_000):
+            await service.delete("b")  # The points are removed later.
+            await wait_until(lambda: "still occupy space" in caplog.text)
+            assert await points_of_deleted_batches() == count
+            assert service.totals().row_count == count
+        await service.delete("a")
+        await store.remove_deleted_points()
+        assert await points_of_deleted_batches() == 0
+    assert check_integrity(database) == {}
+
+
+async def test_batch_whose_deletion_was_reported_as_failed_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(tmp_path / "solo.duckdb") as service:
+        writer = duckdb_store(service)._point_writer
+        commit = writer.commit
+
+        @contextmanager
+        def commit_and_fail() -> Iterator[duckdb.DuckDBPyConnection]:
+            with commit() as cursor:
+                yield cursor
+            raise duckdb.FatalException("No space left on device")
+
+        await service.start("b")
+        await wait_until(lambda: service.totals().row_count)
+        await service.stop("b")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "commit", commit_and_fail)
+            await service.delete("b")
+        assert service.batches() == await duckdb_store(service).batches() == []
+        await service.start("b")
+        assert service.batch("b").run.number == 1

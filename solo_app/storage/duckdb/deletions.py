@@ -31,6 +31,11 @@ def delete_batch(cursor: duckdb.DuckDBPyConnection, batch_no: int) -> None:
     cursor.execute("INSERT INTO deletions VALUES (?)", [batch_no])
 
 
+def exists(cursor: duckdb.DuckDBPyConnection, batch_no: int) -> bool:
+    """Return whether a batch has not been deleted."""
+    return bool(cursor.execute("SELECT 1 FROM batches WHERE no = ?", [batch_no]).fetchall())
+
+
 def remaining_parts(cursor: duckdb.DuckDBPyConnection) -> list[Statement]:
     """Return the statements that complete all deletions, each of them a transaction."""
     parts: list[Statement] = []

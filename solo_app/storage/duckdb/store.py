@@ -152,7 +152,12 @@ class DuckDBStore:
         return file.points if is_moved else 0
 
     async def delete(self, batch_no: int) -> None:
-        await self.run_on_writer(self._delete, batch_no)
+        try:
+            await self.run_on_writer(self._delete, batch_no)
+        except StoreUnavailableError:
+            # A commit can succeed although it raises a fatal error.
+            if await self.run_on_reader(lambda cursor: deletions.exists(cursor, batch_no)):
+                raise
 
     async def remove_deleted_points(self) -> None:
         for statement in await self.run_on_reader(deletions.remaining_parts):
