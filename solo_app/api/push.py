@@ -43,6 +43,7 @@ _MAX_INLINE_BYTES = 4_096
 """Larger texts are parsed in a thread, because parsing them would delay all other requests."""
 
 _DISCARD_SECONDS = 0.3
+"""Time to read the rest of a body after an error. Enough for 100 MB from the same machine."""
 
 _parser = ThreadPoolExecutor(1, thread_name_prefix="push-parser")
 """One thread: more would compete with the event loop for the interpreter lock."""
@@ -67,30 +68,29 @@ _POINTS: TypeAdapter[list[float | PointObject]] = TypeAdapter(
 
 _EXPECTED = 'is not a finite number or {"key": number}'
 
-_SCHEMA = {
+_POINT_SCHEMA = {
     "anyOf": [
-        point := {
-            "anyOf": [
-                {"type": "number"},
-                {
-                    "type": "object",
-                    "properties": {"key": {"type": "number"}},
-                    "required": ["key"],
-                    "additionalProperties": False,
-                },
-            ]
+        {"type": "number"},
+        {
+            "type": "object",
+            "properties": {"key": {"type": "number"}},
+            "required": ["key"],
+            "additionalProperties": False,
         },
-        {"type": "array", "items": point, "minItems": 1, "maxItems": MAX_POINTS},
     ]
 }
+_POINTS_SCHEMA = {"type": "array", "items": _POINT_SCHEMA, "minItems": 1}
 
 REQUEST_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": _SCHEMA, "example": 21.5},
+            JSON: {
+                "schema": {"anyOf": [_POINT_SCHEMA, {**_POINTS_SCHEMA, "maxItems": MAX_POINTS}]},
+                "example": 21.5,
+            },
             # OpenAPI describes a sequence of JSON values as an array.
-            NDJSON: {"schema": {"type": "array", "items": point, "minItems": 1}},
+            NDJSON: {"schema": _POINTS_SCHEMA},
         },
     }
 }
