@@ -60,6 +60,7 @@ export function duration(seconds) {
 }
 
 export const time = (us) => (isNone(us) ? DASH : TIME.format(date(us)));
+export const milliseconds = (us) => `.${date(us).toISOString().slice(20, 23)}`;
 export const timeMs = (us) => (isNone(us) ? DASH : TIME_MS.format(date(us)));
 
 const isSameDay = (at, other) => at.toDateString() === other.toDateString();

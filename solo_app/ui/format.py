@@ -65,6 +65,11 @@ def time_ms(at: Any) -> Var[str]:
     return _text("timeMs", at)
 
 
+def milliseconds(at: Any) -> Var[str]:
+    """Format the milliseconds of a time, to follow its seconds."""
+    return _text("milliseconds", at)
+
+
 def date_time(at: Any) -> Var[str]:
     """Format a time as hours and minutes, with the day unless it is today."""
     return _text("dateTime", at)

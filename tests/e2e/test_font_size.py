@@ -55,8 +55,8 @@ def open_with_font_size(
 @on_each_page
 def test_no_text_is_cut(console: RunningApp, page: Page, path: str, width: int) -> None:
     open_with_font_size(page, console, path, width)
-    if page.locator("summary").count():
-        page.locator("summary").click()
+    for summary in page.locator("details:not([open]) > summary").all()[::-1]:
+        summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(CUT) == []
 

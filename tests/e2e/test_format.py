@@ -70,6 +70,30 @@ def test_value_has_at_most_six_significant_digits(tab: Page, value: float, text:
     assert call(tab, "value", value) == text
 
 
+def test_unit_follows_a_value_but_not_a_dash(tab: Page) -> None:
+    assert call(tab, "withUnit", "21.5", "°C") == "21.5\u00a0°C"
+    assert call(tab, "withUnit", "21.5", "") == "21.5"
+    assert call(tab, "withUnit", call(tab, "value", None), "°C") == "–"
+
+
+def test_log_has_seconds_and_the_day_of_earlier_lines(tab: Page) -> None:
+    at = MIDNIGHT + 3_011_000
+    assert call(tab, "logTime", at) == "21 Sept, 02:00:03"
+    assert call(tab, "milliseconds", at) == ".011"
+    now = tab.evaluate("Date.now() * 1000")
+    assert call(tab, "logTime", now) == call(tab, "time", now)
+    line = {"t": at, "level": "retry", "text": "HTTP 503"}
+    assert (
+        call(tab, "logText", [line, line]).splitlines()
+        == ["2026-09-21 00:00:03.011 UTC retry HTTP 503"] * 2
+    )
+
+
+def test_relative_url_is_completed_with_the_origin_of_the_page(tab: Page) -> None:
+    assert call(tab, "origin", "") == "http://solo.test"
+    assert call(tab, "origin", "http://localhost:8000") == "http://localhost:8000"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -103,7 +103,7 @@ def _line(line: Any) -> rx.Component:
     return rx.el.div(
         rx.cond(line["starts_run"], rule),
         rx.el.p(
-            timestamp(line["t"], fmt.time_ms(line["t"])),
+            timestamp(line["t"], _time(line["t"])),
             rx.match(
                 line["level"],
                 ("error", _sign("\N{MULTIPLICATION SIGN}", text.ERROR)),
@@ -115,6 +115,11 @@ def _line(line: Any) -> rx.Component:
         ),
         key=line["number"],
     )
+
+
+def _time(at: Any) -> rx.Component:
+    milliseconds = rx.el.span(fmt.milliseconds(at), class_name="milliseconds")
+    return rx.fragment(fmt.time(at), milliseconds)
 
 
 def _sign(sign: str, meaning: str) -> rx.Component:
