@@ -203,7 +203,9 @@ def click_rejected(name: str) -> Action:
 
     def action(page: Page) -> None:
         page.locator("main").get_by_role("button", name=name, exact=True).click()
-        page.locator("main [role=alert], [data-sonner-toast][data-mounted=true]").first.wait_for()
+        page.locator(
+            "main [role=alert]:visible, [data-sonner-toast][data-mounted=true]"
+        ).first.wait_for()
 
     return action
 
