@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -120,6 +122,17 @@ def dripping(head: bytes) -> Respond:
 async def waiting(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     """Wait for the end of the connection without responding."""
     await reader.read()
+
+
+async def resetting(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection in the middle of a response."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1")
+    await writer.drain()
+    closing_with_reset = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, closing_with_reset
+    )
+    writer.transport.abort()
 
 
 async def aborting(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -28,6 +28,7 @@ from tests.sources.http_server import (
     dripping,
     flooding,
     redirect,
+    resetting,
     response,
     sending,
     sending_then_closing,
@@ -132,7 +133,10 @@ async def test_five_redirects_are_followed() -> None:
 
 
 async def test_redirect_loop_is_an_error() -> None:
-    assert await read_error(redirect("/")) == "More than 5 redirects"
+    async with serve(redirect("/")) as server:
+        with pytest.raises(SourceError, match="More than 5 redirects"):
+            await read(server.url)
+        assert len(server.requests) == 1 + MAX_REDIRECTS
 
 
 @pytest.mark.parametrize(
@@ -209,6 +213,28 @@ async def test_timeout_limits_the_whole_read(respond: Respond) -> None:
 )
 async def test_broken_response_is_an_error(respond: Respond, message: str) -> None:
     assert (await read_error(respond)).startswith(f"Request failed: {message}")
+
+
+async def test_reset_connection_is_an_error() -> None:
+    assert await read_error(resetting) == "Connection lost"
+
+
+async def test_tiny_chunks_do_not_block_the_event_loop() -> None:
+    iterations = 0
+
+    async def count_iterations() -> None:
+        nonlocal iterations
+        while True:
+            iterations += 1
+            await asyncio.sleep(0)
+
+    chunks = b"1\r\n \r\n" * 5_000 + b"1\r\n6\r\n0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    counting = asyncio.create_task(count_iterations())
+    async with serve(head + chunks) as server:
+        assert await read(server.url) == [6]
+    counting.cancel()
+    assert iterations > 5_000
 
 
 @pytest.mark.parametrize(
