@@ -11,7 +11,7 @@ from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.models import BatchStatus, Window
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.service import counting, open_service, wait_until
-from tests.storage.stores import create_block, invalidate, read_table
+from tests.storage.stores import create_block, invalidate, open_store, read_table
 
 pytestmark = pytest.mark.anyio
 
@@ -85,3 +85,12 @@ async def test_seq_continues_beyond_32_bits(database: Path) -> None:
         await service.start("b")
     async with open_service(database) as service:
         assert service.batch("b").status is BatchStatus.INTERRUPTED
+
+
+async def test_closed_store_is_unavailable(database: Path) -> None:
+    async with open_store(database) as store:
+        pass
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        await store.points(1, 0, 10)
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        await store.write([create_block(1, range(5))], {})

@@ -73,6 +73,7 @@ class DuckDBStore:
         self._instance = Instance(path)
         self._files = OpenFiles(path)
         self._batches: BatchTables | None = None
+        self._is_closed = False
         self._point_writer = PointWriter(path, self._instance, self._files, Wal(path))
 
     # Storage
@@ -82,6 +83,7 @@ class DuckDBStore:
         await self.run_on_writer(self._open)
 
     async def close(self) -> bool:
+        self._is_closed = True
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         finally:
@@ -179,8 +181,9 @@ class DuckDBStore:
     async def run_on_writer(self, call: Callable[..., T], *args: object) -> T:
         """Run a call on the writer thread, after all earlier writes.
 
-        Raises StoreUnavailableError if the database rejects the call.
+        Raises StoreUnavailableError if the database rejects the call or is closed.
         """
+        self._check_open()
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._writer, self._with_reopen, call, *args
@@ -192,8 +195,9 @@ class DuckDBStore:
     async def run_on_reader(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run a query on a reader thread, on its own cursor.
 
-        Raises StoreUnavailableError if the database cannot be read.
+        Raises StoreUnavailableError if the database cannot be read or is closed.
         """
+        self._check_open()
 
         def run() -> T:
             with self._instance.reader() as cursor, _read_errors():
@@ -207,6 +211,10 @@ class DuckDBStore:
             return await loop.run_in_executor(self._readers, run)
         except InvalidatedError:
             raise StoreUnavailableError("The database is being reopened. Try again.") from None
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailableError("The database is closed.")
 
     def _with_reopen(self, call: Callable[..., T], *args: object) -> T:
         """Check the files, reopen the database if it is invalidated, and run a call."""
