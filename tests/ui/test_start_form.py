@@ -8,7 +8,11 @@ import pytest
 from pydantic import Field
 
 from solo_app.batches.models import Labels, RestartPolicy
-from solo_app.batches.source import Parameters
+from solo_app.batches.source import Parameters, SourceKind
+from solo_app.config import Settings
+from solo_app.sources import create_sources
+from solo_app.ui.components.start_form import start_form
+from solo_app.ui.source_fields import source_fields
 from solo_app.ui.state.home import HomeState
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import Source, parameterized_kind, wait_until
@@ -24,9 +28,13 @@ class Reader(Parameters):
     headers: dict[str, str] = Field({})
 
 
+BUILT_IN = create_sources(Settings.model_construct(interval=1))
+READER = parameterized_kind("reader", Reader)
+
+
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {"reader": parameterized_kind("reader", Reader)}
+    return {**BUILT_IN, "reader": READER}
 
 
 def form(batch_id: str, source: str = "reader", **fields: str) -> dict[str, str]:
@@ -108,6 +116,17 @@ async def test_error_is_next_to_its_field(
 ) -> None:
     state = await submit(tabs, {**form(batch_id), **form(batch_id, **fields)})
     assert list(state.field_errors) == [field]
+    assert not tabs.service.running()
+
+
+@pytest.mark.parametrize("kind", BUILT_IN.values(), ids=BUILT_IN)
+async def test_invalid_value_of_each_parameter_has_its_error(
+    tabs: Tabs, batch_id: str, kind: SourceKind
+) -> None:
+    for field in source_fields(kind):
+        name = f"parameters.{field.name}"
+        state = await submit(tabs, {**form(batch_id, kind.name), name: "?"})
+        assert name in state.field_errors
     assert not tabs.service.running()
 
 
@@ -213,6 +232,12 @@ async def test_start_resets_the_form(tabs: Tabs, batch_id: str) -> None:
     await tabs.send("tab", HomeState, "start", form=fields)
     assert state.source == "random"
     assert "reset()" in tabs.sent_events("tab")
+
+
+def test_kinds_of_other_packages_have_their_own_group() -> None:
+    random = {"random": BUILT_IN["random"]}
+    assert "Third party" not in str(start_form(random))
+    assert "Third party" in str(start_form({**random, "reader": READER}))
 
 
 async def test_page_is_empty_until_the_first_batch_exists() -> None:
