@@ -32,8 +32,9 @@ _GC_THRESHOLDS = (50_000, 20, 100)
 collection."""
 
 _THREADS = 64
-"""Threads of the event loop. The lookup of a host name occupies one for up to 30 s if the name
-server does not respond, even if the source has timed out. Python's default is 6 on two cores."""
+"""Threads for blocking calls of the event loop. The lookup of a host name occupies one for up to
+30 s if the name server does not respond, even if the source has timed out. Python's default is 6 on
+two cores."""
 
 
 def raise_limits() -> None:

@@ -1,6 +1,6 @@
 """Pushed points in request bodies: a JSON document, or NDJSON (one JSON value per line).
 
-A JSON document is stored atomically. NDJSON is parsed, stored and forgotten in parts, so that its
+A JSON document is stored atomically. NDJSON is parsed, stored and discarded in parts, so that its
 length is not limited.
 """
 
@@ -151,7 +151,7 @@ def _parse_json(body: bytes, key: str | None) -> tuple[NDArray[np.float64], Idem
 
     Raises InvalidBodyError, with ``index`` for an element of an array.
     """
-    # Each point has at most one comma. Counting is much cheaper than parsing.
+    # At most one comma follows each point. Counting commas is much cheaper than parsing.
     if body.count(b",") >= MAX_POINTS:
         raise InvalidBodyError(f"The array has more than {MAX_POINTS} elements.")
     try:
@@ -240,7 +240,7 @@ class _Body:
             end.cancel()
 
     async def discard(self) -> None:
-        """Discard the rest for a short time: many clients read the response only after it."""
+        """Discard the rest for a short time: many clients first send it, then read the response."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
                 while not self._is_complete:

@@ -44,7 +44,7 @@ class BatchEndedError(SoloError):
     """A client pushes to a batch that does not accept points until it is started again."""
 
     def __init__(self, batch_id: str, status: str) -> None:
-        super().__init__(f"{batch_id} is {status}. Start it again to push points.")
+        super().__init__(f"{batch_id} has ended ({status}). Start it again to push points.")
 
 
 class SourceMismatchError(SoloError):

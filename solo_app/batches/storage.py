@@ -71,7 +71,7 @@ class Storage(Protocol):
     async def receipt(self, batch_no: int, key: str, since: datetime) -> Receipt | None:
         """Return the latest receipt for an idempotency key, created after ``since``.
 
-        Older receipts can be deleted after 24 hours.
+        Receipts may be deleted 24 hours after their creation.
         """
 
     async def append_log(self, lines: Mapping[int, Sequence[LogLine]]) -> None:

@@ -93,7 +93,7 @@ def _create_client() -> httpx.AsyncClient:
 
 async def _read(client: httpx.AsyncClient, url: str, timeout: float) -> bytes:
     """Return the body of the response. ``timeout`` is for the whole read. Raises SourceError."""
-    client.cookies.clear()  # A server could otherwise fill the memory with them.
+    client.cookies.clear()  # Otherwise a server could fill the memory with cookies.
     try:
         async with asyncio.timeout(timeout), _closing_new_connections() as extensions:
             return await _fetch(client, client.build_request("GET", url, extensions=extensions))

@@ -63,7 +63,7 @@ RESTART_HELP = "If the source fails"
 
 FIRST_NUMBER = "Get your first number"
 SEND_ONE, SEND_ONE_HELP = "Send one", "From any program, in one line."
-WAITING_FOR_FIRST_POINT = "Waiting for the first point to {batch_id}…"
+WAITING_FOR_FIRST_POINT = "Waiting for the first point of {batch_id}…"
 MONITOR_CPU, MONITOR_CPU_HELP = "This machine's CPU", "Its load in percent, once a second."
 READ_URL, READ_URL_HELP = "Read a URL", "A number from any web service."
 CHOOSE_URL = "Enter a URL"

@@ -98,7 +98,7 @@ async def test_lines_beyond_the_rate_limit_are_counted(
     assert len(lines) <= 1 + 2 * MAX_LINES_PER_SECOND + 2
 
 
-async def test_errors_are_logged_in_spite_of_the_rate_limit(
+async def test_errors_are_logged_despite_the_rate_limit(
     service: BatchService, batch: Batch, talker: Talker
 ) -> None:
     talker.log("x\n" * 500)

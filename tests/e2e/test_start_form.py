@@ -154,7 +154,7 @@ def test_command_for_the_first_number_has_the_correct_url(
     expect(command).to_have_text(f"curl -d 21.5 {app.api}/batches/kiln/points")
     page.get_by_role("button", name="Copy").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Waiting for the first point to kiln…")).to_be_visible()
+    expect(page.get_by_text("Waiting for the first point of kiln…")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == command.inner_text()
     http.post(command.inner_text().split()[-1], content="21.5").raise_for_status()
     slot = page.locator("a.slot", has_text="kiln")

@@ -79,7 +79,7 @@ async def row_counts(store: DuckDBStore, batch_no: int) -> dict[str, int]:
 
 
 async def wait_for_removal(store: DuckDBStore, batch_no: int) -> None:
-    """Wait until nothing of a deleted batch is stored."""
+    """Wait until the store has no data of a deleted batch."""
     async with asyncio.timeout(30):
         while any((await row_counts(store, batch_no)).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.001)

@@ -3,7 +3,7 @@
 One transaction deletes the rows of a batch from all small tables and lists it in the table
 ``deletions``. From then on the batch does not exist, even after a crash. Its points and minutes are
 deleted later, in parts: deleting 50 million points at once exceeds the memory limit of DuckDB and
-blocks the writer for seconds, a part blocks it for up to 100 ms.
+blocks the writer for seconds. A part blocks it for at most 100 ms.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def exists(cursor: duckdb.DuckDBPyConnection, batch_no: int) -> bool:
 
 
 def remaining_parts(cursor: duckdb.DuckDBPyConnection) -> list[Statement]:
-    """Return the statements that complete all deletions, each of them a transaction."""
+    """Return the statements that complete all deletions. Each is a transaction of its own."""
     parts: list[Statement] = []
     for (batch_no,) in cursor.execute("SELECT DISTINCT batch_no FROM deletions").fetchall():
         parts += _parts(cursor, batch_no, "points", "seq", POINTS_PER_PART)
@@ -49,7 +49,7 @@ def remaining_parts(cursor: duckdb.DuckDBPyConnection) -> list[Statement]:
 def _parts(
     cursor: duckdb.DuckDBPyConnection, batch_no: int, table: str, column: str, size: object
 ) -> list[Statement]:
-    """Return statements that delete the rows of a batch, ``size`` of the column at a time.
+    """Return statements that delete the rows of a batch, each for ``size`` values of the column.
 
     Explicit bounds allow DuckDB to skip row groups.
     """

@@ -65,9 +65,9 @@ class BatchState(actions.ActionState, rx.State):
 
     ``kind`` is ``batch``, ``unknown`` (no batch has this id) or ``invalid`` (no batch can have
     it). The chart and ``points_in_minute`` cover the minute before ``chart_end``, see ``Chart``.
-    While the source is being restarted, ``retry_attempt`` is the number of the attempt, in
-    ``retry_seconds``; else 0. ``edited`` is the label that the viewer is editing, ``closed_editor``
-    the last one before; both can be empty. All times are in microseconds since 1970.
+    ``retry_attempt`` is the number of the current or next restart of the source, which starts in
+    ``retry_seconds``; 0 if there is none. ``edited`` is the label that the viewer is editing,
+    ``closed_editor`` the previous one; both can be empty. All times are in microseconds since 1970.
     """
 
     batch_id: str = ""

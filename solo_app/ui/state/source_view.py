@@ -23,7 +23,7 @@ class ParameterRow(TypedDict):
 def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
     """Return the effective parameters of a run, except optional ones without a value.
 
-    Without the kind, or if it no longer accepts the parameters, return those specified.
+    If the kind is unknown or no longer accepts the parameters, return the specified ones.
     """
     try:
         parameters = kind.parse(run.parameters) if kind else None
