@@ -102,7 +102,7 @@ async def test_push_restarts_an_interrupted_batch(storage: MemoryStorage) -> Non
 async def test_stopped_batch_accepts_points_after_it_is_started(service: BatchService) -> None:
     await service.push("b", numbers(1))
     await service.stop("b")
-    with pytest.raises(BatchEndedError, match="b is stopped"):
+    with pytest.raises(BatchEndedError, match=r"b has ended \(stopped\)"):
         await service.push("b", numbers(1))
     await service.start("b")
     assert await service.push("b", numbers(1)) == PushResult(2, 2, 1)
