@@ -100,11 +100,15 @@ def test_labels_are_edited_with_the_keyboard(app: RunningApp, page: Page) -> Non
     expect(edit_unit).to_be_focused()
     expect(page.locator(".latest-value")).to_have_text(re.compile(r"^\d+\s°C$"))
     expect(page.get_by_role("columnheader", name="Value (°C)")).to_be_visible()
+    expect(page.locator(".live-chart .axis-unit")).to_have_text("°C")
     edit_unit.press("Enter")
     field.fill("K")
     field.press("Escape")
     expect(edit_unit).to_be_focused()
     assert http.get(f"{app.api}/batches/panel-kiln").json()["unit"] == "°C"
+    page.locator("header").get_by_role("link").first.click()
+    expect(page.locator("a.slot .value")).to_have_text(re.compile(r"^\d+\s°C$"))
+    expect(page.locator(".running td.latest")).to_have_text(re.compile(r"^\d+\s°C$"))
 
 
 @in_both_modes
