@@ -12,6 +12,7 @@ from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.components.status_pill import status_pill
 from solo_app.ui.components.table_filters import SEARCH_FIELD, pager, table_filters
 from solo_app.ui.components.timestamp import timestamp
+from solo_app.ui.components.unit import value_with_unit
 from solo_app.ui.state.home import HomeState
 
 _CLASSES = (
@@ -77,9 +78,10 @@ def _row(row: Any) -> rx.Component:
             status_pill(row["status"]),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="reason")),
         ),
-        fmt.with_unit(fmt.value(latest), row["unit"]),
+        value_with_unit(latest, row["unit"]),
         rx.fragment(
-            _label(text.AVERAGE_LABEL), fmt.with_unit(fmt.number(row["average"], 2), row["unit"])
+            _label(text.AVERAGE_LABEL),
+            value_with_unit(row["average"], row["unit"], fmt.number(row["average"], 2)),
         ),
         sparkline(row["hour"]),
         rx.fragment(

@@ -1,4 +1,4 @@
-"""The unit of values: next to large numbers, and in the headings of columns."""
+"""The unit of values: next to them, and in the headings of columns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import reflex as rx
 from solo_app.ui import format as fmt
 
 
-def value_with_unit(value: Any, unit: Any) -> rx.Component:
-    """Return a value with its unit in smaller letters, or a dash."""
+def value_with_unit(value: Any, unit: Any, formatted: Any = None) -> rx.Component:
+    """Return a value with its unit, or a dash. In a narrow place only the unit is cut."""
     has_unit = (unit != "") & value.is_not_none()
-    return rx.fragment(
-        fmt.value(value), rx.cond(has_unit, rx.el.span("\u00a0", unit, class_name="value-unit"))
+    return rx.el.span(
+        fmt.value(value) if formatted is None else formatted,
+        rx.cond(has_unit, rx.el.span("\u00a0", unit, title=unit, class_name="value-unit")),
+        class_name="quantity",
     )
 
 
