@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from solo_app.batches.errors import SoloError
+from solo_app.batches.errors import SoloError, SourceError
 from solo_app.batches.ingest import MAX_POINTS_PER_APPEND, PointBuffer
 from solo_app.batches.models import (
     Batch,
@@ -202,6 +202,12 @@ class Producer:
         logger.warning('Source of "%s" failed, restarting in %g s: %s', batch_id, delay, line)
 
     async def _read_source(self) -> None:
+        try:
+            await self._append_numbers()
+        except SystemExit as error:  # In a task it would end the app.
+            raise SourceError(_reason(error)) from error
+
+    async def _append_numbers(self) -> None:
         count, slice_end = 0, time.monotonic() + _TIME_SLICE
         async with aclosing(self._read(self)) as numbers:  # type: ignore[type-var]
             async for values in numbers:
@@ -226,4 +232,5 @@ class Producer:
 def _reason(error: BaseException) -> str:
     """Return the text of an error of a source for users."""
     text = str(error) if isinstance(error, SoloError) else f"{type(error).__name__}: {error}"
+    text = text.encode(errors="replace").decode()  # Surrogates can be neither stored nor sent.
     return text.removesuffix(": ")[:_MAX_REASON_LENGTH]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -255,6 +256,25 @@ async def test_source_that_awaits_a_cancelled_task_is_restarted(storage: MemoryS
         await wait_until(lambda: producer.retry)
         assert producer.retry
         assert producer.retry.error == "CancelledError"
+
+
+@pytest.mark.parametrize("restart", RestartPolicy)
+async def test_source_that_exits_does_not_end_the_app(
+    storage: MemoryStorage, restart: RestartPolicy
+) -> None:
+    async def exits() -> AsyncIterator[Numbers]:
+        sys.exit(3)
+        yield 1.0
+
+    async with open_service(storage, exits=exits) as service:
+        producer = service.producer(await service.start("b", "exits", restart=restart))
+        assert producer
+        await wait_until(lambda: producer.retry or producer.has_ended)
+        if restart is RestartPolicy.NEVER:
+            assert producer.batch.run.reason == "SystemExit: 3"
+        else:
+            assert producer.retry
+            assert producer.retry.error == "SystemExit: 3"
 
 
 async def test_restart_is_logged_in_one_line(

@@ -215,6 +215,7 @@ async def test_run_of_a_source_that_ends_is_finished(storage: MemoryStorage) -> 
     [
         (RuntimeError("no luck"), "RuntimeError: no luck"),
         (RuntimeError("x" * 1_000), "RuntimeError: " + "x" * 486),
+        (RuntimeError("not UTF-8: \ud800"), "RuntimeError: not UTF-8: ?"),
         (float("nan"), "The source returned nan, which is not a finite number."),
         ("text", "The source returned 'text', which is not a finite number."),
     ],
