@@ -44,6 +44,12 @@ Number = Annotated[
     PlainSerializer(_to_number, return_type=int | float | None),
     WithJsonSchema({"type": "number"}),
 ]
+NumberOrNull = Annotated[
+    float,
+    PlainSerializer(_to_number, return_type=int | float | None),
+    WithJsonSchema({"type": ["number", "null"]}),
+]
+"""A number, or null if it is beyond the range of a double."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -335,8 +341,8 @@ class Aggregate(Schema):
     batch_id: str
     start: Time = Field(alias="from")
     end: Time = Field(alias="to")
-    average: Number | None
-    sum: Number
+    average: NumberOrNull | None
+    sum: NumberOrNull
     count: Count
 
     @classmethod
@@ -357,8 +363,8 @@ class Minute(Schema):
 
     minute: Time
     count: Count
-    sum: Number
-    average: Number
+    sum: NumberOrNull
+    average: NumberOrNull
     min: Number
     max: Number
 

@@ -57,3 +57,6 @@ async def test_sum_beyond_the_range_of_a_double_is_null(
     harness.clock.set("2012-11-11 10:11:10")
     aggregate = (await client.get(f"/agg/{batch_id}")).json()
     assert (aggregate["sum"], aggregate["average"], aggregate["count"]) == (None, None, 2)
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    for name in ("Aggregate", "Minute"):
+        assert schemas[name]["properties"]["sum"]["type"] == ["number", "null"]
