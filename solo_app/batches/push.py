@@ -160,7 +160,8 @@ class Pushes:
                 f"{error} The points are stored if writes succeed before the app ends."
             ) from error
         if producer.committed_seq < last_seq:
-            raise StoreUnavailableError(f"Points not stored: {producer.buffer.failure}")
+            reason = producer.buffer.failure or ServiceClosedError()
+            raise StoreUnavailableError(f"Points not stored: {reason}")
 
     async def wait_for_end(self, producer: Producer) -> None:
         """Wait until a run ends. Then raises BatchEndedError or ServiceClosedError."""

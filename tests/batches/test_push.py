@@ -239,6 +239,18 @@ async def test_push_is_refused_during_shutdown(service: BatchService) -> None:
         await service.push("b", numbers(1))
 
 
+async def test_push_that_is_not_committed_before_the_exit_fails(
+    service: BatchService, storage: MemoryStorage
+) -> None:
+    await service.push("b", numbers(1))
+    storage.writes.hold()
+    push = asyncio.create_task(service.push("b", numbers(1)))
+    await wait_until(lambda: storage.writes.waiting)
+    await service.close()
+    with pytest.raises(StoreUnavailableError, match="not stored: The app is shutting down"):
+        await push
+
+
 # -- several parts ---------------------------------------------------------------------------
 
 
