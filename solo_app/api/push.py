@@ -216,8 +216,8 @@ class _Body:
         self._is_complete = False
 
     async def parts(self, push: Push) -> AsyncIterator[bytes]:
-        """Yield the parts. Raises an error of ``Push.wait_for_end`` if the run ends meanwhile,
-        and InvalidBodyError if the client disconnects."""
+        """Yield the parts. Raises the errors of ``Push.wait_for_end``, and InvalidBodyError if the
+        client disconnects."""
         while not self._is_complete:
             message = await self._next(push)
             self._is_complete = not message.get("more_body", False)

@@ -46,6 +46,9 @@ IDLE_SECONDS = 3_600
 """Time without points after which a batch that was started by a push ends. Otherwise a mistyped
 name would occupy a slot."""
 
+_REFUSING = (BatchStatus.STOPPED, BatchStatus.FAILED)
+"""The statuses of ended batches that a push does not start again."""
+
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
@@ -144,7 +147,7 @@ class Pushes:
                 return producer
             if producer and producer.ending:
                 await self._write_retry.wait_for(producer.ending)
-            elif batch and batch.status in (BatchStatus.STOPPED, BatchStatus.FAILED):
+            elif batch and batch.status in _REFUSING:
                 raise BatchEndedError(batch_id, batch.status)
             else:
                 with suppress(BatchRunningError):  # Another client has started it.
@@ -164,13 +167,15 @@ class Pushes:
             raise StoreUnavailableError(f"Points not stored: {reason}")
 
     async def wait_for_end(self, producer: Producer) -> None:
-        """Wait until a run ends. Then raises BatchEndedError or ServiceClosedError."""
+        """Wait until a run ends. Then raises BatchEndedError or ServiceClosedError, unless the
+        batch has finished: the next points start it again."""
         await producer.buffer.wait_until_closed()
         if self._runner.is_closing:
             raise ServiceClosedError
         if producer.ending:
             await self._write_retry.wait_for(producer.ending)
-        raise BatchEndedError(producer.batch.batch_id, producer.batch.status)
+        if producer.batch.status in _REFUSING:
+            raise BatchEndedError(producer.batch.batch_id, producer.batch.status)
 
     # -- idempotency ------------------------------------------------------------------------
 
@@ -238,9 +243,10 @@ class Push:
         return PushResult(self._first_seq, self._last_seq, self.count)
 
     async def wait_for_end(self) -> None:
-        """Wait until the run that received the last points ends, and raise the reason.
+        """Wait until the run that received the last points ends.
 
-        Raises BatchEndedError, ServiceClosedError, StoreUnavailableError.
+        Then raises BatchEndedError or ServiceClosedError if the batch accepts no more points.
+        Raises StoreUnavailableError.
         """
         if self._producer:
             await self._pushes.wait_for_end(self._producer)

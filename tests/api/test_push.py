@@ -16,6 +16,7 @@ from solo_app.api.bodies import MAX_BODY_BYTES, MAX_LARGE_BODIES, BodyError, Bod
 from solo_app.api.gateway import MAX_PUSH_BYTES
 from solo_app.api.push import MAX_LINE_BYTES, NDJSON
 from solo_app.batches.ingest import BUFFER_POINTS
+from solo_app.batches.models import BatchStatus
 from solo_app.batches.push import MAX_POINTS
 from solo_app.batches.service import BatchService
 from tests.api.requests import check_problem
@@ -377,6 +378,16 @@ async def test_silent_ndjson_client_receives_the_end_of_its_batch(
     response = await connection.result()
     assert response[0] == status
     assert (response[1]["count"], response[1]["last_seq"]) == (2, 2)
+
+
+async def test_ndjson_client_continues_a_finished_batch(service: BatchService) -> None:
+    await service.start("b", "push", {"idle_seconds": 0.01})
+    connection = Connection(service)
+    connection.send(b"1\n")
+    await wait_until(lambda: service.batch("b").status is BatchStatus.FINISHED)
+    connection.send(b"2\n", more_body=False)
+    status, result = await connection.result()
+    assert (status, result["first_seq"], result["last_seq"]) == (200, 1, 2)
 
 
 async def test_silent_clients_occupy_no_slot(
