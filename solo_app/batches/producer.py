@@ -178,7 +178,7 @@ class Producer:
         return BatchStatus.FAILED, reason
 
     async def _run(self) -> None:
-        """Read the source until it ends. Restart it when it raises, if the run specifies this."""
+        """Read the source until it ends. Restart it if it raises and the policy allows restarts."""
         attempt, delay = 0, self._timing.restart_delay
         while True:
             started = time.monotonic()

@@ -208,7 +208,7 @@ class BatchService:
         Raises BadNumberError, InvalidBatchIdError, BatchEndedError, SourceMismatchError,
         BatchLimitReachedError, PushInProgressError, IdempotencyKeyReusedError, ServiceClosedError,
         or StoreUnavailableError, without having changed anything. If a commit fails, the
-        StoreUnavailableError states that the points are stored later.
+        StoreUnavailableError states that the points may be stored later.
         """
         return await self._pushes.push(batch_id, keys, key)
 
@@ -301,7 +301,7 @@ class BatchService:
     def parameters(self, run: Run) -> dict[str, Any]:
         """Return the parameters of a run as JSON, including the current defaults of its source.
 
-        Without the defaults, if the source is no longer available or no longer accepts them.
+        The defaults are missing if the source is not available or does not accept the parameters.
         """
         with suppress(KeyError, InvalidConfigurationError):
             return self.sources[run.source].parse(run.parameters).model_dump(mode="json")
@@ -322,7 +322,7 @@ class BatchService:
     async def log(self, batch_id: str) -> list[LogLine]:
         """Return the latest ``LOG_LINES`` lines of the log of a batch, in order.
 
-        Reads only the log of an ended batch from the store. Raises StoreUnavailableError.
+        Only the log of an ended batch is read from the store. Raises StoreUnavailableError.
         """
         batch = self.batch(batch_id)
         lines = await self._log.lines(batch.no)
