@@ -4,7 +4,7 @@ import { createElement, useRef, useState } from "react";
 
 const COPIED_MS = 2000;
 
-// Copies `value`, and shows for a moment that it has. Pages of insecure origins have no clipboard.
+// Copies `value`, and confirms it for two seconds. Pages of insecure origins have no clipboard.
 export function CopyButton({ value, label, copiedLabel }) {
   const [isCopied, setCopied] = useState(false);
   if (!globalThis.navigator?.clipboard) return null;
@@ -17,11 +17,11 @@ export function CopyButton({ value, label, copiedLabel }) {
   return createElement("button", { ...props, onClick }, isCopied ? copiedLabel : label);
 }
 
-// The log is closed on phones, unless it says why the batch has failed.
+// The log is closed on phones, unless the batch has failed: then the log states the reason.
 export const isLogOpen = (status) => status === "failed" || matchMedia("(width > 47.5em)").matches;
 
-// Shows the log at its end, and keeps its position while it is scrolled up: then a button has the
-// number of new lines and returns to the end. The stylesheet reverses the direction of the box, so
+// Shows the log at its end, and keeps its position while it is scrolled up: then a button shows the
+// number of new lines and scrolls to the end. The stylesheet reverses the direction of the box, so
 // its scroll position 0 is the end.
 export function LogBox({ lines, label, newLines: [one, many], children }) {
   const box = useRef(null);
