@@ -1,4 +1,7 @@
-"""Push: a million numbers as NDJSON, and single numbers of 50 clients, each next to its limit."""
+"""Push: a million numbers in one request, and one number per request from 50 clients.
+
+Each is compared with cases that do less work.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def _text(count: int) -> bytes:
 
 
 async def measure_parsing(count: int) -> dict[str, float]:
-    """Parse the text in parts of the size in which the server receives it."""
+    """Parse the text in parts as large as those that the server receives."""
     text, parsed, start = _text(count), 0, 0
     began = time.perf_counter()
     while start < len(text):

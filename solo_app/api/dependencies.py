@@ -1,6 +1,6 @@
-"""Shared FastAPI dependencies: the service, the batch id in the path, HEAD requests.
+"""Parameters that routes share: the service, the batch id in the path, HEAD requests.
 
-They are coroutines because FastAPI runs plain functions in a thread.
+Dependencies are coroutines because FastAPI runs plain functions in a thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Service = Annotated[BatchService, Depends(get_service)]
 BatchId = Annotated[
     str,
     Path(json_schema_extra={"pattern": BATCH_ID_PATTERN}),
-    # Much cheaper than a dependency.
+    # A dependency would need much more time per request.
     AfterValidator(validate_batch_id),
 ]
 IsHead = Annotated[bool, Depends(is_head)]

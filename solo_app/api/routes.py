@@ -329,6 +329,6 @@ async def download_points(
 async def download_backup(service: Service, is_head: IsHead, _: NoQuery) -> Response:
     """A consistent snapshot of the database, created while batches keep running.
 
-    It does not contain archived points: copy the archive files, which never change, after it.
+    It does not contain archived points: copy the archive files afterwards; they never change.
     """
     return backup_response(None if is_head else await service.backup(), service.clock())

@@ -66,7 +66,7 @@ def time_ms(at: Any) -> Var[str]:
 
 
 def milliseconds(at: Any) -> Var[str]:
-    """Format the milliseconds of a time, to follow its seconds."""
+    """Format the milliseconds of a time, which are shown after its seconds."""
     return _text("milliseconds", at)
 
 

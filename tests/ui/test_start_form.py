@@ -138,7 +138,7 @@ async def test_error_disappears_when_its_field_is_edited(tabs: Tabs, batch_id: s
     assert state.field_errors == {}
 
 
-async def test_error_of_no_field_is_shown_with_the_name(tabs: Tabs, batch_id: str) -> None:
+async def test_error_without_a_field_is_shown_with_the_name(tabs: Tabs, batch_id: str) -> None:
     state = await submit(tabs, form(batch_id, "random", parameters_low="9", parameters_high="1"))
     assert list(state.field_errors) == ["parameters.high"]
     await tabs.service.start(batch_id, "reader", {"url": "http://a"})

@@ -32,7 +32,7 @@ def delete_batch(cursor: duckdb.DuckDBPyConnection, batch_no: int) -> None:
 
 
 def exists(cursor: duckdb.DuckDBPyConnection, batch_no: int) -> bool:
-    """Return whether a batch has not been deleted."""
+    """Return whether a batch is still in the database."""
     return bool(cursor.execute("SELECT 1 FROM batches WHERE no = ?", [batch_no]).fetchall())
 
 

@@ -1,4 +1,4 @@
-"""The unit of values: next to them, and in the headings of columns."""
+"""Units: next to values, and in the headings of columns."""
 
 from __future__ import annotations
 
