@@ -130,7 +130,7 @@ def _terminate_on_hangup() -> None:
 
 
 def _handle_failed_start() -> None:
-    """Shut down with exit code 1 on ``_START_FAILED_SIGNAL``. The servers alone exit with 0."""
+    """Shut down with exit code 1 on ``_START_FAILED_SIGNAL``. Without it, the exit code is 0."""
     has_failed = False
 
     def shut_down(*_: object) -> None:

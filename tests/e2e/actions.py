@@ -37,7 +37,7 @@ OPEN_VIEWERS = """(count) => {
         return socket;
     });
 }"""
-"""Open ``count`` connections to the home page without tabs, by Reflex's protocol."""
+"""Open ``count`` connections to the home page without tabs, using Reflex's protocol."""
 
 
 def start(app: RunningApp, batch_id: str, **configuration: Any) -> None:

@@ -1,4 +1,4 @@
-"""axe finds no violations on any page, in any state, theme and width."""
+"""axe finds no violations on any page, in any state or theme, at any width."""
 
 from __future__ import annotations
 

@@ -10,6 +10,6 @@ import schemathesis
 
 @schemathesis.serializer("application/x-ndjson")
 def serialize_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
-    """Write each element of an array to a line. Anything else remains invalid."""
+    """Write each element of an array on its own line, and any other value as an invalid line."""
     lines = value if isinstance(value, list) else [[value]]
     return "\n".join(map(json.dumps, lines)).encode()

@@ -1,8 +1,7 @@
 """The database schema, as a list of numbered migrations.
 
-To change a table, append a migration to ``MIGRATIONS``, and change the mapping in ``batches``,
-``points`` or ``minutes``. Each migration runs once, in a transaction that also updates the schema
-version.
+To change a table, append a migration to ``MIGRATIONS``, and change the module with its queries.
+Each migration runs once, in a transaction that also updates the schema version.
 """
 
 from __future__ import annotations
