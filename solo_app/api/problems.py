@@ -165,7 +165,7 @@ def error_response(error: SoloError, **members: Any) -> Response:
     elif isinstance(error, InvalidConfigurationError):
         members |= {"errors": error.errors}
     elif isinstance(error, UnknownSourceError):
-        members = {"errors": {"source": str(error)}}
+        members |= {"errors": {"source": str(error)}}
     status = STATUS_BY_ERROR.get(type(error), 500)
     return problem(status, str(error), code=error_code(type(error)), **members)
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -127,13 +127,7 @@ async def push_response(
 
 
 def _success(batch_id: str, result: PushResult) -> Response:
-    points = PushedPoints(
-        batch_id=batch_id,
-        first_seq=result.first_seq,
-        last_seq=result.last_seq,
-        count=result.count,
-    )
-    return JSONResponse(points.model_dump())
+    return JSONResponse(PushedPoints(batch_id=batch_id, **asdict(result)).model_dump())
 
 
 async def _parse(function: Callable[..., T], text: bytes, *arguments: Any) -> T:

@@ -36,9 +36,5 @@ class ReadBackoff:
             next_wait = min(2 * wait, self._longest)
             self._failures[key] = next_wait, self._now() + wait, str(error)
             raise
-        self.forget(key)
-        return result
-
-    def forget(self, key: Hashable) -> None:
-        """Forget the failures of a key."""
         self._failures.pop(key, None)
+        return result

@@ -131,10 +131,6 @@ class RecentReader:
             self._reads[key].add_done_callback(lambda _: self._reads.pop(key))
         return await asyncio.shield(self._reads[key])
 
-    def forget(self, batch_no: int) -> None:
-        """Forget the failures of a deleted batch."""
-        self._backoff.forget(batch_no)
-
     async def _read(self, batch_no: int, before_seq: int, until: datetime) -> StoredData:
         after = max(0, before_seq - 1 - RECENT_POINTS)
         points = await self._store.points(batch_no, after, RECENT_POINTS)

@@ -95,7 +95,9 @@ class BatchService:
         self._pushes = Pushes(
             store, self._write_retry, self._ingest, self._catalog, self._runner, clock, timing
         )
-        self._editor = BatchEditor(store, self._catalog, self._runner, self._on_delete)
+        self._editor = BatchEditor(
+            store, self._catalog, self._runner, on_delete=self._recent_minutes.remove
+        )
         self._throughput = RateMeter(history_seconds=60)
         self._writing: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[bool] | None = None
@@ -459,10 +461,6 @@ class BatchService:
             producer.add(block)
         self._recent_minutes.add(block.batch_no, minutes)
         self._throughput.add(len(block.ts))
-
-    def _on_delete(self, batch_no: int) -> None:
-        self._recent_minutes.remove(batch_no)
-        self._recent_reader.forget(batch_no)
 
     def _on_ingest_failure(self, batch_no: int, reason: str) -> None:
         # The minutes in memory may lack committed points, so read them from the store.

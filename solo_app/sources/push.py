@@ -13,8 +13,6 @@ from solo_app.batches.source import PUSH_SOURCE, Numbers, Parameters, RunContext
 
 MAX_IDLE_SECONDS = 31_536_000
 
-_MAX_SLEEP = 3_600.0
-
 
 class PushParameters(Parameters):
     idle_seconds: float = Field(
@@ -30,7 +28,7 @@ async def _end_when_idle(parameters: PushParameters, run: RunContext) -> AsyncIt
     """Yield nothing, and end after ``idle_seconds`` without points."""
     limit = parameters.idle_seconds or math.inf
     while (remaining := limit - run.idle_seconds) > 0:  # noqa: ASYNC110 (no event when idle)
-        await asyncio.sleep(min(remaining, _MAX_SLEEP))
+        await asyncio.sleep(remaining)
     return
     yield 0.0  # Makes this function a generator.
 
