@@ -50,7 +50,7 @@ class HttpParameters(Parameters):
         "",
         max_length=200,
         title="JSON Pointer",
-        description="Such as /main/temp; empty if the response is the number itself",
+        description="Such as /main/temp; empty: the whole response",
     )
     interval: float = Field(
         5, ge=0.1, le=3600, title="Interval", description="Seconds between two requests"

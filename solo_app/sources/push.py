@@ -19,7 +19,7 @@ class PushParameters(Parameters):
         0,
         ge=0,
         le=MAX_IDLE_SECONDS,
-        title="Idle time",
+        title="Idle timeout",
         description="Seconds without points after which the batch ends; 0 = never",
     )
 

@@ -41,8 +41,17 @@ class SourceField:
         return not self.is_required and self.default is None
 
     @property
+    def is_number(self) -> bool:
+        return self.type in ("number", "integer") and not self.choices
+
+    @property
     def is_checkbox(self) -> bool:
         return self.type == "boolean" and not self.choices
+
+    @property
+    def meaning_of_zero(self) -> str:
+        """Return the meaning of 0 according to the help, such as "never"; empty if it has none."""
+        return self.help.partition("0 = ")[2].partition(";")[0]
 
     def to_text(self, value: Any) -> str:
         """Return the text of a value; of a checkbox, ``true`` or ``false``."""

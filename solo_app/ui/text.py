@@ -166,8 +166,7 @@ NO_ERRORS = "No errors"
 DOWNLOAD_LOG = "Download the log"
 
 LABELS = {"unit": UNIT, "description": DESCRIPTION_LABEL}
-EDIT = "Edit {label}"
-NO_UNIT, NO_DESCRIPTION = "None", "No description"
+ADD, EDIT = "Add {label}", "Edit {label}"
 SOURCE_TITLE = "Source"
 RESTART = "Restart"
 RESTART_POLICIES = {"never": "Never", "on-failure": "On failure"}

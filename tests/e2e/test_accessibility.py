@@ -56,8 +56,8 @@ def test_tab_order_follows_the_layout(console: RunningApp, page: Page) -> None:
     ]
     lines = page.get_by_role("button", name=re.compile(r"^All \d+$")).inner_text()
     log = ["Log", lines, "Errors 0", "Copy", "Download the log", "Log"]
-    below = ["Show as table", *log, "Pause", "Edit unit"]
-    whole = [*header, "Edit description", "Stop", "Values of the last 60 s", *minutes, *below]
+    below = ["Show as table", *log, "Pause", "Add unit"]
+    whole = [*header, "Add description", "Stop", "Values of the last 60 s", *minutes, *below]
     assert press_tab(page, len(whole)) == whole
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement === document.body")
@@ -76,7 +76,7 @@ def test_skip_link_focuses_the_content(console: RunningApp, page: Page) -> None:
     open_page(page, console, f"/batch/{RUNNING[0]}")
     assert press_tab(page, 1) == ["Skip to content"]
     page.keyboard.press("Enter")
-    assert press_tab(page, 1) == ["Edit description"]
+    assert press_tab(page, 1) == ["Add description"]
 
 
 def test_page_has_title_and_landmark_without_scripts(console: RunningApp) -> None:

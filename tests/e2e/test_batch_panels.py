@@ -87,8 +87,7 @@ def test_log_is_closed_on_a_phone(app: RunningApp, page: Page) -> None:
 def test_labels_are_edited_with_the_keyboard(app: RunningApp, page: Page) -> None:
     start(app, "panel-kiln")
     open_page(page, app, "/batch/panel-kiln")
-    edit_unit = page.get_by_role("button", name="Edit unit")
-    edit_unit.press("Enter")
+    page.get_by_role("button", name="Add unit").press("Enter")
     field = page.get_by_role("textbox", name="Unit")
     expect(field).to_be_focused()
     field.fill("degrees Celsius, upper")
@@ -97,6 +96,7 @@ def test_labels_are_edited_with_the_keyboard(app: RunningApp, page: Page) -> Non
     expect(field).to_have_attribute("aria-invalid", "true")
     field.fill("°C")
     field.press("Enter")
+    edit_unit = page.get_by_role("button", name="Edit unit")
     expect(edit_unit).to_be_focused()
     expect(page.locator(".latest-value")).to_have_text(re.compile(r"^\d+\s°C$"))
     expect(page.get_by_role("columnheader", name="Value (°C)")).to_be_visible()

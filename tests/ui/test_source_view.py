@@ -16,6 +16,7 @@ from solo_app.ui.state.source_view import ParameterRow, parameter_rows
 class ProbeParameters(Parameters):
     address: str = Field(title="Address")
     interval: float = Field(5, title="Interval", description="Seconds between two numbers")
+    timeout: float = Field(2, title="Timeout", description="Seconds; 0 = no limit")
     secure: bool = False
     limit: int | None = Field(None, title="Limit")
 
@@ -39,8 +40,14 @@ def test_effective_parameters_have_titles_and_units() -> None:
     assert parameter_rows(PROBE, run_with({"address": "north", "secure": True})) == [
         row("Address", text="north"),
         row("Interval", number=5, unit="s"),
+        row("Timeout", number=2, unit="s"),
         row("Secure", text="Yes"),
     ]
+
+
+def test_zero_is_shown_as_its_meaning() -> None:
+    rows = parameter_rows(PROBE, run_with({"address": "north", "interval": 0, "timeout": 0}))
+    assert rows[1:3] == [row("Interval", number=0, unit="s"), row("Timeout", text="No limit")]
 
 
 def test_parameters_of_a_removed_kind_are_those_specified() -> None:

@@ -19,7 +19,7 @@ def batch_header() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             rx.el.h1(BatchState.batch_id, class_name="id"),
-            rx.el.div(label_editor("description", text.NO_DESCRIPTION), class_name="description"),
+            rx.el.div(label_editor("description"), class_name="description"),
             rx.el.p(_status(), _facts(), class_name="status-line"),
             rx.cond(_error() != "", rx.el.p(_error(), class_name="reason")),
             _announced_status(),

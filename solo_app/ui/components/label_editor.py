@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from solo_app.ui import text
@@ -10,23 +12,26 @@ from solo_app.ui.state.batch import BatchState
 _PENCIL = "M3 13l.6-2.8 7.6-7.6 2.2 2.2-7.6 7.6z"
 
 
-def label_editor(label: str, empty: str) -> rx.Component:
-    """Return a label with the button to edit it, or its form. ``empty`` replaces an empty label."""
+def label_editor(label: str) -> rx.Component:
+    """Return a label with the button to edit it, or its form."""
     value = getattr(BatchState, label)
     return rx.cond(
         BatchState.edited == label,
         _form(label, value),
         rx.el.span(
-            rx.cond(value != "", value, rx.el.span(empty, class_name="no-label")),
-            _edit_button(label),
+            rx.cond(value != "", rx.el.span(value)),
+            _edit_button(label, value == ""),
             class_name="label",
         ),
     )
 
 
-def _edit_button(label: str) -> rx.Component:
-    name = text.EDIT.format(label=text.LABELS[label].lower())
+def _edit_button(label: str, is_empty: Any) -> rx.Component:
+    title = text.LABELS[label].lower()
+    add, edit = text.ADD.format(label=title), text.EDIT.format(label=title)
+    name = rx.cond(is_empty, add, edit)
     return rx.el.button(
+        rx.cond(is_empty, add),
         rx.el.svg(
             rx.el.path(d=_PENCIL),
             view_box="0 0 16 16",

@@ -23,7 +23,7 @@ def source() -> rx.Component:
         rx.el.dl(
             rx.foreach(BatchState.parameters, _parameter),
             _fact(text.RESTART, rx.match(BatchState.restart, *text.RESTART_POLICIES.items(), "")),
-            _fact(text.LABELS["unit"], label_editor("unit", text.NO_UNIT)),
+            _fact(text.LABELS["unit"], label_editor("unit")),
             class_name="facts",
         ),
         aria_label=text.SOURCE_TITLE,

@@ -217,13 +217,14 @@ def _text_field(name: str, label: str, help_text: str) -> rx.Component:
 def _parameter(kind: SourceKind, field: SourceField) -> rx.Component:
     name = parameter_field(field.name)
     element_id = field_id(name, kind.name)
-    help_text = " · ".join(filter(None, (field.help, field.limits)))
+    help_text = "\u00a0· ".join(filter(None, (field.help, field.limits)))
     return _labelled(
         element_id,
         field.title,
         _control(field, name, element_id),
         _help(name, help_text),
         is_optional=field.is_optional,
+        is_number=field.is_number,
     )
 
 
@@ -263,7 +264,12 @@ def _control(field: SourceField, name: str, element_id: str) -> rx.Component:
 
 
 def _labelled(
-    element_id: str, label: str, control: rx.Component, below: Any, is_optional: bool = False
+    element_id: str,
+    label: str,
+    control: rx.Component,
+    below: Any,
+    is_optional: bool = False,
+    is_number: bool = False,
 ) -> rx.Component:
     """Return a control with its label, and its help or error."""
     optional = rx.el.span(text.OPTIONAL, class_name="optional")
@@ -271,7 +277,7 @@ def _labelled(
         rx.el.label(label, *([optional] if is_optional else []), html_for=element_id),
         control,
         rx.el.p(below, id=_help_id(element_id), class_name="hint"),
-        class_name="form-field",
+        class_name="form-field number" if is_number else "form-field",
     )
 
 

@@ -8,7 +8,7 @@ from solo_app.batches.errors import InvalidConfigurationError
 from solo_app.batches.models import Run
 from solo_app.batches.source import SourceKind
 from solo_app.ui import text
-from solo_app.ui.source_fields import source_fields
+from solo_app.ui.source_fields import SourceField, source_fields
 
 
 class ParameterRow(TypedDict):
@@ -32,10 +32,16 @@ def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
     if kind is None or parameters is None:
         return [_row(name, value) for name, value in run.parameters.items()]
     return [
-        _row(field.title, value, field.unit)
+        _field_row(field, value)
         for field in source_fields(kind)
         if (value := getattr(parameters, field.name)) is not None
     ]
+
+
+def _field_row(field: SourceField, value: object) -> ParameterRow:
+    if value == 0 and field.meaning_of_zero:
+        return _row(field.title, field.meaning_of_zero.capitalize())
+    return _row(field.title, value, field.unit)
 
 
 def _row(title: str, value: object, unit: str = "") -> ParameterRow:
