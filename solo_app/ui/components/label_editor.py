@@ -31,7 +31,7 @@ def _edit_button(label: str, is_empty: Any) -> rx.Component:
     add, edit = text.ADD.format(label=title), text.EDIT.format(label=title)
     name = rx.cond(is_empty, add, edit)
     return rx.el.button(
-        rx.cond(is_empty, add),
+        rx.cond(is_empty, add, ""),
         rx.el.svg(
             rx.el.path(d=_PENCIL),
             view_box="0 0 16 16",
