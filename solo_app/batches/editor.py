@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from solo_app.batches.catalog import Catalog
@@ -22,18 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class BatchEditor:
-    """Changes and deletes batches. Changes, deletions and starts are made one at a time.
+    """Changes and deletes batches. Changes, deletions and starts are made one at a time."""
 
-    ``on_delete`` receives the number of each deleted batch.
-    """
-
-    def __init__(
-        self, store: Storage, catalog: Catalog, runner: Runner, on_delete: Callable[[int], None]
-    ) -> None:
+    def __init__(self, store: Storage, catalog: Catalog, runner: Runner) -> None:
         self._store = store
         self._catalog = catalog
         self._runner = runner
-        self._on_delete = on_delete
         self._has_deleted = asyncio.Event()
 
     async def change_labels(
@@ -80,7 +73,6 @@ class BatchEditor:
                 self._catalog.upsert(batch)
                 self._catalog.add_points(batch.no, counter)
                 raise
-            self._on_delete(batch.no)
             self._has_deleted.set()
 
     async def run(self) -> None:

@@ -101,10 +101,6 @@ class RecentMinutes:
         merge(self._minutes[batch_no], (m for m in minutes if m.minute >= self.complete_since))
         self.evict(start_of_minute(self._clock()) - MAX_AGE)
 
-    def remove(self, batch_no: int) -> None:
-        """Remove the minutes of a deleted batch."""
-        self._minutes.pop(batch_no, None)
-
     def between(self, batch_no: int, window: Window) -> list[MinuteAggregate]:
         """Return the cached minutes of a window, oldest first."""
         minutes = self._minutes.get(batch_no, {})

@@ -95,9 +95,7 @@ class BatchService:
         self._pushes = Pushes(
             store, self._write_retry, self._ingest, self._catalog, self._runner, clock, timing
         )
-        self._editor = BatchEditor(
-            store, self._catalog, self._runner, on_delete=self._recent_minutes.remove
-        )
+        self._editor = BatchEditor(store, self._catalog, self._runner)
         self._throughput = RateMeter(history_seconds=60)
         self._writing: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[bool] | None = None

@@ -44,9 +44,16 @@ async def test_requests_from_foreign_origins_are_refused(
     client: httpx.AsyncClient, service: BatchService
 ) -> None:
     before = service.batches()
-    for method, path in [("POST", "/stream/b"), ("DELETE", "/stream/b"), ("GET", "/tasks")]:
+    for method, path in [
+        ("POST", "/stream/b"),
+        ("DELETE", "/stream/b"),
+        ("GET", "/tasks"),
+        ("POST", "/batches/b/points"),
+        ("PATCH", "/batches/b"),
+        ("DELETE", "/batches/b"),
+    ]:
         for origin in FOREIGN_ORIGINS:
-            response = await client.request(method, path, headers={"Origin": origin})
+            response = await client.request(method, path, headers={"Origin": origin}, content=b"1")
             assert check_problem(response, 403)["code"] == "foreign-request"
             assert "access-control-allow-origin" not in response.headers
     assert service.batches() == before

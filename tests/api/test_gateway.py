@@ -10,6 +10,7 @@ import pytest
 from starlette.types import Message
 
 from solo_app.api.bodies import MAX_BODY_BYTES
+from solo_app.api.push import JSON, NDJSON
 from solo_app.batches.service import BatchService
 from tests.api.requests import BROWSER, check_problem
 from tests.helpers.api import FILE, FILES, PAGE, create_gateway
@@ -101,7 +102,17 @@ async def test_head_is_get_without_body(
 ) -> None:
     await service.start(batch_id)
     batch = f"/batches/{batch_id}"
-    for path in ("/", "/tasks", "/batches", batch, f"{batch}/runs", f"{batch}/points", "/docs"):
+    for path in (
+        "/",
+        "/tasks",
+        "/batches",
+        batch,
+        f"{batch}/runs",
+        f"{batch}/points",
+        f"{batch}/log",
+        "/sources",
+        "/docs",
+    ):
         head, get = await production_client.head(path), await production_client.get(path)
         assert head.status_code == get.status_code == 200
         assert head.content == b""
@@ -190,12 +201,16 @@ async def test_body_limit_applies_to_every_route(
     for method, path in [
         ("POST", "/stream/large"),
         ("DELETE", f"/stream/{batch_id}"),
+        ("PATCH", f"/batches/{batch_id}"),
         ("GET", "/tasks"),
         ("POST", "/batch/b"),
         ("GET", "/solo.css"),
     ]:
-        response = await production_client.request(method, path, content=too_large)
-        assert check_problem(response, 413)["code"] == "body-too-large"
+        for media_type in (JSON, NDJSON):
+            response = await production_client.request(
+                method, path, content=too_large, headers={"Content-Type": media_type}
+            )
+            assert check_problem(response, 413)["code"] == "body-too-large"
         assert [batch.batch_id for batch in service.running()] == [batch_id]
     for method, path in [("DELETE", f"/stream/{batch_id}"), ("GET", "/tasks")]:
         response = await production_client.request(method, path, content=largest)

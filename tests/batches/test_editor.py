@@ -14,10 +14,10 @@ from solo_app.batches.errors import (
     ServiceClosedError,
     StoreUnavailableError,
 )
-from solo_app.batches.models import MINUTE, NO_LABELS, Batch, BatchStatus, Labels
+from solo_app.batches.models import NO_LABELS, Batch, BatchStatus, Labels
 from solo_app.batches.service import BatchService
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FAST_RETRY, FakeClock, counting, open_service, silent, wait_until
+from tests.helpers.service import counting, open_service, silent, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -194,19 +194,6 @@ async def test_deleted_batch_can_be_started_again(
     assert [run.number for run in await service.runs("b")] == [1]
     assert {line.run for line in await service.log("b")} == {1}
     assert service.totals().row_count == service.row_count(batch) == 3
-
-
-async def test_minutes_of_a_deleted_batch_are_removed(
-    storage: MemoryStorage, clock: FakeClock
-) -> None:
-    async with open_service(storage, clock, False, FAST_RETRY, few=counting(3)) as service:
-        await run_few(service, "b")
-        await service.delete("b")
-        await run_few(service, "b")
-        clock.now += MINUTE
-        minute = (await service.aggregate("b")).minute
-        assert minute
-        assert (minute.count, minute.sum) == (3, 6.0)
 
 
 async def test_name_of_a_deleted_batch_is_suggested(service: BatchService) -> None:
