@@ -21,8 +21,8 @@ class SourceField:
 
     ``type`` is a type of JSON Schema; any other than ``string``, ``number``, ``integer`` and
     ``boolean`` is edited as JSON. ``limits`` describes the allowed range, ``unit`` is shown next to
-    the value. ``input_mode`` is the attribute of the same name in HTML. A field that is neither
-    required nor has a default is optional.
+    the value. ``input_mode`` is the attribute of the same name in HTML. A field that is not
+    required and has no default is optional.
     """
 
     name: str

@@ -20,7 +20,7 @@ MIDNIGHT = 1_790_000_000_000_000 // (1440 * MINUTE) * 1440 * MINUTE
 
 
 TO = "\u200e – \u200e"
-"""A dash between marks of the direction left-to-right."""
+"""A dash between two left-to-right marks (U+200E)."""
 
 _PAGE = """<!doctype html><script type="module">
 import * as format from "/format.js"; window.format = format;</script>"""
