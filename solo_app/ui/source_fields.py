@@ -141,14 +141,25 @@ _TO = "\u2060–\u2060"
 
 def _number(text: str) -> float:
     try:
-        return int(text)
+        return _integer(text)
     except ValueError:
-        return float(text)
+        return float(_check_digits(text))
+
+
+def _integer(text: str) -> int:
+    return int(_check_digits(text))
+
+
+def _check_digits(text: str) -> str:
+    """Raise ValueError for underscores and digits of other scripts, which Python accepts."""
+    if "_" in text or not text.isascii():
+        raise ValueError
+    return text
 
 
 _CONVERTERS: Mapping[str, Callable[[str], Any]] = {
     "string": str,
-    "integer": int,
+    "integer": _integer,
     "number": _number,
     "boolean": lambda text: text == "true",
 }
