@@ -295,7 +295,6 @@ class DuckDBStore:
             raise StoreUnavailableError(
                 f"The batch cannot be deleted: {one_line(error)}"
             ) from error
-        self._point_writer.forget(batch_no)
 
     def _commit_move(self, file: ArchiveFile) -> bool:
         try:

@@ -55,6 +55,8 @@ class PointWriter:
             if not (self._is_in_doubt and self._is_stored(blocks, minutes)):
                 self._insert(blocks, minutes)
             self._is_in_doubt = False
+            for batch_no in minutes:  # They include all points of the batch.
+                del self._last_seqs[batch_no]
         except duckdb.Error as error:
             self._is_in_doubt = self._is_in_doubt or is_fatal(error)
             raise StoreUnavailableError(format_write_error(self._path, error)) from error
@@ -70,10 +72,6 @@ class PointWriter:
         """Execute a statement as one transaction. Raises StoreUnavailableError."""
         with self.commit() as cursor:
             cursor.execute(*statement)
-
-    def forget(self, batch_no: int) -> None:
-        """Release the memory for a deleted batch."""
-        self._last_seqs.pop(batch_no, None)
 
     @contextmanager
     def commit(self) -> Iterator[duckdb.DuckDBPyConnection]:
