@@ -1,8 +1,8 @@
 """Points as server-sent events (WHATWG HTML, "Server-sent events").
 
 Each point is an event with its ``seq`` as id, so clients can resume with ``Last-Event-ID``. The
-last event is named ``end`` and contains the status; it has no id. During shutdown the stream ends
-without it, and the client reconnects to the next process.
+last event is named ``end`` and contains the status; it has no id. During shutdown, and when the
+batch is deleted, the stream ends without it, and the client reconnects.
 """
 
 from __future__ import annotations
