@@ -289,7 +289,7 @@ async def test_batch_is_not_deleted_during_shutdown(service: BatchService) -> No
 
 
 @pytest.mark.parametrize("is_started_again", [False, True])
-async def test_query_during_a_deletion_never_returns_a_part(
+async def test_query_during_a_deletion_reports_an_unknown_batch(
     service: BatchService, storage: MemoryStorage, is_started_again: bool
 ) -> None:
     await run_few(service, "b")
