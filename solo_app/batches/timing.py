@@ -23,8 +23,8 @@ class Timing:
     """Maximum time that a caller waits for a write that neither completes nor fails."""
 
     stop_grace_period: float = 2.0
-    """Time after which ``stop`` and ``push`` raise if writes are failing. The batch is stopped, or
-    the points are stored, later."""
+    """Time after which ``stop`` and ``push`` raise if writes are failing. Once writes succeed, the
+    batch becomes ``stopped``, or the points are stored."""
 
     restart_delay: float = 1.0
     """Time before the first restart of a source that raised. It doubles with each restart."""
