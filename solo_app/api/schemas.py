@@ -106,7 +106,10 @@ class Sources(Schema):
 
 
 class LabelsRequest(Schema):
-    """New labels of a batch. Missing fields remain unchanged; an empty text or null removes one."""
+    """New labels of a batch.
+
+    A missing label remains unchanged; an empty string or null removes it.
+    """
 
     unit: str | None = _label(MAX_UNIT_LENGTH, "unit of the values")
     description: str | None = _label(MAX_DESCRIPTION_LENGTH, "description of the batch")

@@ -106,7 +106,7 @@ async def texts(service: BatchService, level: LogLevel) -> list[str]:
     return [line.text for line in await service.log("b") if line.level is level]
 
 
-def test_default_delays_are_those_of_the_contract() -> None:
+def test_default_delays_are_the_documented_ones() -> None:
     timing = Timing()
     assert (timing.restart_delay, timing.max_restart_delay, timing.restart_reset) == (1, 60, 60)
 

@@ -13,7 +13,7 @@ _Identity = tuple[int, int]
 
 
 def wal_path(database: Path) -> Path:
-    """Return the path of the write-ahead log, the commits since the last checkpoint."""
+    """Return the path of the write-ahead log, which has the commits since the last checkpoint."""
     return database.with_name(f"{database.name}.wal")
 
 
