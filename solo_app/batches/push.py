@@ -163,8 +163,10 @@ class Pushes:
                 f"{error} The points are stored if writes succeed before the app ends."
             ) from error
         if producer.committed_seq < last_seq:
-            reason = producer.buffer.failure or ServiceClosedError()
-            raise StoreUnavailableError(f"Points not stored: {reason}")
+            if failure := producer.buffer.failure:
+                raise StoreUnavailableError(f"Points not stored: {failure}")
+            # The commit was cancelled, but its transaction can still complete.
+            raise StoreUnavailableError("The app is shutting down. The points may be stored.")
 
     async def wait_for_end(self, producer: Producer) -> None:
         """Wait until a run ends. Then raises BatchEndedError or ServiceClosedError, unless the
