@@ -96,11 +96,12 @@ export const origin = (url) => url || globalThis.location?.origin || "";
 export function sparkline(values, floor = null) {
   const known = values?.filter((value) => !isNone(value)) ?? [];
   if (known.length < 1 || values.length < 2) return "";
-  const low = Math.min(...known, floor ?? Infinity);
-  const height = Math.max(...known) - low;
+  // Halved, because the difference of two values can be infinite.
+  const low = Math.min(...known, floor ?? Infinity) / 2;
+  const height = Math.max(...known) / 2 - low;
   const flat = isNone(floor) ? 16 : 31;
   const step = 100 / (values.length - 1);
-  const y = (value) => (height ? 31 - ((value - low) / height) * 30 : flat).toFixed(1);
+  const y = (value) => (height ? 31 - ((value / 2 - low) / height) * 30 : flat).toFixed(1);
   const segment = (value, i) => {
     if (isNone(value)) return "";
     const x = i * step;

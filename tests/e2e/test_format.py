@@ -179,6 +179,10 @@ def test_sparkline_of_equal_values_is_flat(tab: Page) -> None:
     assert call(tab, "sparkline", [5, 5]) == "M0.0 16.0L100.0 16.0"
 
 
+def test_sparkline_shows_the_whole_range_of_doubles(tab: Page) -> None:
+    assert call(tab, "sparkline", [-1.7e308, 1.7e308]) == "M0.0 31.0L100.0 1.0"
+
+
 def test_value_between_gaps_is_a_dash_in_a_sparkline(tab: Page) -> None:
     assert call(tab, "sparkline", [1, 1, None, 1, None]) == "M0.0 16.0L25.0 16.0M62.5 16.0h25.0"
     assert call(tab, "sparkline", [None, 3]) == "M50.0 16.0h100.0"

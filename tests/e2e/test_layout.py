@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.actions import expect_update, open_page, start, stop
+from tests.e2e.actions import expect_update, open_page, push, start, stop
 from tests.helpers.history import FINISHED, RUNNING
 from tests.helpers.running_app import RunningApp
 
@@ -63,6 +63,18 @@ def test_new_batch_has_the_same_layout(console: RunningApp, page: Page) -> None:
         new = tops(page, BATCH_PARTS)
         open_page(page, console, f"/batch/{RUNNING[0]}")
         assert new == tops(page, BATCH_PARTS)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_values_in_slots_are_not_cut(console: RunningApp, page: Page, width: int) -> None:
+    stop(console, RUNNING[1])
+    start(console, "large", source="push", unit="B/s")
+    push(console, "large", -123456789012345)
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, console, "/")
+    value = page.locator(".slot .value", has_text="-123,456,789,012,345")
+    value.wait_for()
+    assert value.evaluate("it => it.scrollWidth <= it.clientWidth")
 
 
 @pytest.mark.parametrize("width", [320, 360, 900])

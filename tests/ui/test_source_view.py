@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from pydantic import Field
@@ -42,6 +43,23 @@ def test_effective_parameters_have_titles_and_units() -> None:
         row("Interval", number=5, unit="s"),
         row("Timeout", number=2, unit="s"),
         row("Secure", text="Yes"),
+    ]
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class StructuredParameters(Parameters):
+    color: Color = Color.RED
+    tags: list[str] = ["a", "ä"]  # noqa: RUF012
+
+
+def test_structured_parameters_are_shown_as_json() -> None:
+    kind = SourceKind("structured", "For tests.", StructuredParameters, read)
+    assert parameter_rows(kind, run_with({})) == [
+        row("Color", text="red"),
+        row("Tags", text='["a", "ä"]'),
     ]
 
 

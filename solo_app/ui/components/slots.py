@@ -7,6 +7,7 @@ from typing import Any
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
+from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
 from solo_app.ui.components.unit import value_with_unit
@@ -34,7 +35,12 @@ def slots() -> rx.Component:
 def _running_batch(slot: Any) -> rx.Component:
     return rx.el.a(
         rx.el.span(slot["batch_id"], class_name="id"),
-        rx.el.span(value_with_unit(slot["latest"], slot["unit"]), class_name="value"),
+        rx.el.span(
+            value_with_unit(slot["latest"], slot["unit"]),
+            class_name="value",
+            # The stylesheet reduces the size of long values, because a value that is cut is wrong.
+            style={"--length": fmt.value(slot["latest"]).to(str).length()},
+        ),
         sparkline(slot["recent"]),
         href=f"/batch/{slot['batch_id']}",
         key=slot["batch_id"],

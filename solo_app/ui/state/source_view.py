@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TypedDict
 
 from solo_app.batches.errors import InvalidConfigurationError
@@ -31,10 +32,11 @@ def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
         parameters = None
     if kind is None or parameters is None:
         return [_row(name, value) for name, value in run.parameters.items()]
+    values = parameters.model_dump(mode="json")
     return [
         _field_row(field, value)
         for field in source_fields(kind)
-        if (value := getattr(parameters, field.name)) is not None
+        if (value := values.get(field.name)) is not None
     ]
 
 
@@ -49,4 +51,6 @@ def _row(title: str, value: object, unit: str = "") -> ParameterRow:
         value = text.YES if value else text.NO
     if isinstance(value, int | float):
         return {"title": title, "number": value, "text": "", "unit": unit}
-    return {"title": title, "number": None, "text": str(value), "unit": unit}
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    return {"title": title, "number": None, "text": value, "unit": unit}
