@@ -1,6 +1,6 @@
 """The source protocol: what a source kind consists of, and validation of what it yields.
 
-``SourceKind.read`` returns an async iterator. Each item is a number, or a one-dimensional array of
+``SourceKind.read`` returns an async generator. Each item is a number, or a one-dimensional array of
 numbers of any length, including 0. The numbers of an array have the same time, except that a long
 array is appended to the buffer in parts, each with its own time. A source must not change an array
 until the next item is requested. A run is ``finished`` when its source ends. When it raises, the
