@@ -239,7 +239,7 @@ async def test_push_is_refused_during_shutdown(service: BatchService) -> None:
         await service.push("b", numbers(1))
 
 
-async def test_push_that_is_not_committed_before_the_exit_fails(
+async def test_push_without_a_commit_before_the_exit_fails(
     service: BatchService, storage: MemoryStorage
 ) -> None:
     await service.push("b", numbers(1))

@@ -161,7 +161,7 @@ async def test_faulty_source_does_not_slow_the_others(
         await asyncio.gather(*(service.stop(batch.batch_id) for batch in service.running()))
 
 
-async def test_many_starts_and_stops_of_http_and_host_leak_no_resources(
+async def test_many_starts_and_stops_of_sources_leak_no_resources(
     tmp_path: Path, servers: dict[str, str], rounds: int
 ) -> None:
     async def cycle(service: BatchService, name: str, fault: str, number: int) -> None:
