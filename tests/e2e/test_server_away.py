@@ -34,6 +34,18 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     assert page.evaluate("window.same") or mode == "dev"
 
 
+def test_form_keeps_its_input_across_a_restart(page: Page, app: RunningApp) -> None:
+    open_page(page, app, "/")
+    source, url = page.get_by_label("Source", exact=True), page.get_by_label("URL")
+    source.select_option("http")
+    url.fill("http://localhost/kept")
+    with restarted(page, app):
+        pass
+    expect(url).to_be_visible()
+    expect(url).to_have_value("http://localhost/kept")
+    expect(source).to_have_value("http")
+
+
 def test_lost_connection_greys_out_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
     start(app, "toasted")
     open_page(page, app, "/")

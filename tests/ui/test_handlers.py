@@ -26,6 +26,7 @@ ALLOWED: dict[Any, set[str]] = {
         "clear_error",
         "clear_field_error",
         "choose_source",
+        "restore_source",
         "fold",
         "load_configuration",
         "wait_for_first_point",
@@ -57,6 +58,7 @@ ARGUMENT = {
     "show_page": "page",
     "clear_field_error": "field",
     "choose_source": "source",
+    "restore_source": "source",
     "load_configuration": "name",
 }
 

@@ -223,6 +223,18 @@ async def test_folding_cancels_the_choice_of_a_source(tabs: Tabs, batch_id: str)
     assert (state.source, state.filled) == ("reader", batch_id)
 
 
+async def test_folding_a_filled_in_configuration_chooses_the_default(
+    tabs: Tabs, batch_id: str
+) -> None:
+    await tabs.service.start(batch_id, "reader", {"url": "http://a"})
+    await tabs.service.stop(batch_id)
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "load_configuration", name=batch_id)
+    await tabs.send("tab", HomeState, "fold")
+    state = await tabs.state("tab", HomeState)
+    assert (state.source, state.is_source_chosen) == ("random", True)
+
+
 async def test_start_resets_the_form(tabs: Tabs, batch_id: str) -> None:
     await tabs.open("tab")
     state = await tabs.state("tab", HomeState)

@@ -1,7 +1,7 @@
 """The form that starts a batch: name, source with its parameters, labels and restart policy.
 
 The fields of all sources are part of the page, so that switching to another source keeps what the
-viewer has entered.
+viewer has entered. The page keeps all input across a restart of the server.
 """
 
 from __future__ import annotations
@@ -114,9 +114,10 @@ def _name_error() -> rx.Component:
 
 def _known_batch() -> rx.Component:
     rows = fmt.count(HomeState.known_rows, "row", "rows")
+    is_filled_in = (HomeState.filled != "") & ~HomeState.is_source_chosen
     return rx.el.span(
         text.KNOWN_BATCH.format(batch_id=HomeState.known_batch, rows=rows),
-        rx.cond(HomeState.filled != "", f" {text.FILLED_IN}", ""),
+        rx.cond(is_filled_in, f" {text.FILLED_IN}", ""),
         role="status",
     )
 
@@ -142,7 +143,7 @@ def _source(sources: Sources) -> rx.Component:
         *_source_options(sources),
         id=SOURCE_FIELD,
         name="source",
-        value=HomeState.source,
+        default_value=DEFAULT_SOURCE,
         on_change=HomeState.choose_source,
         **_error_attributes("source", SOURCE_FIELD),
     )

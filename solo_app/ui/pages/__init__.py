@@ -17,7 +17,7 @@ from solo_app.ui.pages.not_found import not_found_page
 from solo_app.ui.state.batch import BatchState
 from solo_app.ui.state.home import HomeState
 from solo_app.ui.state.live_updates import LiveState
-from solo_app.ui.state.start_form import Sources
+from solo_app.ui.state.start_form import Sources, read_source
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def add_pages(app: rx.App, console: Console, sources: Sources) -> None:
         title=HomeState.title,
         image=ICON,
         description=text.DESCRIPTION,
-        on_load=HomeState.stream_updates,
+        on_load=[HomeState.stream_updates, read_source(HomeState.restore_source)],
     )
     app.add_page(
         batch_page,

@@ -46,7 +46,8 @@ class HomeState(actions.ActionState, rx.State):
 
     ``source`` is the selected source of the form, and ``field_errors`` has the errors of its fields
     except the name, whose error is ``error``. ``known_batch`` is the ended batch that has the name
-    in the form, and ``filled`` the one whose configuration is filled in.
+    in the form, and ``filled`` the one whose configuration has been filled in.
+    ``is_source_chosen`` is whether the viewer has chosen the source.
     """
 
     is_loaded: bool = False
@@ -72,7 +73,7 @@ class HomeState(actions.ActionState, rx.State):
     known_rows: int = 0
     filled: str = ""
     is_waiting: bool = False
-    _is_source_chosen: bool = False
+    is_source_chosen: bool = False
     _submitted: tuple[str, float] = ("", 0.0)
 
     @rx.event(background=True, supersedes=True)
@@ -104,7 +105,7 @@ class HomeState(actions.ActionState, rx.State):
         async with self:
             if self._is_repeated(batch_id):
                 return []
-            options = start_options(form, self.console.service.sources, self._is_source_chosen)
+            options = start_options(form, self.console.service.sources, self.is_source_chosen)
         error = await self._start(batch_id, **options)
         async with self:
             if error:
@@ -142,13 +143,20 @@ class HomeState(actions.ActionState, rx.State):
         kind = self.console.service.sources.get(source) if isinstance(source, str) else None
         if kind is None:
             return None
-        self._is_source_chosen = True
+        self.is_source_chosen = True
         return self._show_source(kind)
+
+    @rx.event
+    def restore_source(self, source: str) -> None:
+        """Show the fields of the source in the form, which outlives a restart of the server."""
+        is_known = isinstance(source, str) and source in self.console.service.sources
+        if is_known and source != self.source:
+            self.source, self.is_source_chosen = source, True
 
     @rx.event
     def fold(self) -> list[EventSpec]:
         """Hide the fields of the source: return to the default, which needs none."""
-        self._is_source_chosen = False
+        self.is_source_chosen = self.filled != ""
         default = self.console.service.sources[DEFAULT_SOURCE]
         return [self._show_source(default), rx.set_focus(SOURCE_FIELD)]
 
@@ -164,10 +172,11 @@ class HomeState(actions.ActionState, rx.State):
             return None
         self.known_rows = self.console.service.row_count(batch)
         kind = self.console.service.sources.get(batch.run.source)
-        if kind is None or self._is_source_chosen:
+        if kind is None or self.is_source_chosen:
             return fill_fields(label_values(batch))
         self.source, self.filled, self.field_errors = kind.name, batch.batch_id, {}
-        return fill_fields({**label_values(batch), **parameter_values(batch, kind)})
+        values = {**label_values(batch), **parameter_values(batch, kind)}
+        return fill_fields({**values, SOURCE_FIELD: kind.name})
 
     @rx.event
     def wait_for_first_point(self) -> None:
@@ -228,13 +237,13 @@ class HomeState(actions.ActionState, rx.State):
 
     def _show_source(self, kind: SourceKind) -> EventSpec:
         self.source, self.field_errors = kind.name, {}
-        return fill_fields({"restart": str(kind.restart)})
+        return fill_fields({SOURCE_FIELD: kind.name, "restart": str(kind.restart)})
 
     def _reset_form(self) -> None:
         self._show_error(None)
         self.source, self.field_errors = DEFAULT_SOURCE, {}
         self.known_batch = self.filled = ""
-        self._is_source_chosen = False
+        self.is_source_chosen = False
 
     def _show_errors(self, error: SoloError, source: str | None) -> EventSpec:
         """Show an error next to its fields, and focus the first of them."""

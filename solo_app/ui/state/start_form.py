@@ -139,9 +139,15 @@ def focus_field(element_id: str) -> EventSpec:
     )
 
 
+def read_source(handler: Any) -> EventSpec:
+    """Send the source in the form to a handler."""
+    return rx.call_script(f"document.getElementById('{SOURCE_FIELD}')?.value", callback=handler)
+
+
 def reset_form(batch_id: str) -> EventSpec:
-    """Reset the form unless it contains a different name."""
+    """Reset the form; if it contains a different name, only its source."""
     return rx.call_script(
         f"if (document.getElementById('{NAME_FIELD}')?.value.trim() === {json.dumps(batch_id)})"
-        f" document.getElementById('{FORM}').reset()"
+        f" document.getElementById('{FORM}').reset();"
+        f" else document.getElementById('{SOURCE_FIELD}').value = '{DEFAULT_SOURCE}'"
     )
