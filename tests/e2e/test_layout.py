@@ -66,7 +66,7 @@ def test_new_batch_has_the_same_layout(console: RunningApp, page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_long_values_in_slots_are_not_cut(console: RunningApp, page: Page, width: int) -> None:
+def test_long_values_are_not_cut(console: RunningApp, page: Page, width: int) -> None:
     stop(console, RUNNING[1])
     start(console, "large", source="push", unit="B/s")
     push(console, "large", -123456789012345)
@@ -75,6 +75,9 @@ def test_long_values_in_slots_are_not_cut(console: RunningApp, page: Page, width
     value = page.locator(".slot .value", has_text="-123,456,789,012,345")
     value.wait_for()
     assert value.evaluate("it => it.scrollWidth <= it.clientWidth")
+    open_page(page, console, "/batch/large")
+    page.locator(".latest-value", has_text="-123,456,789,012,345").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("width", [320, 360, 900])

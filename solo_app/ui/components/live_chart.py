@@ -16,7 +16,7 @@ from solo_app.ui.components.chart_parts import (
     y_axis,
 )
 from solo_app.ui.components.timestamp import timestamp
-from solo_app.ui.components.unit import value_with_unit
+from solo_app.ui.components.unit import value_length, value_with_unit
 from solo_app.ui.state.batch import BatchState
 
 
@@ -29,7 +29,9 @@ def live_chart() -> rx.Component:
             rx.el.div(
                 rx.el.h2(text.LATEST_VALUE),
                 rx.el.p(
-                    value_with_unit(BatchState.latest, BatchState.unit), class_name="latest-value"
+                    value_with_unit(BatchState.latest, BatchState.unit),
+                    class_name="latest-value",
+                    style=value_length(BatchState.latest),
                 ),
             ),
             rx.cond(

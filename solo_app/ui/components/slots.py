@@ -7,10 +7,9 @@ from typing import Any
 import reflex as rx
 
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
-from solo_app.ui.components.unit import value_with_unit
+from solo_app.ui.components.unit import value_length, value_with_unit
 from solo_app.ui.state.home import HomeState
 
 
@@ -38,8 +37,7 @@ def _running_batch(slot: Any) -> rx.Component:
         rx.el.span(
             value_with_unit(slot["latest"], slot["unit"]),
             class_name="value",
-            # The stylesheet reduces the size of long values, because a value that is cut is wrong.
-            style={"--length": fmt.value(slot["latest"]).to(str).length()},
+            style=value_length(slot["latest"]),
         ),
         sparkline(slot["recent"]),
         href=f"/batch/{slot['batch_id']}",

@@ -19,6 +19,11 @@ def value_with_unit(value: Any, unit: Any, formatted: Any = None) -> rx.Componen
     )
 
 
+def value_length(value: Any) -> dict[str, Any]:
+    """Return a style with the length of a value, from which the stylesheet computes its size."""
+    return {"--length": fmt.value(value).to(str).length()}
+
+
 def column(name: str, unit: Any) -> Any:
     """Return the heading of a column of values."""
     return rx.cond(unit != "", f"{name} ({unit})", name)
