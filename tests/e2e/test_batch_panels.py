@@ -25,12 +25,12 @@ SCROLL_TOP = "it => it.scrollTop"
 
 def test_log_follows_its_end_unless_scrolled_up(app: RunningApp, page: Page) -> None:
     for _ in range(10):
-        start(app, "often")
-        stop(app, "often")
-    open_page(page, app, "/batch/often")
+        start(app, "log-runs")
+        stop(app, "log-runs")
+    open_page(page, app, "/batch/log-runs")
     log = page.get_by_role("log")
     log.scroll_into_view_if_needed()
-    start(app, "often")
+    start(app, "log-runs")
     last_run = log.get_by_text("Run 11", exact=False)
     expect(last_run).to_be_attached()
     assert log.evaluate(SCROLL_TOP) == 0
@@ -41,11 +41,11 @@ def test_log_follows_its_end_unless_scrolled_up(app: RunningApp, page: Page) -> 
     page.wait_for_function("document.querySelector('[role=log]').scrollTop < -100")
     first = log.get_by_text("Started with source random.").nth(6)
     before = first.bounding_box()
-    stop(app, "often")
+    stop(app, "log-runs")
     button = page.get_by_role("button", name="1 new line", exact=False)
     expect(button).to_be_visible()
     assert first.bounding_box() == before
-    start(app, "often")
+    start(app, "log-runs")
     page.get_by_role("button", name="2 new lines", exact=False).click()
     expect(page.get_by_role("button", name="new line")).to_have_count(0)
     assert log.evaluate(SCROLL_TOP) == 0
