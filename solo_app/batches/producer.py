@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -70,7 +71,9 @@ class Producer:
         self.has_ended = False
         self._read = read
         self._log = log
-        self._retry: Retry | None = None
+        self.retry: Retry | None = None
+        """The restart of a source that raised, until it returns a number again."""
+        self._first_number_at = math.inf
         self._last_append = time.monotonic()
         self._clock = clock
         self._timing = timing
@@ -94,15 +97,6 @@ class Producer:
         """See ``RunContext``."""
         if not self.buffer.is_closed:  # The source ignored its cancellation.
             self._log(LogLevel.OUTPUT, text)
-
-    @property
-    def retry(self) -> Retry | None:
-        """The next restart of a source that raised.
-
-        None again once the source returns a number, or ``restart_reset`` seconds after its restart.
-        """
-        retry, reset = self._retry, timedelta(seconds=self._timing.restart_reset)
-        return retry if retry and self._clock() < retry.next_at + reset else None
 
     def append(self, keys: NDArray[np.float64], receipt: Receipt | None = None) -> None:
         """Append finite numbers with the current time to the buffer. See ``PointBuffer.append``."""
@@ -181,14 +175,14 @@ class Producer:
         """Read the source until it ends. Restart it if it raises and the policy allows restarts."""
         attempt, delay = 0, self._timing.restart_delay
         while True:
-            started = time.monotonic()
+            self._first_number_at = math.inf
             try:
                 return await self._read_source()
             except (Exception, asyncio.CancelledError) as error:
                 is_cancelled = self.task.cancelling() > 0
                 if is_cancelled or self.batch.run.restart is RestartPolicy.NEVER:
                     raise
-                if time.monotonic() - started >= self._timing.restart_reset:
+                if time.monotonic() - self._first_number_at >= self._timing.restart_reset:
                     attempt, delay = 0, self._timing.restart_delay
                 attempt += 1
                 self._announce_restart(attempt, delay, _reason(error))
@@ -196,7 +190,7 @@ class Producer:
             delay = min(2 * delay, self._timing.max_restart_delay)
 
     def _announce_restart(self, attempt: int, delay: float, error: str) -> None:
-        self._retry = Retry(attempt, self._clock() + timedelta(seconds=delay), error)
+        self.retry = Retry(attempt, self._clock() + timedelta(seconds=delay), error)
         self._log(LogLevel.RETRY, f"Restarting in {delay:g} s (attempt {attempt}): {error}")
         batch_id, line = self.batch.batch_id, " ".join(error.split())
         logger.warning('Source of "%s" failed, restarting in %g s: %s', batch_id, delay, line)
@@ -217,9 +211,10 @@ class Producer:
                         return
                     keys = to_finite_doubles(rest[:MAX_POINTS_PER_APPEND])
                     self.append(keys)
-                    if self._retry:
+                    self._first_number_at = min(self._first_number_at, self._last_append)
+                    if self.retry:
                         self._log(LogLevel.INFO, "Reading again.")
-                        self._retry = None
+                        self.retry = None
                     rest = rest[len(keys) :]
                     await self.buffer.wait_for_capacity()
                 count += 1

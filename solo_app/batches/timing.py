@@ -33,7 +33,7 @@ class Timing:
     """Maximum time before a restart."""
 
     restart_reset: float = 60.0
-    """Time without an error after which a restart counts as the first one again."""
+    """Time with numbers after which a failure counts as the first one again."""
 
     log_delay: float = 1.0
     """Time between two writes of new log lines."""
