@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-WORKERS = 4
-"""Twice the cores of a small machine, because tests with a server or a browser often wait."""
+WORKERS = 3
+"""One more than the cores of a small machine, because tests with a browser often wait."""
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
