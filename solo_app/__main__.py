@@ -1,6 +1,7 @@
 """`python -m solo_app check [FILE]`: checks whether the app can open a database file.
 
-Prints one line and changes nothing. The exit code is 1 if the file cannot be used.
+Without a file, checks the settings and the declared sources too. Prints one line and changes
+nothing. The exit code is 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.config import SettingsError, read_settings
+from solo_app.sources import create_sources
 
 USAGE = "Usage: python -m solo_app check [FILE]   (default: SOLO_DATABASE)"
 
@@ -19,7 +21,9 @@ def main(arguments: list[str]) -> str | None:
     match arguments:
         case ["check"]:
             try:
-                path = read_settings().database
+                settings = read_settings()
+                create_sources(settings)
+                path = settings.database
             except SettingsError as error:
                 return str(error)
         case ["check", file]:

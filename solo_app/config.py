@@ -32,6 +32,18 @@ def _database_file(path: Path) -> Path:
     return path
 
 
+def _existing_file(path: Path) -> Path:
+    """Expand ``~`` and reject anything but a file. Default values are not validated."""
+    try:
+        path = path.expanduser()
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError):  # See ``_database_file``; or it contains NUL.
+        is_file = False
+    if not is_file:
+        raise ValueError
+    return path
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -72,6 +84,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="age in days at which points move from the database to the archive next to it",
         json_schema_extra={"allowed": "a number of days above 0, up to 36500"},
+    )
+    config: Annotated[Path, AfterValidator(_existing_file)] = Field(
+        Path("solo.toml"),
+        validate_default=False,
+        validation_alias="SOLO_CONFIG",
+        description="the file that declares sources; `~` is expanded; the default is optional",
+        json_schema_extra={"allowed": "the path of an existing file"},
     )
     backend_port: Port = Field(
         8000,

@@ -1,4 +1,4 @@
-"""Checks the ports and the database before `reflex run` starts anything.
+"""Checks the ports, the database and the declared sources before `reflex run` starts anything.
 
 Reflex starts the frontend and the server in parallel; if one of them fails, the other keeps
 running. This check runs first, in the process of `reflex run`, and exits with one line.
@@ -7,6 +7,7 @@ running. This check runs first, in the process of `reflex run`, and exits with o
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from solo_app.config import HOST, Settings, SettingsError
 
 
 def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
-    """Check the ports and the database for `reflex run` with these options.
+    """Check the ports, the database and ``solo.toml`` for `reflex run` with these options.
 
     Raises SettingsError.
     """
@@ -37,7 +38,7 @@ def check_startup(options: Mapping[str, Any], settings: Settings) -> None:
         _check_port(frontend_port, "REFLEX_FRONTEND_PORT")
     if has_backend:
         _check_port(backend_port, "REFLEX_BACKEND_PORT")
-        _check_database(settings.database)
+        _check_files(settings)
 
 
 def _check_port(port: int, variable: str) -> None:
@@ -75,11 +76,16 @@ def _listener(port: int) -> str:
     return ""
 
 
-def _check_database(path: Path) -> None:
+def _check_files(settings: Settings) -> None:
     # In a child process: this one forks its workers, and DuckDB does not survive a fork.
-    command = [sys.executable, "-m", "solo_app", "check", str(path)]
-    check = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    command = [sys.executable, "-m", "solo_app", "check"]
+    environment = {
+        **os.environ,
+        "SOLO_DATABASE": str(settings.database),
+        "SOLO_CONFIG": str(settings.config) if settings.config.exists() else "",
+    }
+    check = subprocess.run(command, capture_output=True, text=True, env=environment)  # noqa: S603
     if check.returncode:
         lines = [line for line in check.stderr.split("\n") if line]
         code = check.returncode
-        raise SettingsError(lines[-1] if lines else f"The check of {path} exited with {code}.")
+        raise SettingsError(lines[-1] if lines else f"The check of the files exited with {code}.")

@@ -22,6 +22,7 @@ def test_every_setting_has_a_default() -> None:
     assert settings.database == Path(".solo/solo.duckdb")
     assert (settings.interval, settings.resume) == (0.25, False)
     assert settings.retention_days is None
+    assert settings.config == Path("solo.toml")
     assert (settings.backend_port, settings.frontend_port) == (8000, 3000)
 
 
@@ -37,6 +38,7 @@ VALID = {
     "SOLO_INTERVAL": "2",
     "SOLO_RESUME": "true",
     "SOLO_RETENTION_DAYS": "7",
+    "SOLO_CONFIG": __file__,
     "REFLEX_BACKEND_PORT": "8001",
     "REFLEX_FRONTEND_PORT": "3001",
 }
@@ -94,6 +96,10 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("SOLO_DATABASE", "what?.duckdb"),
         ("SOLO_DATABASE", "~nobody-of-this-name/x.duckdb"),
         ("SOLO_DATABASE", "x" * 400),
+        ("SOLO_CONFIG", "missing.toml"),
+        ("SOLO_CONFIG", "."),
+        ("SOLO_CONFIG", "~nobody-of-this-name/solo.toml"),
+        ("SOLO_CONFIG", "x" * 400),
         ("REFLEX_BACKEND_PORT", "0"),
         ("REFLEX_BACKEND_PORT", "70000"),
         ("REFLEX_FRONTEND_PORT", "x"),

@@ -101,6 +101,18 @@ def test_unusable_database_is_refused_with_one_line(settings: Settings) -> None:
     check_startup({**DEFAULTS, "frontend_only": True}, settings)
 
 
+def test_invalid_declared_source_is_refused_with_one_line(
+    settings: Settings, tmp_path: Path
+) -> None:
+    config = tmp_path / "solo.toml"
+    config.write_text('[sources.cpu]\nkind = "host"\ninterval = "often"\n')
+    with pytest.raises(SettingsError) as raised:
+        check_startup(DEFAULTS, settings.model_copy(update={"config": config}))
+    assert str(raised.value).startswith(f"{config}: [sources.cpu] interval: Input should")
+    assert "\n" not in str(raised.value)
+    assert not settings.database.exists()
+
+
 def check_command(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "solo_app", "check"],

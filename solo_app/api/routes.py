@@ -246,9 +246,10 @@ async def list_log(
     )
 
 
-@router.get("/sources", summary="Source kinds")
+@router.get("/sources", summary="Sources")
 async def list_sources(service: Service, _: NoQuery) -> schemas.Sources:
-    """The kinds of sources that a batch can have, with the JSON Schema of their parameters."""
+    """The sources that a batch can have, with the JSON Schema of their parameters: source kinds,
+    and sources that are declared in `solo.toml`."""
     kinds = service.sources.values()
     return schemas.Sources(sources=[schemas.Source.from_kind(kind) for kind in kinds])
 

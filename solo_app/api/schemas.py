@@ -15,7 +15,7 @@ from solo_app.batches.models import BatchStatus, LogLevel, RestartPolicy
 from solo_app.batches.producer import Producer
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import SourceKind
+from solo_app.batches.source import DeclaredSource, SourceKind
 
 
 def to_iso(moment: datetime, timespec: str = "auto") -> str:
@@ -82,9 +82,13 @@ class StartRequest(Schema):
 
 
 class Source(Schema):
-    """A source kind. ``restart`` is the default, ``parameters`` a JSON Schema."""
+    """A source kind, or a source declared in `solo.toml`, which has no parameters.
+
+    ``kind`` is the name of the kind. ``restart`` is the default, ``parameters`` a JSON Schema.
+    """
 
     name: str
+    kind: str
     description: str
     restart: RestartPolicy
     parameters: dict[str, Any]
@@ -93,6 +97,7 @@ class Source(Schema):
     def from_kind(cls, kind: SourceKind) -> Self:
         return cls(
             name=kind.name,
+            kind=kind.kind if isinstance(kind, DeclaredSource) else kind.name,
             description=kind.description,
             restart=kind.restart,
             parameters=kind.parameters.model_json_schema(),
@@ -100,7 +105,7 @@ class Source(Schema):
 
 
 class Sources(Schema):
-    """The available source kinds."""
+    """The available source kinds and declared sources."""
 
     sources: list[Source]
 

@@ -59,6 +59,11 @@ class SourceKind:
 
     ``description`` is one sentence for the form. ``parameters`` is a subclass of ``Parameters``;
     ``read`` receives an instance of it. ``restart`` is the default restart policy of a run.
+
+    A kind that runs programs, reads files or holds secrets is used through a declared source: the
+    operator specifies its parameters in ``solo.toml``. ``declared_parameters`` is the class of
+    these parameters if it has more fields than ``parameters``. A kind with ``is_declared_only``
+    cannot be started with parameters of a client.
     """
 
     name: str
@@ -66,6 +71,8 @@ class SourceKind:
     parameters: type[BaseModel]
     read: Callable[[Any, RunContext], AsyncIterator[Numbers]]
     restart: RestartPolicy = RestartPolicy.ON_FAILURE
+    declared_parameters: type[BaseModel] | None = None
+    is_declared_only: bool = False
 
     def parse(self, parameters: Mapping[str, Any]) -> BaseModel:
         """Validate parameters. Raises InvalidConfigurationError, which names each invalid field."""
@@ -74,15 +81,27 @@ class SourceKind:
         except ValidationError as error:
             raise InvalidConfigurationError(
                 {
-                    ".".join(map(str, ("parameters", *e["loc"]))): _message(e["type"], e["msg"])
+                    ".".join(map(str, ("parameters", *e["loc"]))): error_message(e)
                     for e in error.errors()
                 }
             ) from None
 
 
-def _message(error_type: str, message: str) -> str:
-    if error_type == "extra_forbidden":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSource(SourceKind):
+    """A source in ``solo.toml``: a name for a source kind with fixed parameters.
+
+    Clients start it by its name and cannot set parameters. ``kind`` is the name of the kind.
+    """
+
+    kind: str
+
+
+def error_message(error: Mapping[str, Any]) -> str:
+    """Return the text of an item of ``ValidationError.errors``."""
+    if error["type"] == "extra_forbidden":
         return "Unknown parameter"
+    message: str = error["msg"]
     return message.removeprefix("Value error, ")
 
 

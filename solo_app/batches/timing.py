@@ -38,8 +38,9 @@ class Timing:
     log_delay: float = 1.0
     """Time between two writes of new log lines."""
 
-    cancel_timeout: float = 1.0
-    """Time limit for a source to end after its cancellation."""
+    cancel_timeout: float = 3.0
+    """Time limit for a source to end after its cancellation. A program that ignores SIGTERM is
+    killed after 2 s."""
 
     shutdown_timeout: float = 1.2
     """Time limit for all runs to end during shutdown."""

@@ -1,16 +1,17 @@
-"""The registry of source kinds. Each kind is one module; register a new one here.
+"""The registry of sources. Each kind is one module; register a new one here.
 
-Third parties register kinds as entry points of the group ``solo.sources``.
+The operator declares sources in ``solo.toml`` (``declared.py``). Third parties register
+kinds as entry points of the group ``solo.sources``.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from importlib.metadata import entry_points
 
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
+from solo_app.sources.declared import SOURCE_NAME, read_declared_sources
 from solo_app.sources.host import HOST
 from solo_app.sources.http import HTTP
 from solo_app.sources.push import PUSH
@@ -20,14 +21,20 @@ logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "solo.sources"
 
-_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 
 def create_sources(settings: Settings) -> dict[str, SourceKind]:
-    """Return the available source kinds by name.
+    """Return the source kinds and declared sources that batches can have, by name.
 
-    Logs and skips entry points that cannot be loaded.
+    Logs and skips entry points that cannot be loaded. Raises SettingsError for an invalid
+    ``solo.toml``.
     """
+    kinds = _load_kinds(settings)
+    declared = read_declared_sources(settings.config, kinds)
+    startable = [kind for kind in kinds.values() if not kind.is_declared_only]
+    return {source.name: source for source in [*startable, *declared]}
+
+
+def _load_kinds(settings: Settings) -> dict[str, SourceKind]:
     built_in = [random_kind(settings.interval), PUSH, HOST, HTTP]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
@@ -44,8 +51,10 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 def _check(kind: object, existing: dict[str, SourceKind]) -> None:
     if not isinstance(kind, SourceKind):
         raise TypeError(f"{kind!r} is not a SourceKind")
-    if not _NAME.fullmatch(kind.name):
+    if not SOURCE_NAME.fullmatch(kind.name):
         raise ValueError(f"{kind.name!r} is not a valid name")
     if kind.name in existing:
         raise ValueError(f'Source kind "{kind.name}" already exists')
-    kind.parameters.model_json_schema()  # Raises if it is not a model or has no JSON Schema.
+    for model in (kind.parameters, kind.declared_parameters):
+        if model:
+            model.model_json_schema()  # Raises if it is not a model or has no JSON Schema.

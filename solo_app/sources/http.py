@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
@@ -12,12 +10,13 @@ from ssl import SSLContext
 from typing import Annotated, Any
 
 import httpx
-from jsonpointer import EndOfList, JsonPointer, JsonPointerException
+from jsonpointer import JsonPointer
 from pydantic import AfterValidator, Field, HttpUrl
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources.pacing import Pacer
+from solo_app.sources.pointer import Pointer, find_number
 
 MAX_REDIRECTS = 5
 MAX_BODY_BYTES = 1024 * 1024
@@ -34,19 +33,11 @@ def _check_url(url: HttpUrl) -> HttpUrl:
     return url
 
 
-def _check_pointer(pointer: str) -> str:
-    try:
-        JsonPointer(pointer)
-    except JsonPointerException:
-        raise ValueError("Must be a JSON Pointer such as /main/temp, or empty") from None
-    return pointer
-
-
 class HttpParameters(Parameters):
     url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
         title="URL", description="Without a user name or password"
     )
-    pointer: Annotated[str, AfterValidator(_check_pointer)] = Field(
+    pointer: Pointer = Field(
         "",
         max_length=200,
         title="JSON Pointer",
@@ -66,7 +57,7 @@ async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[N
         pacer = Pacer(parameters.interval)
         while True:
             body = await _read(client, str(parameters.url), parameters.timeout)
-            yield _find_number(body, pointer)
+            yield find_number(body, pointer, "Response")
             await pacer.wait()
 
 
@@ -157,28 +148,6 @@ async def _read_body(response: httpx.Response) -> bytes:
             raise SourceError("Response is larger than 1 MiB")
         await asyncio.sleep(0)  # Thousands of tiny chunks can arrive at once.
     return bytes(body)
-
-
-_TYPE_NAMES = {dict: "an object", list: "an array", str: "text", bool: "a boolean"}
-
-
-def _find_number(body: bytes, pointer: JsonPointer) -> float:
-    """Return the number at a JSON Pointer (RFC 6901) in a JSON document. Raises SourceError."""
-    name = pointer.path or "Response"
-    try:
-        # Integers of any length become doubles; too large ones become infinite.
-        value = pointer.resolve(json.loads(body, parse_int=float))
-    except (ValueError, RecursionError):
-        raise SourceError("Response is not JSON") from None
-    except JsonPointerException:
-        raise SourceError(f"{name} not found in the response") from None
-    if isinstance(value, EndOfList):  # The element after the last one: `/a/-`.
-        raise SourceError(f"{name} not found in the response")
-    if not isinstance(value, float):
-        raise SourceError(f"{name} is {_TYPE_NAMES.get(type(value), 'null')}, not a number")
-    if not math.isfinite(value):
-        raise SourceError(f"{name} is not a finite number")
-    return value
 
 
 HTTP = SourceKind("http", "A number in an HTTP response.", HttpParameters, _numbers)

@@ -39,6 +39,7 @@ async def test_sources_have_the_schema_of_their_parameters(
     schema = http.pop("parameters")
     assert http == {
         "name": "http",
+        "kind": "http",
         "description": "A number in an HTTP response.",
         "restart": "on-failure",
     }

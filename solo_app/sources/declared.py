@@ -1,0 +1,128 @@
+"""Declared sources: ``solo.toml`` gives names to source kinds with fixed parameters.
+
+The parameters may be secret. Errors contain the file, the table and the key, but no values.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ValidationError, ValidationInfo
+
+from solo_app.batches.source import (
+    PUSH_SOURCE,
+    DeclaredSource,
+    Numbers,
+    Parameters,
+    RunContext,
+    SourceKind,
+    error_message,
+)
+from solo_app.config import SettingsError
+
+SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _resolve(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("Must be a path")
+    assert info.context
+    folder: Path = info.context["folder"]
+    try:
+        return folder / Path(value).expanduser()
+    except RuntimeError:  # The home folder is unknown.
+        raise ValueError("Must be a path") from None
+
+
+def _resolve_file(value: object, info: ValidationInfo) -> Path:
+    path = _resolve(value, info)
+    try:
+        is_file = path.is_file()
+    except OSError:  # The name is too long, or a folder is not accessible.
+        is_file = False
+    if not is_file:
+        raise ValueError("File not found")
+    return path
+
+
+def _resolve_folder(value: object, info: ValidationInfo) -> Path:
+    path = _resolve(value, info)
+    try:
+        is_folder = path.is_dir()
+    except OSError:
+        is_folder = False
+    if not is_folder:
+        raise ValueError("Folder not found")
+    return path
+
+
+DeclaredFile = Annotated[Path, BeforeValidator(_resolve_file)]
+"""An existing file. Relative paths refer to the folder of ``solo.toml``."""
+
+DeclaredFolder = Annotated[Path, BeforeValidator(_resolve_folder)]
+"""An existing folder. Relative paths refer to the folder of ``solo.toml``."""
+
+
+def read_declared_sources(file: Path, kinds: Mapping[str, SourceKind]) -> list[DeclaredSource]:
+    """Return the sources that a file declares; none if it does not exist. Raises SettingsError."""
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+    for key in document:
+        if key != "sources":
+            raise _error(file, "", key, "Unknown key. Declare sources as [sources.NAME]")
+    tables = document.get("sources", {})
+    if not isinstance(tables, dict):
+        raise _error(file, "", "sources", "Must be a table")
+    return [_declare(file, name, table, kinds) for name, table in tables.items()]
+
+
+def _declare(
+    file: Path, name: str, table: object, kinds: Mapping[str, SourceKind]
+) -> DeclaredSource:
+    if not SOURCE_NAME.fullmatch(name):
+        raise _error(file, "sources", name, "Names have 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    if name in kinds:
+        raise _error(file, "sources", name, "This is the name of a source kind")
+    if not isinstance(table, dict):
+        raise _error(file, "sources", name, "Must be a table")
+    values = dict(table)
+    kind_name = values.pop("kind", None)
+    # Clients push only to batches with the source of this name.
+    allowed = {key: kind for key, kind in kinds.items() if key != PUSH_SOURCE}
+    if not isinstance(kind_name, str) or kind_name not in allowed:
+        message = f"Must be one of {', '.join(allowed)}"
+        raise _error(file, f"sources.{name}", "kind", message)
+    kind = allowed[kind_name]
+    model = kind.declared_parameters or kind.parameters
+    try:
+        parameters = model.model_validate(values, context={"folder": file.absolute().parent})
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+        key = ".".join(map(str, error["loc"]))
+        raise _error(file, f"sources.{name}", key, error_message(error)) from None
+    return _source(name, kind, parameters)
+
+
+def _source(name: str, kind: SourceKind, parameters: BaseModel) -> DeclaredSource:
+    def read(_: Parameters, run: RunContext) -> AsyncIterator[Numbers]:
+        return kind.read(parameters, run)
+
+    return DeclaredSource(name, kind.description, Parameters, read, kind.restart, kind=kind.name)
+
+
+def _error(file: Path, table: str, key: str, message: str) -> SettingsError:
+    shown = key if key.isprintable() else repr(key)
+    where = f"[{table}] {shown}" if table else shown
+    return SettingsError(f"{file}: {where[:200]}: {message}.")
