@@ -14,6 +14,7 @@ from solo_app.config import Settings
 from solo_app.sources.declared import SOURCE_NAME, read_declared_sources
 from solo_app.sources.host import HOST
 from solo_app.sources.http import HTTP
+from solo_app.sources.mqtt import MQTT
 from solo_app.sources.push import PUSH
 from solo_app.sources.random import random_kind
 
@@ -35,7 +36,7 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 
 
 def _load_kinds(settings: Settings) -> dict[str, SourceKind]:
-    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP]
+    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:

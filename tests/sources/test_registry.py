@@ -20,7 +20,7 @@ from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
-BUILT_IN = ["random", "push", "host", "http"]
+BUILT_IN = ["random", "push", "host", "http", "mqtt"]
 
 MODULE = """
 from solo_app.batches.source import Parameters, SourceKind
@@ -67,6 +67,7 @@ def test_built_in_kinds_are_available() -> None:
     assert [kinds[name].restart for name in BUILT_IN] == [
         RestartPolicy.NEVER,
         RestartPolicy.NEVER,
+        RestartPolicy.ON_FAILURE,
         RestartPolicy.ON_FAILURE,
         RestartPolicy.ON_FAILURE,
     ]
