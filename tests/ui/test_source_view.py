@@ -10,7 +10,13 @@ from typing import Any
 from pydantic import Field
 
 from solo_app.batches.models import BatchStatus, Run
-from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.batches.source import (
+    DeclaredSource,
+    Numbers,
+    Parameters,
+    RunContext,
+    SourceKind,
+)
 from solo_app.ui.state.source_view import ParameterRow, parameter_rows
 
 
@@ -77,3 +83,11 @@ def test_parameters_of_a_removed_kind_are_those_specified() -> None:
 
 def test_parameters_that_are_no_longer_valid_are_those_specified() -> None:
     assert parameter_rows(PROBE, run_with({"port": 4})) == [row("port", number=4)]
+
+
+def test_declared_source_shows_its_kind_instead_of_parameters() -> None:
+    kind = DeclaredSource("boiler", "For tests.", Parameters, read, kind="probe")
+    assert parameter_rows(kind, run_with({})) == [
+        row("Kind", text="probe"),
+        row("Parameters", text="Set in solo.toml"),
+    ]

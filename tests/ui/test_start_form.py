@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from solo_app.batches.models import Labels, RestartPolicy
-from solo_app.batches.source import Parameters, SourceKind
+from solo_app.batches.source import DeclaredSource, Parameters, SourceKind
 from solo_app.config import Settings
 from solo_app.sources import create_sources
 from solo_app.ui.components.start_form import start_form
@@ -30,11 +30,12 @@ class Reader(Parameters):
 
 BUILT_IN = create_sources(Settings.model_construct(interval=1))
 READER = parameterized_kind("reader", Reader)
+BOILER = DeclaredSource("boiler", "Reads.", Parameters, READER.read, kind="reader")
 
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    return {**BUILT_IN, "reader": READER}
+    return {**BUILT_IN, "reader": READER, "boiler": BOILER}
 
 
 def form(batch_id: str, source: str = "reader", **fields: str) -> dict[str, str]:
@@ -252,6 +253,55 @@ def test_kinds_of_other_packages_have_their_own_group() -> None:
     random = {"random": BUILT_IN["random"]}
     assert "Third party" not in str(start_form(random))
     assert "Third party" in str(start_form({**random, "reader": READER}))
+
+
+def test_declared_sources_have_their_own_group_and_no_fields() -> None:
+    shown = str(start_form({"random": BUILT_IN["random"], "boiler": BOILER}))
+    assert "Declared in solo.toml" in shown
+    assert "Reads. Its parameters are set in solo.toml." in shown
+    assert "Third party" not in shown
+    assert "Parameters of boiler" not in shown
+
+
+async def test_declared_source_is_started_by_its_name(tabs: Tabs, batch_id: str) -> None:
+    await submit(tabs, form(batch_id, "boiler", restart="never", unit="bar"))
+    batch = tabs.service.batch(batch_id)
+    assert (batch.run.source, batch.run.parameters) == ("boiler", {})
+    assert (batch.run.restart, batch.labels.unit) == (RestartPolicy.NEVER, "bar")
+
+
+@pytest.mark.parametrize("source", ["boiler", "random"])
+async def test_choosing_a_source_selects_its_restart_policy(tabs: Tabs, source: str) -> None:
+    await tabs.open("tab")
+    await tabs.send("tab", HomeState, "choose_source", source=source)
+    restart = tabs.service.sources[source].restart
+    assert f'"restart": "{restart}"' in tabs.events["tab"][-1].payload["javascript_code"]
+
+
+@pytest.mark.parametrize("restores", [True, False], ids=["shown", "not-shown"])
+async def test_form_reports_that_its_source_was_removed(
+    tabs: Tabs, batch_id: str, restores: bool
+) -> None:
+    """The app was restarted with another solo.toml while the page was open."""
+    await tabs.open("tab")
+    state = await tabs.state("tab", HomeState)
+    if restores:
+        await tabs.send("tab", HomeState, "restore_source", source="furnace")
+    else:
+        await tabs.send("tab", HomeState, "start", form=form(batch_id, "furnace"))
+    assert list(state.field_errors) == ["source"]
+    assert state.field_errors["source"].startswith('Unknown source "furnace". Available: boiler,')
+    await tabs.send("tab", HomeState, "choose_source", source="boiler")
+    assert (state.source, state.field_errors) == ("boiler", {})
+
+
+async def test_source_that_an_old_page_does_not_have_is_kept(tabs: Tabs, batch_id: str) -> None:
+    """The select of the page has no option for the source, and the form no value."""
+    await tabs.service.start(batch_id, "boiler", unit="bar")
+    await tabs.service.stop(batch_id)
+    await submit(tabs, form(batch_id, "", filled=batch_id, unit="mbar"))
+    batch = tabs.service.batch(batch_id)
+    assert (batch.run.number, batch.run.source, batch.labels.unit) == (2, "boiler", "mbar")
 
 
 async def test_page_is_empty_until_the_first_batch_exists() -> None:

@@ -14,7 +14,7 @@ from reflex_components_core.el import Form
 
 from solo_app.batches.models import RestartPolicy
 from solo_app.batches.runner import BATCH_LIMIT
-from solo_app.batches.source import DEFAULT_SOURCE, SourceKind
+from solo_app.batches.source import DEFAULT_SOURCE, DeclaredSource, SourceKind
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.shortcuts import with_key_hint
@@ -147,21 +147,33 @@ def _source(sources: Sources) -> rx.Component:
         on_change=HomeState.choose_source,
         **_error_attributes("source", SOURCE_FIELD),
     )
-    descriptions = [(kind.name, kind.description) for kind in sources.values()]
+    descriptions = [(kind.name, _description(kind)) for kind in sources.values()]
     help_text = _help("source", rx.match(HomeState.source, *descriptions, ""))
     return _labelled(SOURCE_FIELD, text.SOURCE_TITLE, select, help_text)
 
 
 def _source_options(sources: Sources) -> list[rx.Component]:
-    groups: dict[str, list[str]] = {text.BUILT_IN: [], text.THIRD_PARTY: []}
+    groups: dict[str, list[str]] = {text.BUILT_IN: [], text.THIRD_PARTY: [], text.DECLARED: []}
     for kind in sources.values():
-        is_built_in = getattr(kind.read, "__module__", "").startswith("solo_app.")
-        groups[text.BUILT_IN if is_built_in else text.THIRD_PARTY].append(kind.name)
+        groups[_group(kind)].append(kind.name)
     return [
         rx.el.optgroup(*[rx.el.option(name, value=name) for name in names], label=label)
         for label, names in groups.items()
         if names
     ]
+
+
+def _group(kind: SourceKind) -> str:
+    if isinstance(kind, DeclaredSource):
+        return text.DECLARED
+    is_built_in = getattr(kind.read, "__module__", "").startswith("solo_app.")
+    return text.BUILT_IN if is_built_in else text.THIRD_PARTY
+
+
+def _description(kind: SourceKind) -> str:
+    if isinstance(kind, DeclaredSource):
+        return text.DECLARED_HELP.format(description=kind.description)
+    return kind.description
 
 
 def _parameters(kind: SourceKind) -> rx.Component:

@@ -13,6 +13,7 @@ from solo_app.batches.errors import (
     BatchRunningError,
     SoloError,
     StoreUnavailableError,
+    UnknownSourceError,
 )
 from solo_app.batches.models import Batch
 from solo_app.batches.snapshots import Snapshot
@@ -148,10 +149,16 @@ class HomeState(actions.ActionState, rx.State):
 
     @rx.event
     def restore_source(self, source: str) -> None:
-        """Show the fields of the source in the form, which outlives a restart of the server."""
-        is_known = isinstance(source, str) and source in self.console.service.sources
-        if is_known and source != self.source:
-            self.source, self.is_source_chosen = source, True
+        """Show the fields of the source in the form, which outlives a restart of the server.
+
+        If the source no longer exists, show the error that a start would have.
+        """
+        sources = self.console.service.sources
+        if not isinstance(source, str) or source in ("", self.source):
+            return
+        self.source, self.is_source_chosen = source, True
+        if source not in sources:
+            self.field_errors = {"source": str(UnknownSourceError(source, sorted(sources)))}
 
     @rx.event
     def fold(self) -> list[EventSpec]:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from solo_app.batches.errors import InvalidConfigurationError
 from solo_app.batches.models import Run
-from solo_app.batches.source import SourceKind
+from solo_app.batches.source import DeclaredSource, SourceKind
 from solo_app.ui import text
 from solo_app.ui.source_fields import SourceField, source_fields
 
@@ -24,8 +24,11 @@ class ParameterRow(TypedDict):
 def parameter_rows(kind: SourceKind | None, run: Run) -> list[ParameterRow]:
     """Return the effective parameters of a run, except optional ones without a value.
 
-    If the kind is unknown or no longer accepts the parameters, return the specified ones.
+    If the kind is unknown or no longer accepts the parameters, return the specified ones. A
+    declared source has its kind instead.
     """
+    if isinstance(kind, DeclaredSource):
+        return [_row(text.KIND, kind.kind), _row(text.PARAMETERS_TITLE, text.SET_BY_OPERATOR)]
     try:
         parameters = kind.parse(run.parameters) if kind else None
     except InvalidConfigurationError:

@@ -50,9 +50,12 @@ def start_options(
 
     Empty fields and defaults are omitted. If the viewer has not chosen a source, and the
     configuration of the latest run has not been filled in yet, the service uses that configuration.
+    It also does if no source is selected: a page that was loaded before the operator declared the
+    source of the latest run has no option for it.
     """
     is_filled = form_text(form, "filled") == form_text(form, "batch_id")
-    source = form_text(form, "source") or DEFAULT_SOURCE
+    selected = form_text(form, "source")
+    source = selected or DEFAULT_SOURCE
     kind = sources.get(source)
     parameters = _parameters(form, kind) if kind else {}
     restart = next((p for p in RestartPolicy if p == form_text(form, "restart")), None)
@@ -60,7 +63,8 @@ def start_options(
         label: form_text(form, label) if is_filled else form_text(form, label) or None
         for label in _LABELS
     }
-    if not (is_filled or is_source_chosen or source != DEFAULT_SOURCE or parameters):
+    is_specified = selected and (is_filled or is_source_chosen or source != DEFAULT_SOURCE)
+    if not (is_specified or parameters):
         is_default = kind is None or restart is kind.restart
         return {**options, "restart": None if is_default else restart}
     return {**options, "source": source, "parameters": parameters, "restart": restart}
