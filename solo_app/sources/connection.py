@@ -52,10 +52,14 @@ _NAME_MISMATCHES = (62, 64)
 
 
 def describe_connect_error(error: BaseException) -> str:
-    """Return the reason of a failed connection, without names and addresses."""
+    """Return the text of a failed connection, which contains neither names nor addresses."""
+    return f"Cannot connect: {_reason(error)}"
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         is_mismatch = error.verify_code in _NAME_MISMATCHES
-        return "Certificate is for another host" if is_mismatch else str(error.verify_message)
+        return "The certificate is for another host" if is_mismatch else error.verify_message
     if isinstance(error, ssl.SSLError):
         return "TLS handshake failed"
     if isinstance(error, socket.gaierror):
@@ -64,7 +68,10 @@ def describe_connect_error(error: BaseException) -> str:
         return "Timed out"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    return "Connection failed"
+    if isinstance(error, BaseExceptionGroup):  # One error for each address of the host.
+        return _reason(error.exceptions[0])
+    cause = error.__cause__ or error.__context__  # Libraries raise their own errors.
+    return _reason(cause) if cause else "Connection failed"
 
 
 async def open_socket(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:

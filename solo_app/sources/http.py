@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from functools import cache
-from ssl import SSLContext
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import httpx
 from jsonpointer import JsonPointer
-from pydantic import AfterValidator, Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl, ValidationInfo, field_validator
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.connection import CaFile, create_ssl_context, describe_connect_error
 from solo_app.sources.pacing import Pacer
 from solo_app.sources.pointer import Pointer, find_number
 
@@ -25,16 +27,43 @@ _KEEPALIVE_SECONDS = 1.0
 """Idle connections are reused for less than the time after which servers close them, so that
 no request is sent while the server closes the connection."""
 
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # They log URLs and headers.
 
-def _check_url(url: HttpUrl) -> HttpUrl:
-    if url.username or url.password:
-        raise ValueError("Must not contain a user name or password")
-    httpx.Request("GET", str(url))  # Raises for host names that IDNA does not allow.
+
+def _check_host(url: HttpUrl) -> HttpUrl:
+    try:
+        httpx.Request("GET", str(url))
+    except (httpx.InvalidURL, UnicodeError):  # IDNA does not allow the host name.
+        raise ValueError("Must have a valid host name") from None
     return url
 
 
+def _check_credentials(url: HttpUrl) -> HttpUrl:
+    if url.username or url.password:
+        raise ValueError("Must not contain a user name or password")
+    return url
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"([!-~]([ -~\t]*[!-~])?)?")
+_OWN_HEADERS = {"accept-encoding", "connection", "content-length", "te", "transfer-encoding"}
+
+
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError("Must be header names and values in ASCII, without control characters")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"Must not contain {name}")
+    return headers
+
+
+Url = Annotated[HttpUrl, AfterValidator(_check_host)]
+
+
 class HttpParameters(Parameters):
-    url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
+    url: Annotated[Url, AfterValidator(_check_credentials)] = Field(
         title="URL", description="Without a user name or password"
     )
     pointer: Pointer = Field(
@@ -51,29 +80,38 @@ class HttpParameters(Parameters):
     )
 
 
+class DeclaredHttpParameters(HttpParameters):
+    url: Url
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field({})
+    body: str = ""
+    ca_file: CaFile | None = None
+
+    @field_validator("body")
+    @classmethod
+    def _check_body(cls, body: str, info: ValidationInfo) -> str:
+        if body and info.data.get("method") == "GET":
+            raise ValueError("Requires the method POST or PUT")
+        return body
+
+
 async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[Numbers]:
-    pointer = JsonPointer(parameters.pointer)
-    async with _create_client() as client:
-        pacer = Pacer(parameters.interval)
+    declared = DeclaredHttpParameters.model_construct(**dict(parameters))
+    pointer = JsonPointer(declared.pointer)
+    async with _create_client(declared.ca_file) as client:
+        pacer = Pacer(declared.interval)
         while True:
-            body = await _read(client, str(parameters.url), parameters.timeout)
-            yield find_number(body, pointer, "Response")
+            yield find_number(await _read(client, declared), pointer, "Response")
             await pacer.wait()
 
 
-@cache
-def _ssl_context() -> SSLContext:
-    """Loading the certificates blocks the event loop for about 20 ms."""
-    return httpx.create_ssl_context()
-
-
-def _create_client() -> httpx.AsyncClient:
+def _create_client(ca_file: Path | None) -> httpx.AsyncClient:
     """Create a client without timeouts and redirects, which ``_read`` and ``_fetch`` handle.
 
     It uses the proxies of the environment.
     """
     return httpx.AsyncClient(
-        verify=_ssl_context(),
+        verify=create_ssl_context(ca_file),
         # The size of the data is checked as it arrives. A few compressed kilobytes can become
         # gigabytes in one step.
         headers={"Accept-Encoding": "identity"},
@@ -82,16 +120,37 @@ def _create_client() -> httpx.AsyncClient:
     )
 
 
-async def _read(client: httpx.AsyncClient, url: str, timeout: float) -> bytes:
-    """Return the body of the response. ``timeout`` is for the whole read. Raises SourceError."""
+async def _read(client: httpx.AsyncClient, parameters: DeclaredHttpParameters) -> bytes:
+    """Return the body of the response. Raises SourceError, whose text contains no parameter."""
     client.cookies.clear()  # Otherwise a server could fill the memory with cookies.
     try:
-        async with asyncio.timeout(timeout), _closing_new_connections() as extensions:
-            return await _fetch(client, client.build_request("GET", url, extensions=extensions))
+        async with (
+            asyncio.timeout(parameters.timeout),
+            _closing_new_connections() as extensions,
+        ):
+            return await _fetch(client, _build_request(client, parameters, extensions), parameters)
     except TimeoutError:
-        raise SourceError(f"Timed out after {timeout:g} s") from None
-    except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
-        raise SourceError(_describe(error)) from error
+        raise SourceError("Timed out") from None
+    except httpx.RequestError as error:
+        raise SourceError(_describe(error)) from None
+    except (httpx.InvalidURL, UnicodeError):
+        raise SourceError("Redirected to an invalid URL") from None
+
+
+def _build_request(
+    client: httpx.AsyncClient, parameters: DeclaredHttpParameters, extensions: dict[str, Any]
+) -> httpx.Request:
+    url = httpx.URL(str(parameters.url))
+    request = client.build_request(
+        parameters.method,
+        url.copy_with(userinfo=b""),
+        headers=parameters.headers,
+        content=parameters.body or None,
+        extensions=extensions,
+    )
+    if url.userinfo:
+        return next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
+    return request
 
 
 @asynccontextmanager
@@ -114,25 +173,46 @@ async def _closing_new_connections() -> AsyncIterator[dict[str, Any]]:
         raise
 
 
-def _describe(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+def _describe(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectError):
-        return f"Cannot connect: {text}"
+        return describe_connect_error(error)
     if isinstance(error, httpx.NetworkError):
         return "Connection lost"
-    return f"Request failed: {text}"
+    # Other texts may contain parameters. This one describes what the server has sent.
+    return (
+        f"Request failed: {error}"
+        if isinstance(error, httpx.RemoteProtocolError)
+        else "Request failed"
+    )
 
 
-async def _fetch(client: httpx.AsyncClient, request: httpx.Request) -> bytes:
+async def _fetch(
+    client: httpx.AsyncClient, request: httpx.Request, parameters: DeclaredHttpParameters
+) -> bytes:
     # httpx would read the bodies of redirects, however long they are.
     for _ in range(MAX_REDIRECTS + 1):
         async with aclosing(await client.send(request, stream=True)) as response:
             if response.next_request is None:
                 return await _read_body(response)
-            request = response.next_request
-            if request.url.scheme not in ("http", "https") or request.url.userinfo:
-                raise SourceError("Redirected to a URL that is not allowed")
+            request = _follow(request, response.next_request, parameters)
     raise SourceError(f"More than {MAX_REDIRECTS} redirects")
+
+
+def _follow(
+    request: httpx.Request, redirected: httpx.Request, parameters: DeclaredHttpParameters
+) -> httpx.Request:
+    """Return the request after a redirect. Declared headers and the body are not sent to another
+    origin, because they may be secret."""
+    url = redirected.url
+    if url.scheme not in ("http", "https") or url.userinfo:
+        raise SourceError("Redirected to a URL that is not allowed")
+    # httpx omits default ports.
+    if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
+        if parameters.body and redirected.method != "GET":
+            raise SourceError("Redirected to another origin, to which the body is not sent")
+        for name in {name.lower() for name in parameters.headers} - {"host"} | {"authorization"}:
+            redirected.headers.pop(name, None)
+    return redirected
 
 
 async def _read_body(response: httpx.Response) -> bytes:
@@ -150,4 +230,10 @@ async def _read_body(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-HTTP = SourceKind("http", "A number in an HTTP response.", HttpParameters, _numbers)
+HTTP = SourceKind(
+    "http",
+    "A number in an HTTP response.",
+    HttpParameters,
+    _numbers,
+    declared_parameters=DeclaredHttpParameters,
+)

@@ -108,11 +108,12 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
 
     Raises SourceError if the first connection fails, or the broker or its certificate is refused.
     """
-    pointer = JsonPointer(parameters.pointer)
+    declared = DeclaredMqttParameters.model_construct(**dict(parameters))
+    pointer = JsonPointer(declared.pointer)
     delay = 0.0
     while True:
         try:
-            async with _subscribe(parameters) as client:
+            async with _subscribe(declared) as client:
                 if delay:
                     run.log("Connected again.")
                 delay = delay or MIN_RECONNECT_DELAY
@@ -142,11 +143,9 @@ def _find_number(message: aiomqtt.Message, pointer: JsonPointer, run: RunContext
 
 
 @asynccontextmanager
-async def _subscribe(parameters: MqttParameters) -> AsyncIterator[_Client]:
+async def _subscribe(parameters: DeclaredMqttParameters) -> AsyncIterator[_Client]:
     """Connect and subscribe. Raises OSError or SourceError."""
-    tls = None
-    if parameters.tls:
-        tls = create_ssl_context(getattr(parameters, "ca_file", None))
+    tls = create_ssl_context(parameters.ca_file) if parameters.tls else None
     async with AsyncExitStack() as stack:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             connection = await open_socket(parameters.host, parameters.port, tls)
@@ -190,12 +189,12 @@ class _Client(aiomqtt.Client):
 
     _queue: _Inbox
 
-    def __init__(self, parameters: MqttParameters, connection: socket.socket) -> None:
+    def __init__(self, parameters: DeclaredMqttParameters, connection: socket.socket) -> None:
         super().__init__(
             parameters.host,
             parameters.port,
-            username=getattr(parameters, "username", None),
-            password=getattr(parameters, "password", None),
+            username=parameters.username,
+            password=parameters.password,
             keepalive=KEEPALIVE_SECONDS,
             queue_type=_Inbox,
             logger=_no_logger,

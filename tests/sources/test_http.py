@@ -148,9 +148,15 @@ async def test_redirect_obeys_the_rules_for_urls(location: str) -> None:
     assert error == "Redirected to a URL that is not allowed"
 
 
-@pytest.mark.parametrize("location", ["http://127.0.0.1:port/", "http://xn--n3h.net/"])
-async def test_redirect_to_an_invalid_url_is_an_error(location: str) -> None:
-    assert (await read_error(redirect(location))).startswith("Request failed: ")
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("http://127.0.0.1:port/", "Request failed: Invalid URL in location header"),
+        ("http://xn--n3h.net/", "Redirected to an invalid URL"),
+    ],
+)
+async def test_redirect_to_an_invalid_url_is_an_error(location: str, message: str) -> None:
+    assert (await read_error(redirect(location))).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +203,7 @@ async def test_compressed_response_is_refused(encoding: str) -> None:
 )
 async def test_timeout_limits_the_whole_read(respond: Respond) -> None:
     async with asyncio.timeout(30):
-        assert await read_error(respond, timeout=0.1) == "Timed out after 0.1 s"
+        assert await read_error(respond, timeout=0.1) == "Timed out"
 
 
 @pytest.mark.parametrize(
@@ -239,12 +245,12 @@ async def test_tiny_chunks_do_not_block_the_event_loop() -> None:
 
 @pytest.mark.parametrize(
     ("host", "message"),
-    [("127.0.0.1:1", "All connection attempts failed"), ("localhost.invalid", "[Errno ")],
+    [("127.0.0.1:1", "Connection refused"), ("localhost.invalid", "Host name not found")],
 )
 async def test_unreachable_server_is_an_error(host: str, message: str) -> None:
     with pytest.raises(SourceError) as raised:
         await read(f"http://{host}/")
-    assert str(raised.value).startswith(f"Cannot connect: {message}")
+    assert str(raised.value) == f"Cannot connect: {message}"
 
 
 @pytest.fixture(scope="module")
@@ -273,14 +279,16 @@ async def test_trusted_certificate_is_accepted(
     tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr("solo_app.sources.http._ssl_context", httpx.create_ssl_context)
+    monkeypatch.setattr(
+        "solo_app.sources.connection._default_ssl_context", httpx.create_ssl_context
+    )
     async with serve(response("9"), tls) as server:
         assert await read(server.url) == [9]
 
 
 async def test_untrusted_certificate_is_an_error(tls: ssl.SSLContext) -> None:
     async with serve(response("1"), tls) as server:
-        with pytest.raises(SourceError, match=r"Cannot connect: .*certificate verify failed"):
+        with pytest.raises(SourceError, match=r"Cannot connect: self-signed certificate"):
             await read(server.url)
         assert server.requests == []
 
