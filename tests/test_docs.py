@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
+from solo_app.sources import load_kinds
+from solo_app.sources.host import HostParameters
 from tests.helpers.running_app import PROJECT
 
 DOCUMENTS = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]
@@ -71,3 +77,42 @@ def test_architecture_names_existing_tests() -> None:
     for path, function in names:
         source = (PROJECT / path).read_text()
         assert not function or f"def {function}(" in source, f"{path}::{function}"
+
+
+def parameters_of(kind: SourceKind) -> Iterator[tuple[list[str], str]]:
+    """Yield the cells of each parameter and its description, which is empty if it has none."""
+    startable: dict[str, Any] = {}
+    if not kind.is_declared_only:
+        startable = kind.parameters.model_json_schema()["properties"]
+    model = kind.declared_parameters or kind.parameters
+    for name, field in model.model_json_schema()["properties"].items():
+        value = field.get("default", "required")
+        default = value if isinstance(value, str) else json.dumps(value)
+        cells = [kind.name, name, "" if value in (None, {}) else default]
+        yield [*cells, "" if name in startable else "yes"], field.get("description", "")
+
+
+def test_sources_documents_every_parameter() -> None:
+    rows = [
+        [cell.strip("`") for cell in row]
+        for row in table_below(PROJECT / "docs" / "sources.md", "Kinds and parameters")
+    ]
+    expected = [row for kind in load_kinds(Settings()).values() for row in parameters_of(kind)]
+    assert [row[:4] for row in rows] == [cells for cells, _ in expected]
+    for row, (_, description) in zip(rows, expected, strict=True):
+        assert row[4] == description or not description
+
+
+def test_sources_documents_every_metric() -> None:
+    document = (PROJECT / "docs" / "sources.md").read_text()
+    for metric in get_args(HostParameters.model_fields["metric"].annotation):
+        assert f"`{metric}`" in document
+
+
+def test_sources_contains_every_example() -> None:
+    document = (PROJECT / "docs" / "sources.md").read_text()
+    for path in (PROJECT / "examples").iterdir():
+        if path.suffix == ".csv":
+            assert f"(../examples/{path.name})" in document
+        elif path.is_file():
+            assert f"\n{path.read_text()}```" in document, path.name

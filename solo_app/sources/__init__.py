@@ -29,13 +29,14 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
     Logs and skips entry points that cannot be loaded. Raises SettingsError for an invalid
     ``solo.toml``.
     """
-    kinds = _load_kinds(settings)
+    kinds = load_kinds(settings)
     declared = read_declared_sources(settings.config, kinds)
     startable = [kind for kind in kinds.values() if not kind.is_declared_only]
     return {source.name: source for source in [*startable, *declared]}
 
 
-def _load_kinds(settings: Settings) -> dict[str, SourceKind]:
+def load_kinds(settings: Settings) -> dict[str, SourceKind]:
+    """Return all source kinds by name, including those that can only be declared."""
     built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +27,6 @@ from solo_app.api.problems import CODE_BY_STATUS, STATUS_BY_ERROR, error_code
 from solo_app.batches.service import BatchService
 from solo_app.config import Settings, allowed_origins
 from solo_app.sources import create_sources
-from solo_app.sources.host import HostParameters
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import FAST_RETRY, FakeClock, open_service, wait_until
 
@@ -190,22 +189,6 @@ def test_section_lists_the_parameters_of_the_schema(route: tuple[str, str]) -> N
 def test_section_lists_the_fields_of_the_body(route: tuple[str, str], schema: str) -> None:
     fields = SCHEMA["components"]["schemas"][schema]["properties"]
     assert [row[0] for row in rows(SECTIONS[route], "body field")] == list(fields)
-
-
-def test_document_lists_the_parameters_of_every_source() -> None:
-    documented = [tuple(row) for row in rows(SECTIONS["GET", "/sources"], "source")]
-    expected = []
-    for name, kind in create_sources(Settings()).items():
-        for parameter, field in kind.parameters.model_json_schema()["properties"].items():
-            default = field.get("default", "required")
-            text = "" if default is None else str(default)
-            expected.append((name, parameter, text, field["description"]))
-    assert documented == expected
-
-
-def test_document_lists_every_metric() -> None:
-    for metric in get_args(HostParameters.model_fields["metric"].annotation):
-        assert f"`{metric}`" in SECTIONS["GET", "/sources"]
 
 
 def test_document_lists_every_error_code() -> None:
