@@ -76,7 +76,8 @@ def _reason(error: BaseException) -> str:
 
 async def open_socket(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
     """Return a connected socket that does not block. Raises OSError."""
-    _, writer = await asyncio.open_connection(host, port, happy_eyeballs_delay=0.25)
+    # Without `happy_eyeballs_delay`, whose cancellation leaves connections open in Python 3.11.
+    _, writer = await asyncio.open_connection(host, port)
     connection: socket.socket = writer.get_extra_info("socket").dup()
     writer.transport.abort()  # Only closes its own socket.
     if tls is None:
