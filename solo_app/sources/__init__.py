@@ -17,6 +17,7 @@ from solo_app.sources.http import HTTP
 from solo_app.sources.mqtt import MQTT
 from solo_app.sources.push import PUSH
 from solo_app.sources.random import random_kind
+from solo_app.sources.replay import REPLAY
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 
 def load_kinds(settings: Settings) -> dict[str, SourceKind]:
     """Return all source kinds by name, including those that can only be declared."""
-    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT]
+    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT, REPLAY]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:

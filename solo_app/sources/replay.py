@@ -1,0 +1,223 @@
+"""The source ``replay``: a column of a CSV or Parquet file.
+
+The name and the existence of the file are checked at startup, its columns when a run starts: other
+programs may write the file in between, and DuckDB must not be imported before the app forks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+
+from solo_app.batches.errors import SourceError
+from solo_app.batches.models import RestartPolicy
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.declared import DeclaredFile
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+T = TypeVar("T")
+
+_FILE_NAME = re.compile(r"\.(parquet|(csv|tsv)(\.gz)?)$", re.IGNORECASE)
+
+_MEMORY_LIMIT = "256MB"
+
+_CONFIG: dict[str, Any] = {
+    "threads": 1,
+    "memory_limit": _MEMORY_LIMIT,
+    "temp_directory": "",  # Writes no files.
+    "autoinstall_known_extensions": False,
+    "TimeZone": "UTC",  # For times without an offset.
+}
+
+_CSV_OPTIONS = """
+    header = true, skip = 0, comment = '', all_varchar = true, hive_partitioning = false,
+    ignore_errors = true, store_rejects = true, rejects_limit = 100
+"""
+
+_ROWS_PER_FETCH = 8192
+"""Creating the Python objects of more rows would block the event loop for milliseconds."""
+
+_MAX_DELAY = 1.0
+"""Delay in seconds after which all further rows are delayed too, as after a suspend."""
+
+
+def _check_name(path: Path) -> Path:
+    if not _FILE_NAME.search(path.name):
+        raise ValueError("Must end with .parquet, .csv, .tsv, .csv.gz or .tsv.gz")
+    return path
+
+
+class ReplayParameters(Parameters):
+    path: Annotated[DeclaredFile, AfterValidator(_check_name)]
+    column: str = Field(min_length=1, description="The numbers")
+    time_column: str | None = Field(
+        None,
+        min_length=1,
+        description="Timestamps, dates or epoch seconds, which set the pace",
+    )
+    speed: float = Field(
+        1, ge=0, le=1_000_000, description="Factor of the pace; 0 = as fast as possible"
+    )
+
+
+async def _numbers(parameters: ReplayParameters, run: RunContext) -> AsyncIterator[Numbers]:
+    pace = _Pace(parameters.speed)
+    row_count = 0
+    async with _connect() as connection:
+        await _run(connection, lambda: _open(connection, parameters))
+        while len(rows := await _run(connection, lambda: _fetch(connection))):
+            is_number = np.isfinite(rows[:, 0])
+            if not is_number.all():
+                skipped = row_count + 1 + np.flatnonzero(~is_number)
+                run.log("\n".join(f"Row {row} skipped: not a number." for row in skipped))
+            row_count += len(rows)
+            due, keys = pace.due_times(rows[:, 1])[is_number], rows[is_number, 0]
+            while len(keys):
+                count = await pace.wait(due)
+                yield keys[:count]
+                due, keys = due[count:], keys[count:]
+        for line in await _run(connection, lambda: _malformed_lines(connection)):
+            run.log(f"Line {line} skipped: not well-formed.")
+    if not row_count:
+        raise SourceError("File has no rows")
+
+
+class _Pace:
+    """Waits until rows are due. Times are in seconds since the first number."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._clock = asyncio.get_running_loop().time
+        self._start: float | None = None
+        self._last_due = 0.0
+        self._last_time = np.nan
+
+    def due_times(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return when the next rows are due. ``times`` are their times in the file."""
+        gaps = np.zeros(len(times))
+        is_known = np.isfinite(times)
+        if self._speed and is_known.any():
+            known = times[is_known]
+            with np.errstate(over="ignore"):
+                differences = np.diff(known, prepend=self._last_time)
+                gaps[is_known] = np.fmax(differences, 0) / self._speed
+            self._last_time = known[-1]
+        due = self._last_due + np.cumsum(gaps)
+        self._last_due = due[-1]
+        return due
+
+    async def wait(self, due: NDArray[np.float64]) -> int:
+        """Wait until the first of the rows is due, and return the number of rows that are due."""
+        if self._start is None:
+            self._start = self._clock() - float(due[0])
+        await asyncio.sleep(max(0.0, float(self._start + due[0] - self._clock())))
+        delay = self._clock() - self._start - due[0]
+        if delay > _MAX_DELAY:
+            self._start += delay
+        return max(1, int(np.searchsorted(due, self._clock() - self._start, side="right")))
+
+
+@asynccontextmanager
+async def _connect() -> AsyncIterator[DuckDBPyConnection]:
+    """Open an in-memory database of its own. This and closing it take more than 10 ms."""
+    import duckdb
+
+    connection = await asyncio.to_thread(duckdb.connect, ":memory:", config=_CONFIG)
+    try:
+        yield connection
+    finally:
+        await asyncio.to_thread(connection.close)
+
+
+async def _run(connection: DuckDBPyConnection, query: Callable[[], T]) -> T:
+    """Run a query in a thread. Raises SourceError without the text of DuckDB, which contains the
+    path and parts of the file. A cancellation interrupts the query and waits for its end."""
+    import duckdb
+
+    future = asyncio.get_running_loop().run_in_executor(None, query)
+    try:
+        await asyncio.wait([future])
+    finally:
+        while not future.done():
+            connection.interrupt()  # Repeatedly: a query that is starting misses it.
+            await asyncio.wait([future], timeout=0.01)
+        future.exception()  # Marks the error as retrieved.
+    try:
+        return future.result()
+    except duckdb.OutOfMemoryException:
+        raise SourceError(f"Reading the file requires more than {_MEMORY_LIMIT}") from None
+    except (duckdb.Error, OSError):
+        raise SourceError("File is damaged or cannot be read") from None
+
+
+def _open(connection: DuckDBPyConnection, parameters: ReplayParameters) -> None:
+    """Start to read the numbers and times. DuckDB reads the file as rows are fetched."""
+    path = parameters.path
+    if not path.is_file():
+        raise SourceError("File not found")
+    if not path.stat().st_size:
+        raise SourceError("File is empty")
+    table, values = _table(path), [glob.escape(str(path))]
+    connection.execute(f"SELECT * FROM {table} LIMIT 0", values)  # noqa: S608 (a constant)
+    columns = [column for column, *_ in connection.description or ()]
+    if parameters.column not in columns:
+        raise SourceError("`column` is not in the file")
+    time = "row_number() OVER ()"
+    if parameters.time_column is not None:
+        if parameters.time_column not in columns:
+            raise SourceError("`time_column` is not in the file")
+        text = _text(parameters.time_column)
+        time = f"coalesce(TRY_CAST({text} AS DOUBLE), epoch(TRY_CAST({text} AS TIMESTAMPTZ)))"
+    key = f"TRY_CAST({_text(parameters.column)} AS DOUBLE)"
+    connection.execute(f"SELECT {key}, {time} FROM {table}", values)  # noqa: S608 (quoted)
+
+
+def _table(path: Path) -> str:
+    """Return the call that reads a file, whose parameter is the path."""
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return "read_parquet(?, hive_partitioning = false)"
+    compression = "gzip" if name.endswith(".gz") else "none"
+    delimiter = r", delim = '\t'" if ".tsv" in name[-7:] else ""
+    return f"read_csv(?, compression = '{compression}'{delimiter}, {_CSV_OPTIONS})"
+
+
+def _text(column: str) -> str:
+    """Return a column as text: casts of other types would raise, or accept booleans."""
+    quoted = column.replace('"', '""')
+    return f'CAST("{quoted}" AS VARCHAR)'
+
+
+def _fetch(connection: DuckDBPyConnection) -> NDArray[np.float64]:
+    """Return the next rows, NaN where there is no number or time; none at the end of the file."""
+    return np.array(connection.fetchmany(_ROWS_PER_FETCH), dtype=np.float64).reshape(-1, 2)
+
+
+def _malformed_lines(connection: DuckDBPyConnection) -> list[int]:
+    """Return the numbers of the lines of a CSV file that were skipped, up to 100."""
+    connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
+    if not connection.fetchall():  # A Parquet file.
+        return []
+    connection.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line")
+    return [line for (line,) in connection.fetchall()]
+
+
+REPLAY = SourceKind(
+    "replay",
+    "A column of a CSV or Parquet file.",
+    ReplayParameters,
+    _numbers,
+    RestartPolicy.NEVER,
+    is_declared_only=True,
+)
