@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from solo_app.batches.errors import InvalidConfigurationError, SourceError
-from solo_app.batches.models import LogLevel
+from solo_app.batches.models import LogLevel, RestartPolicy, utc_now
 from solo_app.batches.source import Numbers, RunContext
 from solo_app.batches.timing import Timing
+from solo_app.config import Settings, SettingsError
+from solo_app.sources import create_sources
 from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import open_service, wait_until
+from tests.helpers.service import FAST_RETRY, open_service, wait_until
 from tests.sources.http_server import (
     Respond,
     aborting,
@@ -326,6 +328,161 @@ async def test_end_of_the_source_closes_its_connections() -> None:
         assert server.open_connections == 1
         await source.aclose()
         await wait_until(lambda: server.open_connections == 0)
+
+
+def declared_numbers(url: str, **parameters: object) -> AsyncGenerator[Numbers]:
+    model = HTTP.declared_parameters
+    assert model
+    parsed = model.model_validate({"url": url, **parameters}, context={"folder": Path()})
+    return cast(AsyncGenerator[Numbers], HTTP.read(parsed, cast(RunContext, None)))
+
+
+async def read_declared(url: str, **parameters: object) -> Numbers:
+    async with aclosing(declared_numbers(url, **parameters)) as source:
+        return await anext(source)
+
+
+SECRET = "s3cret"
+SECRET_HEADERS = {"X-API-Key": SECRET, "Authorization": SECRET, "Cookie": SECRET}
+
+
+async def test_declared_method_headers_and_body_are_sent() -> None:
+    body = b""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal body
+        body = await reader.readexactly(7)
+        writer.write(response("1"))
+
+    headers = {"X-API-Key": SECRET, "content-type": "text/plain"}
+    async with serve(respond) as server:
+        assert await read_declared(server.url, method="POST", headers=headers, body="pow\u00e9r?")
+        request = server.requests[0]
+    assert body == "pow\u00e9r?".encode()
+    assert request.startswith("POST / HTTP/1.1")
+    for header in (f"X-API-Key: {SECRET}", "content-type: text/plain", "Content-Length: 7"):
+        assert f"{header}\r\n".lower() in request.lower()
+
+
+async def test_user_and_password_of_a_declared_url_are_sent() -> None:
+    async with serve(sending(redirect("/value"), response("1"))) as server:
+        await read_declared(server.url.replace("//", "//user:wo%20rd@"))
+        for request in server.requests:
+            assert "Authorization: Basic dXNlcjp3byByZA==\r\n" in request
+
+
+async def test_redirect_within_the_origin_keeps_headers_and_body() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readexactly(4) == b"body"
+        writer.write(answers.pop(0))
+
+    answers = [response(status="307 Moved", Location="/value"), response("1")]
+    async with serve(respond) as server:
+        headers = {"X-API-Key": SECRET, "Authorization": SECRET}
+        await read_declared(server.url, method="PUT", headers=headers, body="body")
+        assert [request.count(SECRET) for request in server.requests] == [2, 2]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Moved"])
+async def test_redirect_to_another_origin_gets_no_declared_headers(status: str) -> None:
+    async with serve(sending(redirect("/value"), response("1"))) as other:
+        async with serve(response(status=status, Location=other.url)) as server:
+            url = server.url.replace("//", f"//{SECRET}:{SECRET}@")
+            await read_declared(url, headers={**SECRET_HEADERS, "Host": SECRET})
+            await read_declared(server.url, headers=SECRET_HEADERS)
+            assert SECRET in server.requests[0]
+        assert len(other.requests) == 3
+        for request in other.requests:
+            assert SECRET not in request
+            assert f"Host: {other.url[7:-1]}\r\n" in request
+
+
+async def test_redirect_to_another_origin_gets_no_body() -> None:
+    async with serve(response("1")) as other:
+        async with serve(response(status="307 Moved", Location=other.url)) as server:
+            with pytest.raises(SourceError, match="another origin, to which the body is not sent"):
+                await read_declared(server.url, method="POST", body=SECRET)
+        assert other.requests == []
+        async with serve(response(status="303 See Other", Location=other.url)) as server:
+            assert await read_declared(server.url, method="POST", body=SECRET) == 1
+        assert other.requests[0].startswith("GET / ")
+
+
+async def test_declared_ca_file_is_trusted(tls: ssl.SSLContext, certificate: Path) -> None:
+    async with serve(response("9"), tls) as server:
+        assert await read_declared(server.url, ca_file=str(certificate)) == 9
+        url = server.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(SourceError) as raised:
+            await read_declared(url, ca_file=str(certificate))
+    assert str(raised.value) == "Cannot connect: The certificate is for another host"
+
+
+async def test_parameters_are_in_no_log(
+    tls: ssl.SSLContext, certificate: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    caplog.set_level("WARNING", "asyncio")  # Of the tests' own server.
+    (tmp_path / f"{SECRET}.pem").write_bytes(certificate.read_bytes())
+    answers = [response(status="500 Busy"), response('{"a": 1}'), redirect(f"//other/{'a' * 99}")]
+    async with serve(sending(*answers), tls) as server:
+        port = server.url.strip("/").rpartition(":")[2]
+        values = f"""kind = "http"\nmethod = "POST"\nbody = "{SECRET}"\npointer = "/{SECRET}"
+timeout = 1234.5\nca_file = "{SECRET}.pem"\nheaders = {{ X-Key = "{SECRET}" }}\n"""
+        user, path = f"{SECRET}:{SECRET}@", f"/{SECRET}?key={SECRET}"
+        urls = {
+            "name": f"https://{user}{SECRET}.invalid{path}",
+            "mismatch": f"https://{user}localhost:{port}{path}",
+            "refused": f"https://{user}127.0.0.1:1{path}",
+            "status": f"https://{user}127.0.0.1:{port}{path}",
+        }
+        file = tmp_path / "solo.toml"
+        tables = [f'[sources.{name}]\nurl = "{url}"\n{values}' for name, url in urls.items()]
+        file.write_text("".join(tables))
+        sources = create_sources(Settings.model_construct(config=file))
+        declared = {name: sources[name] for name in urls}
+        async with open_service(MemoryStorage(), utc_now, False, FAST_RETRY, **declared) as service:
+            for name in [*urls, "status"]:
+                await wait_until(lambda: "status" not in [b.batch_id for b in service.running()])
+                await service.start(name, name, restart=RestartPolicy.NEVER)
+            await wait_until(lambda: not service.running())
+            texts = [line.text for name in urls for line in await service.log(name)]
+            texts += [str(service.batch(name).run.reason) for name in urls]
+    logged = " ".join([*texts, *(record.getMessage() for record in caplog.records)])
+    for reason in (
+        "Host name not found",
+        "The certificate is for another host",
+        "Connection refused",
+        "HTTP 500",
+        "The pointer matches nothing in the response",
+    ):
+        assert reason in logged
+    for secret in (SECRET, port, "localhost", "127.0.0.1", "1234"):
+        assert secret not in logged
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f'method = "{SECRET}"', "method: Input should be 'GET', 'POST' or 'PUT'."),
+        (f'body = "{SECRET}"', "body: Requires the method POST or PUT."),
+        (f'headers = "{SECRET}"', "headers: Input should be a valid dictionary."),
+        (f'headers = {{ "a b" = "{SECRET}" }}', "headers: Must be header names and values"),
+        (f'headers = {{ "" = "{SECRET}" }}', "headers: Must be header names and values"),
+        (f'headers = {{ a = "{SECRET}\\r\\nb: c" }}', "headers: Must be header names and values"),
+        (f'headers = {{ a = " {SECRET}" }}', "headers: Must be header names and values"),
+        (f'headers = {{ a = "{SECRET}\u00e9" }}', "headers: Must be header names and values"),
+        (f'headers = {{ TE = "{SECRET}" }}', "headers: Must not contain TE."),
+        (f'ca_file = "{SECRET}"', "ca_file: File not found."),
+        ('ca_file = "solo.toml"', "ca_file: Must contain certificates in PEM format."),
+    ],
+)
+def test_invalid_declared_parameter_is_named(tmp_path: Path, line: str, expected: str) -> None:
+    file = tmp_path / "solo.toml"
+    file.write_text(f'[sources.a]\nkind = "http"\nurl = "http://a/"\n{line}\n', "utf-8")
+    with pytest.raises(SettingsError) as raised:
+        create_sources(Settings.model_construct(config=file))
+    assert str(raised.value).startswith(f"{file}: [sources.a] {expected}")
+    assert SECRET not in str(raised.value)
 
 
 VALID = {"url": "http://127.0.0.1/"}
