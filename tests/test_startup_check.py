@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from solo_app.__main__ import main
 from solo_app.config import Settings, SettingsError
 from solo_app.startup_check import check_startup
-from tests.helpers.running_app import PROJECT, free_port
+from tests.helpers.running_app import free_port
 
 DEFAULTS: dict[str, Any] = {
     "env": "dev",
@@ -111,47 +107,3 @@ def test_invalid_declared_source_is_refused_with_one_line(
     assert str(raised.value).startswith(f"{config}: [sources.cpu] interval: Input should")
     assert "\n" not in str(raised.value)
     assert not settings.database.exists()
-
-
-def check_command(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "solo_app", "check"],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_check_command_reports_usable_database(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    database = tmp_path / "solo.duckdb"
-    assert main(["check", str(database)]) is None
-    expected = f"The database {database} does not exist yet and can be created.\n"
-    assert capsys.readouterr() == (expected, "")
-    duckdb.connect(database).close()
-    report = check_command(SOLO_DATABASE=f" {database}\r")
-    expected = f"The database {database} can be used.\n"
-    assert (report.returncode, report.stdout, report.stderr) == (0, expected, "")
-
-
-def test_check_command_reports_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    database = tmp_path / "solo.duckdb"
-    with duckdb.connect(database):
-        report = check_command(SOLO_DATABASE=str(database))
-    assert (report.returncode, report.stdout) == (1, "")
-    assert "in use by another process" in report.stderr
-    assert len(report.stderr.splitlines()) == 1
-
-
-def test_check_command_reports_invalid_settings_and_arguments(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("SOLO_INTERVAL", "soon")
-    for arguments, expected in ((["check"], "SOLO_INTERVAL=soon"), (["one", "two"], "Usage: ")):
-        line = main(arguments)
-        assert line
-        assert expected in line
-        assert "\n" not in line

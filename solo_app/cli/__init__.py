@@ -1,0 +1,1 @@
+"""The command line. All commands except `check` use the HTTP API of a running app."""

@@ -1,0 +1,48 @@
+"""`python -m solo_app`: the group of all commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from solo_app.cli.batches import agg, list_batches, start, stop
+from solo_app.cli.check import check
+from solo_app.cli.points import export, push
+from solo_app.cli.tail import tail
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)  # 128 + SIGINT, as in a shell.
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Group)
+def main() -> None:
+    """Control SOLO, a live console for background data batches, from a shell.
+
+    All commands except check send requests to a running app (--url). Data is written to standard
+    output, errors to standard error; times are UTC.
+
+    \b
+    Exit codes:
+      0    success
+      1    the request failed or was refused; the error is one line
+      2    invalid arguments
+      130  Ctrl-C
+
+    Example: python -m solo_app start cpu --source host
+    """
+    # Units and descriptions may contain characters that the locale does not have.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+for command in (start, stop, list_batches, tail, agg, push, export, check):
+    main.add_command(command)

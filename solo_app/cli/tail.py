@@ -1,0 +1,122 @@
+"""The command `tail`, and a parser of server-sent events."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from solo_app.cli.client import Client, RefusedError
+from solo_app.cli.options import batch_argument, url_option
+from solo_app.cli.output import CommandError, print_json, print_message, printable
+
+READ_TIMEOUT = 45
+"""Seconds. Three times the interval of the comments that keep a stream alive."""
+
+RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    type: str
+    data: str
+    id: str
+
+
+def parse_events(chunks: Iterable[bytes]) -> Iterator[Event]:
+    """Yield the complete events of a stream.
+
+    Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+    """
+    event_type, data, last_id = "message", list[str](), ""
+    for line in _lines(chunks):
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field if line else None:
+            case None:
+                if data:
+                    yield Event(event_type, "\n".join(data), last_id)
+                event_type, data = "message", []
+            case "event":
+                event_type = value
+            case "data":
+                data.append(value)
+            case "id":
+                last_id = value
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines, which end with CR, LF or CR LF; an incomplete line is discarded."""
+    rest = b""
+    for chunk in chunks:
+        # A CR at the end may be the first half of CR LF.
+        *lines, rest = re.split(rb"\r\n|\n|\r(?!\Z)", rest + chunk)
+        yield from (line.decode(errors="replace") for line in lines)
+
+
+@click.command()
+@batch_argument
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="SEQ",
+    help="Start after this point; 0 = all points.  [default: the latest point]",
+)
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> None:
+    """Print points as they are stored, until the batch ends.
+
+    A lost connection is resumed, also after a restart of the app, without gaps or duplicates.
+    The columns are time, seq and value.
+
+    Example: python -m solo_app tail kiln --after 0
+    """
+    position = _latest_seq(client, batch_id) if after is None else after
+    for event in _follow(client, batch_id, position):
+        if event.type == "end":
+            print_message(f"{batch_id}: {json.loads(event.data)['status']}")
+        elif as_json:
+            print_json(json.loads(event.data))
+        else:
+            point = json.loads(event.data)
+            click.echo(printable(f"{point['ts']}  {point['seq']}  {point['data']['key']}"))
+
+
+def _latest_seq(client: Client, batch_id: str) -> int:
+    """Return the position to start from, so that no later point is missed."""
+    batch = client.request("GET", f"/batches/{batch_id}")
+    run = batch["runs"][0]
+    # A running batch has no last_seq yet. Without lost points, row_count is the latest seq.
+    last_seq: int | None = run["last_seq"]
+    return max(batch["row_count"], run["first_seq"] - 1) if last_seq is None else last_seq
+
+
+def _follow(client: Client, batch_id: str, position: int) -> Iterator[Event]:
+    """Yield the events after a position up to the end of the batch, over any number of streams."""
+    is_connected = was_connected = False
+    while True:
+        try:
+            headers = {"Last-Event-ID": str(position)}
+            with client.stream(f"/stream/{batch_id}", READ_TIMEOUT, headers=headers) as response:
+                if response.status_code == 204:
+                    print_message(f"{batch_id}: ended, no more points")
+                    return
+                is_connected = was_connected = True
+                for event in parse_events(response.iter_bytes()):
+                    yield event
+                    if event.type == "end":
+                        return
+                    position = int(event.id)
+        except CommandError as error:
+            is_final = isinstance(error, RefusedError) and error.problem["status"] < 500
+            if is_final or not was_connected:
+                raise
+        if is_connected:
+            print_message("Connection lost. Reconnecting.")
+        is_connected = False
+        time.sleep(RETRY_SECONDS)

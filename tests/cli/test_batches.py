@@ -1,0 +1,126 @@
+"""The commands `start`, `stop`, `list` and `agg` against a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from solo_app.batches.models import RestartPolicy
+from solo_app.batches.service import BatchService
+from solo_app.cli.batches import parse_parameter
+from solo_app.sources.http import HTTP
+from tests.cli.command import run, running_app
+from tests.helpers.service import counting, silent, wait_until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def app(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[BatchService, str]]:
+    database = tmp_path_factory.mktemp("cli") / "solo.duckdb"
+    async with running_app(database, http=HTTP, silent=silent, few=counting(5)) as opened:
+        yield opened
+
+
+async def test_start_sends_all_options(app: tuple[BatchService, str]) -> None:
+    service, url = app
+    options = ("--source", "http", "--restart", "never", "--unit", "°C", "--description", "Attic")
+    parameters = ("--parameter", "url=http://127.0.0.1:9/a=b", "--parameter", "interval=0.5")
+    assert await run(url, "start", "b1", *options, *parameters) == (0, "b1: started\n", "")
+    batch = service.batch("b1")
+    await service.stop("b1")
+    assert (batch.labels.unit, batch.labels.description) == ("°C", "Attic")
+    assert batch.run.restart is RestartPolicy.NEVER
+    assert batch.run.parameters["url"] == "http://127.0.0.1:9/a=b"
+    assert batch.run.parameters["interval"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-0.5", -0.5),
+        ("true", True),
+        ("null", None),
+        ("007", "007"),
+        ("", ""),
+        ("a=b", "a=b"),
+        ('"5"', "5"),
+        ("[1]", [1]),
+        ("[" * 100_000, "[" * 100_000),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_parameter_is_json_or_text(text: str, value: object) -> None:
+    assert parse_parameter(f"name={text}") == ("name", value)
+
+
+async def test_parameter_without_name_is_a_usage_error(app: tuple[BatchService, str]) -> None:
+    code, output, error = await run(app[1], "start", "b", "--parameter", "interval")
+    assert (code, output) == (2, "")
+    assert "'interval' is not NAME=VALUE" in error
+
+
+async def test_refusal_of_server_is_one_line(app: tuple[BatchService, str]) -> None:
+    arguments = ("start", "b", "--source", "http", "--parameter", "interval=Infinity")
+    code, output, error = await run(app[1], *arguments)
+    assert (code, output) == (1, "")
+    assert len(error.splitlines()) == 1
+    assert "url" in error.lower()
+
+
+async def test_stop_reports_unknown_batches_and_stops_the_others(
+    app: tuple[BatchService, str],
+) -> None:
+    service, url = app
+    await service.start("s1", source="silent")
+    expected = (1, "s1: stopped\n", 'Batch "unknown" not found.\n')
+    assert await run(url, "stop", "unknown", "s1") == expected
+    assert not service.batch("s1").is_running
+    code, output, _ = await run(url, "stop", "s1", "--json")
+    assert (code, json.loads(output)) == (0, [{"message": "Batch stopped", "batch_id": "s1"}])
+
+
+async def test_list_aligns_columns_and_filters(app: tuple[BatchService, str]) -> None:
+    service, url = app
+    await service.start("few", source="few")
+    await wait_until(lambda: not service.batch("few").is_running)
+    code, output, error = await run(url, "list", "--status", "finished")
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    assert (code, error) == (0, "")
+    header, line = output.splitlines()
+    assert " ".join(header.split()) == "BATCH STATUS SOURCE RUN STARTED ENDED POINTS ERROR"
+    assert re.fullmatch(rf"few    finished  few     1    {time}  {time}  5", line)
+
+
+async def test_agg_prints_fields_or_json(app: tuple[BatchService, str]) -> None:
+    service, url = app
+    await service.start("a1", source="silent")
+    at = ("--at", "2012-11-11T10:11:10Z")
+    code, output, error = await run(url, "agg", "a1", *at)
+    assert (error, code, output.splitlines()) == (
+        "",
+        0,
+        [
+            "batch_id  a1",
+            "from      2012-11-11T10:10:00Z",
+            "to        2012-11-11T10:11:00Z",
+            "average   -",
+            "sum       0",
+            "count     0",
+        ],
+    )
+    code, output, _ = await run(url, "agg", "a1", *at, "--json")
+    assert (code, json.loads(output)["average"]) == (0, None)
+    await service.stop("a1")
+
+
+async def test_invalid_time_is_refused_with_its_reason(app: tuple[BatchService, str]) -> None:
+    code, _, error = await run(app[1], "agg", "a1", "--at", "noon")
+    assert code == 1
+    assert error.startswith("Query parameter at: use an ISO 8601 time")

@@ -1,0 +1,122 @@
+"""The command `tail` and its parser of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from solo_app.batches.service import BatchService
+from solo_app.cli.tail import Event, parse_events
+from tests.cli.command import result_of, run, running_app, serve, start_command
+from tests.helpers.running_app import free_port
+from tests.helpers.service import counting, open_service, silent, wait_until
+
+pytestmark = pytest.mark.anyio
+
+STREAM = (
+    b"retry: 1000\n\n: keep-alive\n\nid: 7\r\ndata: a\r\ndata:b\r\n\r\n"
+    b'event: end\rdata: {"s": "\xe2\x80\xa8"}\r\rdata\n\ndata: incomplete\n'
+)
+EVENTS = [
+    Event("message", "a\nb", "7"),
+    Event("end", '{"s": "\u2028"}', "7"),
+    Event("message", "", "7"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1_000])
+def test_events_are_parsed_in_chunks_of_any_size(size: int) -> None:
+    chunks = [STREAM[i : i + size] for i in range(0, len(STREAM), size)]
+    assert list(parse_events(chunks)) == EVENTS
+
+
+@pytest.fixture(scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[BatchService, str]]:
+    database = tmp_path_factory.mktemp("cli") / "solo.duckdb"
+    async with running_app(database, few=counting(5), silent=silent) as opened:
+        yield opened
+
+
+async def test_tail_prints_all_points_and_ends_with_batch(app: tuple[BatchService, str]) -> None:
+    service, url = app
+    await service.start("few", source="few")
+    await wait_until(lambda: not service.batch("few").is_running)
+    code, output, error = await run(url, "tail", "few", "--after", "0")
+    assert (code, error) == (0, "few: finished\n")
+    assert [line.split()[1:] for line in output.splitlines()] == [[str(i)] * 2 for i in range(1, 6)]
+    code, output, _ = await run(url, "tail", "few", "--after", "4", "--json")
+    (point,) = map(json.loads, output.splitlines())
+    assert (code, point["seq"], point["data"]) == (0, 5, {"key": 5})
+    assert await run(url, "tail", "few") == (0, "", "few: ended, no more points\n")
+
+
+async def test_tail_of_unknown_batch_or_point_fails(app: tuple[BatchService, str]) -> None:
+    assert await run(app[1], "tail", "none") == (1, "", 'Batch "none" not found.\n')
+    await app[0].push("p", np.array([1.0]))
+    code, output, error = await run(app[1], "tail", "p", "--after", "9")
+    assert (code, output) == (1, "")
+    assert error.startswith('Batch "p" has no point 9')
+
+
+async def test_ctrl_c_ends_tail_quietly(app: tuple[BatchService, str]) -> None:
+    await app[0].push("c", np.array([1.0]))
+    process = await start_command("tail", "c", "--after", "0", "--url", app[1])
+    assert process.stdout
+    assert await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert await result_of(process) == (130, "", "")
+
+
+async def test_closed_pipe_ends_tail_quietly(app: tuple[BatchService, str]) -> None:
+    await app[0].push("h", np.array([1.0]))
+    process = await start_command("tail", "h", "--after", "0", "--url", app[1])
+    assert process.stdout
+    assert process.stderr
+    assert await process.stdout.readline()
+    process.stdout._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+    await app[0].push("h", np.array([2.0]))
+    await app[0].push("h", np.array([3.0]))
+    assert await process.stderr.read() == b""
+    assert await process.wait() == 1
+
+
+async def test_tail_resumes_after_restart_without_gap_or_duplicate(tmp_path: Path) -> None:
+    database, port = tmp_path / "solo.duckdb", free_port()
+    async with open_service(database) as service:
+        await service.push("b", np.array([0.0]))
+        async with serve(service, port) as url:
+            process = await start_command("tail", "b", "--url", url)
+            assert process.stdout
+            assert process.stderr
+            reading = asyncio.create_task(process.stdout.readline())
+            while not reading.done():  # Until the stream is open, points are not part of it.
+                await service.push("b", np.array([1.0]))
+                await asyncio.wait({reading}, timeout=0.05)
+            first = int((await reading).split()[1])
+        assert await process.stderr.readline() == b"Connection lost. Reconnecting.\n"
+        await service.push("b", np.array([2.0]))
+    async with running_app(database, port) as (service, _):
+        result = await service.push("b", np.array([3.0] * 100))
+        await service.stop("b")
+        code, output, error = await result_of(process)
+    seqs = [int(line.split()[1]) for line in output.splitlines()]
+    assert (code, error) == (0, "b: stopped\n")
+    assert seqs == list(range(first + 1, result.last_seq + 1))
+
+
+async def test_tail_ends_when_its_batch_is_deleted(app: tuple[BatchService, str]) -> None:
+    service, url = app
+    await service.push("d", np.array([1.0]))
+    process = await start_command("tail", "d", "--after", "0", "--url", url)
+    assert process.stdout
+    await process.stdout.readline()
+    await service.stop("d")
+    await service.delete("d")
+    code, _, _ = await result_of(process)
+    assert code in (0, 1)
