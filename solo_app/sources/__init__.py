@@ -11,11 +11,13 @@ from importlib.metadata import entry_points
 
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
+from solo_app.sources.command import COMMAND
 from solo_app.sources.declared import SOURCE_NAME, read_declared_sources
 from solo_app.sources.host import HOST
 from solo_app.sources.http import HTTP
 from solo_app.sources.mqtt import MQTT
 from solo_app.sources.push import PUSH
+from solo_app.sources.python import PYTHON
 from solo_app.sources.random import random_kind
 from solo_app.sources.replay import REPLAY
 
@@ -38,7 +40,16 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 
 def load_kinds(settings: Settings) -> dict[str, SourceKind]:
     """Return all source kinds by name, including those that can only be declared."""
-    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT, REPLAY]
+    built_in = [
+        random_kind(settings.interval),
+        PUSH,
+        HOST,
+        HTTP,
+        MQTT,
+        COMMAND,
+        REPLAY,
+        PYTHON,
+    ]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:

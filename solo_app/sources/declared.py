@@ -28,7 +28,7 @@ SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def _resolve(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError("Must be a path")
     assert info.context
     folder: Path = info.context["folder"]

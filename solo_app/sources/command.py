@@ -1,0 +1,119 @@
+"""The source ``command``: a number from each line of a program's output."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from jsonpointer import JsonPointer
+from pydantic import (
+    AfterValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from solo_app.batches.errors import SourceError
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.declared import DeclaredFolder
+from solo_app.sources.pointer import Pointer, find_number
+from solo_app.sources.process import read_lines
+
+
+def _check_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("Must not contain NUL")
+    return text
+
+
+def _check_name(name: str) -> str:
+    if not name or "=" in name:
+        raise ValueError("Must be the name of an environment variable")
+    return _check_text(name)
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+VariableName = Annotated[str, AfterValidator(_check_name)]
+
+
+class CommandParameters(Parameters):
+    cwd: DeclaredFolder = Field(
+        Path(),
+        validate_default=True,
+        title="Folder",
+        description="Working directory; by default that of solo.toml",
+    )
+    env: dict[VariableName, Text] = Field(
+        {}, title="Environment", description="Additional environment variables"
+    )
+    argv: list[Text] = Field(
+        min_length=1, title="Command", description="The program and its arguments; no shell"
+    )
+    pointer: Pointer = Field(
+        "",
+        max_length=200,
+        title="JSON Pointer",
+        description='To the number in each line; empty: a number or {"key": number}',
+    )
+
+    @field_validator("argv")
+    @classmethod
+    def _check_program(cls, argv: list[str], info: ValidationInfo) -> list[str]:
+        if not {"cwd", "env"} <= info.data.keys():
+            return argv  # They are invalid.
+        program, path = argv[0], info.data["env"].get("PATH")
+        if os.sep in program:  # Relative to the working directory.
+            program = str(info.data["cwd"] / program)
+        if not shutil.which(program, path=path):
+            raise ValueError("Program not found")
+        return argv
+
+
+async def _numbers(parameters: CommandParameters, run: RunContext) -> AsyncIterator[Numbers]:
+    output = read_lines(parameters.argv, parameters.cwd, parameters.env, run)
+    async with aclosing(output):
+        async for lines in output:
+            yield np.array(parse_lines(lines, parameters.pointer, run))
+
+
+_PLAIN_NUMBERS = re.compile(rb"[-+.0-9eE\r,]*")
+_NUMBERS = TypeAdapter(list[Annotated[float, Field(strict=True, allow_inf_nan=False)]])
+
+
+def parse_lines(lines: list[bytes], pointer: str, run: RunContext) -> list[float]:
+    """Return the numbers in the lines. Lines without a number are logged and skipped."""
+    if not pointer:
+        text = b",".join(lines)
+        # Fast path. Other characters could combine several lines to one value.
+        if _PLAIN_NUMBERS.fullmatch(text) and text.count(b",") == len(lines) - 1:
+            try:
+                return _NUMBERS.validate_json(b"[" + text + b"]")
+            except ValidationError:
+                pass
+    numbers = []
+    for line in lines:
+        if not line or line.isspace():
+            continue
+        is_point = not pointer and line.lstrip().startswith(b"{")  # As in pushed points.
+        try:
+            numbers.append(find_number(line, JsonPointer("/key" if is_point else pointer), "Line"))
+        except SourceError as error:
+            run.log(f"Skipped: {error}: {line.decode(errors='replace').strip()}")
+    return numbers
+
+
+COMMAND = SourceKind(
+    "command",
+    "Numbers in the output of a program.",
+    CommandParameters,
+    _numbers,
+    is_declared_only=True,
+)

@@ -1,0 +1,77 @@
+"""Runs the async generator of a source ``python`` and prints its numbers, one per line.
+
+The environment variable ``VARIABLE`` contains the target, its arguments and the folder of its
+module as JSON. The standard output is for the numbers only; ``print`` in the generator writes to
+the standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import math
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TextIO
+
+VARIABLE = "PYTHON_SOURCE"
+
+
+def main() -> None:
+    settings = json.loads(os.environ.pop(VARIABLE))
+    output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.path.insert(0, settings["folder"])
+    generator = load(settings["target"])
+    asyncio.run(write_numbers(generator(**settings["arguments"]), output))
+
+
+def load(target: str) -> Callable[..., AsyncIterator[object]]:
+    """Return the function of a target ``module:function``. Exits if it does not exist."""
+    module_name, _, name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # Errors do not contain the target, which is in solo.toml.
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            sys.exit("`target`: module not found")
+        raise
+    function: Callable[..., AsyncIterator[object]] | None = getattr(module, name, None)
+    if not callable(function):
+        sys.exit("`target`: function not found")
+    return function
+
+
+async def write_numbers(items: AsyncIterator[object], output: TextIO) -> None:
+    """Write each item at once: a number, or a list or array of numbers."""
+    if not hasattr(items, "__aiter__"):
+        if asyncio.iscoroutine(items):
+            items.close()  # Otherwise Python warns.
+        sys.exit("`target` is not an async generator")
+    async for item in items:
+        output.writelines(f"{number!r}\n" for number in to_numbers(item))
+        output.flush()
+
+
+def to_numbers(item: Any) -> list[float]:
+    """Return the numbers of an item. Raises TypeError or ValueError for anything else."""
+    values = item.tolist() if hasattr(item, "tolist") else item
+    if not isinstance(values, list | tuple):
+        values = [values]
+    return [_to_number(value) for value in values]
+
+
+def _to_number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.80} is not a number")
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+if __name__ == "__main__":
+    main()

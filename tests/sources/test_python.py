@@ -1,0 +1,119 @@
+"""The source ``python``: async generators in real child processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from solo_app.batches.models import BatchStatus
+from solo_app.batches.source import SourceKind
+from solo_app.config import Settings, SettingsError
+from solo_app.sources import create_sources
+from tests.helpers.service import wait_until
+from tests.sources.test_command import Run, end_of, numbers, processes, running
+
+pytestmark = pytest.mark.anyio
+
+
+def declare(folder: Path, body: str, more: str = "", target: str = "reader:read") -> SourceKind:
+    """Return a source that runs a function with this body."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    (folder / "reader.py").write_text(
+        f"import asyncio, os, random, sys, time\nasync def read(**arguments):\n{lines}"
+    )
+    file = folder / "solo.toml"
+    file.write_text(f"[sources.a]\nkind = 'python'\ntarget = '{target}'\n{more}\n")
+    return create_sources(Settings.model_construct(config=file, interval=1.0))["a"]
+
+
+async def test_numbers_and_arrays_become_points(tmp_path: Path) -> None:
+    body = "import numpy\nyield 1\nyield 2.5\nyield [3, 4]\nyield numpy.array([5, 6.5])"
+    source = declare(tmp_path, f"{body}\nyield numpy.float64(7)")
+    assert await numbers(source) == [1, 2.5, 3, 4, 5, 6.5, 7]
+
+
+async def test_arguments_are_passed_to_the_function(tmp_path: Path) -> None:
+    source = declare(tmp_path, "yield arguments['first']", "arguments = {first = 9}")
+    assert await numbers(source) == [9]
+
+
+async def test_arguments_are_in_no_command_line_or_environment(tmp_path: Path) -> None:
+    source = declare(
+        tmp_path,
+        "yield 1 if 's3cret' in str(os.environ) else 0\nyield os.getpid()\ntime.sleep(3600)",
+        "arguments = {key = 's3cret'}",
+    )
+    async with running(source) as service:
+        await wait_until(lambda: service.row_count(service.batch("a")) == 2)
+        is_inherited, pid = [point.key for point in await service.points("a", 0, 2)]
+        assert is_inherited == 0
+        assert "s3cret" not in Path(f"/proc/{int(pid)}/cmdline").read_text()
+        assert processes("s3cret") == []
+
+
+async def test_printed_text_goes_to_the_log(tmp_path: Path) -> None:
+    run = Run()
+    assert await numbers(declare(tmp_path, "print('hello')\nyield 1"), run) == [1]
+    assert run.lines == ["hello"]
+
+
+async def test_item_is_a_point_as_soon_as_it_is_yielded(tmp_path: Path) -> None:
+    async with running(declare(tmp_path, "yield 5\ntime.sleep(3600)")) as service:
+        await wait_until(lambda: service.row_count(service.batch("a")) == 1)
+        # Blocked code delays neither the app nor the stop.
+        await service.stop("a")
+        assert service.batch("a").run.status is BatchStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("yield 1\nraise ValueError('sensor missing')", "ValueError: sensor missing"),
+        ("yield float('nan')", "ValueError: nan is not a finite number"),
+        ("yield True", "TypeError: True is not a number"),
+        ("yield 'one'", "TypeError: 'one' is not a number"),
+        ("yield 1\nimport missing_package", "No module named 'missing_package'"),
+        ("return 5", "`target` is not an async generator"),
+    ],
+)
+async def test_failed_generator_shows_its_error(tmp_path: Path, body: str, expected: str) -> None:
+    status, reason, _ = await end_of(declare(tmp_path, body))
+    assert status is BatchStatus.FAILED
+    assert reason
+    assert expected in reason
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("s3cret:read", "`target`: module not found"),
+        ("reader:s3cret", "`target`: function not found"),
+        ("reader:asyncio", "`target`: function not found"),
+    ],
+)
+async def test_missing_target_fails_without_showing_it(
+    tmp_path: Path, target: str, expected: str
+) -> None:
+    _, reason, log = await end_of(declare(tmp_path, "yield 1", target=target))
+    assert reason == f"Exited with code 1: {expected}"
+    assert "s3cret" not in str(log)
+
+
+@pytest.mark.parametrize(
+    ("more", "target", "expected"),
+    [
+        ("", "s3cret", "target: String should match pattern"),
+        ("", "a:b:c", "target: String should match pattern"),
+        ("arguments = 's3cret'", "a:b", "arguments: Input should be a valid dictionary."),
+        ("arguments = {a = 2026-01-01}", "a:b", "arguments: Must not contain dates or times"),
+        ("cwd = 's3cret'", "a:b", "cwd: Folder not found."),
+    ],
+)
+def test_invalid_value_is_refused_without_showing_it(
+    tmp_path: Path, more: str, target: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        declare(tmp_path, "yield 1", more, target)
+    assert str(error.value).startswith(f"{tmp_path / 'solo.toml'}: [sources.a] {expected}")
+    assert "s3cret" not in str(error.value)
