@@ -262,6 +262,61 @@ def take_sources(camera: Camera) -> None:
         camera.take("batch-delete", "/batch/kiln", click("Delete kiln…"), full_page=False)
 
 
+SOLO_TOML = """
+[sources.boiler]
+kind = "command"
+argv = ["python3", "-u", "boiler.py"]
+pointer = "/temperature"
+
+[sources.meter]
+kind = "mqtt"
+host = "localhost"
+topic = "home/power"
+
+[sources.oven]
+kind = "replay"
+path = "oven.csv"
+column = "temperature"
+"""
+
+BOILER = """
+import json, sys, time
+print("Sensor 28-0417 found at 1-wire bus 0", file=sys.stderr)
+for step in range(10_000):
+    if step == 30:
+        print("CRC error, reading repeated", file=sys.stderr)
+    print(json.dumps({"temperature": round(60 + 5 * (step % 20 - 10) / 10, 1)}))
+    time.sleep(0.2)
+"""
+
+
+def take_declared(camera: Camera) -> None:
+    folder = Path(tempfile.mkdtemp(dir=camera.folder))
+    (folder / "solo.toml").write_text(SOLO_TOML)
+    (folder / "boiler.py").write_text(BOILER)
+    (folder / "oven.csv").write_text("temperature\n180.5\n")
+    with camera.app(SOLO_CONFIG=str(folder / "solo.toml")) as app:
+        start(app, "boiler", source="boiler", unit="°C", description="Flow temperature")
+        start(app, "meter", source="meter", unit="W")
+        wait_for_points(app, 60)
+        camera.take("home-declared", "/", choose_declared)
+        camera.take("batch-declared", "/batch/boiler")
+        camera.take("home-mqtt", "/", choose_mqtt)
+
+
+def choose_declared(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("oven")
+    page.get_by_label("Source", exact=True).select_option("oven")
+    page.get_by_text("Its parameters are set in").wait_for()
+
+
+def choose_mqtt(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("power")
+    page.get_by_label("Source", exact=True).select_option("mqtt")
+    page.get_by_label("Host").fill("localhost")
+    page.get_by_label("Topic").fill("home/power")
+
+
 def wait_for_attempt(page: Page) -> None:
     page.locator(".pill").filter(has_text=re.compile("attempt [3-9]")).wait_for()
 
@@ -343,6 +398,7 @@ GROUPS = {
     "ended": take_ended,
     "running": take_running,
     "sources": take_sources,
+    "declared": take_declared,
     "many": take_many,
     "disconnected": take_disconnected,
     "failing": take_failing,

@@ -53,6 +53,7 @@ LIMIT_REACHED = str(BatchLimitReachedError(BATCH_LIMIT, []))
 KNOWN_BATCH = "{batch_id} has {rows}."
 FILLED_IN = "Its last configuration is filled in."
 BUILT_IN, THIRD_PARTY, DECLARED = "Built in", "Third party", "Declared in solo.toml"
+SOURCE_OPTION = "{name} – {description}"
 DECLARED_HELP = "{description} Its parameters are set in solo.toml."
 PARAMETERS = "Parameters of {source}"
 OPTIONAL = "optional"

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from solo_app.batches.models import utc_now
 from solo_app.batches.service import BatchService
-from solo_app.batches.source import Numbers
+from solo_app.batches.source import Numbers, Parameters, SourceKind
 from solo_app.sources.random import random_kind
 from solo_app.ui.state.home import HomeState
 from tests.helpers.memory_storage import MemoryStorage
-from tests.helpers.service import FakeClock, Source, open_service, silent, stop_all, wait_until
+from tests.helpers.service import (
+    FAST_RETRY,
+    FakeClock,
+    Source,
+    open_service,
+    silent,
+    stop_all,
+    wait_until,
+)
 from tests.ui.tabs import NEVER, Tabs, open_tabs, sent_vars, tabs_on
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +129,19 @@ async def test_running_batch_is_shown_live(tmp_path: Path) -> None:
         assert [slot["batch_id"] for slot in state.slots] == ["b", "", "", "", ""]
         assert [row["status"] for row in state.rows] == ["running"]
         updates.cancel()
+
+
+async def test_slot_of_a_source_that_is_being_restarted_is_marked() -> None:
+    kind = SourceKind("broken", "For tests.", Parameters, lambda *_: raising())
+    timing = replace(FAST_RETRY, restart_delay=60)
+    async with open_tabs(MemoryStorage(), utc_now, timing, broken=kind) as tabs:
+        await tabs.service.start("a")
+        await tabs.service.start("b", "broken")
+        state = await tabs.open_home_page("tab")
+        await wait_until(lambda: state.slots[1]["is_retrying"])
+        assert not state.slots[0]["is_retrying"]
+        await tabs.service.stop("b")
+        await wait_until(lambda: not state.slots[1]["is_retrying"])
 
 
 async def test_only_changed_vars_are_sent() -> None:

@@ -263,6 +263,10 @@ def test_declared_sources_have_their_own_group_and_no_fields() -> None:
     assert "Parameters of boiler" not in shown
 
 
+def test_options_of_source_kinds_have_their_description() -> None:
+    assert "A number in an HTTP response" in str(start_form(BUILT_IN))
+
+
 async def test_declared_source_is_started_by_its_name(tabs: Tabs, batch_id: str) -> None:
     await submit(tabs, form(batch_id, "boiler", restart="never", unit="bar"))
     batch = tabs.service.batch(batch_id)

@@ -10,7 +10,7 @@ from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.delete_batch import delete_batch
 from solo_app.ui.components.label_editor import label_editor
-from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.status_pill import retrying_pill, status_pill
 from solo_app.ui.components.timestamp import time_range
 from solo_app.ui.state.batch import BatchState
 
@@ -67,7 +67,7 @@ def _status() -> rx.Component:
     )
     return rx.cond(
         BatchState.retry_attempt > 0,
-        rx.el.span(retrying, class_name="pill retrying"),
+        retrying_pill(retrying),
         status_pill(BatchState.status),
     )
 

@@ -9,7 +9,7 @@ import reflex as rx
 from solo_app.ui import format as fmt
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
-from solo_app.ui.components.status_pill import status_pill
+from solo_app.ui.components.status_pill import retrying_pill, status_pill
 from solo_app.ui.components.table_filters import SEARCH_FIELD, pager, table_filters
 from solo_app.ui.components.timestamp import timestamp
 from solo_app.ui.components.unit import value_with_unit
@@ -75,7 +75,7 @@ def _row(row: Any) -> rx.Component:
     return _cells(
         rx.el.a(batch_id, href=f"/batch/{batch_id}", title=batch_id, class_name="id"),
         rx.fragment(
-            status_pill(row["status"]),
+            _status(row),
             rx.cond(reason != "", rx.el.p(reason, title=reason, class_name="reason")),
         ),
         value_with_unit(latest, row["unit"]),
@@ -95,6 +95,11 @@ def _row(row: Any) -> rx.Component:
         class_name=rx.cond(_is_running(row), "running", "ended"),
         key=batch_id,
     )
+
+
+def _status(row: Any) -> rx.Component:
+    is_retrying = rx.cond(_is_running(row), _slot(row)["is_retrying"], False)
+    return rx.cond(is_retrying, retrying_pill(), status_pill(row["status"]))
 
 
 def _is_running(row: Any) -> Any:

@@ -9,6 +9,7 @@ import reflex as rx
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.ui import text
 from solo_app.ui.components.sparkline import sparkline
+from solo_app.ui.components.status_pill import retrying_pill
 from solo_app.ui.components.unit import value_length, value_with_unit
 from solo_app.ui.state.home import HomeState
 
@@ -33,7 +34,11 @@ def slots() -> rx.Component:
 
 def _running_batch(slot: Any) -> rx.Component:
     return rx.el.a(
-        rx.el.span(slot["batch_id"], class_name="id"),
+        rx.el.span(
+            rx.el.span(slot["batch_id"], class_name="id"),
+            rx.cond(slot["is_retrying"], retrying_pill()),
+            class_name="slot-title",
+        ),
         rx.el.span(
             value_with_unit(slot["latest"], slot["unit"]),
             class_name="value",

@@ -147,20 +147,20 @@ def _source(sources: Sources) -> rx.Component:
         on_change=HomeState.choose_source,
         **_error_attributes("source", SOURCE_FIELD),
     )
-    descriptions = [(kind.name, _description(kind)) for kind in sources.values()]
-    help_text = _help("source", rx.match(HomeState.source, *descriptions, ""))
+    texts = [(kind.name, _source_help(kind)) for kind in sources.values()]
+    help_text = _help("source", rx.match(HomeState.source, *texts, ""))
     return _labelled(SOURCE_FIELD, text.SOURCE_TITLE, select, help_text)
 
 
 def _source_options(sources: Sources) -> list[rx.Component]:
-    groups: dict[str, list[str]] = {text.BUILT_IN: [], text.THIRD_PARTY: [], text.DECLARED: []}
+    groups: dict[str, list[rx.Component]] = {
+        text.BUILT_IN: [],
+        text.THIRD_PARTY: [],
+        text.DECLARED: [],
+    }
     for kind in sources.values():
-        groups[_group(kind)].append(kind.name)
-    return [
-        rx.el.optgroup(*[rx.el.option(name, value=name) for name in names], label=label)
-        for label, names in groups.items()
-        if names
-    ]
+        groups[_group(kind)].append(rx.el.option(_option(kind), value=kind.name))
+    return [rx.el.optgroup(*options, label=label) for label, options in groups.items() if options]
 
 
 def _group(kind: SourceKind) -> str:
@@ -170,10 +170,17 @@ def _group(kind: SourceKind) -> str:
     return text.BUILT_IN if is_built_in else text.THIRD_PARTY
 
 
-def _description(kind: SourceKind) -> str:
+def _option(kind: SourceKind) -> str:
+    if isinstance(kind, DeclaredSource):
+        return kind.name
+    return text.SOURCE_OPTION.format(name=kind.name, description=kind.description.rstrip("."))
+
+
+def _source_help(kind: SourceKind) -> str:
+    """Return the help of a source. The description of a source kind is in its option."""
     if isinstance(kind, DeclaredSource):
         return text.DECLARED_HELP.format(description=kind.description)
-    return kind.description
+    return ""
 
 
 def _parameters(kind: SourceKind) -> rx.Component:

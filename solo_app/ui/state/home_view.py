@@ -15,16 +15,25 @@ class Slot(TypedDict):
     """A slot and the batch that runs in it; ``batch_id`` is empty if the slot is free.
 
     ``latest`` is the latest value of the current run, ``recent`` the latest values of all runs.
+    ``is_retrying`` is whether the source is being restarted.
     """
 
     batch_id: str
+    is_retrying: bool
     unit: str
     latest: float | None
     row_count: int
     recent: list[float]
 
 
-_FREE_SLOT: Slot = {"batch_id": "", "unit": "", "latest": None, "row_count": 0, "recent": []}
+_FREE_SLOT: Slot = {
+    "batch_id": "",
+    "is_retrying": False,
+    "unit": "",
+    "latest": None,
+    "row_count": 0,
+    "recent": [],
+}
 
 
 def home_values(snapshot: Snapshot) -> Values:
@@ -54,6 +63,7 @@ def _slots(snapshot: Snapshot) -> list[Slot]:
         is_current = points and points[-1].seq >= running.batch.run.first_seq
         slots[running.slot] = {
             "batch_id": running.batch.batch_id,
+            "is_retrying": running.retry is not None,
             "unit": running.batch.labels.unit,
             "latest": points[-1].key if is_current else None,
             "row_count": running.row_count,

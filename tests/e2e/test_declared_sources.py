@@ -1,0 +1,113 @@
+"""Sources that are declared in ``solo.toml``, on the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.actions import open_page, start
+from tests.e2e.test_axe import THEMES, expect_no_violations
+from tests.helpers.running_app import RunningApp
+
+pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SECRET = "s3cret"
+BOILER = """
+[sources.boiler]
+kind = "random"
+interval = 0.1
+low = 4711
+high = 4711
+"""
+METER = f"""
+[sources.meter]
+kind = "http"
+url = "http://127.0.0.1:9/{SECRET}"
+pointer = "/{SECRET}"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "solo.toml"
+    file.write_text(BOILER + METER)
+    return file
+
+
+@pytest.fixture
+def declaring_app(new_app: Callable[..., RunningApp], config: Path) -> RunningApp:
+    """An app with the sources ``boiler`` and ``meter``."""
+    return new_app("prod", SOLO_CONFIG=str(config)).start()
+
+
+def choose(page: Page, batch_id: str, source: str) -> None:
+    page.get_by_label("Name", exact=True).fill(batch_id)
+    page.get_by_label("Source", exact=True).select_option(source)
+
+
+@pytest.mark.usefixtures("expect_no_page_errors")
+def test_declared_sources_are_started_by_name(declaring_app: RunningApp, page: Page) -> None:
+    responses: list[str] = []
+    page.on("websocket", lambda it: it.on("framereceived", lambda m: responses.append(str(m))))
+    open_page(page, declaring_app, "/")
+    choose(page, "a", "boiler")
+    options = page.locator("optgroup[label='Declared in solo.toml'] option")
+    expect(options).to_have_text(["boiler", "meter"])
+    expect(page.get_by_text("Random integers. Its parameters are set in")).to_be_visible()
+    expect(page.locator("#restart")).to_have_value("never")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("a.slot")).to_contain_text("4,711")
+    choose(page, "b", "meter")
+    expect(page.locator("#restart")).to_have_value("on-failure")
+    page.get_by_role("button", name="Start", exact=True).click()
+    retrying = page.locator(".batches tr", has_text="b").locator(".pill.retrying")
+    expect(retrying).to_have_text("Retrying")
+    expect(page.locator("a.slot", has_text="b").locator(".pill")).to_have_text("Retrying")
+    page.locator("a.slot", has_text="b").click()
+    card = page.locator(".source-card")
+    expect(card).to_contain_text("KindhttpParametersSet in solo.toml")
+    expect(page.locator(".reason").first).to_contain_text("Cannot connect")
+    assert SECRET not in page.content()
+    assert SECRET not in "".join(responses)
+    assert SECRET not in declaring_app.output()
+
+
+def test_page_left_open_reports_a_removed_source(
+    declaring_app: RunningApp, config: Path, page: Page
+) -> None:
+    start(declaring_app, "known", source="meter")
+    open_page(page, declaring_app, "/")
+    choose(page, "kept", "meter")
+    expect(page.get_by_text("A number in an HTTP response. Its parameters")).to_be_visible()
+    config.write_text(BOILER)
+    declaring_app.restart()
+    expect(page.get_by_role("alert")).to_contain_text('Unknown source "meter". Available: boiler,')
+    expect(page.get_by_label("Name", exact=True)).to_have_value("kept")
+    page.get_by_label("Source", exact=True).select_option("boiler")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("a.slot")).to_contain_text("4,711")
+    page.get_by_role("button", name="Start again: known").click()
+    expect(page.get_by_text('Unknown source "meter".')).to_be_visible()
+    open_page(page, declaring_app, "/batch/known")
+    expect(page.locator(".source-card code")).to_have_text("meter")
+
+
+def test_no_violations_with_declared_sources(declaring_app: RunningApp, page: Page) -> None:
+    start(declaring_app, "axe-meter", source="meter")
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        open_page(page, declaring_app, "/")
+        choose(page, "axe-boiler", "boiler")
+        page.get_by_text("Its parameters are set in solo.toml").wait_for()
+        page.locator(".slot .pill.retrying").wait_for()
+        expect_no_violations(page)
+        open_page(page, declaring_app, "/batch/axe-meter")
+        page.get_by_text("Set in solo.toml").wait_for()
+        expect_no_violations(page)
