@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,8 +58,14 @@ class Broker:
             self._process.wait()
             self._process = None
 
-    async def publish(self, topic: str, *payloads: str | bytes, retain: bool = False) -> None:
-        async with aiomqtt.Client("127.0.0.1", self.port) as client:
+    async def publish(
+        self,
+        topic: str,
+        *payloads: str | bytes,
+        retain: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        async with aiomqtt.Client("127.0.0.1", self.port, tls_context=tls) as client:
             for payload in payloads:
                 await client.publish(topic, payload, qos=1, retain=retain)
 

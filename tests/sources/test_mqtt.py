@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -71,14 +72,14 @@ async def broker(tmp_path: Path) -> AsyncGenerator[Broker]:
         yield opened
 
 
-def set_password(folder: Path, password: str) -> str:
+def set_password(folder: Path, password: str, user: str = "user") -> str:
     """Return the line of mosquitto's configuration for a user with a password."""
     tool = shutil.which("mosquitto_passwd")
     if not tool:
         pytest.skip("needs mosquitto_passwd")
     file = folder / "passwords"
     file.unlink(missing_ok=True)
-    subprocess.run([tool, "-b", "-c", file, "user", password], check=True, capture_output=True)
+    subprocess.run([tool, "-b", "-c", file, user, password], check=True, capture_output=True)
     return f"password_file {file}"
 
 
@@ -264,6 +265,20 @@ async def test_cancelled_source_closes_its_connection(broker: Broker) -> None:
         await wait_until(lambda: asyncio.all_tasks() <= tasks)
 
 
+async def test_connection_that_is_lost_between_two_reads_is_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    await broker.publish("home/power", "1", retain=True)
+    source = numbers(broker.port, Run())
+    tasks = asyncio.all_tasks()
+    await anext(source)
+    broker.stop()
+    await wait_until(lambda: asyncio.all_tasks() <= tasks)
+    await source.aclose()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
 async def test_messages_beyond_the_limit_are_discarded(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,24 +303,30 @@ async def test_parameters_are_in_no_log(
     caplog.set_level("DEBUG")
     ca_file = tmp_path / f"{SECRET}.pem"
     ca_file.write_bytes(certificate.read_bytes())
-    values = f"""kind = "mqtt"\ntopic = "$SYS/broker/{SECRET}/#"\npointer = "/{SECRET}"
-username = "{SECRET}-user"\npassword = "{SECRET}-word"\n"""
-    lines = ["allow_anonymous false", set_password(tmp_path, "another"), *tls_lines(certificate)]
-    async with run_broker(tmp_path, *lines) as broker:
-        tls = f'port = {broker.port}\ntls = true\nca_file = "{ca_file}"\n'
+    values = f"""kind = "mqtt"\ntopic = "{SECRET}/#"\npointer = "/{SECRET}"
+username = "{SECRET}-user"\ntls = true\nca_file = "{ca_file}"\n"""
+    password = set_password(tmp_path, f"{SECRET}-word", f"{SECRET}-user")
+    async with run_broker(tmp_path, password, *tls_lines(certificate)) as broker:
+        port, word = f"port = {broker.port}\n", f'password = "{SECRET}-word"\n'
         tables = {
-            "name": f'{values}host = "{SECRET}.invalid"\n',
-            "mismatch": f'{values}{tls}host = "localhost"\n',
-            "login": f'{values}{tls}host = "127.0.0.1"\n',
+            "name": f'{values}{word}host = "{SECRET}.invalid"\n',
+            "mismatch": f'{values}{word}{port}host = "localhost"\n',
+            "login": f'{values}{port}host = "127.0.0.1"\npassword = "{SECRET}"\n',
+            "pointer": f'{values}{word}{port}host = "127.0.0.1"\n',
         }
         file = tmp_path / "solo.toml"
         file.write_text("".join(f"[sources.{name}]\n{t}" for name, t in tables.items()))
         sources = create_sources(Settings.model_construct(config=file))
         declared = {name: sources[name] for name in tables}
+        tls = ssl.create_default_context(cafile=ca_file)
+        await broker.publish(f"{SECRET}/power", '{"a": 1}', retain=True, tls=tls)
         async with open_service(MemoryStorage(), utc_now, False, FAST_RETRY, **declared) as service:
             for name in tables:
                 await service.start(name, name, restart=RestartPolicy.NEVER)
-            await wait_until(lambda: not service.running())
+            await wait_until(lambda: len(service.running()) == 1)
+            while not any("matches nothing" in line.text for line in await service.log("pointer")):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await service.stop("pointer")
             texts = [line.text for name in tables for line in await service.log(name)]
             texts += [str(service.batch(name).run.reason) for name in tables]
     assert "Cannot connect: The certificate is for another host" in " ".join(texts)
