@@ -223,7 +223,10 @@ class _Client(aiomqtt.Client):
         super()._on_disconnect(*arguments)
 
     async def subscribe_to_topic(self) -> None:
-        codes = await self.subscribe(self._topic, qos=1, timeout=math.inf)
+        try:
+            codes = await self.subscribe(self._topic, qos=1, timeout=math.inf)
+        except aiomqtt.MqttError:
+            raise ConnectionResetError(errno.ECONNRESET, "") from None
         if any(isinstance(code, ReasonCode) and code.is_failure for code in codes):
             raise SourceError("The broker refused the subscription")
 
