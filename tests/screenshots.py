@@ -313,8 +313,8 @@ def choose_declared(page: Page) -> None:
 def choose_mqtt(page: Page) -> None:
     page.get_by_label("Name", exact=True).fill("power")
     page.get_by_label("Source", exact=True).select_option("mqtt")
-    page.get_by_label("Host").fill("localhost")
-    page.get_by_label("Topic").fill("home/power")
+    page.get_by_role("textbox", name="Host").fill("localhost")
+    page.get_by_role("textbox", name="Topic").fill("home/power")
 
 
 def wait_for_attempt(page: Page) -> None:
