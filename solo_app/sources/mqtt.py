@@ -38,6 +38,9 @@ MAX_QUEUED_BYTES = 4 * MAX_MESSAGE_BYTES
 _MESSAGE_OVERHEAD = 1024
 """Approximate size of a queued message without its payload, in bytes."""
 
+_MAX_MESSAGES = 100
+"""Messages that are processed before other tasks run."""
+
 _no_logger = logging.Logger("mqtt")
 _no_logger.disabled = True  # The texts of the libraries contain topics.
 
@@ -117,12 +120,14 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
                 if delay:
                     run.log("Connected again.")
                 delay = delay or MIN_RECONNECT_DELAY
-                async for message in client.messages:
+                while True:
+                    messages = await client.read()
                     if discarded := client.discarded:
                         run.log(f"{discarded} messages discarded: they arrived too fast.")
                     delay = MIN_RECONNECT_DELAY
-                    if (number := _find_number(message, pointer, run)) is not None:
-                        yield number
+                    for message in messages:
+                        if (number := _find_number(message, pointer, run)) is not None:
+                            yield number
         except aiomqtt.MqttError:
             run.log("Connection lost. Reconnecting.")
         except OSError as error:  # Includes TimeoutError.
@@ -229,6 +234,16 @@ class _Client(aiomqtt.Client):
             raise ConnectionResetError(errno.ECONNRESET, "") from None
         if any(isinstance(code, ReasonCode) and code.is_failure for code in codes):
             raise SourceError("The broker refused the subscription")
+
+    async def read(self) -> list[aiomqtt.Message]:
+        """Wait for messages and return all that are queued, up to a limit.
+
+        aiomqtt receives several messages in the time in which it returns one.
+        """
+        messages = [await anext(self.messages)]
+        while len(messages) < _MAX_MESSAGES and not self._queue.empty():
+            messages.append(self._queue.get_nowait())
+        return messages
 
     async def close(self) -> None:
         """Close the connection. Its callbacks are called first."""
