@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.actions import expect_new_points, open_page, running_tasks, start, stop
-from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_browser
+from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_full_browser
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -221,8 +221,11 @@ def duplicate(page: Page) -> Page:
 @pytest.fixture
 def own_browser(browser: Browser) -> Iterator[Browser]:
     """A separate browser, with the back/forward cache, which Playwright disables by default."""
+    executable = find_full_browser()
+    if executable is None:
+        pytest.skip("the back/forward cache needs a Chromium or Chrome with all its features")
     launched = browser.browser_type.launch(
-        executable_path=find_browser(),
+        executable_path=executable,
         args=BROWSER_ARGS,
         ignore_default_args=["--disable-back-forward-cache"],
     )

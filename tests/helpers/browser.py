@@ -21,17 +21,18 @@ BROWSER_ARGS = [
     "--disable-sync",
 ]
 
-_NAMES = (
-    "chromium-headless-shell",  # Uses half of the CPU time.
-    "chromium",
-    "chromium-browser",
-    "google-chrome-stable",
-    "google-chrome",
-    "chrome",
-)
+_HEADLESS_SHELL = "chromium-headless-shell"
+"""Uses half of the CPU time, but has no back/forward cache."""
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 
 
 def find_browser() -> str | None:
     """Return the path of a Chromium or Chrome. The variable CHROMIUM takes precedence."""
     named = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else []
-    return next(filter(None, map(shutil.which, [*named, *_NAMES])), None)
+    return next(filter(None, map(shutil.which, [*named, _HEADLESS_SHELL, *_BROWSERS])), None)
+
+
+def find_full_browser() -> str | None:
+    """Return the path of a Chromium or Chrome that is not the headless shell."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
