@@ -9,12 +9,13 @@ import sys
 import time
 from typing import NoReturn
 
-from bench import ingest, live_pages, push, queries, soak, start, streams
+from bench import command, ingest, live_pages, push, queries, soak, start, streams
 from bench.report import DOCUMENT, Table, describe_run, write_document
 
 BENCHMARKS = {
     "ingest": ingest,
     "push": push,
+    "command": command,
     "queries": queries,
     "streams": streams,
     "live_pages": live_pages,

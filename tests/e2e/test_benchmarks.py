@@ -19,7 +19,7 @@ from tests.helpers.running_app import PROJECT
 BENCH = [sys.executable, "-m", "bench"]
 
 
-@pytest.mark.parametrize("name", ["push", "queries", "streams", "live_pages"])
+@pytest.mark.parametrize("name", ["push", "command", "queries", "streams", "live_pages"])
 def test_quick_benchmark_prints_a_table(name: str) -> None:
     command = [*BENCH, name, "--quick"]
     result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
