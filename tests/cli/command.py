@@ -14,7 +14,7 @@ import pytest
 
 from solo_app.batches.models import utc_now
 from solo_app.batches.service import BatchService
-from tests.helpers.api import create_gateway
+from tests.helpers.api import cached_api, create_gateway
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import FAST_RETRY, Source, open_service, wait_until
 
@@ -71,6 +71,8 @@ async def run(url: str, *arguments: str, stdin: str = "", **environment: str) ->
 async def serve(service: BatchService, port: int = 0) -> AsyncIterator[str]:
     """Serve the API on loopback; yields its URL. Open connections are aborted at the end."""
     uvicorn = pytest.importorskip("uvicorn", reason="the command line tests need requirements-dev")
+    state = cached_api().state  # Shared by all apps of a test process.
+    previous = getattr(state, "service", None)
     config = uvicorn.Config(
         create_gateway(service),
         port=port,
@@ -86,6 +88,7 @@ async def serve(service: BatchService, port: int = 0) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
+        state.service = previous
 
 
 @asynccontextmanager

@@ -108,15 +108,3 @@ async def test_tail_resumes_after_restart_without_gap_or_duplicate(tmp_path: Pat
     seqs = [int(line.split()[1]) for line in output.splitlines()]
     assert (code, error) == (0, "b: stopped\n")
     assert seqs == list(range(first + 1, result.last_seq + 1))
-
-
-async def test_tail_ends_when_its_batch_is_deleted(app: tuple[BatchService, str]) -> None:
-    service, url = app
-    await service.push("d", np.array([1.0]))
-    process = await start_command("tail", "d", "--after", "0", "--url", url)
-    assert process.stdout
-    await process.stdout.readline()
-    await service.stop("d")
-    await service.delete("d")
-    code, _, _ = await result_of(process)
-    assert code in (0, 1)
