@@ -1,4 +1,4 @@
-"""Declared sources of all kinds: their secrets, and ``kill -9`` of the app."""
+"""Declared sources of all kinds: their secrets, what a stop leaves behind, and ``kill -9``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from solo_app.batches.source import DeclaredSource, SourceKind
 from solo_app.config import Settings
 from solo_app.sources import create_sources
 from tests.faults.clients import worker_pid
+from tests.faults.test_sources import expect_no_more, resources
 from tests.helpers.api import create_client
 from tests.helpers.running_app import BACKEND_ONLY, RunningApp, wait_for
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
@@ -180,6 +182,38 @@ async def test_no_parameter_is_in_a_response_or_a_log(
     # The client of the test itself and asyncio log at this level too, but no parameters.
     assert "failed" in caplog.text
     assert SECRET not in caplog.text
+
+
+@needs_mosquitto
+@pytest.mark.anyio
+async def test_many_starts_and_stops_of_declared_sources_leak_no_resources(
+    tmp_path: Path, rounds: int
+) -> None:
+    async def cycle(service: BatchService, name: str, number: int) -> None:
+        await service.start(name, name)
+        await asyncio.sleep(number % 7 / 100)
+        await service.stop(name)
+
+    async with run_broker(tmp_path) as broker, serve(response('{"s3cret": 1}')) as server:
+        sources = declare(tmp_path, server.url, broker.port)
+        names = list(sources)
+        children = psutil.Process().children()
+        async with open_service(
+            tmp_path / "solo.duckdb", utc_now, False, FAST_RETRY, **sources
+        ) as service:
+
+            async def run(numbers: range) -> None:
+                for number in numbers:
+                    some = [names[(5 * number + n) % len(names)] for n in range(5)]
+                    await asyncio.gather(*(cycle(service, name, number) for name in some))
+
+            # Create the threads of the default executor, which are kept.
+            await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(32)))
+            await run(range(14))
+            before = resources(service)
+            await run(range(14, 4 * rounds))
+            await expect_no_more(service, before)
+            await wait_until(lambda: psutil.Process().children() == children)
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
