@@ -78,19 +78,25 @@ class CommandParameters(Parameters):
 
 
 async def _numbers(parameters: CommandParameters, run: RunContext) -> AsyncIterator[Numbers]:
+    pointer = JsonPointer(parameters.pointer)
     output = read_lines(parameters.argv, parameters.cwd, parameters.env, run)
     async with aclosing(output):
         async for lines in output:
-            yield np.array(parse_lines(lines, parameters.pointer, run))
+            yield np.array(parse_lines(lines, pointer, run))
 
+
+WHOLE_LINE = JsonPointer("")
+
+_KEY = JsonPointer("/key")
+"""The number in a line such as {"key": 5}. Other members are ignored."""
 
 _PLAIN_NUMBERS = re.compile(rb"[-+.0-9eE\r,]*")
 _NUMBERS = TypeAdapter(list[Annotated[float, Field(strict=True, allow_inf_nan=False)]])
 
 
-def parse_lines(lines: list[bytes], pointer: str, run: RunContext) -> list[float]:
+def parse_lines(lines: list[bytes], pointer: JsonPointer, run: RunContext) -> list[float]:
     """Return the numbers in the lines. Lines without a number are logged and skipped."""
-    if not pointer:
+    if not pointer.path:
         text = b",".join(lines)
         # Fast path. Other characters could combine several lines to one value.
         if _PLAIN_NUMBERS.fullmatch(text) and text.count(b",") == len(lines) - 1:
@@ -102,9 +108,9 @@ def parse_lines(lines: list[bytes], pointer: str, run: RunContext) -> list[float
     for line in lines:
         if not line or line.isspace():
             continue
-        is_point = not pointer and line.lstrip().startswith(b"{")  # As in pushed points.
+        is_object = not pointer.path and line.lstrip().startswith(b"{")
         try:
-            numbers.append(find_number(line, JsonPointer("/key" if is_point else pointer), "Line"))
+            numbers.append(find_number(line, _KEY if is_object else pointer, "Line"))
         except SourceError as error:
             run.log(f"Skipped: {error}: {line.decode(errors='replace').strip()}")
     return numbers

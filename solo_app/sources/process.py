@@ -18,8 +18,10 @@ from solo_app.sources import process_group
 
 MAX_LINE_BYTES = 65_536
 
-_CHUNK_BYTES = 16_384
-"""Enough for thousands of lines, which take a few milliseconds to parse."""
+_CHUNK_BYTES = 65_536
+
+_MAX_LINES = 500
+"""Lines that are processed before other tasks run: a few milliseconds if all are invalid."""
 
 _DRAIN_SECONDS = 0.5
 """Time for more output after the exit. A process that has left the group can keep the pipe open."""
@@ -44,8 +46,10 @@ async def read_lines(
         try:
             lines = _Lines(run)
             async for chunk in program.chunks(program.stdout):
-                if complete := lines.add(chunk):
-                    yield complete
+                complete = lines.add(chunk)
+                for start in range(0, len(complete), _MAX_LINES):
+                    yield complete[start : start + _MAX_LINES]
+                    await asyncio.sleep(0)
             await asyncio.wait({program.exit})
             await asyncio.wait({reading_errors}, timeout=_DRAIN_SECONDS)
             if program.exit.result() != 0:

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources import python_child
-from solo_app.sources.command import parse_lines
+from solo_app.sources.command import WHOLE_LINE, parse_lines
 from solo_app.sources.declared import DeclaredFolder
 from solo_app.sources.process import read_lines
 
@@ -62,7 +62,7 @@ async def _numbers(parameters: PythonParameters, run: RunContext) -> AsyncIterat
     output = read_lines(command, parameters.cwd, {python_child.VARIABLE: settings}, run)
     async with aclosing(output):
         async for lines in output:
-            yield np.array(parse_lines(lines, "", run))
+            yield np.array(parse_lines(lines, WHOLE_LINE, run))
 
 
 PYTHON = SourceKind(

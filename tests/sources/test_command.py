@@ -18,7 +18,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings, SettingsError
 from solo_app.sources import create_sources
-from solo_app.sources.command import parse_lines
+from solo_app.sources.command import WHOLE_LINE, parse_lines
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
 
@@ -95,7 +95,7 @@ async def test_pointer_finds_the_number_in_each_line(tmp_path: Path) -> None:
 )
 def test_line_without_a_number_is_logged_and_skipped(line: str) -> None:
     run = Run()
-    assert parse_lines([b"1", line.encode(), b"2"], "", run) == [1, 2]
+    assert parse_lines([b"1", line.encode(), b"2"], WHOLE_LINE, run) == [1, 2]
     assert len(run.lines) == 1
     assert run.lines[0].startswith("Skipped: Line is ")
     assert run.lines[0].endswith(line)
@@ -103,7 +103,7 @@ def test_line_without_a_number_is_logged_and_skipped(line: str) -> None:
 
 def test_lines_are_never_combined() -> None:
     lines = [b"1,2", b'{"key":3', b'"key":4}', b"5"]
-    assert parse_lines(lines, "", Run()) == [5]
+    assert parse_lines(lines, WHOLE_LINE, Run()) == [5]
 
 
 async def test_line_is_a_point_as_soon_as_it_is_printed(tmp_path: Path) -> None:
@@ -167,11 +167,10 @@ async def test_flood_is_read_only_as_fast_as_it_is_stored(tmp_path: Path) -> Non
     async with aclosing(source.read(source.parse({}), Run())) as items:  # type: ignore[type-var]
         first = await anext(items)
         [program] = [p for p in psutil.Process().children(recursive=True) if p.name() == "yes"]
-        await wait_until(lambda: program.status() == psutil.STATUS_SLEEPING)
-        written = program.io_counters().write_count
         assert len(first) > 0  # type: ignore[arg-type]
-        await asyncio.sleep(0.1)
-        assert program.io_counters().write_count == written
+        written = -1
+        while written != (written := program.io_counters().write_count):  # noqa: ASYNC110
+            await asyncio.sleep(0.3)
     await wait_until(lambda: not program.is_running())
 
 
