@@ -11,7 +11,7 @@ from solo_app.batches.errors import InvalidConfigurationError
 from solo_app.batches.models import utc_now
 from solo_app.batches.source import DeclaredSource, Numbers, Parameters, RunContext, SourceKind
 from solo_app.config import Settings, SettingsError
-from solo_app.sources import create_sources
+from solo_app.sources import create_sources, load_kinds
 from solo_app.sources.declared import DeclaredFile, DeclaredFolder, read_declared_sources
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
@@ -154,3 +154,38 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path, line: str, expect
     with pytest.raises(SettingsError) as error:
         read_declared_sources(file, {"files": FILES})
     assert str(error.value) == f"{file}: [sources.a] {expected}"
+
+
+VALID = {
+    "random": {},
+    "host": {},
+    "http": {"url": "'http://localhost'"},
+    "mqtt": {"host": "'localhost'", "topic": "'a'", "username": "'u'", "tls": "true"},
+    "command": {"argv": "['ls']"},
+    "python": {"target": "'a:b'"},
+    "replay": {"path": "'data.csv'", "column": "'a'"},
+}
+
+
+def parameters() -> list[tuple[str, str]]:
+    kinds = load_kinds(Settings()).values()
+    return [
+        (kind.name, name)
+        for kind in kinds
+        if kind.name != "push"
+        for name in (kind.declared_parameters or kind.parameters).model_fields
+    ]
+
+
+@pytest.mark.parametrize(("kind", "name"), parameters())
+def test_wrong_type_of_every_parameter_is_refused(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / "data.csv").touch()
+    # No parameter is a date.
+    values = {"kind": f"'{kind}'", **VALID[kind], name: "2026-11-23"}
+    table = "\n".join(f"{key} = {value}" for key, value in values.items())
+    with pytest.raises(SettingsError) as error:
+        declare(tmp_path, f"[sources.a]\n{table}\n")
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path / 'solo.toml'}: [sources.a] {name}: ")
+    assert "\n" not in message
+    assert "2026" not in message
