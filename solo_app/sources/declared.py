@@ -77,7 +77,7 @@ def read_declared_sources(file: Path, kinds: Mapping[str, SourceKind]) -> list[D
         raise SettingsError(f"{file} is not UTF-8.") from None
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also integers of 5,000 digits.
         raise SettingsError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
         if key != "sources":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 import math
 import os
@@ -26,8 +27,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.path.insert(0, settings["folder"])
-    generator = load(settings["target"])
-    asyncio.run(write_numbers(generator(**settings["arguments"]), output))
+    generator, arguments = load(settings["target"]), settings["arguments"]
+    check_arguments(generator, arguments)
+    asyncio.run(write_numbers(generator(**arguments), output))
 
 
 def load(target: str) -> Callable[..., AsyncIterator[object]]:
@@ -44,6 +46,14 @@ def load(target: str) -> Callable[..., AsyncIterator[object]]:
     if not callable(function):
         sys.exit("`target`: function not found")
     return function
+
+
+def check_arguments(function: Callable[..., object], arguments: dict[str, Any]) -> None:
+    """Exit if the function does not have parameters for the arguments."""
+    try:
+        inspect.signature(function).bind(**arguments)
+    except (TypeError, ValueError):  # Python's error contains the names.
+        sys.exit("`arguments` do not match the parameters of the function")
 
 
 async def write_numbers(items: AsyncIterator[object], output: TextIO) -> None:

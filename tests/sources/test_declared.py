@@ -122,6 +122,7 @@ def test_error_names_file_table_and_key_but_no_value(
         (b"[sources.a", " is not valid TOML: "),
         (f"a = {SECRET}".encode(), " is not valid TOML: "),
         (b"a = " + 5000 * b"[" + 5000 * b"]", " is not valid TOML: "),
+        pytest.param(b"a = " + 5000 * b"1", " is not valid TOML: ", id="long integer"),
         (b"a = '\xff'", " is not UTF-8."),
     ],
 )

@@ -38,6 +38,15 @@ async def test_arguments_are_passed_to_the_function(tmp_path: Path) -> None:
     assert await numbers(source) == [9]
 
 
+async def test_wrong_arguments_fail_without_showing_them(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("async def s3cret():\n    yield 1\n")
+    more = "arguments = {s3cret = 1}"
+    _, reason, log = await end_of(declare(tmp_path, "yield 1", more, "own:s3cret"))
+    assert reason
+    assert reason.endswith("`arguments` do not match the parameters of the function")
+    assert "s3cret" not in f"{reason} {log}"
+
+
 async def test_arguments_are_in_no_command_line_or_environment(tmp_path: Path) -> None:
     source = declare(
         tmp_path,
