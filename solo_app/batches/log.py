@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +18,9 @@ MAX_LINES_PER_SECOND = 100
 
 MAX_LINE_LENGTH = 1_000
 """Number of characters to which longer lines are truncated."""
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A control sequence of a terminal (ECMA-48, 5.4), such as a color."""
 
 
 class BatchLog:
@@ -132,7 +136,8 @@ class _RunLog:
 
 
 def _clean(text: str) -> str:
-    """Truncate a long line, and replace control characters and line breaks with spaces."""
+    """Truncate a long line, remove escape sequences, and replace control characters with spaces."""
+    text = _ESCAPE_SEQUENCE.sub("", text[: 2 * MAX_LINE_LENGTH])
     if len(text) > MAX_LINE_LENGTH:
         text = text[: MAX_LINE_LENGTH - 1] + "…"
     if text.isprintable():

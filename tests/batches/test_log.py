@@ -65,6 +65,7 @@ async def test_output_has_a_number_a_time_and_its_run(
         ("a\tb\x1b[31mred\x00", ["a b [31mred "]),
         ("\ud800", [" "]),
         ("21 °C", ["21 °C"]),
+        ("\x1b[1;31mred\x1b[0m \x1b[Ktext", ["red text"]),
         ("x" * MAX_LINE_LENGTH, ["x" * MAX_LINE_LENGTH]),
         ("x" * (MAX_LINE_LENGTH + 1), ["x" * (MAX_LINE_LENGTH - 1) + "…"]),
         ("", []),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -210,16 +210,33 @@ def test_invalid_value_is_refused_without_showing_it(
     assert "s3cret" not in str(error.value)
 
 
-async def test_program_removed_after_the_start_fails_the_run(tmp_path: Path) -> None:
-    program = tmp_path / "reader"
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Path.unlink, "No such file or directory"),
+        (lambda program: program.chmod(0o644), "Permission denied"),
+    ],
+)
+async def test_program_that_cannot_be_started_fails_the_run(
+    tmp_path: Path, change: Callable[[Path], None], expected: str
+) -> None:
+    program = tmp_path / "s3cret"
     program.write_text("#!/bin/sh\necho 1\n")
     program.chmod(0o755)
     file = tmp_path / "solo.toml"
-    file.write_text(f"[sources.a]\nkind = 'command'\nargv = ['./{program.name}']\n")
+    file.write_text("[sources.a]\nkind = 'command'\nargv = ['./s3cret']\n")
     source = create_sources(Settings.model_construct(config=file, interval=1.0))["a"]
     assert await numbers(source) == [1]
-    program.unlink()
-    _, reason, _ = await end_of(source)
-    expected = "Cannot start the program: No such file or directory"
-    assert reason == f"Exited with code 127: {expected}"
-    assert shlex.quote(program.name) not in reason
+    change(program)
+    _, reason, log = await end_of(source)
+    assert reason == f"Exited with code 127: Cannot start the program: {expected}"
+    assert "s3cret" not in str(log)
+
+
+async def test_failed_program_is_started_again(tmp_path: Path) -> None:
+    source = declare(tmp_path, "echo 1; exit 4")
+    timing = replace(FAST_RETRY, restart_delay=0.01)
+    async with open_service(MemoryStorage(), utc_now, False, timing, a=source) as service:
+        batch = await service.start("a", "a")
+        await wait_until(lambda: service.row_count(batch) >= 2)
+        assert service.batch("a").is_running
