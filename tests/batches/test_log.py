@@ -62,7 +62,7 @@ async def test_output_has_a_number_a_time_and_its_run(
     ("text", "lines"),
     [
         ("one\ntwo\r\nthree\n", ["one", "two", "three"]),
-        ("a\tb\x1b[31mred\x00", ["a b [31mred "]),
+        ("a\tb\x1bred\x00", ["a b red "]),
         ("\ud800", [" "]),
         ("21 °C", ["21 °C"]),
         ("\x1b[1;31mred\x1b[0m \x1b[Ktext", ["red text"]),
