@@ -30,7 +30,7 @@ from solo_app.sources.process import read_lines
 
 def _check_text(text: str) -> str:
     if "\0" in text:
-        raise ValueError("Must not contain NUL")
+        raise ValueError("Must not contain a null character")
     return text
 
 
@@ -49,7 +49,7 @@ class CommandParameters(Parameters):
         Path(),
         validate_default=True,
         title="Folder",
-        description="Working directory; by default that of solo.toml",
+        description="Working directory; default: the folder of solo.toml",
     )
     env: dict[VariableName, Text] = Field(
         {}, title="Environment", description="Additional environment variables"
@@ -61,7 +61,7 @@ class CommandParameters(Parameters):
         "",
         max_length=200,
         title="JSON Pointer",
-        description='To the number in each line; empty: a number or {"key": number}',
+        description='Such as /main/temp; empty: each line is a number or {"key": number}',
     )
 
     @field_validator("argv")

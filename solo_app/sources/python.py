@@ -1,6 +1,6 @@
 """The source ``python``: an async generator of the user, in a child process.
 
-Code that blocks, leaks or crashes cannot harm the app and other batches.
+Code that blocks, leaks or crashes cannot harm the app or other batches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PythonParameters(Parameters):
         Path(),
         validate_default=True,
         title="Folder",
-        description="Folder of the module and working directory; by default that of solo.toml",
+        description="Folder of the module and working directory; default: the folder of solo.toml",
     )
 
     @field_validator("arguments")
@@ -49,7 +49,7 @@ class PythonParameters(Parameters):
 
 
 async def _numbers(parameters: PythonParameters, run: RunContext) -> AsyncIterator[Numbers]:
-    # Not an argument of the program: all users of the machine can list those.
+    # Not an argument of the program, which all users of the machine can list.
     settings = json.dumps(
         {
             "target": parameters.target,
@@ -67,7 +67,7 @@ async def _numbers(parameters: PythonParameters, run: RunContext) -> AsyncIterat
 
 PYTHON = SourceKind(
     "python",
-    "Numbers of an own Python generator.",
+    "Numbers from an async Python generator.",
     PythonParameters,
     _numbers,
     is_declared_only=True,

@@ -60,14 +60,17 @@ def _check_name(path: Path) -> Path:
 
 class ReplayParameters(Parameters):
     path: Annotated[DeclaredFile, AfterValidator(_check_name)]
-    column: str = Field(min_length=1, description="The numbers")
+    column: str = Field(min_length=1, description="Column with the numbers")
     time_column: str | None = Field(
         None,
         min_length=1,
-        description="Timestamps, dates or epoch seconds, which set the pace",
+        description="Column with timestamps, dates or epoch seconds; sets the pace",
     )
     speed: float = Field(
-        1, ge=0, le=1_000_000, description="Factor of the pace; 0 = as fast as possible"
+        1,
+        ge=0,
+        le=1_000_000,
+        description="Playback speed; 2 = twice as fast, 0 = as fast as possible",
     )
 
 
