@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import ssl
@@ -72,40 +71,3 @@ def _reason(error: BaseException) -> str:
         return _reason(error.exceptions[0])
     cause = error.__cause__ or error.__context__  # Libraries raise their own errors.
     return _reason(cause) if cause else "Connection failed"
-
-
-async def open_socket(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
-    """Return a connected socket that does not block. Raises OSError."""
-    # Without `happy_eyeballs_delay`, whose cancellation leaves connections open in Python 3.11.
-    _, writer = await asyncio.open_connection(host, port)
-    connection: socket.socket = writer.get_extra_info("socket").dup()
-    writer.transport.abort()  # Only closes its own socket.
-    if tls is None:
-        return connection
-    try:
-        # Takes the socket over, also if it fails.
-        connection = tls.wrap_socket(
-            connection, server_hostname=host, do_handshake_on_connect=False
-        )
-        await _shake_hands(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-async def _shake_hands(connection: ssl.SSLSocket) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        ready = asyncio.Event()
-        try:
-            return connection.do_handshake()
-        except ssl.SSLWantReadError:
-            add, remove = loop.add_reader, loop.remove_reader
-        except ssl.SSLWantWriteError:
-            add, remove = loop.add_writer, loop.remove_writer
-        add(connection, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(connection)

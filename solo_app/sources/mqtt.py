@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
-import math
 import re
-import socket
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
-import aiomqtt
 from jsonpointer import JsonPointer
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
-from solo_app.sources.connection import (
-    CaFile,
-    create_ssl_context,
-    describe_connect_error,
-    open_socket,
-)
+from solo_app.sources.connection import CaFile, create_ssl_context, describe_connect_error
 from solo_app.sources.pointer import Pointer, find_number
 
 CONNECT_TIMEOUT = 10.0
@@ -33,16 +29,9 @@ MIN_RECONNECT_DELAY = 1.0
 MAX_RECONNECT_DELAY = 30.0
 KEEPALIVE_SECONDS = 30
 MAX_MESSAGE_BYTES = 1024 * 1024
-MAX_QUEUED_BYTES = 4 * MAX_MESSAGE_BYTES
-
-_MESSAGE_OVERHEAD = 1024
-"""Approximate size of a queued message without its payload, in bytes."""
 
 _MAX_MESSAGES = 100
 """Messages that are processed before other tasks run."""
-
-_no_logger = logging.Logger("mqtt")
-_no_logger.disabled = True  # The texts of the libraries contain topics.
 
 
 def _check_host(host: str) -> str:
@@ -55,11 +44,12 @@ def _check_host(host: str) -> str:
     return host
 
 
+_TOPIC = re.compile(r"(([^+#/]*|\+)/)*([^+#/]*|[+#])")
+
+
 def _check_topic(topic: str) -> str:
-    try:
-        aiomqtt.Wildcard(topic)
-    except ValueError:
-        raise ValueError("Must be a topic such as home/+/power or home/#") from None
+    if not _TOPIC.fullmatch(topic):
+        raise ValueError("Must be a topic such as home/+/power or home/#")
     return _check_text(topic)
 
 
@@ -75,7 +65,10 @@ class MqttParameters(Parameters):
     )
     port: int = Field(1883, ge=1, le=65535, title="Port", description="With TLS usually 8883")
     topic: Annotated[str, AfterValidator(_check_topic)] = Field(
-        max_length=1000, title="Topic", description="Such as home/power; + and # are wildcards"
+        min_length=1,
+        max_length=1000,
+        title="Topic",
+        description="Such as home/power; + and # are wildcards",
     )
     pointer: Pointer = Field(
         "",
@@ -116,19 +109,15 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
     delay = 0.0
     while True:
         try:
-            async with _subscribe(declared) as client:
+            async with _subscribe(declared) as subscription:
                 if delay:
                     run.log("Connected again.")
-                delay = delay or MIN_RECONNECT_DELAY
+                delay = MIN_RECONNECT_DELAY
                 while True:
-                    messages = await client.read()
-                    if discarded := client.discarded:
-                        run.log(f"{discarded} messages discarded: they arrived too fast.")
-                    delay = MIN_RECONNECT_DELAY
-                    for message in messages:
-                        if (number := _find_number(message, pointer, run)) is not None:
+                    for payload in await subscription.read():
+                        if (number := _find_number(payload, pointer, run)) is not None:
                             yield number
-        except aiomqtt.MqttError:
+        except EOFError:
             run.log("Connection lost. Reconnecting.")
         except OSError as error:  # Includes TimeoutError.
             if not delay:
@@ -137,128 +126,121 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
         delay = min(2 * delay, MAX_RECONNECT_DELAY)
 
 
-def _find_number(message: aiomqtt.Message, pointer: JsonPointer, run: RunContext) -> float | None:
+def _find_number(payload: bytes, pointer: JsonPointer, run: RunContext) -> float | None:
     try:
-        if len(message.payload) > MAX_MESSAGE_BYTES:
+        if len(payload) > MAX_MESSAGE_BYTES:
             raise SourceError("Message is larger than 1 MiB")
-        return find_number(message.payload, pointer, "Message")
+        return find_number(payload, pointer, "Message")
     except SourceError as error:
         run.log(str(error))
         return None
 
 
 @asynccontextmanager
-async def _subscribe(parameters: DeclaredMqttParameters) -> AsyncIterator[_Client]:
+async def _subscribe(parameters: DeclaredMqttParameters) -> AsyncIterator[_Subscription]:
     """Connect and subscribe. Raises OSError or SourceError."""
-    tls = create_ssl_context(parameters.ca_file) if parameters.tls else None
-    async with AsyncExitStack() as stack:
+    subscription = _Subscription(parameters)
+    try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            connection = await open_socket(parameters.host, parameters.port, tls)
-            client = _Client(parameters, stack.enter_context(connection))
-            stack.push_async_callback(client.close)
-            await client.connect()
-            await client.subscribe_to_topic()
-        yield client
+            await subscription.open()
+        yield subscription
+    finally:
+        subscription.close()
 
 
-class _Inbox(asyncio.Queue[aiomqtt.Message]):
-    """Limits the memory of received messages. ``discarded`` counts those that were in excess."""
+class _Subscription:
+    """A connection to a broker, through paho-mqtt's functions for event loops.
 
-    def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(maxsize)
-        self.discarded = 0
-        self._size = 0
-
-    def full(self) -> bool:
-        return self._size >= MAX_QUEUED_BYTES
-
-    def put_nowait(self, message: aiomqtt.Message) -> None:
-        try:
-            super().put_nowait(message)
-            self._size += _size(message)
-        except asyncio.QueueFull:
-            self.discarded += 1
-
-    def get_nowait(self) -> aiomqtt.Message:
-        message = super().get_nowait()
-        self._size -= _size(message)
-        return message
-
-
-class _Client(aiomqtt.Client):
-    """A client on an open connection.
-
-    aiomqtt connects in a thread, which cannot be cancelled, and does not close a connection whose
-    broker does not respond.
+    It reads no further messages while the caller processes those it has read. Then the broker
+    waits, or discards messages.
     """
 
-    _queue: _Inbox
+    def __init__(self, parameters: DeclaredMqttParameters) -> None:
+        self._parameters = parameters
+        self._payloads: list[bytes] = []
+        self._is_subscribed = False
+        self._connecting: Future[object] = Future()
+        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client.connect_timeout = CONNECT_TIMEOUT
+        if parameters.tls:
+            self._client.tls_set_context(create_ssl_context(parameters.ca_file))
+        if parameters.username is not None:
+            self._client.username_pw_set(parameters.username, parameters.password)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
 
-    def __init__(self, parameters: DeclaredMqttParameters, connection: socket.socket) -> None:
-        super().__init__(
-            parameters.host,
-            parameters.port,
-            username=parameters.username,
-            password=parameters.password,
-            keepalive=KEEPALIVE_SECONDS,
-            queue_type=_Inbox,
-            logger=_no_logger,
-        )
-        self._topic = parameters.topic
-        self._connection = connection
-        # Private, like all of paho-mqtt's functions for sockets.
-        self._client._create_socket = lambda: connection  # type: ignore  # noqa: SLF001
-
-    @property
-    def discarded(self) -> int:
-        """The number of messages that were discarded since the last call."""
-        count, self._queue.discarded = self._queue.discarded, 0
-        return count
-
-    async def connect(self) -> None:
-        self._client_connect()
+    async def open(self) -> None:
+        # paho-mqtt blocks here. A thread of asyncio's executor would delay the end of the app.
+        self._connecting.set_running_or_notify_cancel()
+        Thread(target=self._connect, daemon=True).start()
+        await asyncio.wrap_future(self._connecting)
         try:
-            await self._connected
-        except aiomqtt.MqttCodeError as error:
-            raise SourceError(f"The broker refused the connection: {error.rc}") from None
-
-    def _on_disconnect(self, *arguments: Any) -> None:
-        if not self._connected.done():
-            self._connected.set_exception(ConnectionResetError(errno.ECONNRESET, ""))
-        super()._on_disconnect(*arguments)
-
-    async def subscribe_to_topic(self) -> None:
-        try:
-            codes = await self.subscribe(self._topic, qos=1, timeout=math.inf)
-        except aiomqtt.MqttError:
+            while not self._is_subscribed:
+                await self._receive()
+        except EOFError:
             raise ConnectionResetError(errno.ECONNRESET, "") from None
-        if any(isinstance(code, ReasonCode) and code.is_failure for code in codes):
-            raise SourceError("The broker refused the subscription")
 
-    async def read(self) -> list[aiomqtt.Message]:
-        """Wait for messages and return all that are queued, up to a limit.
-
-        aiomqtt receives several messages in the time in which it returns one.
-        """
-        messages = [await anext(self.messages)]
-        while len(messages) < _MAX_MESSAGES and not self._queue.empty():
-            messages.append(self._queue.get_nowait())
-        return messages
-
-    async def close(self) -> None:
-        """Close the connection. Its callbacks are called first."""
-        if self._connection.fileno() != -1:
-            self._loop.remove_reader(self._connection)
+    def _connect(self) -> None:
         try:
+            self._client.connect(self._parameters.host, self._parameters.port, KEEPALIVE_SECONDS)
+            self._connecting.set_result(None)
+        except Exception as error:
+            # The traceback would keep the connection open.
+            self._connecting.set_exception(error.with_traceback(None))
+
+    def close(self) -> None:
+        """Close the connection, or let a thread that is connecting close it."""
+        self._connecting.add_done_callback(lambda _: self._client.disconnect())
+
+    async def read(self) -> list[bytes]:
+        """Return the next messages. Raises EOFError if the connection is lost."""
+        while not self._payloads:
+            await self._receive()
+        payloads, self._payloads = self._payloads, []
+        return payloads
+
+    async def _receive(self) -> None:
+        """Wait for data, but no longer than a second, and process it."""
+        await self._wait_for_data()
+        count = -1
+        while count < len(self._payloads) < _MAX_MESSAGES:
+            count = len(self._payloads)
+            if self._client.loop_read():
+                raise EOFError
+        if self._client.loop_write() or self._client.loop_misc():
+            raise EOFError
+
+    async def _wait_for_data(self) -> None:
+        connection, loop = self._client.socket(), asyncio.get_running_loop()
+        if connection is None:
+            raise EOFError
+        if isinstance(connection, ssl.SSLSocket) and connection.pending():
             await asyncio.sleep(0)
+            return
+        ready = asyncio.Event()
+        loop.add_reader(connection, ready.set)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ready.wait(), 1)
         finally:
-            self._client._sock_close()  # noqa: SLF001
-            if self._disconnected.done():
-                self._disconnected.exception()  # Otherwise asyncio logs it.
+            loop.remove_reader(connection)
 
+    def _on_connect(self, *arguments: Any) -> None:
+        reason: ReasonCode = arguments[3]
+        if reason.is_failure:
+            raise SourceError(f"The broker refused the connection: {reason}")
+        self._client.subscribe(self._parameters.topic, qos=1)
 
-def _size(message: aiomqtt.Message) -> int:
-    return len(message.payload) + _MESSAGE_OVERHEAD
+    def _on_subscribe(self, *arguments: Any) -> None:
+        reasons: list[ReasonCode] = arguments[3]
+        if reasons[0].is_failure:
+            raise SourceError("The broker refused the subscription")
+        self._is_subscribed = True
+
+    def _on_message(self, *arguments: Any) -> None:
+        message: MQTTMessage = arguments[2]
+        self._payloads.append(bytes(message.payload))
 
 
 MQTT = SourceKind(

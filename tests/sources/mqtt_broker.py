@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiomqtt
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 EXECUTABLE = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
@@ -65,9 +66,24 @@ class Broker:
         retain: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        async with aiomqtt.Client("127.0.0.1", self.port, tls_context=tls) as client:
-            for payload in payloads:
-                await client.publish(topic, payload, qos=1, retain=retain)
+        await asyncio.to_thread(self._publish, topic, payloads, retain, tls)
+
+    def _publish(
+        self,
+        topic: str,
+        payloads: tuple[str | bytes, ...],
+        retain: bool,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        client = Client(CallbackAPIVersion.VERSION2)
+        if tls:
+            client.tls_set_context(tls)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        for payload in payloads:
+            client.publish(topic, payload, qos=1, retain=retain).wait_for_publish()
+        client.disconnect()
+        client.loop_stop()
 
 
 @asynccontextmanager
