@@ -14,6 +14,18 @@ from tests.helpers.small_disk import SmallDisk
 _batch_numbers = itertools.count(1)
 
 
+SLOW = (
+    "cli",
+    "storage",
+    "batches/test_minutes_properties.py",
+    "sources/test_command.py",
+    "sources/test_python.py",
+    "sources/test_replay.py",
+    "test_startup_check.py",
+)
+"""Tests that start programs, or read and write many files."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rounds", type=int, default=10, help="rounds of each test in tests/faults (default: 10)"
@@ -22,9 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one process if they share fixtures."""
+    """Mark slow tests, and run the tests of a file in one process if they share fixtures."""
     here = Path(__file__).parent
     for item in items:
+        if any(item.path.is_relative_to(here / path) for path in SLOW):
+            item.add_marker(pytest.mark.slow)
         if item.path.parent in (here / "api", here / "storage", here / "ui"):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
