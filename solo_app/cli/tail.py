@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import click
 
@@ -20,42 +18,17 @@ READ_TIMEOUT = 45
 RETRY_SECONDS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    type: str
-    data: str
-    id: str
-
-
-def parse_events(chunks: Iterable[bytes]) -> Iterator[Event]:
-    """Yield the complete events of a stream.
-
-    Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-    """
-    event_type, data, last_id = "message", list[str](), ""
-    for line in _lines(chunks):
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        match field if line else None:
-            case None:
-                if data:
-                    yield Event(event_type, "\n".join(data), last_id)
-                event_type, data = "message", []
-            case "event":
-                event_type = value
-            case "data":
-                data.append(value)
-            case "id":
-                last_id = value
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines, which end with CR, LF or CR LF; an incomplete line is discarded."""
-    rest = b""
-    for chunk in chunks:
-        # A CR at the end may be the first half of CR LF.
-        *lines, rest = re.split(rb"\r\n|\n|\r(?!\Z)", rest + chunk)
-        yield from (line.decode(errors="replace") for line in lines)
+def parse_events(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Yield the fields of each complete server-sent event that has data."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            if "data" in fields:
+                yield fields
+            fields = {}
 
 
 @click.command()
@@ -78,13 +51,14 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
     """
     position = _latest_seq(client, batch_id) if after is None else after
     for event in _follow(client, batch_id, position):
-        if event.type == "end":
-            print_message(f"{batch_id}: {json.loads(event.data)['status']}")
+        document = json.loads(event["data"])
+        if "status" in document:
+            print_message(f"{batch_id}: {document['status']}")
         elif as_json:
-            print_json(json.loads(event.data))
+            print_json(document)
         else:
-            point = json.loads(event.data)
-            click.echo(printable(f"{point['ts']}  {point['seq']}  {point['data']['key']}"))
+            text = f"{document['ts']}  {document['seq']}  {document['data']['key']}"
+            click.echo(printable(text))
 
 
 def _latest_seq(client: Client, batch_id: str) -> int:
@@ -96,7 +70,7 @@ def _latest_seq(client: Client, batch_id: str) -> int:
     return max(batch["row_count"], run["first_seq"] - 1) if last_seq is None else last_seq
 
 
-def _follow(client: Client, batch_id: str, position: int) -> Iterator[Event]:
+def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, str]]:
     """Yield the events after a position up to the end of the batch, over any number of streams."""
     is_connected = was_connected = False
     while True:
@@ -107,11 +81,11 @@ def _follow(client: Client, batch_id: str, position: int) -> Iterator[Event]:
                     print_message(f"{batch_id}: ended, no more points")
                     return
                 is_connected = was_connected = True
-                for event in parse_events(response.iter_bytes()):
+                for event in parse_events(response.iter_lines()):
                     yield event
-                    if event.type == "end":
+                    if event.get("event") == "end":
                         return
-                    position = int(event.id)
+                    position = int(event["id"])
         except CommandError as error:
             is_final = isinstance(error, RefusedError) and error.problem["status"] < 500
             if is_final or not was_connected:

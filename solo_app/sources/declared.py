@@ -5,6 +5,7 @@ The parameters may be secret. Errors contain the file, the table and the key, bu
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import AsyncIterator, Mapping
@@ -40,22 +41,14 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
 
 def _resolve_file(value: object, info: ValidationInfo) -> Path:
     path = _resolve(value, info)
-    try:
-        is_file = path.is_file()
-    except OSError:  # The name is too long, or a folder is not accessible.
-        is_file = False
-    if not is_file:
+    if not os.path.isfile(path):  # noqa: PTH113 (never raises)
         raise ValueError("File not found")
     return path
 
 
 def _resolve_folder(value: object, info: ValidationInfo) -> Path:
     path = _resolve(value, info)
-    try:
-        is_folder = path.is_dir()
-    except OSError:
-        is_folder = False
-    if not is_folder:
+    if not os.path.isdir(path):  # noqa: PTH112 (never raises)
         raise ValueError("Folder not found")
     return path
 
