@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -216,5 +216,10 @@ async def _connect(
 
 
 async def _read_status(stream: asyncio.StreamReader) -> int | None:
-    status = await stream.read()
-    return int(status) if status else None
+    group, _, code = (await stream.read()).partition(b" ")
+    if code:
+        return int(code)
+    if group:  # The wrapper was killed.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(int(group), signal.SIGKILL)
+    return None

@@ -3,8 +3,9 @@
 Usage: ``python -I process_group.py STATUS PROGRAM [ARGUMENT ...]``. The standard input is a pipe
 from the caller. When the caller closes it, or ends in any way, the group receives SIGTERM and,
 after ``GRACE_SECONDS``, SIGKILL. The same happens to the rest of the group when the program exits.
-Then the exit code is written to the file descriptor ``STATUS``: 128 + N after signal N, as in a
-shell.
+The id of the group is written to the file descriptor ``STATUS`` at the start, and a space and the
+exit code at the end: 128 + N after signal N, as in a shell. Without an exit code, this process was
+killed, and the caller must end the group.
 
 This is a separate process, because only the kernel notices that the app was killed: it closes the
 pipe. A process that starts a session of its own leaves the group and is not ended.
@@ -28,11 +29,14 @@ CANNOT_START = 127
 
 def main() -> None:
     status, command = int(sys.argv[1]), sys.argv[2:]
-    os.write(status, str(run(command)).encode())
+    os.write(status, f" {run(command, status)}".encode())
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], status: int) -> int:
     """Run a program and end its group. Returns the exit code."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        # It ends only with the program or the caller. The program does not inherit handlers.
+        signal.signal(number, lambda *_: None)
     try:
         # The program inherits the standard output and error, so its output is not copied.
         program = subprocess.Popen(  # noqa: S603
@@ -41,6 +45,7 @@ def run(command: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"Cannot start the program: {error.strerror}\n")
         return CANNOT_START
+    os.write(status, str(program.pid).encode())
     is_closed = threading.Event()
     watch = threading.Thread(target=_end_with_caller, args=(program.pid, is_closed), daemon=True)
     watch.start()

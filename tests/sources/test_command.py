@@ -240,3 +240,25 @@ async def test_failed_program_is_started_again(tmp_path: Path) -> None:
         batch = await service.start("a", "a")
         await wait_until(lambda: service.row_count(batch) >= 2)
         assert service.batch("a").is_running
+
+
+async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
+    async with running(declare(tmp_path, "sleep 3607 & echo $PPID; sleep 3607")) as service:
+        await wait_until(lambda: service.row_count(service.batch("a")) == 1)
+        [point] = await service.points("a", 0, 1)
+        os.kill(int(point.key), signal.SIGKILL)
+        await wait_until(lambda: not service.running())
+        assert service.batch("a").run.reason == "The program was lost"
+        await wait_until(lambda: not processes("3607"))
+
+
+async def test_wrapper_ignores_signals(tmp_path: Path) -> None:
+    async with running(
+        declare(tmp_path, "echo $PPID; sleep 0.2; echo 1; exec sleep 3608")
+    ) as service:
+        batch = service.batch("a")
+        await wait_until(lambda: service.row_count(batch) == 1)
+        [point] = await service.points("a", 0, 1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(int(point.key), number)
+        await wait_until(lambda: service.row_count(batch) == 2)
