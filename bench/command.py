@@ -1,4 +1,4 @@
-"""Command: lines of a program stored by the source ``command``, and reading the same pipe only."""
+"""Command: lines per second that the source ``command`` stores, and that a plain pipe delivers."""
 
 from __future__ import annotations
 

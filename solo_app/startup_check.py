@@ -87,5 +87,5 @@ def _check_files(settings: Settings) -> None:
     check = subprocess.run(command, capture_output=True, text=True, env=environment)  # noqa: S603
     if check.returncode:
         lines = [line for line in check.stderr.split("\n") if line]
-        code = check.returncode
-        raise SettingsError(lines[-1] if lines else f"The check of the files exited with {code}.")
+        text = f"`python -m solo_app check` exited with code {check.returncode}."
+        raise SettingsError(lines[-1] if lines else text)

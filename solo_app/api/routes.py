@@ -248,8 +248,8 @@ async def list_log(
 
 @router.get("/sources", summary="Sources")
 async def list_sources(service: Service, _: NoQuery) -> schemas.Sources:
-    """The sources that a batch can have, with the JSON Schema of their parameters: source kinds,
-    and sources that are declared in `solo.toml`."""
+    """The source kinds and the sources declared in `solo.toml` that clients can start, with the
+    JSON Schema of their parameters."""
     kinds = service.sources.values()
     return schemas.Sources(sources=[schemas.Source.from_kind(kind) for kind in kinds])
 

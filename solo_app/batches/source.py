@@ -60,10 +60,9 @@ class SourceKind:
     ``description`` is one sentence for the form. ``parameters`` is a subclass of ``Parameters``;
     ``read`` receives an instance of it. ``restart`` is the default restart policy of a run.
 
-    A kind that runs programs, reads files or holds secrets is used through a declared source: the
-    operator specifies its parameters in ``solo.toml``. ``declared_parameters`` is the class of
-    these parameters if it has more fields than ``parameters``. A kind with ``is_declared_only``
-    cannot be started with parameters of a client.
+    The operator can declare sources of this kind with parameters that run programs, read files or
+    contain secrets. ``declared_parameters`` is their class if it has more fields than
+    ``parameters``. If ``is_declared_only``, clients cannot start the kind itself.
     """
 
     name: str

@@ -33,7 +33,7 @@ class Timing:
     """Maximum time before a restart."""
 
     restart_reset: float = 60.0
-    """Time with numbers after which a failure counts as the first one again."""
+    """Time since the first number of an attempt after which a failure resets the delay."""
 
     log_delay: float = 1.0
     """Time between two writes of new log lines."""

@@ -28,7 +28,7 @@ def parse_parameter(text: str) -> tuple[str, Any]:
 @click.command()
 @batch_argument
 @click.option("--source", help="Source kind or declared source.")
-@click.option("--parameter", "parameters", metavar="NAME=VALUE", multiple=True, help="Repeatable.")
+@click.option("--parameter", "parameters", metavar="NAME=VALUE", multiple=True, help="Source parameter; repeatable.")
 @click.option("--restart", type=click.Choice(["never", "on-failure"]), help="Restart policy.")
 @click.option("--unit", help="Unit of the values.")
 @click.option("--description", help="Description of the batch.")
@@ -65,7 +65,7 @@ def start(
 def stop(batch_ids: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Stop batches. Returns after their last points are stored.
 
-    A batch that has already ended is not an error. If one cannot be stopped, the others are.
+    A batch that has already ended is not an error. After an error, the other batches are stopped.
 
     Example: python -m solo_app stop cpu kiln
     """
@@ -103,7 +103,7 @@ def list_batches(client: Client, status: str | None, as_json: bool) -> None:
 
 
 def _all_batches(client: Client, status: str | None) -> list[dict[str, Any]]:
-    """Return the batches of all pages. A start during the requests does not repeat a batch."""
+    """Return the batches of all pages, without duplicates if a batch starts in between."""
     batches: dict[str, dict[str, Any]] = {}
     query = {"limit": "1000", **({"status": status} if status else {})}
     page = client.request("GET", "/batches", params=query)

@@ -34,13 +34,13 @@ def main() -> None:
     \b
     Exit codes:
       0    success
-      1    the request failed or was refused; the error is one line
+      1    the command failed; each error is one line
       2    invalid arguments
       130  Ctrl-C
 
     Example: python -m solo_app start cpu --source host
     """
-    # Units and descriptions may contain characters that the locale does not have.
+    # Units and descriptions may contain characters that the locale cannot encode.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 

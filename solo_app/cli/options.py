@@ -1,4 +1,4 @@
-"""Arguments and options that commands have in common."""
+"""Shared arguments and options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ url_option = click.option(
     "client",
     default=_default_url,
     callback=_open_client,
-    help="The running app.  [default: http://127.0.0.1 with the port REFLEX_BACKEND_PORT or 8000]",
+    help="URL of the app.  [default: http://127.0.0.1, port REFLEX_BACKEND_PORT or 8000]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 batch_argument = click.argument("batch_id", metavar="BATCH", type=BatchIdType())

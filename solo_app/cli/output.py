@@ -1,4 +1,4 @@
-"""Output in the terminal: errors, JSON, and aligned text."""
+"""Terminal output: errors, JSON and tables."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def push(batch_id: str, client: Client, numbers: tuple[float, ...], as_json: boo
     """Store numbers, or lines of standard input as they arrive.
 
     A line is a number or {"key": number}. The first point starts the batch. An invalid line ends
-    the command; the lines before it are stored. Of the arguments, all are stored or none.
+    the command; the lines before it are stored. NUMBER arguments are stored
+    atomically.
 
     \b
     Examples:
@@ -68,7 +69,7 @@ def read_lines(file: BufferedReader) -> Iterator[bytes]:
         if line_break:
             yield lines + line_break
         rest = last
-        if len(rest) > MAX_LINE_BYTES:  # Bounds the memory. The server rejects the line.
+        if len(rest) > MAX_LINE_BYTES:  # Limits memory. The server rejects the line.
             yield rest
             rest = b""
     if rest:
@@ -76,9 +77,9 @@ def read_lines(file: BufferedReader) -> Iterator[bytes]:
 
 
 def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, Any]:
-    """Store lines with one request per read, so that it is known which of them are stored.
+    """Store lines with one request per read, so that errors can state which of them are stored.
 
-    A single request could neither report an error while it waits for a line, nor outlast a restart.
+    A single request could neither report an error between two lines nor survive a restart.
     """
     result: dict[str, Any] = {}
     first_seq, stored, line_count, lines = None, 0, 0, b""
@@ -111,14 +112,14 @@ def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, An
 @click.command()
 @batch_argument
 @click.option("--format", "file_format", type=click.Choice(["csv", "json", "parquet"]))
-@click.option("--from", "start", metavar="TIME", help="First time, in ISO 8601.")
-@click.option("--to", "end", metavar="TIME", help="End of the range, exclusive.")
+@click.option("--from", "start", metavar="TIME", help="Start of the range (ISO 8601), inclusive.")
+@click.option("--to", "end", metavar="TIME", help="End of the range (ISO 8601), exclusive.")
 @click.option("--output", type=click.Path(path_type=Path), help="File to create or replace.")
 @url_option
 def export(batch_id: str, client: Client, output: Path | None, **options: str | None) -> None:
     """Download the points of a batch as CSV (default), JSON or Parquet.
 
-    The default of --output is standard output. If the download is incomplete, the exit code is 1,
+    Without --output, writes to standard output. If the download is incomplete, the exit code is 1,
     and the file is not created or replaced.
 
     Example: python -m solo_app export kiln --format parquet --output kiln.parquet

@@ -44,7 +44,7 @@ def parse_events(lines: Iterable[str]) -> Iterator[dict[str, str]]:
 def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> None:
     """Print points as they are stored, until the batch ends.
 
-    A lost connection is resumed, also after a restart of the app, without gaps or duplicates.
+    Reconnects after a lost connection or a restart of the app, without gaps or duplicates.
     The columns are time, seq and value.
 
     Example: python -m solo_app tail kiln --after 0
@@ -71,7 +71,7 @@ def _latest_seq(client: Client, batch_id: str) -> int:
 
 
 def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, str]]:
-    """Yield the events after a position up to the end of the batch, over any number of streams."""
+    """Yield the events after a position until the batch ends. Reconnects if the connection is lost."""
     is_connected = was_connected = False
     while True:
         try:

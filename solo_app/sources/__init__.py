@@ -1,7 +1,7 @@
 """The registry of sources. Each kind is one module; register a new one here.
 
-The operator declares sources in ``solo.toml`` (``declared.py``). Third parties register
-kinds as entry points of the group ``solo.sources``.
+The operator declares sources in ``solo.toml`` (``declared.py``). Third parties register kinds as
+entry points of the group ``solo.sources``.
 """
 
 from __future__ import annotations

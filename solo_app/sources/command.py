@@ -90,6 +90,8 @@ WHOLE_LINE = JsonPointer("")
 _KEY = JsonPointer("/key")
 """The number in a line such as {"key": 5}. Other members are ignored."""
 
+_NO_KEY = "Line has no number in `key`, and no `pointer` is declared"
+
 _PLAIN_NUMBERS = re.compile(rb"[-+.0-9eE\r,]*")
 _NUMBERS = TypeAdapter(list[Annotated[float, Field(strict=True, allow_inf_nan=False)]])
 
@@ -112,7 +114,8 @@ def parse_lines(lines: list[bytes], pointer: JsonPointer, run: RunContext) -> li
         try:
             numbers.append(find_number(line, _KEY if is_object else pointer, "Line"))
         except SourceError as error:
-            run.log(f"Skipped: {error}: {line.decode(errors='replace').strip()}")
+            reason = _NO_KEY if is_object else error
+            run.log(f"Skipped: {reason}: {line.decode(errors='replace').strip()}")
     return numbers
 
 

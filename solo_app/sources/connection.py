@@ -51,7 +51,7 @@ _NAME_MISMATCHES = (62, 64)
 
 
 def describe_connect_error(error: BaseException) -> str:
-    """Return the text of a failed connection, which contains neither names nor addresses."""
+    """Return the reason for a failed connection, without host names and addresses."""
     return f"Cannot connect: {_reason(error)}"
 
 

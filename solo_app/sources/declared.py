@@ -27,6 +27,10 @@ from solo_app.config import SettingsError
 
 SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+_NAME_RULE = (
+    "Use 1 to 64 letters, digits, dots, underscores or hyphens, beginning with a letter or digit"
+)
+
 
 def _resolve(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
@@ -85,14 +89,14 @@ def _declare(
     file: Path, name: str, table: object, kinds: Mapping[str, SourceKind]
 ) -> DeclaredSource:
     if not SOURCE_NAME.fullmatch(name):
-        raise _error(file, "sources", name, "Names have 1 to 64 characters of A-Z a-z 0-9 . _ -")
+        raise _error(file, "sources", name, _NAME_RULE)
     if name in kinds:
-        raise _error(file, "sources", name, "This is the name of a source kind")
+        raise _error(file, "sources", name, "Name of a source kind. Use another")
     if not isinstance(table, dict):
         raise _error(file, "sources", name, "Must be a table")
     values = dict(table)
     kind_name = values.pop("kind", None)
-    # Clients push only to batches with the source of this name.
+    # Clients can push only to batches whose source has this name.
     allowed = {key: kind for key, kind in kinds.items() if key != PUSH_SOURCE}
     if not isinstance(kind_name, str) or kind_name not in allowed:
         message = f"Must be one of {', '.join(allowed)}"

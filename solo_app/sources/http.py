@@ -209,7 +209,7 @@ def _follow(
     # httpx omits default ports.
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
         if parameters.body and redirected.method != "GET":
-            raise SourceError("Redirected to another origin, to which the body is not sent")
+            raise SourceError("Redirected to another origin; the body is not sent there")
         for name in {name.lower() for name in parameters.headers} - {"host"} | {"authorization"}:
             redirected.headers.pop(name, None)
     return redirected

@@ -100,9 +100,9 @@ class DeclaredMqttParameters(MqttParameters):
 
 
 async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator[Numbers]:
-    """Yield the number in each message. Lost connections are opened again.
+    """Yield the number in each message. Reconnects after a lost connection.
 
-    Raises SourceError if the first connection fails, or the broker or its certificate is refused.
+    Raises SourceError if the first connection fails, or the broker refuses the login or the topic.
     """
     declared = DeclaredMqttParameters.model_construct(**dict(parameters))
     pointer = JsonPointer(declared.pointer)
@@ -111,7 +111,7 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
         try:
             async with _subscribe(declared) as subscription:
                 if delay:
-                    run.log("Connected again.")
+                    run.log("Reconnected.")
                 delay = MIN_RECONNECT_DELAY
                 while True:
                     for payload in await subscription.read():
@@ -132,7 +132,7 @@ def _find_number(payload: bytes, pointer: JsonPointer, run: RunContext) -> float
             raise SourceError("Message is larger than 1 MiB")
         return find_number(payload, pointer, "Message")
     except SourceError as error:
-        run.log(str(error))
+        run.log(f"Skipped: {error}")
         return None
 
 

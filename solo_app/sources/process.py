@@ -1,4 +1,4 @@
-"""Programs whose output a source reads. ``process_group.py`` starts them and ends them."""
+"""Runs programs and reads their output. ``process_group.py`` starts and ends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_LINES = 500
 """Lines that are processed before other tasks run: a few milliseconds if all are invalid."""
 
 _DRAIN_SECONDS = 0.5
-"""Time for more output after the exit. A process that has left the group can keep the pipe open."""
+"""Time for more output after the exit: a process outside the group can keep the pipe open."""
 
 _END_SECONDS = process_group.GRACE_SECONDS + 0.5
 """Time limit for the end of the process group. It ends later on its own if the machine is busy."""
@@ -35,7 +35,7 @@ async def read_lines(
 ) -> AsyncGenerator[list[bytes]]:
     """Run a program and yield the lines of its standard output, as soon as they are complete.
 
-    The standard error goes to the log of the batch. The environment has no variables ``SOLO_*``.
+    Standard error is written to the log of the batch. ``SOLO_*`` variables are not inherited.
     Lines longer than ``MAX_LINE_BYTES`` are skipped. An unterminated last line counts only if the
     program succeeds. Raises SourceError if it cannot be started or exits with an error.
     """
@@ -109,18 +109,20 @@ class _ErrorOutput:
         self._run.log(text)
 
     def describe(self, exit_code: int | None) -> str:
-        """Return why a program failed."""
+        """Return the reason for the failure of a program."""
         if exit_code is None:
-            return "The program was lost"
+            return "The wrapper process of the program was killed"
         reason = f"Exited with code {exit_code}"
         if exit_code > 128 and exit_code - 128 in signal.valid_signals():
-            reason = f"Ended by {signal.Signals(exit_code - 128).name}"
+            reason = f"Terminated by {signal.Signals(exit_code - 128).name}"
         return f"{reason}: {self._last.strip()}" if self._last else reason
 
 
 class _Program:
-    """A running program. ``exit`` returns its exit code once its process group has ended, None if
-    the wrapper was killed."""
+    """A running program.
+
+    ``exit`` returns the exit code once the process group has ended; None if the wrapper was killed.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Runs a program in a process group, and ends the group with the program or with the caller.
+"""Runs a program in a process group, and ends the group when the program or the caller ends.
 
 Usage: ``python -I process_group.py STATUS PROGRAM [ARGUMENT ...]``. The standard input is a pipe
 from the caller. When the caller closes it, or ends in any way, the group receives SIGTERM and,
@@ -7,8 +7,8 @@ The id of the group is written to the file descriptor ``STATUS`` at the start, a
 exit code at the end: 128 + N after signal N, as in a shell. Without an exit code, this process was
 killed, and the caller must end the group.
 
-This is a separate process, because only the kernel notices that the app was killed: it closes the
-pipe. A process that starts a session of its own leaves the group and is not ended.
+This is a separate process because a killed app cannot clean up: the kernel closes the pipe instead.
+A process that starts its own session leaves the group and is not ended.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _end_with_caller(group: int, is_closed: threading.Event) -> None:
 
 
 def _end_group(group: int) -> None:
-    """Terminate a group, wait until it is empty, and kill what is left."""
+    """Terminate a group, wait until it is empty, and kill the remaining processes."""
     deadline = time.monotonic() + GRACE_SECONDS
     # PermissionError: only zombies are left (macOS), or the process has changed its user.
     with suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The source ``python``: an async generator of the user, in a child process.
+"""The source ``python``: an async generator in a child process.
 
 Code that blocks, leaks or crashes cannot harm the app or other batches.
 """

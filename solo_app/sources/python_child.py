@@ -57,7 +57,7 @@ def check_arguments(function: Callable[..., object], arguments: dict[str, Any]) 
 
 
 async def write_numbers(items: AsyncIterator[object], output: TextIO) -> None:
-    """Write each item at once: a number, or a list or array of numbers."""
+    """Write each item immediately: a number, or a list or array of numbers."""
     if not hasattr(items, "__aiter__"):
         if asyncio.iscoroutine(items):
             items.close()  # Otherwise Python warns.

@@ -35,7 +35,7 @@ _MEMORY_LIMIT = "256MB"
 _CONFIG: dict[str, Any] = {
     "threads": 1,
     "memory_limit": _MEMORY_LIMIT,
-    "temp_directory": "",  # Writes no files.
+    "temp_directory": "",  # Do not write files.
     "autoinstall_known_extensions": False,
     "TimeZone": "UTC",  # For times without an offset.
 }
@@ -133,7 +133,7 @@ class _Pace:
 
 @asynccontextmanager
 async def _connect() -> AsyncIterator[DuckDBPyConnection]:
-    """Open an in-memory database of its own. This and closing it take more than 10 ms."""
+    """Open a separate in-memory database. Opening and closing take more than 10 ms each."""
     import duckdb
 
     connection = await asyncio.to_thread(duckdb.connect, ":memory:", config=_CONFIG)
@@ -165,7 +165,7 @@ async def _run(connection: DuckDBPyConnection, query: Callable[[], T]) -> T:
 
 
 def _open(connection: DuckDBPyConnection, parameters: ReplayParameters) -> None:
-    """Start to read the numbers and times. DuckDB reads the file as rows are fetched."""
+    """Start the query for numbers and times. DuckDB reads the file as rows are fetched."""
     path = parameters.path
     if not path.is_file():
         raise SourceError("File not found")

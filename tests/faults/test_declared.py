@@ -1,4 +1,4 @@
-"""Declared sources of all kinds: their secrets, what a stop leaves behind, and ``kill -9``."""
+"""Declared sources of all kinds: secrets, resources after a stop, and ``kill -9``."""
 
 from __future__ import annotations
 

@@ -101,6 +101,14 @@ def test_line_without_a_number_is_logged_and_skipped(line: str) -> None:
     assert run.lines[0].endswith(line)
 
 
+def test_object_without_a_pointer_needs_the_member_key() -> None:
+    run = Run()
+    lines = [b'{"key": 1, "unit": "V"}', b'{"volts": 2}', b'{"key": "3"}']
+    assert parse_lines(lines, WHOLE_LINE, run) == [1]
+    reason = "Skipped: Line has no number in `key`, and no `pointer` is declared"
+    assert run.lines == [f'{reason}: {{"volts": 2}}', f'{reason}: {{"key": "3"}}']
+
+
 def test_lines_are_never_combined() -> None:
     lines = [b"1,2", b'{"key":3', b'"key":4}', b"5"]
     assert parse_lines(lines, WHOLE_LINE, Run()) == [5]
@@ -111,7 +119,7 @@ async def test_line_is_a_point_as_soon_as_it_is_printed(tmp_path: Path) -> None:
         await wait_until(lambda: service.row_count(service.batch("a")) == 1)
 
 
-async def test_half_a_line_counts_if_the_program_succeeds(tmp_path: Path) -> None:
+async def test_unterminated_line_counts_if_the_program_succeeds(tmp_path: Path) -> None:
     assert await numbers(declare(tmp_path, "printf '1\\n23'")) == [1, 23]
     status, reason, _ = await end_of(declare(tmp_path, "printf '1\\n23'; exit 3"))
     assert (status, reason) == (BatchStatus.FAILED, "Exited with code 3")
@@ -126,7 +134,7 @@ async def test_failed_program_shows_its_last_error_line(tmp_path: Path) -> None:
 
 async def test_signal_that_ended_the_program_is_named(tmp_path: Path) -> None:
     status, reason, _ = await end_of(declare(tmp_path, "kill -9 $$"))
-    assert (status, reason) == (BatchStatus.FAILED, "Ended by SIGKILL")
+    assert (status, reason) == (BatchStatus.FAILED, "Terminated by SIGKILL")
 
 
 async def test_program_that_prints_nothing_finishes(tmp_path: Path) -> None:
@@ -150,14 +158,14 @@ async def test_program_runs_in_the_folder_of_the_file(tmp_path: Path) -> None:
     assert await numbers(declare(tmp_path, "cat value", "cwd = 'sub'")) == [7]
 
 
-async def test_endless_line_is_skipped(tmp_path: Path) -> None:
+async def test_overlong_line_is_skipped(tmp_path: Path) -> None:
     run = Run()
     source = declare(tmp_path, "head -c 1000000 /dev/zero | tr '\\\\0' 1; echo; echo 2")
     assert await numbers(source, run) == [2]
     assert run.lines == ["Line skipped: longer than 65536 bytes"]
 
 
-async def test_full_standard_error_does_not_block(tmp_path: Path) -> None:
+async def test_flood_on_standard_error_does_not_block(tmp_path: Path) -> None:
     source = declare(tmp_path, "head -c 3000000 /dev/zero >&2; yes x | head -n 500000 >&2; echo 3")
     assert await numbers(source) == [3]
 

@@ -400,7 +400,7 @@ async def test_redirect_to_another_origin_gets_no_declared_headers(status: str) 
 async def test_redirect_to_another_origin_gets_no_body() -> None:
     async with serve(response("1")) as other:
         async with serve(response(status="307 Moved", Location=other.url)) as server:
-            with pytest.raises(SourceError, match="another origin, to which the body is not sent"):
+            with pytest.raises(SourceError, match="another origin; the body is not sent there"):
                 await read_declared(server.url, method="POST", body=SECRET)
         assert other.requests == []
         async with serve(response(status="303 See Other", Location=other.url)) as server:

@@ -118,17 +118,17 @@ async def test_messages_without_a_number_are_logged_and_skipped(broker: Broker) 
         await broker.publish("home/power", "", "on", b"\xff", "[1]", too_large, "NaN", "7")
         assert await anext(source) == 7
     assert run.texts == [
-        "Message is not JSON",
-        "Message is not JSON",
-        "Message is not JSON",
-        "Message is an array, not a number",
-        "Message is larger than 1 MiB",
-        "Message is not a finite number",
+        "Skipped: Message is not JSON",
+        "Skipped: Message is not JSON",
+        "Skipped: Message is not JSON",
+        "Skipped: Message is an array, not a number",
+        "Skipped: Message is larger than 1 MiB",
+        "Skipped: Message is not a finite number",
     ]
 
 
 @pytest.mark.usefixtures("_fast")
-async def test_restarted_broker_is_connected_again(
+async def test_source_reconnects_to_a_restarted_broker(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     await broker.publish("home/power", "1", retain=True)
@@ -140,7 +140,7 @@ async def test_restarted_broker_is_connected_again(
             reading = asyncio.ensure_future(anext(source))
             await wait_until(lambda: run.texts[-1:] == ["Connection lost. Reconnecting."])
             await broker.start()
-            await wait_until(lambda: run.texts[-1:] == ["Connected again."])
+            await wait_until(lambda: run.texts[-1:] == ["Reconnected."])
             await broker.publish("home/power", str(number))
             assert await reading == number
     gc.collect()  # Destroys futures whose exceptions would be logged.
@@ -149,7 +149,7 @@ async def test_restarted_broker_is_connected_again(
 
 
 @pytest.mark.usefixtures("_fast")
-async def test_password_is_required_again_after_a_restart(tmp_path: Path) -> None:
+async def test_source_logs_in_again_after_a_restart(tmp_path: Path) -> None:
     async with run_broker(tmp_path) as broker:
         await broker.publish("home/power", "1", retain=True)
         login = {"username": "user", "password": SECRET}
@@ -211,7 +211,7 @@ async def test_unreachable_broker_is_an_error(host: str, message: str) -> None:
 @pytest.mark.usefixtures("_fast")
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("is_cancelled", [False, True])
-async def test_silent_server_blocks_nothing_and_is_left(tls: bool, is_cancelled: bool) -> None:
+async def test_silent_server_times_out_without_blocking(tls: bool, is_cancelled: bool) -> None:
     tasks = asyncio.all_tasks()
     async with serve(waiting) as server:
         port = int(server.url.strip("/").rpartition(":")[2])
@@ -265,7 +265,7 @@ async def test_cancelled_source_closes_its_connection(broker: Broker) -> None:
         await wait_until(lambda: asyncio.all_tasks() <= tasks)
 
 
-async def test_connection_that_is_lost_between_two_reads_is_not_logged(
+async def test_connection_lost_between_two_reads_is_not_logged(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     await broker.publish("home/power", "1", retain=True)

@@ -15,7 +15,7 @@ class Slot(TypedDict):
     """A slot and the batch that runs in it; ``batch_id`` is empty if the slot is free.
 
     ``latest`` is the latest value of the current run, ``recent`` the latest values of all runs.
-    ``is_retrying`` is whether the source is being restarted.
+    ``is_retrying`` is true while the source is being restarted.
     """
 
     batch_id: str

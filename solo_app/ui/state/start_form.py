@@ -50,8 +50,8 @@ def start_options(
 
     Empty fields and defaults are omitted. If the viewer has not chosen a source, and the
     configuration of the latest run has not been filled in yet, the service uses that configuration.
-    It also does if no source is selected: a page that was loaded before the operator declared the
-    source of the latest run has no option for it.
+    The same applies if no source is selected: a page that was loaded before the operator declared
+    the source of the latest run has no option for it.
     """
     is_filled = form_text(form, "filled") == form_text(form, "batch_id")
     selected = form_text(form, "source")
