@@ -28,7 +28,9 @@ def parse_parameter(text: str) -> tuple[str, Any]:
 @click.command()
 @batch_argument
 @click.option("--source", help="Source kind or declared source.")
-@click.option("--parameter", "parameters", metavar="NAME=VALUE", multiple=True, help="Source parameter; repeatable.")
+@click.option(
+    "--parameter", "parameters", metavar="NAME=VALUE", multiple=True, help="Parameter; repeatable."
+)
 @click.option("--restart", type=click.Choice(["never", "on-failure"]), help="Restart policy.")
 @click.option("--unit", help="Unit of the values.")
 @click.option("--description", help="Description of the batch.")

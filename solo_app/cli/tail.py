@@ -71,7 +71,7 @@ def _latest_seq(client: Client, batch_id: str) -> int:
 
 
 def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, str]]:
-    """Yield the events after a position until the batch ends. Reconnects if the connection is lost."""
+    """Yield the events after a position until the batch ends. Reconnects if necessary."""
     is_connected = was_connected = False
     while True:
         try:
