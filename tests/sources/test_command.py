@@ -256,7 +256,7 @@ async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
         [point] = await service.points("a", 0, 1)
         os.kill(int(point.key), signal.SIGKILL)
         await wait_until(lambda: not service.running())
-        assert service.batch("a").run.reason == "The program was lost"
+        assert service.batch("a").run.reason == "The wrapper process of the program was killed"
         await wait_until(lambda: not processes("3607"))
 
 
