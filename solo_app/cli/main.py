@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from solo_app.cli.batches import agg, list_batches, start, stop
 from solo_app.cli.check import check
+from solo_app.cli.output import CommandError
 from solo_app.cli.points import export, push
 from solo_app.cli.tail import tail
 
@@ -19,6 +21,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(130)  # 128 + SIGINT, as in a shell.
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click exits silently.
+            raise CommandError(f"Input or output failed ({error.strerror}).") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import run, run_command, running_app
+from tests.cli.command import COMMAND, command_environment, run, run_command, running_app
 from tests.helpers.running_app import free_port
 from tests.helpers.service import wait_until
 
@@ -74,3 +75,14 @@ async def test_errors_of_sources_are_escaped_in_narrow_locales(tmp_path: Path) -
     assert (code, error) == (0, "")
     assert "\x1b" not in output
     assert r"\x1b[31m10 \u20ac\n" in output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists on Linux only")
+def test_output_to_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    environment = command_environment(SOLO_DATABASE=str(tmp_path / "solo.duckdb"))
+    with Path("/dev/full").open("wb") as full:
+        command = subprocess.run(
+            [*COMMAND, "check"], stdout=full, stderr=subprocess.PIPE, check=False, env=environment
+        )
+    assert command.returncode == 1
+    assert command.stderr == b"Input or output failed (No space left on device).\n"
