@@ -39,8 +39,8 @@ class Timing:
     """Time between two writes of new log lines."""
 
     cancel_timeout: float = 3.0
-    """Time limit for a source to end after its cancellation. A program that ignores SIGTERM is
-    killed after 2 s."""
+    """Time limit for a source to end after its cancellation. It includes the 2 s after which a
+    program that ignores SIGTERM is killed."""
 
     shutdown_timeout: float = 1.2
     """Time limit for all runs to end during shutdown."""

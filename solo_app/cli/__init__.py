@@ -1,1 +1,1 @@
-"""The command line. All commands except `check` use the HTTP API of a running app."""
+"""The command line. All commands except `check` send requests to a running app."""

@@ -12,9 +12,9 @@ from solo_app.cli.output import CommandError
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def check(file: Path | None) -> None:
-    """Check whether the app can open a database FILE. Changes nothing; stop the app first.
+    """Check the settings, the declared sources and the database. Stop the app first.
 
-    Without FILE, checks the settings, the declared sources and the database of the settings.
+    With FILE, checks only whether the app can open this database. Changes nothing.
 
     Example: python -m solo_app check
     """

@@ -100,7 +100,7 @@ def parse_lines(lines: list[bytes], pointer: JsonPointer, run: RunContext) -> li
     """Return the numbers in the lines. Lines without a number are logged and skipped."""
     if not pointer.path:
         text = b",".join(lines)
-        # Fast path. Other characters could combine several lines to one value.
+        # Fast path. Other characters could merge several lines into one value.
         if _PLAIN_NUMBERS.fullmatch(text) and text.count(b",") == len(lines) - 1:
             try:
                 return _NUMBERS.validate_json(b"[" + text + b"]")

@@ -178,7 +178,7 @@ def _describe(error: httpx.RequestError) -> str:
         return describe_connect_error(error)
     if isinstance(error, httpx.NetworkError):
         return "Connection lost"
-    # Other texts may contain parameters. This one describes what the server has sent.
+    # Other texts may contain parameters. This one describes the data from the server.
     return (
         f"Request failed: {error}"
         if isinstance(error, httpx.RemoteProtocolError)

@@ -151,8 +151,7 @@ async def _subscribe(parameters: DeclaredMqttParameters) -> AsyncIterator[_Subsc
 class _Subscription:
     """A connection to a broker, through paho-mqtt's functions for event loops.
 
-    It reads no further messages while the caller processes those it has read. Then the broker
-    waits, or discards messages.
+    While the caller processes messages, no others are read: the broker queues or discards them.
     """
 
     def __init__(self, parameters: DeclaredMqttParameters) -> None:

@@ -16,7 +16,7 @@ from tests.helpers.service import wait_until
 pytestmark = pytest.mark.anyio
 
 
-def test_missing_server_is_reported_with_what_to_do() -> None:
+def test_error_of_missing_server_states_what_to_do() -> None:
     port = free_port()
     code, output, error = run_command("list", REFLEX_BACKEND_PORT=str(port))
     assert (code, output, len(error.splitlines())) == (1, "", 1)

@@ -112,7 +112,7 @@ async def test_push_reports_that_batch_was_stopped(app: App) -> None:
     assert error.endswith(" 1 point stored.\n")
 
 
-async def test_push_reports_stored_points_when_server_is_gone(app: App) -> None:
+async def test_push_reports_stored_points_when_server_is_down(app: App) -> None:
     port = free_port()
     async with serve(app[0], port) as url:
         process = await start_command("push", "gone", "--url", url)

@@ -79,7 +79,7 @@ def test_declared_sources_are_started_by_name(declaring_app: RunningApp, page: P
     assert SECRET not in declaring_app.output()
 
 
-def test_page_left_open_reports_a_removed_source(
+def test_open_page_reports_a_removed_source(
     declaring_app: RunningApp, config: Path, page: Page
 ) -> None:
     start(declaring_app, "known", source="meter")

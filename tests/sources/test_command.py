@@ -241,7 +241,7 @@ async def test_program_that_cannot_be_started_fails_the_run(
     assert "s3cret" not in str(log)
 
 
-async def test_failed_program_is_started_again(tmp_path: Path) -> None:
+async def test_failed_program_is_restarted(tmp_path: Path) -> None:
     source = declare(tmp_path, "echo 1; exit 4")
     timing = replace(FAST_RETRY, restart_delay=0.01)
     async with open_service(MemoryStorage(), utc_now, False, timing, a=source) as service:
