@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -24,6 +25,8 @@ class _Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # click exits silently.
+            # Python would report it again when it flushes standard output at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise CommandError(f"Input or output failed ({error.strerror}).") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
