@@ -40,16 +40,7 @@ def create_sources(settings: Settings) -> dict[str, SourceKind]:
 
 def load_kinds(settings: Settings) -> dict[str, SourceKind]:
     """Return all source kinds by name, including those that can only be declared."""
-    built_in = [
-        random_kind(settings.interval),
-        PUSH,
-        HOST,
-        HTTP,
-        MQTT,
-        COMMAND,
-        REPLAY,
-        PYTHON,
-    ]
+    built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT, COMMAND, REPLAY, PYTHON]
     kinds = {kind.name: kind for kind in built_in}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:

@@ -23,44 +23,31 @@ from pydantic import (
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
-from solo_app.sources.declared import DeclaredFolder
+from solo_app.sources.declared import DeclaredFolder, Text
 from solo_app.sources.pointer import Pointer, find_number
 from solo_app.sources.process import read_lines
-
-
-def _check_text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("Must not contain a null character")
-    return text
 
 
 def _check_name(name: str) -> str:
     if not name or "=" in name:
         raise ValueError("Must be the name of an environment variable")
-    return _check_text(name)
+    return name
 
 
-Text = Annotated[str, AfterValidator(_check_text)]
-VariableName = Annotated[str, AfterValidator(_check_name)]
+VariableName = Annotated[Text, AfterValidator(_check_name)]
 
 
 class CommandParameters(Parameters):
     cwd: DeclaredFolder = Field(
         Path(),
         validate_default=True,
-        title="Folder",
         description="Working directory; default: the folder of solo.toml",
     )
-    env: dict[VariableName, Text] = Field(
-        {}, title="Environment", description="Additional environment variables"
-    )
-    argv: list[Text] = Field(
-        min_length=1, title="Command", description="The program and its arguments; no shell"
-    )
+    env: dict[VariableName, Text] = Field({}, description="Additional environment variables")
+    argv: list[Text] = Field(min_length=1, description="The program and its arguments; no shell")
     pointer: Pointer = Field(
         "",
         max_length=200,
-        title="JSON Pointer",
         description='Such as /main/temp; empty: each line is a number or {"key": number}',
     )
 

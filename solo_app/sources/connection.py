@@ -19,10 +19,8 @@ from solo_app.sources.declared import DeclaredFile
 def _check_ca_file(file: Path) -> Path:
     try:
         ssl.create_default_context(cafile=file)
-    except ssl.SSLError:
-        raise ValueError("Must contain certificates in PEM format") from None
-    except OSError as error:
-        raise ValueError(f"Cannot be read: {error.strerror}") from None
+    except OSError:  # Includes SSLError.
+        raise ValueError("Must be a readable file with certificates in PEM format") from None
     return file
 
 

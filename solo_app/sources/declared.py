@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, ValidationInfo
 
 from solo_app.batches.source import (
     PUSH_SOURCE,
@@ -30,6 +30,15 @@ SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_RULE = (
     "Use 1 to 64 letters, digits, dots, underscores or hyphens, beginning with a letter or digit"
 )
+
+
+def _check_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("Must not contain a null character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
 
 
 def _resolve(value: object, info: ValidationInfo) -> Path:

@@ -178,12 +178,9 @@ def _describe(error: httpx.RequestError) -> str:
         return describe_connect_error(error)
     if isinstance(error, httpx.NetworkError):
         return "Connection lost"
-    # Other texts may contain parameters. This one describes the data from the server.
-    return (
-        f"Request failed: {error}"
-        if isinstance(error, httpx.RemoteProtocolError)
-        else "Request failed"
-    )
+    if isinstance(error, httpx.RemoteProtocolError):  # Describes data of the server.
+        return f"Request failed: {error}"
+    return "Request failed"  # Other texts may contain parameters.
 
 
 async def _fetch(

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources.connection import CaFile, create_ssl_context, describe_connect_error
+from solo_app.sources.declared import Text
 from solo_app.sources.pointer import Pointer, find_number
 
 CONNECT_TIMEOUT = 10.0
@@ -50,13 +51,7 @@ _TOPIC = re.compile(r"(([^+#/]*|\+)/)*([^+#/]*|[+#])")
 def _check_topic(topic: str) -> str:
     if not _TOPIC.fullmatch(topic):
         raise ValueError("Must be a topic such as home/+/power or home/#")
-    return _check_text(topic)
-
-
-def _check_text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("Must not contain a null character")
-    return text
+    return topic
 
 
 class MqttParameters(Parameters):
@@ -64,7 +59,7 @@ class MqttParameters(Parameters):
         max_length=253, title="Host", description="Name or address of the broker"
     )
     port: int = Field(1883, ge=1, le=65535, title="Port", description="With TLS usually 8883")
-    topic: Annotated[str, AfterValidator(_check_topic)] = Field(
+    topic: Annotated[Text, AfterValidator(_check_topic)] = Field(
         min_length=1,
         max_length=1000,
         title="Topic",
@@ -80,8 +75,8 @@ class MqttParameters(Parameters):
 
 
 class DeclaredMqttParameters(MqttParameters):
-    username: Annotated[str, AfterValidator(_check_text)] | None = Field(None, max_length=1000)
-    password: Annotated[str, AfterValidator(_check_text)] | None = Field(None, max_length=1000)
+    username: Text | None = Field(None, max_length=1000)
+    password: Text | None = Field(None, max_length=1000)
     ca_file: CaFile | None = None
 
     @field_validator("password")

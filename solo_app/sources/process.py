@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -118,21 +119,16 @@ class _ErrorOutput:
         return f"{reason}: {self._last.strip()}" if self._last else reason
 
 
+@dataclass(frozen=True, slots=True)
 class _Program:
     """A running program.
 
     ``exit`` returns the exit code once the process group has ended; None if the wrapper was killed.
     """
 
-    def __init__(
-        self,
-        stdout: asyncio.StreamReader,
-        stderr: asyncio.StreamReader,
-        exit_: asyncio.Task[int | None],
-    ) -> None:
-        self.stdout = stdout
-        self.stderr = stderr
-        self.exit = exit_
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+    exit: asyncio.Task[int | None]
 
     async def chunks(self, stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
         """Yield the data of a stream until its end."""

@@ -25,16 +25,12 @@ from solo_app.sources.process import read_lines
 class PythonParameters(Parameters):
     target: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
-        title="Target",
         description="The async generator, as module:function",
     )
-    arguments: dict[str, Any] = Field(
-        {}, title="Arguments", description="Keyword arguments of the function"
-    )
+    arguments: dict[str, Any] = Field({}, description="Keyword arguments of the function")
     cwd: DeclaredFolder = Field(
         Path(),
         validate_default=True,
-        title="Folder",
         description="Folder of the module and working directory; default: the folder of solo.toml",
     )
 
@@ -50,13 +46,7 @@ class PythonParameters(Parameters):
 
 async def _numbers(parameters: PythonParameters, run: RunContext) -> AsyncIterator[Numbers]:
     # Not an argument of the program, which all users of the machine can list.
-    settings = json.dumps(
-        {
-            "target": parameters.target,
-            "arguments": parameters.arguments,
-            "folder": str(parameters.cwd),
-        }
-    )
+    settings = json.dumps({**dict(parameters), "cwd": str(parameters.cwd)})
     # -P: the folder of the script contains modules such as `random`.
     command = [sys.executable, "-P", python_child.__file__]
     output = read_lines(command, parameters.cwd, {python_child.VARIABLE: settings}, run)

@@ -26,7 +26,7 @@ def main() -> None:
     os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sys.path.insert(0, settings["folder"])
+    sys.path.insert(0, settings["cwd"])
     generator, arguments = load(settings["target"]), settings["arguments"]
     check_arguments(generator, arguments)
     asyncio.run(write_numbers(generator(**arguments), output))

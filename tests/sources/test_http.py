@@ -473,7 +473,10 @@ timeout = 1234.5\nca_file = "{SECRET}.pem"\nheaders = {{ X-Key = "{SECRET}" }}\n
         (f'headers = {{ a = "{SECRET}\u00e9" }}', "headers: Must be header names and values"),
         (f'headers = {{ TE = "{SECRET}" }}', "headers: Must not contain TE."),
         (f'ca_file = "{SECRET}"', "ca_file: File not found."),
-        ('ca_file = "solo.toml"', "ca_file: Must contain certificates in PEM format."),
+        (
+            'ca_file = "solo.toml"',
+            "ca_file: Must be a readable file with certificates in PEM format.",
+        ),
     ],
 )
 def test_invalid_declared_parameter_is_named(tmp_path: Path, line: str, expected: str) -> None:

@@ -367,7 +367,10 @@ def test_invalid_parameter_is_named(parameters: dict[str, object], field: str) -
         (f'password = "{SECRET}"', "password: Requires `username`."),
         (f'username = "{SECRET}\\u0000"', "username: Must not contain a null character."),
         (f'tls = true\nca_file = "{SECRET}"', "ca_file: File not found."),
-        ('tls = true\nca_file = "solo.toml"', "ca_file: Must contain certificates in PEM format."),
+        (
+            'tls = true\nca_file = "solo.toml"',
+            "ca_file: Must be a readable file with certificates in PEM format.",
+        ),
         ('ca_file = "pem"', "ca_file: Requires `tls = true`."),
     ],
 )
