@@ -76,6 +76,8 @@ DeclaredFolder = Annotated[Path, BeforeValidator(_resolve_folder)]
 def read_declared_sources(file: Path, kinds: Mapping[str, SourceKind]) -> list[DeclaredSource]:
     """Return the sources that a file declares; none if it does not exist. Raises SettingsError."""
     try:
+        if file.exists() and not file.is_file():  # Reading a pipe would wait.
+            raise SettingsError(f"{file} is not a file.")
         document = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -135,6 +136,13 @@ def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, expect
     assert message.startswith(f"{file}{expected}")
     assert "\n" not in message
     assert SECRET not in message
+
+
+def test_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    file = tmp_path / "solo.toml"
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match="is not a file"):
+        create_sources(Settings.model_construct(config=file))
 
 
 @pytest.mark.parametrize(
