@@ -187,7 +187,7 @@ def choose_http(page: Page) -> None:
 
 
 def submit_http(page: Page) -> None:
-    page.get_by_label("JSON Pointer").fill("temperature")
+    page.get_by_role("textbox", name="JSON Pointer").fill("temperature")
     page.locator("#http-timeout").fill("soon")
     page.keyboard.press("Enter")
     page.get_by_role("alert").first.wait_for()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,6 +58,9 @@ async def result_of(process: asyncio.subprocess.Process, stdin: str | None = Non
     """Wait for the end of a command."""
     async with asyncio.timeout(30):
         output, error = await process.communicate(None if stdin is None else stdin.encode())
+        if process.stdin:  # Otherwise asyncio reports a broken pipe as an unhandled error.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await process.stdin.wait_closed()
     return process.returncode, output.decode(), error.decode()
 
 

@@ -55,7 +55,10 @@ def test_errors_are_next_to_their_fields_and_input_is_kept(page: Page, app: Runn
     open_page(page, app, "/")
     source_field(page).select_option("http")
     name_field(page).fill("boiler")
-    pointer, interval = page.get_by_label("JSON Pointer"), page.locator("#http-interval")
+    pointer, interval = (
+        page.get_by_role("textbox", name="JSON Pointer"),
+        page.locator("#http-interval"),
+    )
     pointer.fill("temperature")
     interval.fill("soon")
     page.keyboard.press("Enter")
@@ -189,7 +192,7 @@ def test_first_batch_can_read_a_url(new_app: Callable[..., RunningApp], page: Pa
     expect(name_field(page)).to_be_focused()
     page.keyboard.type("rows")
     page.get_by_label("URL").fill(f"{app.api}/batches")
-    page.get_by_label("JSON Pointer").fill("/total")
+    page.get_by_role("textbox", name="JSON Pointer").fill("/total")
     page.keyboard.press("Enter")
     expect(page.locator("a.slot", has_text="rows")).to_contain_text("1")
     assert run(app, "rows")["source"] == "http"
