@@ -172,7 +172,9 @@ async def test_failed_export_keeps_the_existing_file(app: App, tmp_path: Path) -
     result = await run(app[1], "export", "unknown", "--output", str(file))
     assert result == (1, "", 'Batch "unknown" not found.\n')
     assert file.read_text() == "old"
-    code, _, error = await run(app[1], "export", "e", "--output", str(tmp_path))
+    await app[0].start("kept")
+    await app[0].stop("kept")
+    code, _, error = await run(app[1], "export", "kept", "--output", str(tmp_path))
     assert (code, error) == (1, f"{tmp_path} is not a regular file.\n")
     assert list(tmp_path.iterdir()) == [file]
 
