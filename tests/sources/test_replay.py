@@ -97,8 +97,8 @@ def is_paced(arrivals: list[float], due: list[float]) -> bool:
         ("quoted.csv", 'n,v\n"a, b",1\n"c\nd","2.5"\ne, -3e2 \n'),
         ("bom.csv", "\ufeffv,n\n1,2\n2.5,3\n-3e2,4\n"),
         ("tabs.tsv", "a, b\tv\n1, 2\t1\n3\t2.5\n4\t-3e2\n"),
-        ("a.csv.gz", gzip.compress(b"v\n1\n2.5\n-3e2\n")),
-        ("a.TSV.GZ", gzip.compress(b"n\tv\n1, 2\t1\n2\t2.5\n3\t-3e2\n")),
+        ("a.csv.gz", gzip.compress(b"v\n1\n2.5\n-3e2\n", mtime=0)),
+        ("a.TSV.GZ", gzip.compress(b"n\tv\n1, 2\t1\n2\t2.5\n3\t-3e2\n", mtime=0)),
     ],
 )
 async def test_csv_files_are_read(new_file: NewFile, name: str, content: str | bytes) -> None:
@@ -176,7 +176,11 @@ async def test_malformed_lines_are_skipped_and_logged(new_file: NewFile) -> None
         ("a.csv", bytes(range(256)) * 100, "File is damaged or cannot be read"),
         ("a.csv", f"v,n\n1,{3_000_000 * 'x'}\n", "File is damaged or cannot be read"),
         ("a.csv.gz", f"v\n{SECRET}\n", "File is damaged or cannot be read"),
-        ("a.csv.gz", gzip.compress(b"v\n1\n" * 1000)[:-9], "File is damaged or cannot be read"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"v\n1\n" * 1000, mtime=0)[:-9],
+            "File is damaged or cannot be read",
+        ),
         ("a.parquet", f"v\n{SECRET}\n", "File is damaged or cannot be read"),
     ],
     ids=range(10),
