@@ -285,8 +285,10 @@ class Runner:
         self, producer: Producer, status: BatchStatus, reason: str | None
     ) -> None:
         batch_id, buffer = producer.batch.batch_id, producer.buffer
-        _, pending = await asyncio.wait({producer.task}, timeout=self._timing.cancel_timeout)
-        if pending:
+        timing, is_closing = self._timing, self.is_closing
+        timeout = timing.shutdown_cancel_timeout if is_closing else timing.cancel_timeout
+        _, pending = await asyncio.wait({producer.task}, timeout=timeout)
+        if pending and not is_closing:
             logger.warning('Source of "%s" ignored cancellation; abandoning it', batch_id)
             self._log.add(producer.batch.no, LogLevel.ERROR, "The source ignored its cancellation.")
         buffer.close()

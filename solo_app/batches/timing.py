@@ -42,6 +42,9 @@ class Timing:
     """Time limit for a source to end after its cancellation. It includes the 2 s after which a
     program that ignores SIGTERM is killed."""
 
+    shutdown_cancel_timeout: float = 0.5
+    """The same during shutdown, so that the ends of all runs can be recorded in time."""
+
     shutdown_timeout: float = 1.2
     """Time limit for all runs to end during shutdown."""
 

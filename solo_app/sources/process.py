@@ -156,22 +156,20 @@ async def _running(
     assert process.stdout
     assert process.stderr
     transports: list[asyncio.BaseTransport] = []
-    exit_: asyncio.Task[int | None] | None = None
+    exit_ = asyncio.create_task(_read_status(status, transports))
     try:
         stdout = await _connect(process.stdout, transports)
         stderr = await _connect(process.stderr, transports)
-        exit_ = asyncio.create_task(_read_status(await _connect(status, transports)))
         yield _Program(stdout, stderr, exit_)
     finally:
         process.stdin.close()
-        if exit_:
-            await asyncio.wait({exit_}, timeout=_END_SECONDS)
-            exit_.cancel()
+        await asyncio.wait({exit_}, timeout=_END_SECONDS)
+        exit_.cancel()
         for transport in transports:
             transport.close()
         for pipe in (process.stdout, process.stderr, status):
             pipe.close()  # No effect if a transport has closed it.
-        if exit_ and exit_.done() and not exit_.cancelled():
+        if exit_.done() and not exit_.cancelled():
             process.wait()  # It wrote its status last.
 
 
@@ -213,7 +211,8 @@ async def _connect(
     return reader
 
 
-async def _read_status(stream: asyncio.StreamReader) -> int | None:
+async def _read_status(pipe: IO[bytes], transports: list[asyncio.BaseTransport]) -> int | None:
+    stream = await _connect(pipe, transports)
     group, _, code = (await stream.read()).partition(b" ")
     if code:
         return int(code)

@@ -199,6 +199,19 @@ async def test_source_that_ignores_cancellation_is_abandoned(
         assert service.row_count(batch) == 1
 
 
+async def test_shutdown_records_the_end_of_a_source_that_ignores_cancellation(
+    storage: MemoryStorage,
+) -> None:
+    stubborn = StubbornSource()
+    timing = Timing(cancel_timeout=60, shutdown_cancel_timeout=0.01)
+    async with open_service(storage, timing=timing, stubborn=stubborn) as service:
+        await service.start("b", "stubborn")
+        await service.end_runs()
+        assert service.batch("b").status is BatchStatus.INTERRUPTED
+        stubborn.release()
+        await wait_until(lambda: not producer_tasks())
+
+
 # -- sources that end or fail ----------------------------------------------------------------
 
 
