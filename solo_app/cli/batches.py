@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
 
-from solo_app.cli.client import Client, RefusedError
-from solo_app.cli.options import BatchIdType, batch_argument, json_option, url_option
-from solo_app.cli.output import print_json, print_message, print_table
+from solo_app.cli.client import Client
+from solo_app.cli.options import batch_argument, json_option, parse_batch_id, url_option
+from solo_app.cli.output import CommandError, format_table, print_result
 
 STATUSES = ("running", "stopped", "failed", "interrupted", "finished")
 
 
 def parse_parameter(text: str) -> tuple[str, Any]:
-    """Parse NAME=VALUE: a value that is not JSON is text. Raises click.BadParameter."""
+    """Parse NAME=VALUE: a value that is not JSON is text. Raises ValueError."""
     name, separator, value = text.partition("=")
     if not name or not separator:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--parameter")
+        raise ValueError(f"{text!r} is not NAME=VALUE.")
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError):
@@ -29,7 +30,12 @@ def parse_parameter(text: str) -> tuple[str, Any]:
 @batch_argument
 @click.option("--source", help="Source kind or declared source.")
 @click.option(
-    "--parameter", "parameters", metavar="NAME=VALUE", multiple=True, help="Parameter; repeatable."
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    type=parse_parameter,
+    help="Parameter; repeatable.",
 )
 @click.option("--restart", type=click.Choice(["never", "on-failure"]), help="Restart policy.")
 @click.option("--unit", help="Unit of the values.")
@@ -37,7 +43,11 @@ def parse_parameter(text: str) -> tuple[str, Any]:
 @url_option
 @json_option
 def start(
-    batch_id: str, client: Client, as_json: bool, parameters: tuple[str, ...], **fields: str | None
+    batch_id: str,
+    client: Client,
+    as_json: bool,
+    parameters: tuple[tuple[str, Any], ...],
+    **fields: str | None,
 ) -> None:
     """Start a batch, or a new run of a batch that has ended.
 
@@ -46,22 +56,13 @@ def start(
 
     Example: python -m solo_app start cpu --source host --parameter metric=load_1m
     """
-    body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    if parameters:
-        body["parameters"] = dict(map(parse_parameter, parameters))
-    path = f"/stream/{batch_id}"
-    if body:
-        response = client.post(path, json.dumps(body), "application/json")
-    else:
-        response = client.request("POST", path)
-    if as_json:
-        print_json(response)
-    else:
-        click.echo(f"{batch_id}: started")
+    body = {**fields, "parameters": dict(parameters) or None}
+    response = client.post(f"/stream/{batch_id}", json.dumps(body))
+    print_result(as_json, response, f"{batch_id}: started")
 
 
 @click.command()
-@click.argument("batch_ids", metavar="BATCH...", nargs=-1, required=True, type=BatchIdType())
+@click.argument("batch_ids", metavar="BATCH...", nargs=-1, required=True, type=parse_batch_id)
 @url_option
 @json_option
 def stop(batch_ids: tuple[str, ...], client: Client, as_json: bool) -> None:
@@ -71,20 +72,15 @@ def stop(batch_ids: tuple[str, ...], client: Client, as_json: bool) -> None:
 
     Example: python -m solo_app stop cpu kiln
     """
-    stopped, has_failed = [], False
+    has_failed = False
     for batch_id in batch_ids:
         try:
-            stopped.append(client.request("DELETE", f"/stream/{batch_id}"))
-        except RefusedError as error:
+            response = client.request("DELETE", f"/stream/{batch_id}")
+            print_result(as_json, response, f"{batch_id}: stopped")
+        except CommandError as error:
             has_failed = True
-            print_message(error.message)
-            continue
-        if not as_json:
-            click.echo(f"{batch_id}: stopped")
-    if as_json:
-        print_json(stopped)
-    if has_failed:
-        raise click.exceptions.Exit(1)
+            error.show()
+    sys.exit(has_failed)
 
 
 @click.command("list")
@@ -96,40 +92,23 @@ def list_batches(client: Client, status: str | None, as_json: bool) -> None:
 
     Example: python -m solo_app list --status running
     """
-    batches = _all_batches(client, status)
-    if as_json:
-        print_json({"batches": batches})
-        return
+    batches: list[dict[str, Any]] = []
+    page = f"/batches?status={status}" if status else "/batches"
+    while page:
+        document = client.request("GET", page)
+        batches += document["batches"]
+        page = document["next"]
     header = ("BATCH", "STATUS", "SOURCE", "RUN", "STARTED", "ENDED", "POINTS", "ERROR")
-    print_table([header, *map(_row, batches)])
-
-
-def _all_batches(client: Client, status: str | None) -> list[dict[str, Any]]:
-    """Return the batches of all pages, without duplicates if a batch starts in between."""
-    batches: dict[str, dict[str, Any]] = {}
-    query = {"limit": "1000", **({"status": status} if status else {})}
-    page = client.request("GET", "/batches", params=query)
-    while True:
-        for batch in page["batches"]:
-            batches.setdefault(batch["batch_id"], batch)
-        if not page["next"]:
-            return list(batches.values())
-        page = client.request("GET", page["next"])
+    print_result(as_json, {"batches": batches}, format_table([header, *map(_row, batches)]))
 
 
 def _row(batch: dict[str, Any]) -> list[object]:
-    error = batch["retry"]["error"] if batch["retry"] else batch["reason"]
     return [
         *(batch[name] for name in ("batch_id", "status", "source", "run")),
-        _to_second(batch["started_at"]),
-        _to_second(batch["ended_at"]),
+        *(batch[name] and f"{batch[name][:19]}Z" for name in ("started_at", "ended_at")),
         batch["row_count"],
-        error or "",
+        batch["retry"]["error"] if batch["retry"] else batch["reason"],
     ]
-
-
-def _to_second(time: str | None) -> str | None:
-    return f"{time[:19]}Z" if time else None
 
 
 @click.command()
@@ -143,7 +122,4 @@ def agg(batch_id: str, client: Client, at: str | None, as_json: bool) -> None:
     Example: python -m solo_app agg kiln --at 2026-11-23T10:11:30Z
     """
     result = client.request("GET", f"/agg/{batch_id}", params={"at": at} if at else None)
-    if as_json:
-        print_json(result)
-    else:
-        print_table(list(result.items()))
+    print_result(as_json, result, format_table(list(result.items())))

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from solo_app.cli.output import CommandError
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-def check(file: Path | None) -> None:
+def check() -> None:
     """Check the settings, the declared sources and the database. Stop the app first.
 
-    With FILE, checks only whether the app can open this database. Changes nothing.
+    Changes nothing.
 
     Example: python -m solo_app check
     """
+    # Importing them takes longer than any other command.
     from solo_app.batches.errors import StoreUnavailableError
     from solo_app.config import SettingsError, read_settings
     from solo_app.sources import create_sources
     from solo_app.storage.duckdb.check import check_database
 
     try:
-        if file is None:
-            settings = read_settings()
-            create_sources(settings)
-            path = settings.database
-        else:
-            path = file.expanduser()
-        check_database(path)
+        settings = read_settings()
+        create_sources(settings)
+        check_database(settings.database)
     except (SettingsError, StoreUnavailableError) as error:
         raise CommandError(str(error)) from None
-    state = "can be used" if path.exists() else "does not exist yet and can be created"
-    click.echo(f"The database {path} {state}.")
+    is_new = not settings.database.exists()
+    state = "does not exist yet and can be created" if is_new else "can be used"
+    click.echo(f"The database {settings.database} {state}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import Any
@@ -22,18 +21,15 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(130)  # 128 + SIGINT, as in a shell.
+        except BrokenPipeError:
+            raise  # click exits silently.
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click exits silently.
             # Python would report it again when it flushes standard output at the exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise CommandError(f"Input or output failed ({error.strerror}).") from None
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
 
-
-@click.group(cls=_Group)
+@click.group(cls=_Group, commands=[start, stop, list_batches, tail, agg, push, export, check])
 def main() -> None:
     """Control SOLO, a live console for background data batches, from a shell.
 
@@ -51,7 +47,3 @@ def main() -> None:
     """
     # Units and descriptions may contain characters that the locale cannot encode.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-
-
-for command in (start, stop, list_batches, tail, agg, push, export, check):
-    main.add_command(command)

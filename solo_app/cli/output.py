@@ -10,7 +10,14 @@ import click
 
 
 class CommandError(click.ClickException):
-    """A command failed. Shows one line; the exit code is 1."""
+    """A command failed. Shows one line; the exit code is 1.
+
+    ``problem`` is the problem document of the server, or empty.
+    """
+
+    def __init__(self, message: str, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem or {}
 
     def show(self, file: IO[Any] | None = None) -> None:
         print_message(self.message)
@@ -25,14 +32,13 @@ def print_message(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
-def print_json(document: Any) -> None:
-    click.echo(json.dumps(document))
+def print_result(as_json: bool, document: Any, text: str) -> None:
+    """Print a document as JSON, or else its text."""
+    click.echo(json.dumps(document) if as_json else text)
 
 
-def print_table(rows: Sequence[Sequence[object]]) -> None:
-    """Print rows with aligned columns. None is shown as "-"."""
+def format_table(rows: Sequence[Sequence[object]]) -> str:
+    """Return lines with aligned columns. None is shown as "-"."""
     cells = [["-" if cell is None else printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)

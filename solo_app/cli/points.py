@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BufferedReader
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
-from solo_app.cli.client import Client, ConnectionLostError, RefusedError
+from solo_app.cli.client import Client
 from solo_app.cli.options import batch_argument, json_option, url_option
-from solo_app.cli.output import CommandError, print_json, print_message
+from solo_app.cli.output import CommandError, print_result
 
 MAX_LINE_BYTES = 65_536
 """The server rejects longer lines."""
@@ -35,8 +32,7 @@ def push(batch_id: str, client: Client, numbers: tuple[float, ...], as_json: boo
     """Store numbers, or lines of standard input as they arrive.
 
     A line is a number or {"key": number}. The first point starts the batch. An invalid line ends
-    the command; the lines before it are stored. NUMBER arguments are stored
-    atomically.
+    the command; the lines before it are stored. NUMBER arguments are stored atomically.
 
     \b
     Examples:
@@ -47,14 +43,11 @@ def push(batch_id: str, client: Client, numbers: tuple[float, ...], as_json: boo
         raise click.BadParameter("NUMBER must be finite.")
     path = f"/batches/{batch_id}/points"
     if numbers:
-        result = client.post(path, json.dumps(numbers), "application/json")
+        result = client.post(path, json.dumps(numbers))
     else:
         result = _push_lines(client, path, sys.stdin.buffer)  # type: ignore[arg-type]
-    if as_json:
-        print_json(result)
-    else:
-        first, last = result["first_seq"], result["last_seq"]
-        click.echo(f"{batch_id}: {_stored(result['count'])}, seq {first} to {last}")
+    seqs = f"seq {result['first_seq']} to {result['last_seq']}"
+    print_result(as_json, result, f"{batch_id}: {_stored(result['count'])}, {seqs}")
 
 
 def _stored(count: int) -> str:
@@ -62,27 +55,24 @@ def _stored(count: int) -> str:
 
 
 def read_lines(file: BufferedReader) -> Iterator[bytes]:
-    """Yield whole lines as soon as they are available, one or more at a time."""
+    """Yield whole lines as soon as they are available, any number at a time."""
     rest = b""
     while chunk := file.read1(MAX_LINE_BYTES):
-        lines, line_break, last = (rest + chunk).rpartition(b"\n")
-        if line_break:
-            yield lines + line_break
-        rest = last
-        if len(rest) > MAX_LINE_BYTES:  # Limits memory. The server rejects the line.
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
+        lines, line_break, rest = (rest + chunk).rpartition(b"\n")
+        yield lines + line_break
+        if len(rest) > MAX_LINE_BYTES:  # The server rejects the line.
+            break
+    yield rest
 
 
 def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, Any]:
-    """Store lines with one request per read, so that errors can state which of them are stored.
+    """Store lines with one request per read.
 
-    A single request could neither report an error between two lines nor survive a restart.
+    A single request would neither notice that the batch is stopped between two lines, nor survive
+    a restart of the app or a proxy that limits the time of a request.
     """
     result: dict[str, Any] = {}
-    first_seq, stored, line_count, lines = None, 0, 0, b""
+    first_seq, stored, line_count = None, 0, 0
     try:
         for lines in read_lines(file):
             if lines.strip():
@@ -91,19 +81,10 @@ def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, An
                 stored += result["count"]
             line_count += lines.count(b"\n")
     except CommandError as error:
-        text = error.message
-        if isinstance(error, RefusedError):
-            stored += error.problem.get("count", 0)
-            line = line_count + error.problem.get("line", 1)
-            text = f"Line {line}: {re.sub(r'^Line [0-9]+ ', 'The line ', text)}"
-        text += f" {_stored(stored)}."
-        if isinstance(error, ConnectionLostError):
-            last = line_count + max(1, lines.count(b"\n"))
-            text += f" Lines {line_count + 1} to {last} may be stored too."
-        raise CommandError(text) from None
-    except KeyboardInterrupt:
-        print_message(f"{_stored(stored)}.")
-        raise
+        line = line_count + error.problem.get("line", 0)
+        text = re.sub(r"^Line [0-9]+ ", f"Line {line} ", error.message)
+        stored += error.problem.get("count", 0)
+        raise CommandError(f"{text} {_stored(stored)} before the error.") from None
     if not result:
         raise CommandError("Standard input has no points.")
     return {**result, "first_seq": first_seq, "count": stored}
@@ -114,45 +95,22 @@ def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, An
 @click.option("--format", "file_format", type=click.Choice(["csv", "json", "parquet"]))
 @click.option("--from", "start", metavar="TIME", help="Start of the range (ISO 8601), inclusive.")
 @click.option("--to", "end", metavar="TIME", help="End of the range (ISO 8601), exclusive.")
-@click.option("--output", type=click.Path(path_type=Path), help="File to create or replace.")
 @url_option
-def export(batch_id: str, client: Client, output: Path | None, **options: str | None) -> None:
-    """Download the points of a batch as CSV (default), JSON or Parquet.
+def export(
+    batch_id: str, client: Client, file_format: str | None, start: str | None, end: str | None
+) -> None:
+    """Write the points of a batch to standard output, as CSV (default), JSON or Parquet.
 
-    Without --output, writes to standard output. If the download is incomplete, the exit code is 1,
-    and the file is not created or replaced.
+    If the output is incomplete, the exit code is 1.
 
-    Example: python -m solo_app export kiln --format parquet --output kiln.parquet
+    Example: python -m solo_app export kiln --format parquet > kiln.parquet
     """
-    if output is None and options["file_format"] == "parquet" and sys.stdout.isatty():
-        raise click.UsageError("Parquet is binary. Use --output, or redirect standard output.")
-    names = {"file_format": "format", "start": "from", "end": "to"}
-    query = {names[option]: value for option, value in options.items() if value is not None}
+    if file_format == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is binary. Redirect standard output to a file.")
+    options = {"format": file_format, "from": start, "to": end}
+    query = {name: value for name, value in options.items() if value is not None}
     path = f"/batches/{batch_id}/download"
-    with (
-        client.stream(path, DOWNLOAD_TIMEOUT, params=query) as response,
-        _open_output(output) as file,
-    ):
+    with client.stream("GET", path, DOWNLOAD_TIMEOUT, params=query) as response:
         for chunk in response.iter_bytes():
-            file.write(chunk)
-        file.flush()
-
-
-@contextmanager
-def _open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces ``path`` if the block succeeds; or standard output."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    path = path.resolve()  # Follow symbolic links.
-    if path.exists() and not path.is_file():
-        raise CommandError(f"{path} is not a regular file.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written ({error.strerror}).") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()

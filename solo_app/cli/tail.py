@@ -8,12 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from solo_app.cli.client import Client, RefusedError
+from solo_app.cli.client import Client
 from solo_app.cli.options import batch_argument, url_option
-from solo_app.cli.output import CommandError, print_json, print_message, printable
-
-READ_TIMEOUT = 45
-"""Seconds. Three times the interval of the comments that keep a stream alive."""
+from solo_app.cli.output import CommandError, print_message, print_result
 
 RETRY_SECONDS = 1
 
@@ -49,46 +46,36 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
 
     Example: python -m solo_app tail kiln --after 0
     """
-    position = _latest_seq(client, batch_id) if after is None else after
+    batch = client.request("GET", f"/batches/{batch_id}")
+    # The seq of the latest point. With it, a stream that is lost before its first event resumes.
+    position = batch["row_count"] if after is None else after
     for event in _follow(client, batch_id, position):
         document = json.loads(event["data"])
         if "status" in document:
             print_message(f"{batch_id}: {document['status']}")
-        elif as_json:
-            print_json(document)
         else:
             text = f"{document['ts']}  {document['seq']}  {document['data']['key']}"
-            click.echo(printable(text))
-
-
-def _latest_seq(client: Client, batch_id: str) -> int:
-    """Return the position to start from, so that no later point is missed."""
-    batch = client.request("GET", f"/batches/{batch_id}")
-    run = batch["runs"][0]
-    # A running batch has no last_seq yet. Without lost points, row_count is the latest seq.
-    last_seq: int | None = run["last_seq"]
-    return max(batch["row_count"], run["first_seq"] - 1) if last_seq is None else last_seq
+            print_result(as_json, document, text)
 
 
 def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, str]]:
     """Yield the events after a position until the batch ends. Reconnects if necessary."""
-    is_connected = was_connected = False
+    is_connected = True
     while True:
         try:
             headers = {"Last-Event-ID": str(position)}
-            with client.stream(f"/stream/{batch_id}", READ_TIMEOUT, headers=headers) as response:
-                if response.status_code == 204:
-                    print_message(f"{batch_id}: ended, no more points")
-                    return
-                is_connected = was_connected = True
+            with client.stream("GET", f"/stream/{batch_id}", headers=headers) as response:
+                is_connected = True
                 for event in parse_events(response.iter_lines()):
                     yield event
                     if event.get("event") == "end":
                         return
                     position = int(event["id"])
+                if response.status_code == 204:
+                    print_message(f"{batch_id}: ended, no more points")
+                    return
         except CommandError as error:
-            is_final = isinstance(error, RefusedError) and error.problem["status"] < 500
-            if is_final or not was_connected:
+            if error.problem.get("status", 500) < 500:
                 raise
         if is_connected:
             print_message("Connection lost. Reconnecting.")

@@ -1,4 +1,4 @@
-"""The command line as a child process, and an app on a real port."""
+"""The command line in this process or as a child process, and an app on a real port."""
 
 from __future__ import annotations
 
@@ -6,22 +6,63 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
+from click.testing import CliRunner
 
 from solo_app.batches.models import utc_now
 from solo_app.batches.service import BatchService
+from solo_app.cli.main import main
 from tests.helpers.api import cached_api, create_gateway
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import FAST_RETRY, Source, open_service, wait_until
 
 COMMAND = [sys.executable, "-m", "solo_app"]
 
-Result = tuple[int | None, str, str]
+App = tuple[BatchService, str]
+"""The service and the URL of an app."""
+
+Result = tuple[int, str, str]
 """Exit code, standard output, standard error."""
+
+
+def run_command(
+    *arguments: str, stdin: str | IO[bytes] = "", charset: str = "utf-8", **environment: str
+) -> Result:
+    """Run a command in this process. It must not need a server in this thread."""
+    runner = CliRunner(charset, environment, catch_exceptions=False)
+    result = runner.invoke(main, arguments, stdin)
+    return result.exit_code, result.stdout, result.stderr
+
+
+async def run(url: str, *arguments: str, stdin: str = "", **environment: str) -> Result:
+    """Run a command against a server in this process."""
+    return await asyncio.to_thread(
+        run_command, *arguments, "--url", url, stdin=stdin, **environment
+    )
+
+
+@asynccontextmanager
+async def running_push(
+    url: str, batch_id: str
+) -> AsyncIterator[tuple[Callable[[bytes], int], asyncio.Task[Result]]]:
+    """Run `push` with a pipe, which is closed after the block.
+
+    Yields a function that writes to the pipe, and the task that returns the result.
+    """
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as stdin:
+        arguments = ("push", batch_id, "--url", url)
+        task = asyncio.create_task(asyncio.to_thread(run_command, *arguments, stdin=stdin))
+        try:
+            yield lambda data: os.write(writer, data), task
+        finally:
+            os.close(writer)
+            await task
 
 
 def command_environment(**environment: str) -> dict[str, str]:
@@ -30,44 +71,25 @@ def command_environment(**environment: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(PROJECT), **environment}
 
 
-def run_command(*arguments: str, stdin: str = "", **environment: str) -> Result:
-    """Run a command that needs no server in this process."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=command_environment(**environment),
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-async def start_command(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def start_command(
+    *arguments: str, stdout: int = subprocess.PIPE
+) -> asyncio.subprocess.Process:
+    """Start a command as a child process."""
     return await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
-        env=command_environment(**environment),
+        env=command_environment(),
     )
 
 
-async def result_of(process: asyncio.subprocess.Process, stdin: str | None = None) -> Result:
-    """Wait for the end of a command."""
+async def result_of(process: asyncio.subprocess.Process) -> Result:
+    """Wait for the end of a child process."""
     async with asyncio.timeout(30):
-        output, error = await process.communicate(None if stdin is None else stdin.encode())
-        if process.stdin:  # Otherwise asyncio reports a broken pipe as an unhandled error.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                await process.stdin.wait_closed()
-    return process.returncode, output.decode(), error.decode()
-
-
-async def run(url: str, *arguments: str, stdin: str = "", **environment: str) -> Result:
-    """Run a command against a server in this process."""
-    process = await start_command(*arguments, "--url", url, **environment)
-    return await result_of(process, stdin)
+        output, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, (output or b"").decode(), error.decode()
 
 
 @asynccontextmanager
@@ -95,10 +117,8 @@ async def serve(service: BatchService, port: int = 0) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running_app(
-    database: Path, port: int = 0, **sources: Source
-) -> AsyncIterator[tuple[BatchService, str]]:
-    """An app on a database; yields its service and its URL."""
+async def running_app(database: Path, port: int = 0, **sources: Source) -> AsyncIterator[App]:
+    """An app on a database."""
     opening = open_service(database, utc_now, False, FAST_RETRY, **sources)
     async with opening as service, serve(service, port) as url:
         yield service, url

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
 from solo_app.batches.models import RestartPolicy
-from solo_app.batches.service import BatchService
 from solo_app.cli.batches import parse_parameter
-from solo_app.sources.http import HTTP
-from tests.cli.command import run, running_app
-from tests.helpers.service import counting, silent, wait_until
+from tests.cli.command import App, run
+from tests.cli.conftest import OLD_BATCHES
+from tests.helpers.service import wait_until
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-async def app(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[BatchService, str]]:
-    database = tmp_path_factory.mktemp("cli") / "solo.duckdb"
-    async with running_app(database, http=HTTP, silent=silent, few=counting(5)) as opened:
-        yield opened
-
-
-async def test_start_sends_all_options(app: tuple[BatchService, str]) -> None:
+async def test_start_sends_all_options(app: App) -> None:
     service, url = app
     options = ("--source", "http", "--restart", "never", "--unit", "°C", "--description", "Attic")
     parameters = ("--parameter", "url=http://127.0.0.1:9/a=b", "--parameter", "interval=0.5")
     assert await run(url, "start", "b1", *options, *parameters) == (0, "b1: started\n", "")
     batch = service.batch("b1")
-    await service.stop("b1")
     assert (batch.labels.unit, batch.labels.description) == ("°C", "Attic")
     assert batch.run.restart is RestartPolicy.NEVER
     assert batch.run.parameters["url"] == "http://127.0.0.1:9/a=b"
@@ -60,13 +48,13 @@ def test_parameter_is_json_or_text(text: str, value: object) -> None:
     assert parse_parameter(f"name={text}") == ("name", value)
 
 
-async def test_parameter_without_name_is_a_usage_error(app: tuple[BatchService, str]) -> None:
+async def test_parameter_without_name_is_a_usage_error(app: App) -> None:
     code, output, error = await run(app[1], "start", "b", "--parameter", "interval")
     assert (code, output) == (2, "")
     assert "'interval' is not NAME=VALUE" in error
 
 
-async def test_refusal_of_server_is_one_line(app: tuple[BatchService, str]) -> None:
+async def test_refusal_of_server_is_one_line(app: App) -> None:
     arguments = ("start", "b", "--source", "http", "--parameter", "interval=Infinity")
     code, output, error = await run(app[1], *arguments)
     assert (code, output) == (1, "")
@@ -74,19 +62,17 @@ async def test_refusal_of_server_is_one_line(app: tuple[BatchService, str]) -> N
     assert "url" in error.lower()
 
 
-async def test_stop_reports_unknown_batches_and_stops_the_others(
-    app: tuple[BatchService, str],
-) -> None:
+async def test_stop_reports_unknown_batches_and_stops_the_others(app: App) -> None:
     service, url = app
     await service.start("s1", source="silent")
     expected = (1, "s1: stopped\n", 'Batch "unknown" not found.\n')
     assert await run(url, "stop", "unknown", "s1") == expected
     assert not service.batch("s1").is_running
     code, output, _ = await run(url, "stop", "s1", "--json")
-    assert (code, json.loads(output)) == (0, [{"message": "Batch stopped", "batch_id": "s1"}])
+    assert (code, json.loads(output)) == (0, {"message": "Batch stopped", "batch_id": "s1"})
 
 
-async def test_list_aligns_columns_and_filters(app: tuple[BatchService, str]) -> None:
+async def test_list_aligns_columns_and_filters(app: App) -> None:
     service, url = app
     await service.start("few", source="few")
     await wait_until(lambda: not service.batch("few").is_running)
@@ -95,10 +81,17 @@ async def test_list_aligns_columns_and_filters(app: tuple[BatchService, str]) ->
     assert (code, error) == (0, "")
     header, line = output.splitlines()
     assert " ".join(header.split()) == "BATCH STATUS SOURCE RUN STARTED ENDED POINTS ERROR"
-    assert re.fullmatch(rf"few    finished  few     1    {time}  {time}  5", line)
+    assert re.fullmatch(rf"few    finished  few     1    {time}  {time}  5       -", line)
 
 
-async def test_agg_prints_fields_or_json(app: tuple[BatchService, str]) -> None:
+async def test_list_requests_all_pages(app: App) -> None:
+    code, output, _ = await run(app[1], "list", "--json")
+    names = [batch["batch_id"] for batch in json.loads(output)["batches"]]
+    assert code == 0
+    assert sorted(name for name in names if name.startswith("old-")) == sorted(OLD_BATCHES)
+
+
+async def test_agg_prints_fields_or_json(app: App) -> None:
     service, url = app
     await service.start("a1", source="silent")
     at = ("--at", "2012-11-11T10:11:10Z")
@@ -117,10 +110,9 @@ async def test_agg_prints_fields_or_json(app: tuple[BatchService, str]) -> None:
     )
     code, output, _ = await run(url, "agg", "a1", *at, "--json")
     assert (code, json.loads(output)["average"]) == (0, None)
-    await service.stop("a1")
 
 
-async def test_invalid_time_is_refused_with_its_reason(app: tuple[BatchService, str]) -> None:
+async def test_invalid_time_is_refused_with_its_reason(app: App) -> None:
     code, _, error = await run(app[1], "agg", "a1", "--at", "noon")
     assert code == 1
     assert error.startswith("Query parameter at: use an ISO 8601 time")

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.cli.command import run_command
+from tests.cli.command import COMMAND, command_environment, run_command
 
 
 def test_check_reports_usable_database(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
     expected = f"The database {database} does not exist yet and can be created.\n"
-    assert run_command("check", str(database)) == (0, expected, "")
+    assert run_command("check", SOLO_DATABASE=str(database)) == (0, expected, "")
     duckdb.connect(database).close()
     expected = f"The database {database} can be used.\n"
     assert run_command("check", SOLO_DATABASE=f" {database}\r") == (0, expected, "")
 
 
-def test_check_reports_one_line_and_exit_code_1(tmp_path: Path) -> None:
+def test_check_reports_a_database_in_use(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
+    environment = command_environment(SOLO_DATABASE=str(database))
     with duckdb.connect(database):
-        code, output, error = run_command("check", SOLO_DATABASE=str(database))
-    assert (code, output) == (1, "")
-    assert "in use by another process" in error
-    assert len(error.splitlines()) == 1
+        done = subprocess.run(
+            [*COMMAND, "check"], capture_output=True, text=True, check=False, env=environment
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in use by another process" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("variable", ["SOLO_INTERVAL", "SOLO_CONFIG"])

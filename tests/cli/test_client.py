@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import COMMAND, command_environment, run, run_command, running_app
+from tests.cli.command import App, result_of, run, run_command, start_command
 from tests.helpers.running_app import free_port
 from tests.helpers.service import wait_until
 
@@ -17,10 +16,10 @@ pytestmark = pytest.mark.anyio
 
 
 def test_error_of_missing_server_states_what_to_do() -> None:
-    port = free_port()
-    code, output, error = run_command("list", REFLEX_BACKEND_PORT=str(port))
+    url = f"http://127.0.0.1:{free_port()}"
+    code, output, error = run_command("list", "--url", url)
     assert (code, output, len(error.splitlines())) == (1, "", 1)
-    assert error.startswith(f"Cannot connect to http://127.0.0.1:{port} (")
+    assert error.startswith(f"Connection to {url} failed (")
     assert "Start the app with `reflex run`" in error
 
 
@@ -39,12 +38,11 @@ def test_invalid_batch_id_is_a_usage_error(batch_id: str) -> None:
     assert "beginning with a letter or digit" in error
 
 
-async def test_proxies_are_not_used_for_loopback(tmp_path: Path) -> None:
+async def test_proxies_are_not_used_for_loopback(app: App) -> None:
     proxy = f"http://127.0.0.1:{free_port()}"
-    async with running_app(tmp_path / "solo.duckdb") as (_, url):
-        proxies = {"HTTP_PROXY": proxy, "http_proxy": proxy, "ALL_PROXY": proxy}
-        code, output, error = await run(url, "list", "--json", **proxies)
-    assert (code, json.loads(output), error) == (0, {"batches": []}, "")
+    proxies = {"HTTP_PROXY": proxy, "http_proxy": proxy, "ALL_PROXY": proxy, "NO_PROXY": ""}
+    code, _, error = await run(app[1], "list", **proxies)
+    assert (code, error) == (0, "")
 
 
 async def test_page_instead_of_api_is_an_error() -> None:
@@ -62,27 +60,20 @@ async def test_page_instead_of_api_is_an_error() -> None:
             assert await run(url, *arguments) == expected
 
 
-async def test_errors_of_sources_are_escaped_in_narrow_locales(tmp_path: Path) -> None:
-    async def failing():  # type: ignore[no-untyped-def]
-        raise OSError("\x1b[31m10 €\n")
-        yield
-
-    async with running_app(tmp_path / "solo.duckdb", failing=failing) as app:
-        service, url = app
-        await service.start("f", source="failing")
-        await wait_until(lambda: not service.batch("f").is_running)
-        code, output, error = await run(url, "list", PYTHONIOENCODING="latin-1")
+async def test_errors_of_sources_are_escaped_in_narrow_locales(app: App) -> None:
+    service, url = app
+    await service.start("f", source="failing")
+    await wait_until(lambda: not service.batch("f").is_running)
+    code, output, error = await run(url, "list", charset="latin-1")
     assert (code, error) == (0, "")
     assert "\x1b" not in output
     assert r"\x1b[31m10 \u20ac\n" in output
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists on Linux only")
-def test_output_to_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    environment = command_environment(SOLO_DATABASE=str(tmp_path / "solo.duckdb"))
-    with Path("/dev/full").open("wb") as full:
-        command = subprocess.run(
-            [*COMMAND, "check"], stdout=full, stderr=subprocess.PIPE, check=False, env=environment
-        )
-    assert command.returncode == 1
-    assert command.stderr == b"Input or output failed (No space left on device).\n"
+async def test_output_to_a_full_disk_is_one_line(app: App) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await start_command("list", "--url", app[1], stdout=full)
+    code, _, error = await result_of(process)
+    os.close(full)
+    assert (code, error) == (1, "Input or output failed (No space left on device).\n")

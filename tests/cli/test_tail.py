@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from solo_app.batches.service import BatchService
 from solo_app.cli.tail import parse_events
-from tests.cli.command import result_of, run, running_app, serve, start_command
+from tests.cli.command import App, result_of, run, running_app, serve, start_command
 from tests.helpers.running_app import free_port
-from tests.helpers.service import counting, open_service, silent, wait_until
+from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,27 +23,20 @@ def test_incomplete_events_and_comments_are_skipped() -> None:
     assert list(parse_events(lines)) == [{"id": "7", "data": "a: b"}]
 
 
-@pytest.fixture(scope="module")
-async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[BatchService, str]]:
-    database = tmp_path_factory.mktemp("cli") / "solo.duckdb"
-    async with running_app(database, few=counting(5), silent=silent) as opened:
-        yield opened
-
-
-async def test_tail_prints_all_points_and_ends_with_batch(app: tuple[BatchService, str]) -> None:
+async def test_tail_prints_all_points_and_ends_with_batch(app: App) -> None:
     service, url = app
-    await service.start("few", source="few")
-    await wait_until(lambda: not service.batch("few").is_running)
-    code, output, error = await run(url, "tail", "few", "--after", "0")
-    assert (code, error) == (0, "few: finished\n")
+    await service.start("five", source="few")
+    await wait_until(lambda: not service.batch("five").is_running)
+    code, output, error = await run(url, "tail", "five", "--after", "0")
+    assert (code, error) == (0, "five: finished\n")
     assert [line.split()[1:] for line in output.splitlines()] == [[str(i)] * 2 for i in range(1, 6)]
-    code, output, _ = await run(url, "tail", "few", "--after", "4", "--json")
+    code, output, _ = await run(url, "tail", "five", "--after", "4", "--json")
     (point,) = map(json.loads, output.splitlines())
     assert (code, point["seq"], point["data"]) == (0, 5, {"key": 5})
-    assert await run(url, "tail", "few") == (0, "", "few: ended, no more points\n")
+    assert await run(url, "tail", "five") == (0, "", "five: ended, no more points\n")
 
 
-async def test_tail_of_unknown_batch_or_point_fails(app: tuple[BatchService, str]) -> None:
+async def test_tail_of_unknown_batch_or_point_fails(app: App) -> None:
     assert await run(app[1], "tail", "none") == (1, "", 'Batch "none" not found.\n')
     await app[0].push("p", np.array([1.0]))
     code, output, error = await run(app[1], "tail", "p", "--after", "9")
@@ -53,7 +44,24 @@ async def test_tail_of_unknown_batch_or_point_fails(app: tuple[BatchService, str
     assert error.startswith('Batch "p" has no point 9')
 
 
-async def test_ctrl_c_ends_tail_quietly(app: tuple[BatchService, str]) -> None:
+async def test_stream_lost_before_its_first_event_resumes() -> None:
+    requests = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        bodies = ['{"row_count": 7}', "", 'event: end\ndata: {"status": "stopped"}\n\n']
+        head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+        writer.write(f"{head}{bodies[len(requests) - 1]}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        result = await run(url, "tail", "b")
+    assert result == (0, "", "Connection lost. Reconnecting.\nb: stopped\n")
+    assert all("last-event-id: 7\r\n" in request.lower() for request in requests[1:])
+
+
+async def test_ctrl_c_ends_tail_quietly(app: App) -> None:
     await app[0].push("c", np.array([1.0]))
     process = await start_command("tail", "c", "--after", "0", "--url", app[1])
     assert process.stdout
@@ -62,7 +70,7 @@ async def test_ctrl_c_ends_tail_quietly(app: tuple[BatchService, str]) -> None:
     assert await result_of(process) == (130, "", "")
 
 
-async def test_closed_pipe_ends_tail_quietly(app: tuple[BatchService, str]) -> None:
+async def test_closed_pipe_ends_tail_quietly(app: App) -> None:
     await app[0].push("h", np.array([1.0]))
     process = await start_command("tail", "h", "--after", "0", "--url", app[1])
     assert process.stdout
