@@ -26,7 +26,7 @@ class Client:
         self._server = f"{base.scheme}://{base.netloc.decode()}"
         self._http = httpx.Client(
             base_url=base,
-            # A proxy cannot connect to this machine.
+            # Requests to this machine must not be sent to a proxy.
             trust_env=base.host not in ("127.0.0.1", "localhost", "::1"),
             verify=base.scheme == "https",  # Loading certificates takes longer than a request.
         )

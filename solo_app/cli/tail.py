@@ -47,7 +47,8 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
     Example: python -m solo_app tail kiln --after 0
     """
     batch = client.request("GET", f"/batches/{batch_id}")
-    # The seq of the latest point. With it, a stream that is lost before its first event resumes.
+    # The seq of the latest point, or less if an earlier version lost points. From this position,
+    # a stream that is lost before its first event resumes without gaps.
     position = batch["row_count"] if after is None else after
     for event in _follow(client, batch_id, position):
         document = json.loads(event["data"])
