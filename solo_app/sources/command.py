@@ -46,9 +46,7 @@ class CommandParameters(Parameters):
     env: dict[VariableName, Text] = Field({}, description="Additional environment variables")
     argv: list[Text] = Field(min_length=1, description="The program and its arguments; no shell")
     pointer: Pointer = Field(
-        "",
-        max_length=200,
-        description='Such as /main/temp; empty: each line is a number or {"key": number}',
+        "", description='Such as /main/temp; empty: each line is a number or {"key": number}'
     )
 
     @field_validator("argv")

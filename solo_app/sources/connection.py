@@ -12,36 +12,25 @@ from typing import Annotated
 import httpx
 from pydantic import AfterValidator
 
-from solo_app.batches.errors import SourceError
 from solo_app.sources.declared import DeclaredFile
+
+
+@cache  # Loading the certificates blocks the event loop for about 20 ms.
+def create_ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a context that verifies certificates and host names. Raises OSError."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
 
 
 def _check_ca_file(file: Path) -> Path:
     try:
-        ssl.create_default_context(cafile=file)
+        create_ssl_context(file)
     except OSError:  # Includes SSLError.
         raise ValueError("Must be a readable file with certificates in PEM format") from None
     return file
 
 
 CaFile = Annotated[DeclaredFile, AfterValidator(_check_ca_file)]
-"""A file with the certificates to trust."""
-
-
-def create_ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that verifies certificates and host names. Raises SourceError."""
-    if ca_file is None:
-        return _default_ssl_context()
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError:
-        raise SourceError("The CA file cannot be loaded") from None
-
-
-@cache
-def _default_ssl_context() -> ssl.SSLContext:
-    """Loading the certificates blocks the event loop for about 20 ms."""
-    return httpx.create_ssl_context()
+"""A file with the certificates to trust. It is loaded at startup."""
 
 
 _NAME_MISMATCHES = (62, 64)

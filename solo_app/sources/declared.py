@@ -8,18 +8,23 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    DirectoryPath,
+    FilePath,
+    ValidationError,
+    ValidationInfo,
+)
 
 from solo_app.batches.source import (
     PUSH_SOURCE,
     DeclaredSource,
-    Numbers,
     Parameters,
-    RunContext,
     SourceKind,
     error_message,
 )
@@ -42,34 +47,20 @@ Text = Annotated[str, AfterValidator(_check_text)]
 
 
 def _resolve(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+    if not isinstance(value, str | Path):
         raise ValueError("Must be a path")
     assert info.context
     folder: Path = info.context["folder"]
-    try:
-        return folder / Path(value).expanduser()
-    except RuntimeError:  # The home folder is unknown.
-        raise ValueError("Must be a path") from None
-
-
-def _resolve_file(value: object, info: ValidationInfo) -> Path:
-    path = _resolve(value, info)
-    if not os.path.isfile(path):  # noqa: PTH113 (never raises)
-        raise ValueError("File not found")
+    path = folder / os.path.expanduser(value)  # noqa: PTH111 (never raises)
+    if not os.path.exists(path):  # noqa: PTH110 (never raises)
+        raise ValueError("File or folder not found")
     return path
 
 
-def _resolve_folder(value: object, info: ValidationInfo) -> Path:
-    path = _resolve(value, info)
-    if not os.path.isdir(path):  # noqa: PTH112 (never raises)
-        raise ValueError("Folder not found")
-    return path
-
-
-DeclaredFile = Annotated[Path, BeforeValidator(_resolve_file)]
+DeclaredFile = Annotated[FilePath, BeforeValidator(_resolve)]
 """An existing file. Relative paths refer to the folder of ``solo.toml``."""
 
-DeclaredFolder = Annotated[Path, BeforeValidator(_resolve_folder)]
+DeclaredFolder = Annotated[DirectoryPath, BeforeValidator(_resolve)]
 """An existing folder. Relative paths refer to the folder of ``solo.toml``."""
 
 
@@ -120,14 +111,14 @@ def _declare(
         error = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(map(str, error["loc"]))
         raise _error(file, f"sources.{name}", key, error_message(error)) from None
-    return _source(name, kind, parameters)
-
-
-def _source(name: str, kind: SourceKind, parameters: BaseModel) -> DeclaredSource:
-    def read(_: Parameters, run: RunContext) -> AsyncIterator[Numbers]:
-        return kind.read(parameters, run)
-
-    return DeclaredSource(name, kind.description, Parameters, read, kind.restart, kind=kind.name)
+    return DeclaredSource(
+        name,
+        kind.description,
+        Parameters,
+        lambda _, run: kind.read(parameters, run),
+        kind.restart,
+        kind=kind.name,
+    )
 
 
 def _error(file: Path, table: str, key: str, message: str) -> SettingsError:

@@ -7,10 +7,8 @@ import errno
 import re
 import ssl
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import Annotated, Any
 
 from jsonpointer import JsonPointer
@@ -36,20 +34,14 @@ _MAX_MESSAGES = 100
 
 
 def _check_host(host: str) -> str:
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise ValueError("Must be a host name or an IP address") from None
-    if not re.fullmatch(r"[\w.:%-]+", host):
+    # UnicodeError is a ValueError.
+    if not re.fullmatch(rb"[\w.:%-]+", host.encode("idna")):
         raise ValueError("Must be a host name or an IP address")
     return host
 
 
-_TOPIC = re.compile(r"(([^+#/]*|\+)/)*([^+#/]*|[+#])")
-
-
 def _check_topic(topic: str) -> str:
-    if not _TOPIC.fullmatch(topic):
+    if not re.fullmatch(r"(([^+#/]*|\+)/)*([^+#/]*|[+#])", topic):
         raise ValueError("Must be a topic such as home/+/power or home/#")
     return topic
 
@@ -65,12 +57,7 @@ class MqttParameters(Parameters):
         title="Topic",
         description="Such as home/power; + and # are wildcards",
     )
-    pointer: Pointer = Field(
-        "",
-        max_length=200,
-        title="JSON Pointer",
-        description="Such as /main/temp; empty: the whole message",
-    )
+    pointer: Pointer = Field("", description="Such as /main/temp; empty: the whole message")
     tls: bool = Field(False, title="TLS", description="Encrypt and verify the connection")
 
 
@@ -79,19 +66,13 @@ class DeclaredMqttParameters(MqttParameters):
     password: Text | None = Field(None, max_length=1000)
     ca_file: CaFile | None = None
 
-    @field_validator("password")
+    @field_validator("password", "ca_file")
     @classmethod
-    def _check_password(cls, password: str | None, info: ValidationInfo) -> str | None:
-        if password is not None and info.data.get("username") is None:
-            raise ValueError("Requires `username`")
-        return password
-
-    @field_validator("ca_file")
-    @classmethod
-    def _check_ca_file(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file is not None and not info.data.get("tls"):
-            raise ValueError("Requires `tls = true`")
-        return file
+    def _check_requirement(cls, value: str | Path | None, info: ValidationInfo) -> Any:
+        required = "username" if info.field_name == "password" else "tls"
+        if value is not None and not info.data.get(required):
+            raise ValueError(f"Requires `{required}`")
+        return value
 
 
 async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator[Numbers]:
@@ -103,20 +84,22 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
     pointer = JsonPointer(declared.pointer)
     delay = 0.0
     while True:
+        connection = _Connection(declared)
         try:
-            async with _subscribe(declared) as subscription:
-                if delay:
-                    run.log("Reconnected.")
-                delay = MIN_RECONNECT_DELAY
-                while True:
-                    for payload in await subscription.read():
-                        if (number := _find_number(payload, pointer, run)) is not None:
-                            yield number
-        except EOFError:
+            await connection.open()
+            if delay:
+                run.log("Reconnected.")
+            delay = MIN_RECONNECT_DELAY
+            while payloads := await connection.read():
+                for payload in payloads:
+                    if (number := _find_number(payload, pointer, run)) is not None:
+                        yield number
             run.log("Connection lost. Reconnecting.")
         except OSError as error:  # Includes TimeoutError.
             if not delay:
                 raise SourceError(describe_connect_error(error)) from None
+        finally:
+            connection.close()
         await asyncio.sleep(delay)
         delay = min(2 * delay, MAX_RECONNECT_DELAY)
 
@@ -131,65 +114,49 @@ def _find_number(payload: bytes, pointer: JsonPointer, run: RunContext) -> float
         return None
 
 
-@asynccontextmanager
-async def _subscribe(parameters: DeclaredMqttParameters) -> AsyncIterator[_Subscription]:
-    """Connect and subscribe. Raises OSError or SourceError."""
-    subscription = _Subscription(parameters)
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            await subscription.open()
-        yield subscription
-    finally:
-        subscription.close()
-
-
-class _Subscription:
+class _Connection:
     """A connection to a broker, through paho-mqtt's functions for event loops.
 
     While the caller processes messages, no others are read: the broker queues or discards them.
+    paho-mqtt's own thread does not work in a process with more than 1,024 open files.
     """
 
     def __init__(self, parameters: DeclaredMqttParameters) -> None:
         self._parameters = parameters
         self._payloads: list[bytes] = []
         self._is_subscribed = False
-        self._connecting: Future[object] = Future()
+        self._is_closed = False
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.connect_timeout = CONNECT_TIMEOUT
+        self._client.username_pw_set(parameters.username, parameters.password)
         if parameters.tls:
             self._client.tls_set_context(create_ssl_context(parameters.ca_file))
-        if parameters.username is not None:
-            self._client.username_pw_set(parameters.username, parameters.password)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
     async def open(self) -> None:
-        # paho-mqtt blocks here. A thread of asyncio's executor would delay the end of the app.
-        self._connecting.set_running_or_notify_cancel()
-        Thread(target=self._connect, daemon=True).start()
-        await asyncio.wrap_future(self._connecting)
-        try:
+        """Connect and subscribe. Raises OSError or SourceError."""
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await asyncio.to_thread(self._connect)
             while not self._is_subscribed:
+                if not self._client.socket():
+                    raise ConnectionResetError(errno.ECONNRESET, "")
                 await self._receive()
-        except EOFError:
-            raise ConnectionResetError(errno.ECONNRESET, "") from None
 
     def _connect(self) -> None:
-        try:
-            self._client.connect(self._parameters.host, self._parameters.port, KEEPALIVE_SECONDS)
-            self._connecting.set_result(None)
-        except Exception as error:
-            # The traceback would keep the connection open.
-            self._connecting.set_exception(error.with_traceback(None))
+        self._client.connect(self._parameters.host, self._parameters.port, KEEPALIVE_SECONDS)
+        if self._is_closed:
+            self._client.disconnect()
 
     def close(self) -> None:
         """Close the connection, or let a thread that is connecting close it."""
-        self._connecting.add_done_callback(lambda _: self._client.disconnect())
+        self._is_closed = True
+        self._client.disconnect()
 
     async def read(self) -> list[bytes]:
-        """Return the next messages. Raises EOFError if the connection is lost."""
-        while not self._payloads:
+        """Return the next messages; none if the connection is lost."""
+        while not self._payloads and self._client.socket():
             await self._receive()
         payloads, self._payloads = self._payloads, []
         return payloads
@@ -200,19 +167,15 @@ class _Subscription:
         count = -1
         while count < len(self._payloads) < _MAX_MESSAGES:
             count = len(self._payloads)
-            if self._client.loop_read():
-                raise EOFError
-        if self._client.loop_write() or self._client.loop_misc():
-            raise EOFError
+            self._client.loop_read()
+        self._client.loop_write()
+        self._client.loop_misc()
 
     async def _wait_for_data(self) -> None:
-        connection, loop = self._client.socket(), asyncio.get_running_loop()
-        if connection is None:
-            raise EOFError
+        connection, loop, ready = self._client.socket(), asyncio.get_running_loop(), asyncio.Event()
+        assert connection
         if isinstance(connection, ssl.SSLSocket) and connection.pending():
-            await asyncio.sleep(0)
-            return
-        ready = asyncio.Event()
+            ready.set()
         loop.add_reader(connection, ready.set)
         try:
             with suppress(TimeoutError):

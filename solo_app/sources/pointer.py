@@ -7,7 +7,7 @@ import math
 from typing import Annotated
 
 from jsonpointer import EndOfList, JsonPointer, JsonPointerException
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from solo_app.batches.errors import SourceError
 
@@ -20,7 +20,9 @@ def _check_pointer(pointer: str) -> str:
     return pointer
 
 
-Pointer = Annotated[str, AfterValidator(_check_pointer)]
+Pointer = Annotated[
+    str, Field(max_length=200, title="JSON Pointer"), AfterValidator(_check_pointer)
+]
 """A JSON Pointer as a parameter. An empty one refers to the whole document."""
 
 _TYPE_NAMES = {dict: "an object", list: "an array", str: "text", bool: "a boolean"}

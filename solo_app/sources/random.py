@@ -18,6 +18,7 @@ MAX_INTEGER = 2**53
 
 _ARRAY_LENGTH = 16_384
 
+Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 
 Interval = Annotated[
     float,
@@ -32,15 +33,8 @@ Interval = Annotated[
 
 class RandomParameters(Parameters):
     interval: Interval
-    low: int = Field(0, ge=-MAX_INTEGER, le=MAX_INTEGER, title="Low", description="Minimum")
-    high: int = Field(
-        100,
-        ge=-MAX_INTEGER,
-        le=MAX_INTEGER,
-        title="High",
-        description="Maximum",
-        validate_default=True,
-    )
+    low: Integer = Field(0, title="Low", description="Minimum")
+    high: Integer = Field(100, title="High", description="Maximum", validate_default=True)
     seed: int | None = Field(
         None, ge=0, le=MAX_INTEGER, title="Seed", description="Repeats the same numbers"
     )

@@ -148,13 +148,13 @@ def test_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('file = "missing"', "file: File not found."),
-        ('file = "."', "file: File not found."),
-        ('file = ""', "file: Must be a path."),
+        ('file = "missing"', "file: File or folder not found."),
+        ('file = "."', "file: Path does not point to a file."),
+        ('file = ""', "file: Path does not point to a file."),
         ("file = 5", "file: Must be a path."),
-        (r'file = "a\u0000b"', "file: Must be a path."),
-        (f'file = "{"a" * 5000}"', "file: File not found."),
-        ('file = "solo.toml"\nfolder = "solo.toml"', "folder: Folder not found."),
+        (r'file = "a\u0000b"', "file: File or folder not found."),
+        (f'file = "{"a" * 5000}"', "file: File or folder not found."),
+        ('file = "solo.toml"\nfolder = "solo.toml"', "folder: Path does not point to a directory."),
     ],
 )
 def test_missing_files_and_folders_are_refused(tmp_path: Path, line: str, expected: str) -> None:

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 
 from solo_app.batches.errors import InvalidConfigurationError, SourceError
@@ -19,6 +18,7 @@ from solo_app.batches.source import Numbers, RunContext
 from solo_app.batches.timing import Timing
 from solo_app.config import Settings, SettingsError
 from solo_app.sources import create_sources
+from solo_app.sources.connection import create_ssl_context
 from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
@@ -191,7 +191,7 @@ async def test_response_of_one_mebibyte_is_read() -> None:
 async def test_compressed_response_is_refused(encoding: str) -> None:
     bomb = gzip.compress(b" " * 2 * MAX_BODY_BYTES)
     async with serve(response(bomb, Content_Encoding=encoding)) as server:
-        with pytest.raises(SourceError, match=r"Response is compressed \(.*\), although"):
+        with pytest.raises(SourceError, match="Response is compressed"):
             await read(server.url)
         assert "accept-encoding: identity\r\n" in server.requests[0].lower()
 
@@ -257,9 +257,7 @@ async def test_trusted_certificate_is_accepted(
     tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr(
-        "solo_app.sources.connection._default_ssl_context", httpx.create_ssl_context
-    )
+    monkeypatch.setattr("solo_app.sources.http.create_ssl_context", create_ssl_context.__wrapped__)
     async with serve(response("9"), tls) as server:
         assert await read(server.url) == [9]
 
@@ -466,13 +464,12 @@ timeout = 1234.5\nca_file = "{SECRET}.pem"\nheaders = {{ X-Key = "{SECRET}" }}\n
         (f'method = "{SECRET}"', "method: Input should be 'GET', 'POST' or 'PUT'."),
         (f'body = "{SECRET}"', "body: Requires the method POST or PUT."),
         (f'headers = "{SECRET}"', "headers: Input should be a valid dictionary."),
-        (f'headers = {{ "a b" = "{SECRET}" }}', "headers: Must be header names and values"),
-        (f'headers = {{ "" = "{SECRET}" }}', "headers: Must be header names and values"),
-        (f'headers = {{ a = "{SECRET}\\r\\nb: c" }}', "headers: Must be header names and values"),
-        (f'headers = {{ a = " {SECRET}" }}', "headers: Must be header names and values"),
-        (f'headers = {{ a = "{SECRET}\u00e9" }}', "headers: Must be header names and values"),
-        (f'headers = {{ TE = "{SECRET}" }}', "headers: Must not contain TE."),
-        (f'ca_file = "{SECRET}"', "ca_file: File not found."),
+        (f'headers = {{ "a b" = "{SECRET}" }}', "headers.a b.[key]: String should match"),
+        (f'headers = {{ "" = "{SECRET}" }}', "headers..[key]: String should match"),
+        (f'headers = {{ a = "{SECRET}\\r\\nb: c" }}', "headers.a: String should match"),
+        (f'headers = {{ a = " {SECRET}" }}', "headers.a: String should match"),
+        (f'headers = {{ a = "{SECRET}\u00e9" }}', "headers.a: String should match"),
+        (f'ca_file = "{SECRET}"', "ca_file: File or folder not found."),
         (
             'ca_file = "solo.toml"',
             "ca_file: Must be a readable file with certificates in PEM format.",

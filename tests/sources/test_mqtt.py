@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator
@@ -265,6 +266,25 @@ async def test_cancelled_source_closes_its_connection(broker: Broker) -> None:
         await wait_until(lambda: asyncio.all_tasks() <= tasks)
 
 
+async def test_connection_opened_after_a_stop_is_closed(
+    tls: ssl.SSLContext, certificate: Path
+) -> None:
+    def read_all() -> None:
+        connection.settimeout(30)
+        with tls.wrap_socket(connection, server_side=True) as encrypted:
+            while encrypted.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        source = numbers(port, Run(), tls=True, ca_file=str(certificate))
+        reading = asyncio.ensure_future(anext(source))
+        connection, _ = await asyncio.to_thread(server.accept)
+        reading.cancel()
+        await asyncio.wait({reading})
+        await asyncio.to_thread(read_all)  # A thread continues to connect.
+
+
 async def test_connection_lost_between_two_reads_is_not_logged(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -366,12 +386,12 @@ def test_invalid_parameter_is_named(parameters: dict[str, object], field: str) -
     [
         (f'password = "{SECRET}"', "password: Requires `username`."),
         (f'username = "{SECRET}\\u0000"', "username: Must not contain a null character."),
-        (f'tls = true\nca_file = "{SECRET}"', "ca_file: File not found."),
+        (f'tls = true\nca_file = "{SECRET}"', "ca_file: File or folder not found."),
         (
             'tls = true\nca_file = "solo.toml"',
             "ca_file: Must be a readable file with certificates in PEM format.",
         ),
-        ('ca_file = "pem"', "ca_file: Requires `tls = true`."),
+        ('ca_file = "pem"', "ca_file: Requires `tls`."),
     ],
 )
 def test_invalid_declared_parameter_is_named(

@@ -116,7 +116,7 @@ async def test_missing_target_fails_without_showing_it(
         ("", "a:b:c", "target: String should match pattern"),
         ("arguments = 's3cret'", "a:b", "arguments: Input should be a valid dictionary."),
         ("arguments = {a = 2026-01-01}", "a:b", "arguments: Must not contain dates or times"),
-        ("cwd = 's3cret'", "a:b", "cwd: Folder not found."),
+        ("cwd = 's3cret'", "a:b", "cwd: File or folder not found."),
     ],
 )
 def test_invalid_value_is_refused_without_showing_it(

@@ -354,7 +354,7 @@ async def test_cancellation_interrupts_a_query(
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (f'path = "{SECRET}.csv"', "path: File not found."),
+        (f'path = "{SECRET}.csv"', "path: File or folder not found."),
         ('path = "solo.toml"', "path: Must end with .parquet, .csv, .tsv, .csv.gz or .tsv.gz."),
         ('path = "a.csv"', "column: Field required."),
         ('path = "a.csv"\ncolumn = ""', "column: String should have at least 1 character."),
