@@ -186,6 +186,13 @@ def app(mode: str, request: pytest.FixtureRequest) -> Iterator[RunningApp]:
 
 
 @pytest.fixture
+def empty_app(app: RunningApp) -> RunningApp:
+    """The shared app without any batches, as after its first start."""
+    app.delete_batches()
+    return app
+
+
+@pytest.fixture
 def expect_no_page_errors(page: Page) -> Iterator[None]:
     """Fail if the page raises or logs an error, or sends a request to another host."""
     errors: list[tuple[str, str]] = []

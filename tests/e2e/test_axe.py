@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +53,10 @@ def expect_no_violations(page: Page) -> None:
         assert violations(page) == [], width
 
 
-def test_no_violations_without_batches(new_app: Callable[..., RunningApp], page: Page) -> None:
-    app = new_app("prod").start()
+def test_no_violations_without_batches(empty_app: RunningApp, page: Page) -> None:
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
-        open_page(page, app, "/")
+        open_page(page, empty_app, "/")
         page.get_by_role("button", name="Copy").click()
         page.get_by_text("Waiting for the first point").wait_for()
         expect_no_violations(page)

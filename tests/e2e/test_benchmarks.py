@@ -19,12 +19,12 @@ from tests.helpers.running_app import PROJECT
 BENCH = [sys.executable, "-m", "bench"]
 
 
-@pytest.mark.parametrize("name", ["push", "command", "queries", "streams", "live_pages"])
-def test_quick_benchmark_prints_a_table(name: str) -> None:
-    command = [*BENCH, name, "--quick"]
+def test_quick_benchmarks_print_tables() -> None:
+    names = ["push", "command", "queries", "streams", "live_pages"]
+    command = [*BENCH, *names, "--quick"]
     result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("### ")
+    assert result.stdout.count("### ") >= len(names)
 
 
 def test_terminated_soak_leaves_no_process_and_no_file() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+pytestmark = pytest.mark.xdist_group("declared")
 
 SECRET = "s3cret"
 BOILER = """
@@ -34,17 +36,30 @@ pointer = "/{SECRET}"
 """
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    file = tmp_path / "solo.toml"
-    file.write_text(BOILER + METER)
-    return file
+@pytest.fixture(scope="module")
+def module_app(
+    project_in: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    folder = tmp_path_factory.mktemp("declared")
+    config = folder / "solo.toml"
+    config.write_text(BOILER + METER)
+    settings = {"SOLO_CONFIG": str(config)}
+    app = RunningApp(project_in("declared"), folder / "solo.duckdb", "prod", settings)
+    try:
+        yield app.start()
+    finally:
+        app.stop()
 
 
 @pytest.fixture
-def declaring_app(new_app: Callable[..., RunningApp], config: Path) -> RunningApp:
-    """An app with the sources ``boiler`` and ``meter``."""
-    return new_app("prod", SOLO_CONFIG=str(config)).start()
+def declaring_app(module_app: RunningApp) -> Iterator[RunningApp]:
+    """An app with the sources ``boiler`` and ``meter``, without running batches."""
+    config = Path(module_app.settings["SOLO_CONFIG"])
+    if config.read_text() != BOILER + METER:  # A test has changed it.
+        config.write_text(BOILER + METER)
+        module_app.restart()
+    yield module_app
+    module_app.stop_batches()
 
 
 def choose(page: Page, batch_id: str, source: str) -> None:
@@ -79,26 +94,6 @@ def test_declared_sources_are_started_by_name(declaring_app: RunningApp, page: P
     assert SECRET not in declaring_app.output()
 
 
-def test_open_page_reports_a_removed_source(
-    declaring_app: RunningApp, config: Path, page: Page
-) -> None:
-    start(declaring_app, "known", source="meter")
-    open_page(page, declaring_app, "/")
-    choose(page, "kept", "meter")
-    expect(page.get_by_text("A number in an HTTP response. Its parameters")).to_be_visible()
-    config.write_text(BOILER)
-    declaring_app.restart()
-    expect(page.get_by_role("alert")).to_contain_text('Unknown source "meter". Available: boiler,')
-    expect(page.get_by_label("Name", exact=True)).to_have_value("kept")
-    page.get_by_label("Source", exact=True).select_option("boiler")
-    page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator("a.slot")).to_contain_text("4,711")
-    page.get_by_role("button", name="Start again: known").click()
-    expect(page.get_by_text('Unknown source "meter".')).to_be_visible()
-    open_page(page, declaring_app, "/batch/known")
-    expect(page.locator(".source-card code")).to_have_text("meter")
-
-
 def test_no_violations_with_declared_sources(declaring_app: RunningApp, page: Page) -> None:
     start(declaring_app, "axe-meter", source="meter")
     for theme in THEMES:
@@ -111,3 +106,22 @@ def test_no_violations_with_declared_sources(declaring_app: RunningApp, page: Pa
         open_page(page, declaring_app, "/batch/axe-meter")
         page.get_by_text("Set in solo.toml").wait_for()
         expect_no_violations(page)
+
+
+def test_open_page_reports_a_removed_source(declaring_app: RunningApp, page: Page) -> None:
+    start(declaring_app, "known", source="meter")
+    open_page(page, declaring_app, "/")
+    choose(page, "kept", "meter")
+    expect(page.get_by_text("A number in an HTTP response. Its parameters")).to_be_visible()
+    config = Path(declaring_app.settings["SOLO_CONFIG"])
+    config.write_text(BOILER)
+    declaring_app.restart()
+    expect(page.get_by_role("alert")).to_contain_text('Unknown source "meter". Available: boiler,')
+    expect(page.get_by_label("Name", exact=True)).to_have_value("kept")
+    page.get_by_label("Source", exact=True).select_option("boiler")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("a.slot")).to_contain_text("4,711")
+    page.get_by_role("button", name="Start again: known").click()
+    expect(page.get_by_text('Unknown source "meter".')).to_be_visible()
+    open_page(page, declaring_app, "/batch/known")
+    expect(page.locator(".source-card code")).to_have_text("meter")

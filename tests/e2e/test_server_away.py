@@ -34,18 +34,6 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     assert page.evaluate("window.same") or mode == "dev"
 
 
-def test_form_keeps_its_input_across_a_restart(page: Page, app: RunningApp) -> None:
-    open_page(page, app, "/")
-    source, url = page.get_by_label("Source", exact=True), page.get_by_label("URL")
-    source.select_option("http")
-    url.fill("http://localhost/kept")
-    with restarted(page, app):
-        pass
-    expect(url).to_be_visible()
-    expect(url).to_have_value("http://localhost/kept")
-    expect(source).to_have_value("http")
-
-
 def test_lost_connection_greys_out_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
     start(app, "toasted")
     open_page(page, app, "/")
@@ -88,11 +76,14 @@ def test_links_work_while_the_server_is_unreachable(app: RunningApp, page: Page)
     expect(page.locator(".status-line .pill")).to_have_text("Interrupted")
 
 
-def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
+def test_form_and_filters_keep_their_input_across_a_restart(app: RunningApp, page: Page) -> None:
     for name in ("kept-1", "kept-2"):
         start(app, name)
     stop(app, "kept-1")
     open_page(page, app, "/")
+    source, url = page.get_by_label("Source", exact=True), page.get_by_label("URL")
+    source.select_option("http")
+    url.fill("http://localhost/kept")
     rows = page.locator("table.batches tbody tr")
     page.get_by_label("Search batches").fill("KEPT")
     expect(rows).to_have_count(2)
@@ -101,6 +92,9 @@ def test_filters_survive_a_restart(app: RunningApp, page: Page) -> None:
     expect(rows).to_contain_text("kept-2")
     with restarted(page, app):
         pass
+    expect(url).to_be_visible()
+    expect(url).to_have_value("http://localhost/kept")
+    expect(source).to_have_value("http")
     expect(page.get_by_role("button", name="Running", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )

@@ -210,23 +210,20 @@ def refused_start(app: RunningApp, timeout: float = 60) -> str:
     return line
 
 
-@pytest.mark.parametrize("mode", ["dev", "prod"])
-def test_unusable_database_is_refused_at_startup(
-    new_app: NewApp, tmp_path: Path, mode: str
+@in_dev_and_backend_only
+def test_damaged_database_is_refused_at_startup(
+    new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
 ) -> None:
     damaged = tmp_path / "damaged.duckdb"
     damaged.write_bytes(b"no database " * 1_000)
-    assert str(damaged) in refused_start(new_app(mode, damaged))
-    assert damaged.read_bytes() == b"no database " * 1_000
-    assert "not writable" in refused_start(new_app(mode, Path("/sys/solo/solo.duckdb")))
-
-
-def test_backend_is_not_announced_before_the_check(new_app: NewApp, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged.duckdb"
-    damaged.write_bytes(b"no database " * 1_000)
-    app = new_app("prod", damaged, **BACKEND_ONLY)
-    refused_start(app)
+    app = new_app(mode, damaged, **settings)
+    assert str(damaged) in refused_start(app)
     assert "App running" not in app.output()
+    assert damaged.read_bytes() == b"no database " * 1_000
+
+
+def test_database_in_read_only_folder_is_refused_at_startup(new_app: NewApp) -> None:
+    assert "not writable" in refused_start(new_app("prod", Path("/sys/solo/solo.duckdb")))
 
 
 @pytest.mark.parametrize(
@@ -272,11 +269,10 @@ def test_shared_port_is_refused_at_startup(new_app: NewApp) -> None:
     assert f"cannot share port {app.backend_port}" in refused_start(app)
 
 
-@pytest.mark.parametrize("mode", ["dev", "prod"])
-def test_database_in_use_is_refused_at_startup(new_app: NewApp, tmp_path: Path, mode: str) -> None:
+def test_database_in_use_is_refused_at_startup(new_app: NewApp, tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / "solo.duckdb") as connection:
         connection.execute("CREATE TABLE mine AS SELECT 42 AS answer")
-        assert "in use by another process" in refused_start(new_app(mode))
+        assert "in use by another process" in refused_start(new_app("prod"))
         assert connection.execute("SELECT answer FROM mine").fetchall() == [(42,)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +39,7 @@ def test_chosen_source_shows_its_fields_until_escape(page: Page, app: RunningApp
     expect(url).to_be_hidden()
     source_field(page).focus()
     source_field(page).select_option("http")
+    expect(url).to_be_visible()
     page.keyboard.press("Tab")
     expect(url).to_be_focused()
     page.keyboard.type("http://localhost/kept")
@@ -146,9 +146,9 @@ def test_slots_keep_their_places(page: Page, app: RunningApp) -> None:
 
 @in_both_modes
 def test_command_for_the_first_number_has_the_correct_url(
-    new_app: Callable[..., RunningApp], page: Page, mode: str
+    empty_app: RunningApp, page: Page
 ) -> None:
-    app = new_app(mode).start()
+    app = empty_app
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_page(page, app, "/")
     expect(page.get_by_label("Search batches")).to_have_count(0)
@@ -165,28 +165,25 @@ def test_command_for_the_first_number_has_the_correct_url(
     expect(page.get_by_label("Search batches")).to_be_visible()
 
 
-def test_command_can_be_selected_without_a_clipboard(
-    new_app: Callable[..., RunningApp], page: Page
-) -> None:
+def test_command_can_be_selected_without_a_clipboard(empty_app: RunningApp, page: Page) -> None:
     """Browsers have no clipboard on pages of insecure origins."""
     page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
-    open_page(page, new_app("prod").start(), "/")
+    open_page(page, empty_app, "/")
     page.get_by_text("curl -d 21.5").click()
     assert page.evaluate("String(getSelection())").startswith("curl -d 21.5 http")
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
 
 
-def test_cpu_is_monitored_with_one_click(new_app: Callable[..., RunningApp], page: Page) -> None:
-    app = new_app("prod").start()
-    open_page(page, app, "/")
+def test_cpu_is_monitored_with_one_click(empty_app: RunningApp, page: Page) -> None:
+    open_page(page, empty_app, "/")
     page.get_by_role("button", name="Start cpu").click()
     expect(page.locator("a.slot", has_text="cpu")).to_be_focused()
-    app.wait_for_points(1)
-    assert run(app, "cpu")["source"] == "host"
+    empty_app.wait_for_points(1)
+    assert run(empty_app, "cpu")["source"] == "host"
 
 
-def test_first_batch_can_read_a_url(new_app: Callable[..., RunningApp], page: Page) -> None:
-    app = new_app("prod").start()
+def test_first_batch_can_read_a_url(empty_app: RunningApp, page: Page) -> None:
+    app = empty_app
     open_page(page, app, "/")
     page.get_by_role("button", name="Enter a URL").click()
     expect(name_field(page)).to_be_focused()

@@ -147,6 +147,12 @@ class RunningApp:
         for task in http.get(f"{self.api}/tasks").raise_for_status().json()["tasks"]:
             http.delete(f"{self.api}/stream/{task['batch_id']}").raise_for_status()
 
+    def delete_batches(self) -> None:
+        """Delete all ended batches."""
+        page = http.get(f"{self.api}/batches", params={"limit": 1000}).raise_for_status().json()
+        for batch in page["batches"]:
+            http.delete(f"{self.api}/batches/{batch['batch_id']}").raise_for_status()
+
     def row_count(self) -> int:
         return int(http.get(f"{self.api}/").raise_for_status().json()["row_count"])
 
