@@ -39,10 +39,6 @@ _NAME_MISMATCHES = (62, 64)
 
 def describe_connect_error(error: BaseException) -> str:
     """Return the reason for a failed connection, without host names and addresses."""
-    return f"Cannot connect: {_reason(error)}"
-
-
-def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         is_mismatch = error.verify_code in _NAME_MISMATCHES
         return "The certificate is for another host" if is_mismatch else error.verify_message
@@ -55,6 +51,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     if isinstance(error, BaseExceptionGroup):  # One error for each address of the host.
-        return _reason(error.exceptions[0])
+        return describe_connect_error(error.exceptions[0])
     cause = error.__cause__ or error.__context__  # Libraries raise their own errors.
-    return _reason(cause) if cause else "Connection failed"
+    return describe_connect_error(cause) if cause else "Connection failed"

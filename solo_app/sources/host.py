@@ -15,9 +15,6 @@ from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources.pacing import Pacer
 
-_FIRST_RATE_AFTER = 1.0
-"""Maximum number of seconds before the first value of a rate, which needs two samples."""
-
 
 class HostParameters(Parameters):
     metric: Literal[
@@ -47,7 +44,7 @@ async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[N
     # Linux sometimes reduces the time spent waiting for I/O, and with it the total.
     limit = 100.0 if parameters.metric == "cpu_percent" else math.inf
     previous = sample()
-    await asyncio.sleep(min(parameters.interval, _FIRST_RATE_AFTER))
+    await asyncio.sleep(min(parameters.interval, 1))  # Before the first rate.
     pacer = Pacer(parameters.interval)
     while True:
         current = sample()
@@ -55,6 +52,8 @@ async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[N
         previous = current
         await pacer.wait()
 
+
+_LOOPBACK = ("lo", "lo0")
 
 Sample = tuple[float, float]
 """A counter, and the time or amount by which its increase is divided."""
@@ -80,11 +79,8 @@ def _cpu() -> Sample:
 
 def _network(field: str) -> Sample:
     interfaces = psutil.net_io_counters(pernic=True).items()
-    count = sum(getattr(counters, field) for name, counters in interfaces if name not in _LOOPBACK)
-    return count, time.monotonic()
-
-
-_LOOPBACK = ("lo", "lo0")
+    counts = [getattr(counters, field) for name, counters in interfaces if name not in _LOOPBACK]
+    return sum(counts), time.monotonic()
 
 
 def _disk(field: str) -> Sample:

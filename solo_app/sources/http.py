@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import httpx
@@ -21,10 +20,6 @@ from solo_app.sources.pointer import Pointer, find_number
 
 MAX_REDIRECTS = 5
 MAX_BODY_BYTES = 1024 * 1024
-
-_KEEPALIVE_SECONDS = 1.0
-"""Idle connections are reused for less than the time after which servers close them, so that
-no request is sent while the server closes the connection."""
 
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # They log URLs and headers.
@@ -82,26 +77,20 @@ class DeclaredHttpParameters(HttpParameters):
 async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[Numbers]:
     declared = DeclaredHttpParameters.model_construct(**dict(parameters))
     pointer = JsonPointer(declared.pointer)
-    async with _create_client(declared.ca_file) as client:
+    client = httpx.AsyncClient(
+        verify=create_ssl_context(declared.ca_file),
+        # The size of the data is checked as it arrives. A few compressed kilobytes can become
+        # gigabytes in one step.
+        headers={"Accept-Encoding": "identity"},
+        timeout=httpx.Timeout(None),  # ``_read`` has a time limit.
+        # Close idle connections before servers do: a request could arrive at the same time.
+        limits=httpx.Limits(keepalive_expiry=1),
+    )
+    async with client:
         pacer = Pacer(declared.interval)
         while True:
             yield find_number(await _read(client, declared), pointer, "Response")
             await pacer.wait()
-
-
-def _create_client(ca_file: Path | None) -> httpx.AsyncClient:
-    """Create a client without timeouts and redirects, which ``_read`` and ``_fetch`` handle.
-
-    It uses the proxies of the environment.
-    """
-    return httpx.AsyncClient(
-        verify=create_ssl_context(ca_file),
-        # The size of the data is checked as it arrives. A few compressed kilobytes can become
-        # gigabytes in one step.
-        headers={"Accept-Encoding": "identity"},
-        timeout=httpx.Timeout(None),
-        limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS),
-    )
 
 
 async def _read(client: httpx.AsyncClient, parameters: DeclaredHttpParameters) -> bytes:
@@ -155,7 +144,7 @@ async def _closing_connections(request: httpx.Request) -> AsyncIterator[None]:
 
 def _describe(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectError):
-        return describe_connect_error(error)
+        return f"Cannot connect: {describe_connect_error(error)}"
     if isinstance(error, httpx.NetworkError):
         return "Connection lost"
     if isinstance(error, httpx.RemoteProtocolError):  # Describes data of the server.

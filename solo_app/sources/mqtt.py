@@ -97,7 +97,7 @@ async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator
             run.log("Connection lost. Reconnecting.")
         except OSError as error:  # Includes TimeoutError.
             if not delay:
-                raise SourceError(describe_connect_error(error)) from None
+                raise SourceError(f"Cannot connect: {describe_connect_error(error)}") from None
         finally:
             connection.close()
         await asyncio.sleep(delay)
@@ -175,7 +175,8 @@ class _Connection:
         connection, loop, ready = self._client.socket(), asyncio.get_running_loop(), asyncio.Event()
         assert connection
         if isinstance(connection, ssl.SSLSocket) and connection.pending():
-            ready.set()
+            await asyncio.sleep(0)
+            return
         loop.add_reader(connection, ready.set)
         try:
             with suppress(TimeoutError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,7 +123,7 @@ def test_error_names_file_table_and_key_but_no_value(
         (f"a = {SECRET}".encode(), " is not valid TOML: "),
         (b"a = " + 5000 * b"[" + 5000 * b"]", " is not valid TOML: "),
         pytest.param(b"a = " + 5000 * b"1", " is not valid TOML: ", id="long integer"),
-        (b"a = '\xff'", " is not UTF-8."),
+        (b"a = '\xff'", " is not valid TOML: "),
     ],
 )
 def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -136,13 +135,6 @@ def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, expect
     assert message.startswith(f"{file}{expected}")
     assert "\n" not in message
     assert SECRET not in message
-
-
-def test_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
-    file = tmp_path / "solo.toml"
-    os.mkfifo(file)
-    with pytest.raises(SettingsError, match="is not a file"):
-        create_sources(Settings.model_construct(config=file))
 
 
 @pytest.mark.parametrize(
