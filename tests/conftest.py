@@ -14,16 +14,21 @@ from tests.helpers.small_disk import SmallDisk
 _batch_numbers = itertools.count(1)
 
 
+TESTS = Path(__file__).parent
+
+E2E = ("e2e/",)
 SLOW = (
-    "cli",
-    "storage",
     "batches/test_minutes_properties.py",
+    "cli/",
     "sources/test_command.py",
     "sources/test_python.py",
     "sources/test_replay.py",
+    "storage/",
     "test_startup_check.py",
 )
 """Tests that start programs, or read and write many files."""
+SHARED_FIXTURES = ("api/", "storage/", "ui/")
+"""Tests whose files have fixtures that are expensive to create in each process."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,15 +37,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Ignore files that the mark expression excludes, because importing them takes seconds."""
+    file = str(collection_path.relative_to(TESTS))
+    expression = config.getoption("markexpr")
+    is_excluded = ("not e2e" in expression and file.startswith(E2E)) or (
+        "not slow" in expression and file.startswith(SLOW)
+    )
+    return is_excluded or None  # None: the next plugin decides.
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests, and run the tests of a file in one process if they share fixtures."""
-    here = Path(__file__).parent
     for item in items:
-        if any(item.path.is_relative_to(here / path) for path in SLOW):
+        file = str(item.path.relative_to(TESTS))
+        if file.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-        if item.path.parent in (here / "api", here / "storage", here / "ui"):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
+        if file.startswith(SHARED_FIXTURES):
+            item.add_marker(pytest.mark.xdist_group(file))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-WORKERS = 3
+WORKERS = 2
+BROWSER_WORKERS = 3
 """One more than the cores of a small machine, because tests with a browser often wait."""
 
 
@@ -18,6 +19,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Set the number for ``-n auto``, which is 0 with ``--pdb``."""
-    return WORKERS
+    return WORKERS if "not e2e" in config.getoption("markexpr") else BROWSER_WORKERS

@@ -21,12 +21,11 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from solo_app.api.app import api_prefixes, create_api
-from solo_app.api.gateway import Gateway
 from solo_app.api.problems import CODE_BY_STATUS, STATUS_BY_ERROR, error_code
 from solo_app.batches.service import BatchService
-from solo_app.config import Settings, allowed_origins
+from solo_app.config import Settings
 from solo_app.sources import create_sources
+from tests.helpers.api import cached_api, create_gateway
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import FAST_RETRY, FakeClock, open_service, wait_until
 
@@ -42,16 +41,26 @@ COMMON_STATUSES = set(
 )
 NOT_IN_SCHEMA = {("GET", "/docs"), ("GET", "/openapi.json")}
 
-API = create_api()
-SCHEMA = API.openapi()
-OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
-    (method.upper(), path): operation
-    for path, item in SCHEMA["paths"].items()
-    for method, operation in item.items()
-}
-
 STARTED = "2026-11-23 10:10:58"
 KEYS = [3.0, 12.0, 88.0, 41.0, 57.0, 9.0, 73.0, 57.5]
+
+
+Operations = dict[tuple[str, str], dict[str, Any]]
+"""The operations of the OpenAPI document by method and path."""
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return cached_api().openapi()
+
+
+@pytest.fixture(scope="module")
+def operations(schema: dict[str, Any]) -> Operations:
+    return {
+        (method.upper(), path): operation
+        for path, item in schema["paths"].items()
+        for method, operation in item.items()
+    }
 
 
 def documented_statuses(route: tuple[str, str]) -> set[str]:
@@ -135,13 +144,11 @@ async def run(command: str, folder: Path) -> str:
     return (await process.communicate())[0].decode()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="the API docs test needs curl")
 async def test_documented_requests_get_the_documented_responses(tmp_path: Path) -> None:
     async with open_documented_service(tmp_path / "data" / "solo.duckdb") as service:
-        API.state.service = service
-        recorder = Recorder(
-            Gateway(API, API, api_prefixes(API), allowed_origins(Settings()), serves_pages=False)
-        )
+        recorder = Recorder(create_gateway(service))
         async with serve(recorder) as url:
             for command, expected in examples(DOCUMENT):
                 output = await run(command.replace("http://localhost:8000", url), tmp_path)
@@ -156,38 +163,40 @@ async def test_documented_requests_get_the_documented_responses(tmp_path: Path) 
         assert statuses <= documented_statuses((method, path))
 
 
-def test_document_has_a_section_for_every_route() -> None:
-    assert set(SECTIONS) == set(OPERATIONS) | NOT_IN_SCHEMA
+def test_document_has_a_section_for_every_route(operations: Operations) -> None:
+    assert set(SECTIONS) == set(operations) | NOT_IN_SCHEMA
     contents = re.findall(r"^\| \[`([A-Z]+) (/\S*)`\]\(#", DOCUMENT, re.M)
     assert contents == list(SECTIONS)
 
 
-@pytest.mark.parametrize("route", OPERATIONS, ids=" ".join)
-def test_section_lists_the_statuses_of_the_schema(route: tuple[str, str]) -> None:
-    assert documented_statuses(route) == set(OPERATIONS[route]["responses"])
+def test_sections_list_the_statuses_of_the_schema(operations: Operations) -> None:
+    statuses = {route: set(operation["responses"]) for route, operation in operations.items()}
+    assert {route: documented_statuses(route) for route in operations} == statuses
 
 
-@pytest.mark.parametrize("route", OPERATIONS, ids=" ".join)
-def test_section_lists_the_parameters_of_the_schema(route: tuple[str, str]) -> None:
-    documented = {row[0]: row[1] for row in rows(SECTIONS[route], "parameter")}
-    parameters = {
-        p["name"]: p for p in OPERATIONS[route].get("parameters", []) if p["in"] != "path"
-    }
-    assert set(documented) == set(parameters)
-    for name, parameter in parameters.items():
-        if "default" in parameter["schema"]:
-            assert documented[name] == str(parameter["schema"]["default"])
+def test_sections_list_the_parameters_of_the_schema(operations: Operations) -> None:
+    for route, operation in operations.items():
+        documented = {row[0]: row[1] for row in rows(SECTIONS[route], "parameter")}
+        parameters = {
+            p["name"]: p["schema"] for p in operation.get("parameters", []) if p["in"] != "path"
+        }
+        assert set(documented) == set(parameters), route
+        for name, parameter in parameters.items():
+            if "default" in parameter:
+                assert documented[name] == str(parameter["default"]), route
 
 
 @pytest.mark.parametrize(
-    ("route", "schema"),
+    ("route", "model"),
     [
         (("POST", "/stream/{batch_id}"), "StartRequest"),
         (("PATCH", "/batches/{batch_id}"), "LabelsRequest"),
     ],
 )
-def test_section_lists_the_fields_of_the_body(route: tuple[str, str], schema: str) -> None:
-    fields = SCHEMA["components"]["schemas"][schema]["properties"]
+def test_section_lists_the_fields_of_the_body(
+    route: tuple[str, str], model: str, schema: dict[str, Any]
+) -> None:
+    fields = schema["components"]["schemas"][model]["properties"]
     assert [row[0] for row in rows(SECTIONS[route], "body field")] == list(fields)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 
 from solo_app.batches.errors import StoreUnavailableError
 from solo_app.batches.minutes import Minutes, merge, start_of_minute
@@ -87,7 +87,7 @@ class MemoryStorage:
         self._numbers = count(1)
         self._labels: dict[int, Labels] = {}
         self._runs: dict[int, list[Run]] = {}
-        self._points: dict[int, list[Point]] = {}
+        self._blocks: dict[int, list[Block]] = {}
         self._minutes: dict[int, Minutes] = {}
         self._log_lines: dict[int, list[LogLine]] = {}
         self._receipts: dict[tuple[int, str], Receipt] = {}
@@ -95,7 +95,7 @@ class MemoryStorage:
     async def open(self) -> None:
         for no in self._batches.values():
             counted = sum(minute.count for minute in self._minutes.get(no, {}).values())
-            rest = [_to_minute(point) for point in self._points.get(no, ()) if point.seq > counted]
+            rest = [_to_minute(point) for point in self._points_after(no, counted)]
             merge(self._minutes.setdefault(no, {}), rest)
 
     async def close(self) -> bool:
@@ -134,7 +134,7 @@ class MemoryStorage:
         await self.writes.pass_through()
         for block in blocks:
             self.written.append(block)
-            self._points.setdefault(block.batch_no, []).extend(block.points())
+            self._blocks.setdefault(block.batch_no, []).append(block)
             for receipt in block.receipts:
                 self._receipts[block.batch_no, receipt.key.key] = receipt
         for batch_no, parts in minutes.items():
@@ -155,12 +155,16 @@ class MemoryStorage:
 
     async def points(self, batch_no: int, after: int, limit: int) -> list[Point]:
         await self.reads.pass_through()
-        return [p for p in self._points.get(batch_no, ()) if p.seq > after][:limit]
+        return [*islice(self._points_after(batch_no, after), limit)]
+
+    def _points_after(self, batch_no: int, seq: int) -> Iterator[Point]:
+        for block in self._blocks.get(batch_no, ()):
+            yield from block.points(seq)
 
     async def buckets(self, batch_no: int, since: datetime, before_seq: int) -> list[Bucket]:
         await self.reads.pass_through()
         found: dict[tuple[int, int], Bucket] = {}
-        for point in self._points.get(batch_no, ()):
+        for point in self._points_after(batch_no, 0):
             run = self._find_run(batch_no, point.seq)
             if point.ts >= since and point.seq < before_seq and (run.ended_at or since) >= since:
                 bucket = _bucket(point, run.number)
@@ -194,7 +198,7 @@ class MemoryStorage:
     async def delete(self, batch_no: int) -> None:
         await self.changes.pass_through()
         self._batches = {name: no for name, no in self._batches.items() if no != batch_no}
-        for table in (self._labels, self._runs, self._points, self._minutes, self._log_lines):
+        for table in (self._labels, self._runs, self._blocks, self._minutes, self._log_lines):
             table.pop(batch_no, None)
         self._receipts = {key: r for key, r in self._receipts.items() if key[0] != batch_no}
 

@@ -21,6 +21,8 @@ from solo_app.storage.duckdb.store import DuckDBStore
 
 FAST_RETRY = Timing(retry_interval=0.01, commit_delay=0.005)
 
+RANDOM = random_kind(0.01)
+
 Source = Callable[[], AsyncIterator[Numbers]] | SourceKind
 """A source without parameters, or a source kind."""
 
@@ -204,7 +206,7 @@ async def open_service(
     ``random`` yields a number every 10 ms. Failed reads and writes are retried every 10 ms.
     """
     store = DuckDBStore(storage) if isinstance(storage, Path) else storage
-    available = {"random": random_kind(0.01), "push": PUSH, **simple_kinds(sources)}
+    available = {"random": RANDOM, "push": PUSH, **simple_kinds(sources)}
     backoff = ReadBackoff(first=0.01, longest=0.01)
     service = BatchService(store, available, clock, timing=timing, backoff=backoff)
     await service.open(resume)
