@@ -5,32 +5,37 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import httpx
 from pydantic import AfterValidator
 
+from solo_app.batches.errors import SourceError
 from solo_app.sources.declared import DeclaredFile
 
 
-@cache  # Loading the certificates blocks the event loop for about 20 ms.
 def create_ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that verifies certificates and host names. Raises OSError."""
-    return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+    """Return a context that verifies certificates and host names. Raises SourceError.
+
+    Call this in a thread: loading the certificates takes about 20 ms.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+    except OSError:  # Includes SSLError.
+        raise SourceError("The CA file cannot be loaded") from None
 
 
 def _check_ca_file(file: Path) -> Path:
     try:
         create_ssl_context(file)
-    except OSError:  # Includes SSLError.
+    except SourceError:
         raise ValueError("Must be a readable file with certificates in PEM format") from None
     return file
 
 
 CaFile = Annotated[DeclaredFile, AfterValidator(_check_ca_file)]
-"""A file with the certificates to trust. It is loaded at startup."""
+"""A file with the certificates to trust."""
 
 
 _NAME_MISMATCHES = (62, 64)

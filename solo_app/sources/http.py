@@ -78,7 +78,7 @@ async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[N
     declared = DeclaredHttpParameters.model_construct(**dict(parameters))
     pointer = JsonPointer(declared.pointer)
     client = httpx.AsyncClient(
-        verify=create_ssl_context(declared.ca_file),
+        verify=await asyncio.to_thread(create_ssl_context, declared.ca_file),
         # The size of the data is checked as it arrives. A few compressed kilobytes can become
         # gigabytes in one step.
         headers={"Accept-Encoding": "identity"},

@@ -129,8 +129,6 @@ class _Connection:
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.connect_timeout = CONNECT_TIMEOUT
         self._client.username_pw_set(parameters.username, parameters.password)
-        if parameters.tls:
-            self._client.tls_set_context(create_ssl_context(parameters.ca_file))
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
@@ -145,6 +143,8 @@ class _Connection:
                 await self._receive()
 
     def _connect(self) -> None:
+        if self._parameters.tls:
+            self._client.tls_set_context(create_ssl_context(self._parameters.ca_file))
         self._client.connect(self._parameters.host, self._parameters.port, KEEPALIVE_SECONDS)
         if self._is_closed:
             self._client.disconnect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -205,6 +206,8 @@ async def test_many_starts_and_stops_of_sources_leak_no_resources(
                     *(cycle(service, f"b{n}", fault, number) for n, fault in enumerate(faults))
                 )
 
+        # Create the threads of the default executor, which are kept.
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(32)))
         await run(range(10))
         before = resources(service)
         await run(range(10, 20 * rounds))

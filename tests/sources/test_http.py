@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,7 +19,6 @@ from solo_app.batches.source import Numbers, RunContext
 from solo_app.batches.timing import Timing
 from solo_app.config import Settings, SettingsError
 from solo_app.sources import create_sources
-from solo_app.sources.connection import create_ssl_context
 from solo_app.sources.http import HTTP, MAX_BODY_BYTES, MAX_REDIRECTS
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
@@ -257,7 +257,6 @@ async def test_trusted_certificate_is_accepted(
     tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr("solo_app.sources.http.create_ssl_context", create_ssl_context.__wrapped__)
     async with serve(response("9"), tls) as server:
         assert await read(server.url) == [9]
 
@@ -413,6 +412,15 @@ async def test_declared_ca_file_is_trusted(tls: ssl.SSLContext, certificate: Pat
         with pytest.raises(SourceError) as raised:
             await read_declared(url, ca_file=str(certificate))
     assert str(raised.value) == "Cannot connect: The certificate is for another host"
+
+
+async def test_removed_ca_file_is_an_error(tmp_path: Path, certificate: Path) -> None:
+    file = tmp_path / "pem"
+    shutil.copy(certificate, file)
+    async with aclosing(declared_numbers("https://127.0.0.1/", ca_file=str(file))) as source:
+        file.unlink()
+        with pytest.raises(SourceError, match="The CA file cannot be loaded"):
+            await anext(source)
 
 
 async def test_parameters_are_in_no_log(
