@@ -126,7 +126,6 @@ def test_shown_command_sends_a_value(app: RunningApp, page: Page) -> None:
     expect(page.locator(".latest-value")).to_have_text(body)
 
 
-@in_both_modes
 def test_ended_batch_is_deleted_after_a_confirmation(app: RunningApp, page: Page) -> None:
     start(app, "old")
     wait_for_points(app, 2)

@@ -87,7 +87,6 @@ def test_batch_page_is_consistent(page: Page, app: RunningApp) -> None:
         assert seen["seq"] == seen["rows"] == seen["minute"], seen
 
 
-@in_both_modes
 def test_home_page_is_consistent(page: Page, app: RunningApp) -> None:
     for batch_id in ("consistent-1", "consistent-2"):
         start(app, batch_id)

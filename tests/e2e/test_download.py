@@ -97,7 +97,6 @@ def test_each_format_is_saved_completely(app: RunningApp, page: Page) -> None:
         assert file_rows(download) == api_rows(app)
 
 
-@in_both_modes
 def test_page_stays_live_during_a_download(app: RunningApp, page: Page) -> None:
     sockets: list[WebSocket] = []
     page.on("websocket", lambda it: sockets.append(it) if "_event" in it.url else None)

@@ -14,6 +14,8 @@ from tests.helpers.running_app import PROJECT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.xdist_group("format")  # One browser for all tests.
+
 MINUTE = 60_000_000
 MIDNIGHT = 1_790_000_000_000_000 // (1440 * MINUTE) * 1440 * MINUTE
 """Midnight UTC in microseconds, 02:00 in Berlin."""

@@ -123,7 +123,6 @@ def test_navigation_between_pages_needs_no_full_load(page: Page, app: RunningApp
     expect(page.locator("a.slot")).to_have_count(2)
 
 
-@in_both_modes
 def test_stop_in_one_tab_is_shown_in_another(page: Page, app: RunningApp) -> None:
     start(app, "shared")
     other = page.context.new_page()
