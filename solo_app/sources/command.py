@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from jsonpointer import JsonPointer
-from pydantic import (
-    AfterValidator,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources.declared import DeclaredFolder, Text
 from solo_app.sources.pointer import Pointer, find_number
-from solo_app.sources.process import read_lines
+from solo_app.sources.process import MAX_LINE_BYTES, read_lines
 
+VariableName = Annotated[Text, Field(pattern="^[^=]+$")]
 
-def _check_name(name: str) -> str:
-    if not name or "=" in name:
-        raise ValueError("Must be the name of an environment variable")
-    return name
-
-
-VariableName = Annotated[Text, AfterValidator(_check_name)]
+_KEY = JsonPointer("/key")
 
 
 class CommandParameters(Parameters):
@@ -52,62 +39,59 @@ class CommandParameters(Parameters):
     @field_validator("argv")
     @classmethod
     def _check_program(cls, argv: list[str], info: ValidationInfo) -> list[str]:
-        if not {"cwd", "env"} <= info.data.keys():
-            return argv  # They are invalid.
-        program, path = argv[0], info.data["env"].get("PATH")
-        if os.sep in program:  # Relative to the working directory.
-            program = str(info.data["cwd"] / program)
-        if not shutil.which(program, path=path):
-            raise ValueError("Program not found")
+        if {"cwd", "env"} <= info.data.keys():  # They are valid.
+            program = info.data["cwd"] / argv[0] if os.sep in argv[0] else argv[0]
+            if not shutil.which(program, path=info.data["env"].get("PATH")):
+                raise ValueError("Program not found")
         return argv
 
 
-async def _numbers(parameters: CommandParameters, run: RunContext) -> AsyncIterator[Numbers]:
-    pointer = JsonPointer(parameters.pointer)
-    output = read_lines(parameters.argv, parameters.cwd, parameters.env, run)
-    async with aclosing(output):
+def _read(parameters: CommandParameters, run: RunContext) -> AsyncIterator[Numbers]:
+    return read_numbers(parameters.argv, parameters.cwd, parameters.env, run, parameters.pointer)
+
+
+async def read_numbers(
+    command: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str],
+    run: RunContext,
+    pointer: str = "",
+) -> AsyncIterator[Numbers]:
+    """Run a program and yield the numbers in its output. See ``read_lines``."""
+    async with aclosing(read_lines(command, folder, variables, run)) as output:
         async for lines in output:
-            yield np.array(parse_lines(lines, pointer, run))
+            yield np.array(parse_lines(lines, run, pointer))
 
 
-WHOLE_LINE = JsonPointer("")
-
-_KEY = JsonPointer("/key")
-"""The number in a line such as {"key": 5}. Other members are ignored."""
-
-_NO_KEY = "Line has no number in `key`, and no `pointer` is declared"
-
-_PLAIN_NUMBERS = re.compile(rb"[-+.0-9eE\r,]*")
-_NUMBERS = TypeAdapter(list[Annotated[float, Field(strict=True, allow_inf_nan=False)]])
-
-
-def parse_lines(lines: list[bytes], pointer: JsonPointer, run: RunContext) -> list[float]:
+def parse_lines(lines: list[bytes], run: RunContext, pointer: str = "") -> list[float]:
     """Return the numbers in the lines. Lines without a number are logged and skipped."""
-    if not pointer.path:
-        text = b",".join(lines)
-        # Fast path. Other characters could merge several lines into one value.
-        if _PLAIN_NUMBERS.fullmatch(text) and text.count(b",") == len(lines) - 1:
-            try:
-                return _NUMBERS.validate_json(b"[" + text + b"]")
-            except ValidationError:
-                pass
-    numbers = []
+    numbers, parsed_pointer = [], JsonPointer(pointer)
     for line in lines:
         if not line or line.isspace():
             continue
-        is_object = not pointer.path and line.lstrip().startswith(b"{")
         try:
-            numbers.append(find_number(line, _KEY if is_object else pointer, "Line"))
+            numbers.append(_parse(line, parsed_pointer))
         except SourceError as error:
-            reason = _NO_KEY if is_object else error
-            run.log(f"Skipped: {reason}: {line.decode(errors='replace').strip()}")
+            run.log(f"Skipped: {error}: {line.decode(errors='replace').strip()}")
     return numbers
+
+
+def _parse(line: bytes, pointer: JsonPointer) -> float:
+    if len(line) > MAX_LINE_BYTES:
+        raise SourceError(f"Line is longer than {MAX_LINE_BYTES} bytes")
+    if pointer.path or not line.lstrip().startswith(b"{"):
+        return find_number(line, pointer, "Line")
+    try:
+        return find_number(line, _KEY, "Line")
+    except SourceError:
+        message = "Line has no number in `key`, and no `pointer` is declared"
+        raise SourceError(message) from None
 
 
 COMMAND = SourceKind(
     "command",
     "Numbers in the output of a program.",
     CommandParameters,
-    _numbers,
+    _read,
     is_declared_only=True,
 )

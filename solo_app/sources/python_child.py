@@ -13,11 +13,17 @@ import inspect
 import json
 import math
 import os
+import re
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TextIO
 
 VARIABLE = "PYTHON_SOURCE"
+
+_LOCATION = re.compile(r'  File "<frozen .*\n|File ".*", (line \d+)(, in .*)?')
+"""A location in a traceback. Only its line number is shown: the names of the module and the
+function are parameters in ``solo.toml``. Frames of importlib are omitted."""
 
 
 def main() -> None:
@@ -27,9 +33,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.path.insert(0, settings["cwd"])
-    generator, arguments = load(settings["target"]), settings["arguments"]
-    check_arguments(generator, arguments)
-    asyncio.run(write_numbers(generator(**arguments), output))
+    try:
+        generator, arguments = load(settings["target"]), settings["arguments"]
+        check_arguments(generator, arguments)
+        asyncio.run(write_numbers(generator(**arguments), output))
+    except Exception:
+        sys.exit(_LOCATION.sub(r"\1", traceback.format_exc()))
 
 
 def load(target: str) -> Callable[..., AsyncIterator[object]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import glob
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FILE_NAME = re.compile(r"\.(parquet|(csv|tsv)(\.gz)?)$", re.IGNORECASE)
-
 _MEMORY_LIMIT = "256MB"
 
 _CONFIG: dict[str, Any] = {
@@ -48,13 +45,10 @@ _CSV_OPTIONS = """
 _ROWS_PER_FETCH = 8192
 """Creating the Python objects of more rows would block the event loop for milliseconds."""
 
-_MAX_DELAY = 1.0
-"""Delay in seconds after which all further rows are delayed too, as after a suspend."""
-
 
 def _check_name(path: Path) -> Path:
-    if not _FILE_NAME.search(path.name):
-        raise ValueError("Must end with .parquet, .csv, .tsv, .csv.gz or .tsv.gz")
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ValueError("Must end with .csv or .parquet")
     return path
 
 
@@ -75,34 +69,33 @@ class ReplayParameters(Parameters):
 
 
 async def _numbers(parameters: ReplayParameters, run: RunContext) -> AsyncIterator[Numbers]:
-    pace = _Pace(parameters.speed)
     row_count = 0
     async with _connect() as connection:
-        await _run(connection, lambda: _open(connection, parameters))
-        while len(rows := await _run(connection, lambda: _fetch(connection))):
+        await _run(_open, connection, parameters)
+        pace = _Pace(parameters.speed)
+        while len(rows := await _run(_fetch, connection)):
             is_number = np.isfinite(rows[:, 0])
-            if not is_number.all():
-                skipped = row_count + 1 + np.flatnonzero(~is_number)
-                run.log("\n".join(f"Row {row} skipped: not a number." for row in skipped))
+            skipped = row_count + 1 + np.flatnonzero(~is_number)
+            run.log("\n".join(f"Row {row} skipped: not a number." for row in skipped))
             row_count += len(rows)
-            due, keys = pace.due_times(rows[:, 1])[is_number], rows[is_number, 0]
+            keys, times = rows[is_number].T
+            due = pace.due_times(times)
             while len(keys):
                 count = await pace.wait(due)
                 yield keys[:count]
                 due, keys = due[count:], keys[count:]
-        for line in await _run(connection, lambda: _malformed_lines(connection)):
+        for line in await _run(_malformed_lines, connection):
             run.log(f"Line {line} skipped: not well-formed.")
     if not row_count:
         raise SourceError("File has no rows")
 
 
 class _Pace:
-    """Waits until rows are due. Times are in seconds since the first number."""
+    """Waits until rows are due. Due times are in seconds since the first row."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
-        self._clock = asyncio.get_running_loop().time
-        self._start: float | None = None
+        self._start = asyncio.get_running_loop().time()
         self._last_due = 0.0
         self._last_time = np.nan
 
@@ -117,18 +110,14 @@ class _Pace:
                 gaps[is_known] = np.fmax(differences, 0) / self._speed
             self._last_time = known[-1]
         due = self._last_due + np.cumsum(gaps)
-        self._last_due = due[-1]
+        self._last_due = due[-1] if len(due) else self._last_due
         return due
 
     async def wait(self, due: NDArray[np.float64]) -> int:
         """Wait until the first of the rows is due, and return the number of rows that are due."""
-        if self._start is None:
-            self._start = self._clock() - float(due[0])
-        await asyncio.sleep(max(0.0, float(self._start + due[0] - self._clock())))
-        delay = self._clock() - self._start - due[0]
-        if delay > _MAX_DELAY:
-            self._start += delay
-        return max(1, int(np.searchsorted(due, self._clock() - self._start, side="right")))
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._start + due[0] - clock())
+        return max(1, int(np.searchsorted(due, clock() - self._start, side="right")))
 
 
 @asynccontextmanager
@@ -143,12 +132,12 @@ async def _connect() -> AsyncIterator[DuckDBPyConnection]:
         await asyncio.to_thread(connection.close)
 
 
-async def _run(connection: DuckDBPyConnection, query: Callable[[], T]) -> T:
-    """Run a query in a thread. Raises SourceError without the text of DuckDB, which contains the
+async def _run(function: Callable[..., T], connection: DuckDBPyConnection, *arguments: object) -> T:
+    """Run queries in a thread. Raises SourceError without the text of DuckDB, which contains the
     path and parts of the file. A cancellation interrupts the query and waits for its end."""
     import duckdb
 
-    future = asyncio.get_running_loop().run_in_executor(None, query)
+    future = asyncio.get_running_loop().run_in_executor(None, function, connection, *arguments)
     try:
         await asyncio.wait([future])
     finally:
@@ -169,8 +158,6 @@ def _open(connection: DuckDBPyConnection, parameters: ReplayParameters) -> None:
     path = parameters.path
     if not path.is_file():
         raise SourceError("File not found")
-    if not path.stat().st_size:
-        raise SourceError("File is empty")
     table, values = _table(path), [glob.escape(str(path))]
     connection.execute(f"SELECT * FROM {table} LIMIT 0", values)  # noqa: S608 (a constant)
     columns = [column for column, *_ in connection.description or ()]
@@ -188,12 +175,9 @@ def _open(connection: DuckDBPyConnection, parameters: ReplayParameters) -> None:
 
 def _table(path: Path) -> str:
     """Return the call that reads a file, whose parameter is the path."""
-    name = path.name.lower()
-    if name.endswith(".parquet"):
+    if path.suffix.lower() == ".parquet":
         return "read_parquet(?, hive_partitioning = false)"
-    compression = "gzip" if name.endswith(".gz") else "none"
-    delimiter = r", delim = '\t'" if ".tsv" in name[-7:] else ""
-    return f"read_csv(?, compression = '{compression}'{delimiter}, {_CSV_OPTIONS})"
+    return f"read_csv(?, {_CSV_OPTIONS})"
 
 
 def _text(column: str) -> str:
@@ -209,10 +193,12 @@ def _fetch(connection: DuckDBPyConnection) -> NDArray[np.float64]:
 
 def _malformed_lines(connection: DuckDBPyConnection) -> list[int]:
     """Return the numbers of the lines of a CSV file that were skipped, up to 100."""
-    connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
-    if not connection.fetchall():  # A Parquet file.
+    import duckdb
+
+    try:
+        connection.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line")
+    except duckdb.CatalogException:  # A Parquet file.
         return []
-    connection.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line")
     return [line for (line,) in connection.fetchall()]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from solo_app.sources import process_group
 from tests.helpers.running_app import PROJECT
 from tests.helpers.service import wait_until
 from tests.sources.test_command import declare, processes, running
@@ -51,3 +54,12 @@ async def test_no_process_remains_after_the_app_is_killed(tmp_path: Path) -> Non
         app.kill()
         app.wait()
     await wait_until(lambda: not processes(marker), 15)
+
+
+def test_program_ends_if_the_app_is_killed_while_it_starts() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.close()
+        command = [sys.executable, "-I", process_group.__file__, "sleep", "3600"]
+        wrapper = subprocess.Popen(command, stdin=theirs.fileno())
+    assert wrapper.wait(20) == 128 + signal.SIGTERM

@@ -18,7 +18,7 @@ from solo_app.batches.service import BatchService
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings, SettingsError
 from solo_app.sources import create_sources
-from solo_app.sources.command import WHOLE_LINE, parse_lines
+from solo_app.sources.command import parse_lines
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
 
@@ -95,7 +95,7 @@ async def test_pointer_finds_the_number_in_each_line(tmp_path: Path) -> None:
 )
 def test_line_without_a_number_is_logged_and_skipped(line: str) -> None:
     run = Run()
-    assert parse_lines([b"1", line.encode(), b"2"], WHOLE_LINE, run) == [1, 2]
+    assert parse_lines([b"1", line.encode(), b"2"], run) == [1, 2]
     assert len(run.lines) == 1
     assert run.lines[0].startswith("Skipped: Line is ")
     assert run.lines[0].endswith(line)
@@ -104,14 +104,14 @@ def test_line_without_a_number_is_logged_and_skipped(line: str) -> None:
 def test_object_without_a_pointer_needs_the_member_key() -> None:
     run = Run()
     lines = [b'{"key": 1, "unit": "V"}', b'{"volts": 2}', b'{"key": "3"}']
-    assert parse_lines(lines, WHOLE_LINE, run) == [1]
+    assert parse_lines(lines, run) == [1]
     reason = "Skipped: Line has no number in `key`, and no `pointer` is declared"
     assert run.lines == [f'{reason}: {{"volts": 2}}', f'{reason}: {{"key": "3"}}']
 
 
 def test_lines_are_never_combined() -> None:
     lines = [b"1,2", b'{"key":3', b'"key":4}', b"5"]
-    assert parse_lines(lines, WHOLE_LINE, Run()) == [5]
+    assert parse_lines(lines, Run()) == [5]
 
 
 async def test_line_is_a_point_as_soon_as_it_is_printed(tmp_path: Path) -> None:
@@ -135,6 +135,11 @@ async def test_failed_program_shows_its_last_error_line(tmp_path: Path) -> None:
 async def test_signal_that_ended_the_program_is_named(tmp_path: Path) -> None:
     status, reason, _ = await end_of(declare(tmp_path, "kill -9 $$"))
     assert (status, reason) == (BatchStatus.FAILED, "Terminated by SIGKILL")
+
+
+async def test_exit_code_that_is_no_known_signal_is_shown(tmp_path: Path) -> None:
+    status, reason, _ = await end_of(declare(tmp_path, "exit 165"))
+    assert (status, reason) == (BatchStatus.FAILED, "Exited with code 165")
 
 
 async def test_program_that_prints_nothing_finishes(tmp_path: Path) -> None:
@@ -162,7 +167,8 @@ async def test_overlong_line_is_skipped(tmp_path: Path) -> None:
     run = Run()
     source = declare(tmp_path, "head -c 1000000 /dev/zero | tr '\\\\0' 1; echo; echo 2")
     assert await numbers(source, run) == [2]
-    assert run.lines == ["Line skipped: longer than 65536 bytes"]
+    [line] = run.lines
+    assert line.startswith("Skipped: Line is longer than 65536 bytes: ")
 
 
 async def test_flood_on_standard_error_does_not_block(tmp_path: Path) -> None:
@@ -202,7 +208,7 @@ async def test_process_of_another_session_does_not_delay_the_end(tmp_path: Path)
         ("argv = ['ls', 5]", "argv.1: Input should be a valid string."),
         (r'argv = ["ls", "s3cret\u0000"]', "argv.1: Must not contain a null character."),
         ("argv = ['ls']\ncwd = 's3cret'", "cwd: File or folder not found."),
-        ("argv = ['ls']\nenv = {'s=t' = 's3cret'}", "env.s=t.[key]: Must be the name of an env"),
+        ("argv = ['ls']\nenv = {'s=t' = 's3cret'}", "env.s=t.[key]: String should match pattern"),
         ("argv = ['ls']\nenv = {s = 5}", "env.s: Input should be a valid string."),
         ("argv = ['ls']\npointer = 's3cret'", "pointer: Must be a JSON Pointer"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -96,9 +95,7 @@ def is_paced(arrivals: list[float], due: list[float]) -> bool:
         ("semicolons.csv", "t;v\r\n0;1\r\n1;2.5\r\n2;-3e2\r\n"),
         ("quoted.csv", 'n,v\n"a, b",1\n"c\nd","2.5"\ne, -3e2 \n'),
         ("bom.csv", "\ufeffv,n\n1,2\n2.5,3\n-3e2,4\n"),
-        ("tabs.tsv", "a, b\tv\n1, 2\t1\n3\t2.5\n4\t-3e2\n"),
-        ("a.csv.gz", gzip.compress(b"v\n1\n2.5\n-3e2\n", mtime=0)),
-        ("a.TSV.GZ", gzip.compress(b"n\tv\n1, 2\t1\n2\t2.5\n3\t-3e2\n", mtime=0)),
+        ("tabs.csv", "n\tv\na\t1\nb\t2.5\nc\t-3e2\n"),
     ],
 )
 async def test_csv_files_are_read(new_file: NewFile, name: str, content: str | bytes) -> None:
@@ -168,22 +165,16 @@ async def test_malformed_lines_are_skipped_and_logged(new_file: NewFile) -> None
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.csv", "", "File is empty"),
-        ("a.parquet", "", "File is empty"),
+        ("a.csv", "", "`column` is not in the file"),
+        ("a.parquet", "", "File is damaged or cannot be read"),
         ("a.csv", "v\n", "File has no rows"),
         ("a.csv", "n,w\n1,2\n", "`column` is not in the file"),
         ("a.csv", "V\n1\n", "`column` is not in the file"),
         ("a.csv", bytes(range(256)) * 100, "File is damaged or cannot be read"),
         ("a.csv", f"v,n\n1,{3_000_000 * 'x'}\n", "File is damaged or cannot be read"),
-        ("a.csv.gz", f"v\n{SECRET}\n", "File is damaged or cannot be read"),
-        (
-            "a.csv.gz",
-            gzip.compress(b"v\n1\n" * 1000, mtime=0)[:-9],
-            "File is damaged or cannot be read",
-        ),
         ("a.parquet", f"v\n{SECRET}\n", "File is damaged or cannot be read"),
     ],
-    ids=range(10),
+    ids=range(8),
 )
 async def test_file_that_cannot_be_read_is_an_error(
     new_file: NewFile, name: str, content: str | bytes, expected: str
@@ -355,7 +346,7 @@ async def test_cancellation_interrupts_a_query(
     ("lines", "expected"),
     [
         (f'path = "{SECRET}.csv"', "path: File or folder not found."),
-        ('path = "solo.toml"', "path: Must end with .parquet, .csv, .tsv, .csv.gz or .tsv.gz."),
+        ('path = "solo.toml"', "path: Must end with .csv or .parquet."),
         ('path = "a.csv"', "column: Field required."),
         ('path = "a.csv"\ncolumn = ""', "column: String should have at least 1 character."),
         ('path = "a.csv"\ncolumn = 5', "column: Input should be a valid string."),
