@@ -179,8 +179,10 @@ class _Connection:
             return
         loop.add_reader(connection, ready.set)
         try:
+            # In Python 3.11, wait_for can ignore a cancellation.
             with suppress(TimeoutError):
-                await asyncio.wait_for(ready.wait(), 1)
+                async with asyncio.timeout(1):
+                    await ready.wait()
         finally:
             loop.remove_reader(connection)
 
