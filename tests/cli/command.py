@@ -59,7 +59,8 @@ async def running_push(
         arguments = ("push", batch_id, "--url", url)
         task = asyncio.create_task(asyncio.to_thread(run_command, *arguments, stdin=stdin))
         try:
-            yield lambda data: os.write(writer, data), task
+            async with asyncio.timeout(30):
+                yield lambda data: os.write(writer, data), task
         finally:
             os.close(writer)
             await task

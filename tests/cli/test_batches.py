@@ -28,6 +28,14 @@ async def test_start_sends_all_options(app: App) -> None:
     assert batch.run.parameters["interval"] == 0.5
 
 
+async def test_start_without_options_repeats_the_latest_run(app: App) -> None:
+    service, url = app
+    assert (await run(url, "start", "r1", "--parameter", "low=50"))[0] == 0
+    await service.stop("r1")
+    assert await run(url, "start", "r1") == (0, "r1: started\n", "")
+    assert service.batch("r1").run.parameters["low"] == 50
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

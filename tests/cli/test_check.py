@@ -32,6 +32,14 @@ def test_check_reports_a_database_in_use(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_check_reports_invalid_declared_sources(tmp_path: Path) -> None:
+    file = tmp_path / "solo.toml"
+    file.write_text('[sources.a]\nkind = "host"\ninterval = 0\n')
+    code, output, error = run_command("check", SOLO_CONFIG=str(file))
+    assert (code, output) == (1, "")
+    assert error.startswith(f"{file}: [sources.a] interval: ")
+
+
 @pytest.mark.parametrize("variable", ["SOLO_INTERVAL", "SOLO_CONFIG"])
 def test_check_reports_invalid_settings(variable: str) -> None:
     code, output, error = run_command("check", **{variable: "soon"})

@@ -81,7 +81,10 @@ async def test_invalid_line_is_reported_with_its_number(app: App, valid: int) ->
 
 
 async def test_overlong_line_is_refused_without_reading_all(app: App) -> None:
-    code, _, error = await run(app[1], "push", "long", stdin="1\n" + "2" * 10_000_000)
+    async with running_push(app[1], "long") as (write, push):
+        # In a thread: the server must store the first line before the pipe has capacity.
+        await asyncio.to_thread(write, b"1\n" + b"2" * 150_000)
+        code, _, error = await push
     assert code == 1
     assert error == "Line 2 is longer than 65536 bytes. 1 point stored before the error.\n"
 

@@ -49,9 +49,10 @@ async def test_stream_lost_before_its_first_event_resumes() -> None:
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        bodies = ['{"row_count": 7}', "", 'event: end\ndata: {"status": "stopped"}\n\n']
-        head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-        writer.write(f"{head}{bodies[len(requests) - 1]}".encode())
+        ok = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+        end = 'event: end\ndata: {"status": "stopped"}\n\n'
+        responses = [ok + '{"row_count": 7}', ok, "", ok + end]
+        writer.write(responses[len(requests) - 1].encode())
         writer.close()
 
     async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
