@@ -24,7 +24,7 @@ def fuzz(app: RunningApp, rounds: int, *selection: str) -> None:
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("fuzzing the API needs requirements-dev.txt")
     arguments = ["--config-file", str(CONFIG), "run", f"{app.api}/openapi.json", "--checks", "all"]
-    arguments += ["--max-examples", str(2 * rounds), "--request-timeout", "10", *selection]
+    arguments += ["--max-examples", str(rounds), "--request-timeout", "10", *selection]
     process = subprocess.run(
         [Path(sys.executable).with_name("st"), *arguments],
         cwd=app.database.parent,
@@ -39,7 +39,7 @@ def fuzz(app: RunningApp, rounds: int, *selection: str) -> None:
 def test_responses_conform_to_the_openapi_document(
     new_app: Callable[..., RunningApp], rounds: int
 ) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0.05").start()
+    app = new_app(SOLO_INTERVAL="0.05").start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     fuzz(app, rounds, "--exclude-operation-id", FOLLOW)
     # The stream of a running batch does not end.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -16,51 +12,33 @@ import duckdb
 import pytest
 
 from solo_app.batches.models import utc_now
+from solo_app.batches.retention import Retention
+from solo_app.storage.duckdb.archive import Archive
+from tests.faults.child_process import Send, child_process, kill_before_call
 from tests.helpers.history import write_long_history
-from tests.helpers.running_app import PROJECT
-from tests.helpers.service import open_service
+from tests.helpers.service import duckdb_store, open_service
 
 pytestmark = pytest.mark.anyio
 
-POINTS = 400_000
+POINTS = 100_000
 """Points of each of the two batches: ten archive files."""
 
-SCRIPT = """
-import asyncio, itertools, os, signal, sys
-from datetime import timedelta
-from pathlib import Path
-from solo_app.batches.models import utc_now
-from solo_app.batches.retention import Retention
-from solo_app.storage.duckdb.archive import Archive
-from tests.helpers.service import duckdb_store, open_service
+STEPS: dict[str, tuple[object, str]] = {
+    "commit": (Archive, "commit_move"),
+    "rename": (Path, "rename"),
+}
 
-STEPS = {"commit": (Archive, "commit_move"), "rename": (Path, "rename")}
 
-def kill_before(step, call):
-    owner, name = STEPS[step]
-    method = getattr(owner, name)
-    calls = itertools.count(1)
-
-    def replacement(*args):
-        if next(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*args)
-
-    setattr(owner, name, replacement)
-
-async def main():
-    async with open_service(Path(sys.argv[1])) as service:
+async def archive(send: Send, database: Path, step: str = "", call: int = 0) -> None:
+    """Archive the old points. The process is killed before a call of a step."""
+    async with open_service(database) as service:
         await service.start("live")
-        if len(sys.argv) > 2:
-            kill_before(sys.argv[2], int(sys.argv[3]))
-        print("started", flush=True)
+        if step:
+            kill_before_call(*STEPS[step], call)
+        send("started")
         store, day = duckdb_store(service), timedelta(days=1)
-        retention = Retention(store, day, utc_now, points_per_file=40_000)
-        await retention.archive_old_points()
-        print("done", service.row_count(service.batch("live")), flush=True)
-
-asyncio.run(main())
-"""
+        await Retention(store, day, utc_now, points_per_file=10_000).archive_old_points()
+        send("done")
 
 
 @pytest.fixture(scope="module")
@@ -77,23 +55,19 @@ def database(history: Path, tmp_path: Path) -> Path:
     return tmp_path / history.name
 
 
-def archive_old_points(database: Path, *step: str, kill_after: float | None = None) -> str:
+def archive_in_child(
+    database: Path, *step: str | int, kill_after: float | None = None
+) -> list[str]:
     """Archive old points in a process that is killed at a step or after some seconds.
 
-    Returns its output.
+    Returns its messages.
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(database), *step],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        output = process.stdout.readline()
+    with child_process(archive, database, *step) as (process, messages):
+        received = [next(messages)]
         if kill_after is not None:
             time.sleep(kill_after)
-            os.kill(process.pid, signal.SIGKILL)
-        return output + process.stdout.read()
+            process.kill()
+        return received + list(messages)
 
 
 async def check_stored_points(database: Path) -> None:
@@ -131,18 +105,17 @@ async def check_stored_points(database: Path) -> None:
 async def test_kill_between_steps_keeps_each_point_once(
     database: Path, step: str, call: int
 ) -> None:
-    assert "done" not in archive_old_points(database, step, str(call))
+    assert "done" not in archive_in_child(database, step, call)
     assert len(list(database.with_name("solo.duckdb.archive").glob(".*"))) == 1
     await check_stored_points(database)
     # The next run completes the interrupted move.
-    assert "done" in archive_old_points(database)
+    assert "done" in archive_in_child(database)
     await check_stored_points(database)
     with duckdb.connect(database) as connection:
         assert connection.execute("SELECT * FROM points WHERE batch_no < 3").fetchall() == []
 
 
-@pytest.mark.parametrize("round_", range(5))
-async def test_kill_at_a_random_moment_keeps_each_point_once(database: Path, round_: int) -> None:
-    for _ in range(4):
-        archive_old_points(database, kill_after=random.uniform(0, 0.15))
+async def test_kill_at_a_random_moment_keeps_each_point_once(database: Path, rounds: int) -> None:
+    for _ in range(rounds):
+        archive_in_child(database, kill_after=random.uniform(0, 0.15))
         await check_stored_points(database)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from solo_app.batches.source import DeclaredSource, SourceKind
 from solo_app.config import Settings
 from solo_app.sources import create_sources
 from tests.faults.clients import worker_pid
-from tests.faults.test_sources import expect_no_more, resources
+from tests.faults.test_sources import create_executor_threads, expect_no_more, resources
 from tests.helpers.api import create_client
-from tests.helpers.running_app import BACKEND_ONLY, RunningApp, wait_for
+from tests.helpers.running_app import RunningApp, wait_for
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
 from tests.sources.http_server import response, serve
 from tests.sources.mqtt_broker import needs_mosquitto, run_broker
@@ -207,8 +206,7 @@ async def test_many_starts_and_stops_of_declared_sources_leak_no_resources(
                     some = [names[(5 * number + n) % len(names)] for n in range(5)]
                     await asyncio.gather(*(cycle(service, name, number) for name in some))
 
-            # Create the threads of the default executor, which are kept.
-            await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(32)))
+            await create_executor_threads()
             await run(range(14))
             before = resources(service)
             await run(range(14, 4 * rounds))
@@ -233,7 +231,7 @@ def test_no_child_remains_after_the_app_is_killed(
     sources.mkdir()
     (sources / "solo.toml").write_text(KILLED)
     (sources / "stubborn.py").write_text(KILLED_MODULE)
-    app = new_app("prod", SOLO_CONFIG=str(sources / "solo.toml"), **BACKEND_ONLY).start()
+    app = new_app(SOLO_CONFIG=str(sources / "solo.toml")).start()
     assert app.process
     for name in ("shell", "generator"):
         assert httpx.post(f"{app.api}/stream/{name}", json={"source": name}).status_code == 201

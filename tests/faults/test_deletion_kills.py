@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -18,67 +14,48 @@ import pytest
 from solo_app.batches.models import utc_now
 from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
+from solo_app.storage.duckdb import deletions
 from solo_app.storage.duckdb.store import DuckDBStore
+from solo_app.storage.duckdb.writer import PointWriter
+from tests.faults.child_process import Send, child_process, kill_before_call
 from tests.helpers.history import write_long_history
-from tests.helpers.running_app import PROJECT
-from tests.helpers.service import open_service
+from tests.helpers.service import duckdb_store, open_service
 
 pytestmark = pytest.mark.anyio
 
-POINTS = 100_000
+POINTS = 20_000
 """Points of each of the two batches: eight archive files, and six hours in the database."""
 
-SCRIPT = """
-import asyncio, itertools, os, signal, sys
-from datetime import timedelta
-from pathlib import Path
-from solo_app.storage.duckdb import deletions
-from solo_app.storage.duckdb.writer import PointWriter
-from tests.helpers.service import duckdb_store, open_service
-
-STEPS = {
+STEPS: dict[str, tuple[object, str]] = {
     "rename": (Path, "rename"),
     "delete": (deletions, "delete_batch"),
     "unlink": (Path, "unlink"),
     "part": (PointWriter, "execute"),
 }
 
-def kill_before(step, call):
-    owner, name = STEPS[step]
-    method = getattr(owner, name)
-    calls = itertools.count(1)
 
-    def replacement(*args):
-        if next(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*args)
-
-    setattr(owner, name, replacement)
-
-async def main():
-    deletions.POINTS_PER_PART = 1_000
-    async with open_service(Path(sys.argv[1])) as service:
+async def delete(send: Send, database: Path, step: str = "", call: int = 0) -> None:
+    """Delete batch ``b``. The process is killed before a call of a step."""
+    deletions.POINTS_PER_PART = 200
+    async with open_service(database) as service:
         await service.start("live")
-        if len(sys.argv) > 2:
-            kill_before(sys.argv[2], int(sys.argv[3]))
-        print("started", flush=True)
+        if step:
+            kill_before_call(*STEPS[step], call)
+        send("started")
         await service.delete("b")
-        print("deleted", flush=True)
+        send("deleted")
         await duckdb_store(service).remove_deleted_points()
-        print("removed", flush=True)
-
-asyncio.run(main())
-"""
+        send("removed")
 
 
 @pytest.fixture(scope="module")
 async def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with archived points. Copy its folder before use."""
     database = tmp_path_factory.mktemp("history") / "solo.duckdb"
-    write_long_history(database, ["a", "b"], POINTS, timedelta(seconds=1), utc_now())
+    write_long_history(database, ["a", "b"], POINTS, timedelta(seconds=5), utc_now())
     store = DuckDBStore(database)
     async with open_service(store):
-        retention = Retention(store, timedelta(hours=6), utc_now, points_per_file=10_000)
+        retention = Retention(store, timedelta(hours=6), utc_now, points_per_file=2_000)
         assert await retention.archive_old_points() > POINTS / 2
     return database
 
@@ -88,23 +65,17 @@ def database(history: Path, tmp_path: Path) -> Path:
     return shutil.copytree(history.parent, tmp_path / "data") / history.name
 
 
-def delete(database: Path, *step: str, kill_after: float | None = None) -> str:
+def delete_in_child(database: Path, *step: str | int, kill_after: float | None = None) -> list[str]:
     """Delete batch ``b`` in a process that is killed at a step or after some seconds.
 
-    Returns its output.
+    Returns its messages.
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(database), *step],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        output = process.stdout.readline()
+    with child_process(delete, database, *step) as (process, messages):
+        received = [next(messages)]
         if kill_after is not None:
             time.sleep(kill_after)
-            os.kill(process.pid, signal.SIGKILL)
-        return output + process.stdout.read()
+            process.kill()
+        return received + list(messages)
 
 
 async def read_seqs(service: BatchService, batch_id: str) -> list[int]:
@@ -154,7 +125,7 @@ async def check_stored_batches(database: Path) -> bool:
 async def test_kill_between_steps_leaves_a_complete_batch_or_none(
     database: Path, step: str, call: int, exists: bool
 ) -> None:
-    assert "removed" not in delete(database, step, str(call))
+    assert "removed" not in delete_in_child(database, step, call)
     assert await check_stored_batches(database) == exists
 
 
@@ -162,13 +133,13 @@ async def test_kill_at_any_moment_leaves_a_complete_batch_or_none(
     database: Path, rounds: int
 ) -> None:
     for _ in range(rounds):
-        output = delete(database, kill_after=random.uniform(0, 0.15))
+        messages = delete_in_child(database, kill_after=random.uniform(0, 0.15))
         exists = await check_stored_batches(database)
         if not exists:
             return
-        assert "deleted" not in output
+        assert "deleted" not in messages
 
 
 async def test_deletion_without_a_kill_is_complete(database: Path) -> None:
-    assert "removed" in delete(database)
+    assert "removed" in delete_in_child(database)
     assert not await check_stored_batches(database)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import httpx
 import pytest
 
 from solo_app.batches.models import BatchStatus
-from tests.faults.clients import CountPoller, StreamReader, worker_pid
+from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
+from solo_app.sources.random import random_kind
+from tests.faults.child_process import Send, Work, child_process
+from tests.faults.clients import CountPoller, StreamReader, worker_pid, worker_pids
 from tests.helpers.integrity import check_integrity
-from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, PROJECT, RunningApp, wait_for
+from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp, wait_for
 from tests.helpers.service import open_service
 
 NewApp = Callable[..., RunningApp]
@@ -28,62 +32,40 @@ ROUNDS_PER_FILE = 5
 """Number of kills per database file, so that files stay small."""
 
 
-WRITER = """
-import asyncio, sys
-from pathlib import Path
-from tests.helpers.service import open_service
-from solo_app.sources.random import random_kind
-
-async def main():
-    async with open_service(Path(sys.argv[1]), flood=random_kind(0)) as service:
+async def write(send: Send, database: Path) -> None:
+    """Write two batches, and send their row counts."""
+    async with open_service(database, flood=random_kind(0)) as service:
         for n, source in enumerate(["random", "flood"]):
             await service.start(f"b{n}", source)
         while True:
             await asyncio.sleep(0.002)
             counts = [service.row_count(batch) for batch in service.running()]
             if len(counts) == 2 and all(counts):
-                print(*counts, flush=True)
-
-asyncio.run(main())
-"""
+                send(counts)
 
 
-LOGGER = """
-import asyncio, itertools, sys, time
-from pathlib import Path
-from solo_app.batches.source import Parameters, SourceKind
-from tests.helpers.service import open_service
+async def write_log(send: Send, database: Path) -> None:
+    """Write a batch with log lines, and send each line with its time."""
 
-async def read(_, context):
-    for number in itertools.count():
-        context.log(str(number))
-        print(number, time.monotonic(), flush=True)
-        yield float(number)
-        await asyncio.sleep(0.02)
+    async def read(_: Parameters, context: RunContext) -> AsyncIterator[Numbers]:
+        for number in itertools.count():
+            context.log(str(number))
+            send((str(number), time.monotonic()))
+            yield float(number)
+            await asyncio.sleep(0.02)
 
-async def main():
     kind = SourceKind("logger", "For tests.", Parameters, read)
-    async with open_service(Path(sys.argv[1]), logger=kind) as service:
+    async with open_service(database, logger=kind) as service:
         await service.start("b", "logger")
         await asyncio.Event().wait()
 
-asyncio.run(main())
-"""
 
-
-def kill_while_writing(database: Path, program: str, after_lines: int) -> list[str]:
-    """Kill a process after it has printed some lines, and return all complete ones."""
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(database)],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        lines = [process.stdout.readline() for _ in range(after_lines)]
-        os.kill(process.pid, signal.SIGKILL)
-        lines += process.stdout.readlines()
-    return [line for line in lines if line.endswith("\n")]
+def kill_while_writing(database: Path, work: Work, after_messages: int) -> list[Any]:
+    """Kill a process after it has sent some messages, and return all of them."""
+    with child_process(work, database) as (process, messages):
+        received = list(itertools.islice(messages, after_messages))
+        process.kill()
+        return received + list(messages)
 
 
 def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]) -> dict[str, int]:
@@ -118,9 +100,9 @@ def kill_and_restart(app: RunningApp, kill: Callable[[], None], names: list[str]
 @pytest.mark.anyio
 async def test_killed_process_keeps_all_counted_points(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    lines = kill_while_writing(database, WRITER, after_lines=20)
+    sent = kill_while_writing(database, write, after_messages=20)
     async with open_service(database) as service:
-        for n, count in enumerate(map(int, lines[-1].split())):
+        for n, count in enumerate(sent[-1]):
             batch = service.batch(f"b{n}")
             assert batch.status is BatchStatus.INTERRUPTED
             assert service.row_count(batch) >= count
@@ -142,9 +124,9 @@ async def test_killed_process_keeps_all_counted_points(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_killed_process_keeps_log_lines_older_than_two_seconds(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    printed = kill_while_writing(database, LOGGER, after_lines=175)
-    times = {number: float(time) for number, time in map(str.split, printed)}
-    expected = [number for number, time in times.items() if time < max(times.values()) - 2]
+    sent = kill_while_writing(database, write_log, after_messages=175)
+    end = sent[-1][1]
+    expected = [text for text, logged_at in sent if logged_at < end - 2]
     assert len(expected) > 20
     async with open_service(database) as service:
         started, *logged, interrupted = [line.text for line in await service.log("b")]
@@ -152,21 +134,17 @@ async def test_killed_process_keeps_log_lines_older_than_two_seconds(tmp_path: P
         assert (started[:7], interrupted[:11]) == ("Started", "Interrupted")
 
 
-@pytest.mark.parametrize("target", ["worker", "main process"])
+@pytest.mark.parametrize(("target", "interval"), [("worker", "0"), ("main process", "0.001")])
 def test_killed_app_keeps_all_received_points(
-    new_app: NewApp, tmp_path: Path, rounds: int, target: str
+    new_app: NewApp, tmp_path: Path, rounds: int, target: str, interval: str
 ) -> None:
-    kills = max(1, rounds if target == "worker" else rounds // 3)
+    kills = max(1, rounds // 4)
     for number in range(kills):
         file, turn = divmod(number, ROUNDS_PER_FILE)
         if turn == 0:
             seen: dict[str, int] = {}
-            app = new_app(
-                "prod",
-                tmp_path / f"{file}.duckdb",
-                SOLO_INTERVAL=("0", "0.001")[file % 2],
-                **BACKEND_ONLY,
-            ).start()
+            database = tmp_path / f"{file}.duckdb"
+            app = new_app(database, SOLO_INTERVAL=interval).start()
         process = app.process
         assert process
 
@@ -196,31 +174,34 @@ def _is_alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("mode", ["dev", "prod"])
 def test_start_after_a_kill_succeeds_or_names_the_old_process(new_app: NewApp, mode: str) -> None:
-    app = new_app(mode).start()
+    app = new_app(mode=mode).start()
     assert httpx.post(f"{app.api}/stream/b").status_code == 201
     assert app.process
     session = app.process.pid
-    try:
-        os.kill(app.process.pid, signal.SIGKILL)
-        app.process.wait()
-        again = new_app(mode)
-        again.backend_port, again.frontend_port = app.backend_port, app.frontend_port
-        process = again.launch()
-        wait_for(lambda: process.poll() is not None or again.is_ready(f"{again.api}/tasks"))
-        if process.poll() is not None:
-            (line,) = [x for x in again.output().splitlines() if "SOLO cannot start" in x]
-            named = re.search(r"in use by another (?:program|process) \(process (\d+)\)", line)
-            assert named, line
-            assert os.getsid(int(named[1])) == session, line
-    finally:
+    os.kill(app.process.pid, signal.SIGKILL)
+    app.process.wait()
+    again = new_app(mode=mode)
+    again.backend_port, again.frontend_port = app.backend_port, app.frontend_port
+    process = again.launch()
+
+    def has_started() -> bool:
+        # The old worker may respond until it has closed the database.
+        is_ready = again.is_ready(f"{again.api}/tasks")
+        return is_ready and not set(worker_pids(again)).isdisjoint(again.processes())
+
+    wait_for(lambda: process.poll() is not None or has_started())
+    if process.poll() is not None:
+        (line,) = [x for x in again.output().splitlines() if "SOLO cannot start" in x]
+        named = re.search(r"in use by another (?:program|process) \(process (\d+)\)", line)
+        assert named, line
+        assert os.getsid(int(named[1])) == session, line
         app.kill()
-    again.kill()
-    again.start()
+        again.start()
     assert httpx.get(f"{again.api}/batches/b").json()["status"] == "interrupted"
 
 
 def test_saved_file_restarts_a_killed_worker_in_development(new_app: NewApp) -> None:
-    app = new_app("dev").start()
+    app = new_app(mode="dev").start()
     httpx.post(f"{app.api}/stream/b")
     os.kill(worker_pid(app), signal.SIGKILL)
     wait_for(lambda: not app.is_ready(f"{app.api}/tasks"))

@@ -18,7 +18,7 @@ from solo_app.batches.recent import RECENT_POINTS
 from solo_app.batches.runner import BATCH_LIMIT
 from solo_app.storage.duckdb.store import DuckDBStore
 from tests.helpers.history import write_long_history
-from tests.helpers.running_app import RunningApp, copy_project
+from tests.helpers.running_app import RunningApp
 from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -105,18 +105,15 @@ async def test_queries_read_only_necessary_rows(database: Path, rows_read: list[
         assert sum(rows_read) <= RECENT_POINTS + BUCKETS + 2
 
 
-def test_memory_use_is_almost_independent_of_the_history(database: Path, tmp_path: Path) -> None:
-    project = copy_project(tmp_path / "project")
+def test_memory_use_is_almost_independent_of_the_history(
+    database: Path, tmp_path: Path, new_app: Callable[..., RunningApp]
+) -> None:
     memory = []
     for path in (tmp_path / "empty.duckdb", database):
-        app = RunningApp(project, path, "prod")
-        try:
-            app.start()
-            if path == database:
-                for query in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
-                    assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{query}")
-                assert app.is_ready(f"{app.url}/batch/{BATCHES[0]}")
-            memory.append(app.memory_usage())
-        finally:
-            app.kill()
+        app = new_app(path).start()
+        if path == database:
+            for query in ("points?after=0", "minutes", "download?from=2100-01-01T00:00Z"):
+                assert app.is_ready(f"{app.api}/batches/{BATCHES[0]}/{query}")
+        memory.append(app.memory_usage())
+        app.kill()
     assert memory[1] < memory[0] + MEMORY
