@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator
 import click
 
 from solo_app.cli.client import Client
-from solo_app.cli.options import batch_argument, url_option
+from solo_app.cli.options import batch_argument, json_option, url_option
 from solo_app.cli.output import CommandError, print_message, print_result
-
-RETRY_SECONDS = 1
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[dict[str, str]]:
@@ -37,7 +35,7 @@ def parse_events(lines: Iterable[str]) -> Iterator[dict[str, str]]:
     help="Start after this point; 0 = all points.  [default: the latest point]",
 )
 @url_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@json_option
 def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> None:
     """Print points as they are stored, until the batch ends.
 
@@ -81,4 +79,4 @@ def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, 
         if is_connected:
             print_message("Connection lost. Reconnecting.")
         is_connected = False
-        time.sleep(RETRY_SECONDS)
+        time.sleep(1)
