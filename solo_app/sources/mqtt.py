@@ -34,10 +34,10 @@ _MAX_MESSAGES = 100
 
 
 def _check_host(host: str) -> str:
-    # UnicodeError is a ValueError.
-    if not re.fullmatch(rb"[\w.:%-]+", host.encode("idna")):
-        raise ValueError("Must be a host name or an IP address")
-    return host
+    with suppress(UnicodeError):
+        if re.fullmatch(rb"[\w.:%-]+", host.encode("idna")):
+            return host
+    raise ValueError("Must be a host name or an IP address")
 
 
 def _check_topic(topic: str) -> str:
