@@ -31,8 +31,8 @@ PUSH_SOURCE = "push"
 class Parameters(BaseModel):
     """Base of the parameters of a source kind.
 
-    The fields define the form on the home page and the JSON Schema in ``GET /sources``: ``title``,
-    ``description`` (help), limits and default.
+    The fields define the form on the home page and the JSON Schema in ``GET /sources``: ``title``
+    (by default their name), ``description`` (help), limits and default.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -23,8 +23,6 @@ from solo_app.sources.replay import REPLAY
 
 logger = logging.getLogger(__name__)
 
-ENTRY_POINT_GROUP = "solo.sources"
-
 
 def create_sources(settings: Settings) -> dict[str, SourceKind]:
     """Return the source kinds and declared sources that batches can have, by name.
@@ -42,7 +40,7 @@ def load_kinds(settings: Settings) -> dict[str, SourceKind]:
     """Return all source kinds by name, including those that can only be declared."""
     built_in = [random_kind(settings.interval), PUSH, HOST, HTTP, MQTT, COMMAND, REPLAY, PYTHON]
     kinds = {kind.name: kind for kind in built_in}
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+    for entry_point in entry_points(group="solo.sources"):
         try:
             kind = entry_point.load()
             _check(kind, kinds)

@@ -27,10 +27,8 @@ class HostParameters(Parameters):
         "net_sent_bytes_per_second",
         "disk_read_bytes_per_second",
         "disk_written_bytes_per_second",
-    ] = Field("cpu_percent", title="Metric", description="What to measure on this machine")
-    interval: float = Field(
-        1, ge=0.1, le=3600, title="Interval", description="Seconds between two numbers"
-    )
+    ] = Field("cpu_percent", description="What to measure on this machine")
+    interval: float = Field(1, ge=0.1, le=3600, description="Seconds between two numbers")
 
 
 async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[Numbers]:

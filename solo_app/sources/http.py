@@ -51,11 +51,9 @@ class HttpParameters(Parameters):
         title="URL", description="Without a user name or password"
     )
     pointer: Pointer = Field("", description="Such as /main/temp; empty: the whole response")
-    interval: float = Field(
-        5, ge=0.1, le=3600, title="Interval", description="Seconds between two requests"
-    )
+    interval: float = Field(5, ge=0.1, le=3600, description="Seconds between two requests")
     timeout: float = Field(
-        5, ge=0.1, le=3600, title="Timeout", description="Seconds for a response with its redirects"
+        5, ge=0.1, le=3600, description="Seconds for a response with its redirects"
     )
 
 

@@ -48,14 +48,11 @@ def _check_topic(topic: str) -> str:
 
 class MqttParameters(Parameters):
     host: Annotated[str, AfterValidator(_check_host)] = Field(
-        max_length=253, title="Host", description="Name or address of the broker"
+        max_length=253, description="Name or address of the broker"
     )
-    port: int = Field(1883, ge=1, le=65535, title="Port", description="With TLS usually 8883")
+    port: int = Field(1883, ge=1, le=65535, description="With TLS usually 8883")
     topic: Annotated[Text, AfterValidator(_check_topic)] = Field(
-        min_length=1,
-        max_length=1000,
-        title="Topic",
-        description="Such as home/power; + and # are wildcards",
+        min_length=1, max_length=1000, description="Such as home/power; + and # are wildcards"
     )
     pointer: Pointer = Field("", description="Such as /main/temp; empty: the whole message")
     tls: bool = Field(False, title="TLS", description="Encrypt and verify the connection")

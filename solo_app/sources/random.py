@@ -21,23 +21,15 @@ _ARRAY_LENGTH = 16_384
 Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 
 Interval = Annotated[
-    float,
-    Field(
-        ge=0,
-        le=3600,
-        title="Interval",
-        description="Seconds between two numbers; 0 = as fast as possible",
-    ),
+    float, Field(ge=0, le=3600, description="Seconds between two numbers; 0 = as fast as possible")
 ]
 
 
 class RandomParameters(Parameters):
     interval: Interval
-    low: Integer = Field(0, title="Low", description="Minimum")
-    high: Integer = Field(100, title="High", description="Maximum", validate_default=True)
-    seed: int | None = Field(
-        None, ge=0, le=MAX_INTEGER, title="Seed", description="Repeats the same numbers"
-    )
+    low: Integer = Field(0, description="Minimum")
+    high: Integer = Field(100, description="Maximum", validate_default=True)
+    seed: int | None = Field(None, ge=0, le=MAX_INTEGER, description="Repeats the same numbers")
 
     @field_validator("high")
     @classmethod
