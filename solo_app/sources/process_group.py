@@ -17,14 +17,10 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 
 GRACE_SECONDS = 2.0
-
-CANNOT_START = 127
-"""The exit code if the program cannot be started, as in a shell."""
 
 
 def main() -> None:
@@ -38,37 +34,28 @@ def main() -> None:
         )
     except OSError as error:
         sys.stderr.write(f"Cannot start the program: {error.strerror}\n")
-        sys.exit(CANNOT_START)
+        sys.exit(127)  # As in a shell.
     with suppress(OSError):  # The caller has ended.
         os.write(0, str(program.pid).encode())
-    _wait_for_end(program)
-    _end_group(program.pid)
+    while program.poll() is None:
+        if select.select([0], [], [], 0.05)[0]:  # The caller has ended.
+            break
+    _end_group(program)
     code = program.wait()
     sys.exit(code if code >= 0 else 128 - code)
 
 
-def _wait_for_end(program: subprocess.Popen[bytes]) -> None:
-    """Wait until the program exits or the caller ends."""
-    exited, exiting = os.pipe()
-
-    def wait() -> None:
-        program.wait()
-        os.close(exiting)
-
-    threading.Thread(target=wait).start()
-    select.select([0, exited], [], [])
-
-
-def _end_group(group: int) -> None:
+def _end_group(program: subprocess.Popen[bytes]) -> None:
     """Terminate a group, wait until it is empty, and kill the remaining processes."""
     deadline = time.monotonic() + GRACE_SECONDS
     # PermissionError: only zombies are left (macOS), or the process has changed its user.
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGTERM)
+        os.killpg(program.pid, signal.SIGTERM)
         while time.monotonic() < deadline:
             time.sleep(0.01)
-            os.killpg(group, 0)
-        os.killpg(group, signal.SIGKILL)
+            program.poll()  # An exited process is in the group until then.
+            os.killpg(program.pid, 0)
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable
 from typing import Any, TextIO
 
 VARIABLE = "PYTHON_SOURCE"
@@ -34,40 +34,37 @@ def main() -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.path.insert(0, settings["cwd"])
     try:
-        generator, arguments = load(settings["target"]), settings["arguments"]
-        check_arguments(generator, arguments)
-        asyncio.run(write_numbers(generator(**arguments), output))
+        items = call(settings["target"], settings["arguments"])
+        asyncio.run(write_numbers(items, output))
     except Exception:
         sys.exit(_LOCATION.sub(r"\1", traceback.format_exc()))
 
 
-def load(target: str) -> Callable[..., AsyncIterator[object]]:
-    """Return the function of a target ``module:function``. Exits if it does not exist."""
+def call(target: str, arguments: dict[str, Any]) -> object:
+    """Call the function of a target ``module:function``. Exits if this is not possible.
+
+    The messages contain neither the target nor the arguments, which are in ``solo.toml``.
+    """
     module_name, _, name = target.partition(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # Errors do not contain the target, which is in solo.toml.
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             sys.exit("`target`: module not found")
         raise
-    function: Callable[..., AsyncIterator[object]] | None = getattr(module, name, None)
+    function = getattr(module, name, None)
     if not callable(function):
         sys.exit("`target`: function not found")
-    return function
-
-
-def check_arguments(function: Callable[..., object], arguments: dict[str, Any]) -> None:
-    """Exit if the function does not have parameters for the arguments."""
     try:
         inspect.signature(function).bind(**arguments)
-    except (TypeError, ValueError):  # Python's error contains the names.
+    except (TypeError, ValueError):
         sys.exit("`arguments` do not match the parameters of the function")
+    return function(**arguments)
 
 
-async def write_numbers(items: AsyncIterator[object], output: TextIO) -> None:
+async def write_numbers(items: object, output: TextIO) -> None:
     """Write each item immediately: a number, or a list or array of numbers."""
-    if not hasattr(items, "__aiter__"):
+    if not isinstance(items, AsyncIterable):
         if asyncio.iscoroutine(items):
             items.close()  # Otherwise Python warns.
         sys.exit("`target` is not an async generator")

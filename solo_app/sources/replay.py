@@ -94,24 +94,20 @@ class _Pace:
     """Waits until rows are due. Due times are in seconds since the first row."""
 
     def __init__(self, speed: float) -> None:
-        self._speed = speed
+        self._speed = speed or np.inf
         self._start = asyncio.get_running_loop().time()
         self._last_due = 0.0
         self._last_time = np.nan
 
     def due_times(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return when the next rows are due. ``times`` are their times in the file."""
-        gaps = np.zeros(len(times))
         is_known = np.isfinite(times)
-        if self._speed and is_known.any():
-            known = times[is_known]
-            with np.errstate(over="ignore"):
-                differences = np.diff(known, prepend=self._last_time)
-                gaps[is_known] = np.fmax(differences, 0) / self._speed
-            self._last_time = known[-1]
-        due = self._last_due + np.cumsum(gaps)
-        self._last_due = due[-1] if len(due) else self._last_due
-        return due
+        known = np.append(self._last_time, times[is_known])
+        gaps = np.zeros(len(times))
+        gaps[is_known] = np.fmax(np.diff(known) / self._speed, 0)  # 0 instead of NaN.
+        due = np.cumsum(np.append(self._last_due, gaps))
+        self._last_time, self._last_due = known[-1], due[-1]
+        return due[1:]
 
     async def wait(self, due: NDArray[np.float64]) -> int:
         """Wait until the first of the rows is due, and return the number of rows that are due."""
