@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,9 @@ from pydantic import (
 from solo_app.batches.source import (
     PUSH_SOURCE,
     DeclaredSource,
+    Numbers,
     Parameters,
+    RunContext,
     SourceKind,
     error_message,
 )
@@ -50,8 +52,7 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path):
         raise ValueError("Must be a path")
     assert info.context
-    folder: Path = info.context["folder"]
-    path = folder / os.path.expanduser(value)  # noqa: PTH111 (never raises)
+    path: Path = info.context["folder"] / os.path.expanduser(value)  # noqa: PTH111 (never raises)
     if not os.path.exists(path):  # noqa: PTH110 (never raises)
         raise ValueError("File or folder not found")
     return path
@@ -107,14 +108,11 @@ def _declare(
         error = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(map(str, error["loc"]))
         raise _error(file, f"sources.{name}", key, error_message(error)) from None
-    return DeclaredSource(
-        name,
-        kind.description,
-        Parameters,
-        lambda _, run: kind.read(parameters, run),
-        kind.restart,
-        kind=kind.name,
-    )
+
+    def read(_: Parameters, run: RunContext) -> AsyncIterator[Numbers]:
+        return kind.read(parameters, run)
+
+    return DeclaredSource(name, kind.description, Parameters, read, kind.restart, kind=kind.name)
 
 
 def _error(file: Path, table: str, key: str, message: str) -> SettingsError:

@@ -11,14 +11,11 @@ from pydantic import Field
 from solo_app.batches.models import RestartPolicy
 from solo_app.batches.source import PUSH_SOURCE, Numbers, Parameters, RunContext, SourceKind
 
-MAX_IDLE_SECONDS = 31_536_000
-
 
 class PushParameters(Parameters):
     idle_seconds: float = Field(
         0,
         ge=0,
-        le=MAX_IDLE_SECONDS,
         title="Idle timeout",
         description="Seconds without points after which the batch ends; 0 = never",
     )

@@ -9,7 +9,7 @@ from solo_app.batches.models import RestartPolicy
 from solo_app.sources.push import PUSH
 
 
-@pytest.mark.parametrize("value", [-1, 1e9, float("nan"), "5", None, True, 10**400])
+@pytest.mark.parametrize("value", [-1, float("nan"), "5", None, True, 10**400])
 def test_invalid_idle_time_is_refused(value: object) -> None:
     with pytest.raises(InvalidConfigurationError) as error_info:
         PUSH.parse({"idle_seconds": value})
