@@ -113,7 +113,7 @@ async def _log_errors(errors: _Output, run: RunContext) -> str:
 def _log(output: bytes, run: RunContext) -> str:
     text = output.decode(errors="replace")
     run.log(text)
-    return text.strip().splitlines()[-1] if text.strip() else ""
+    return text.strip().splitlines()[-1].strip() if text.strip() else ""
 
 
 def _describe(exit_code: int, last_error: str) -> str:
