@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.helpers.running_app import RunningApp
+from tests.helpers.running_app import RunningApp, http
 
 
 class StreamReader(threading.Thread):
@@ -29,7 +29,7 @@ class StreamReader(threading.Thread):
         return int(str(self.last["seq"]))
 
     def run(self) -> None:
-        with suppress(httpx.TransportError), httpx.stream("GET", self._url, timeout=20) as response:
+        with suppress(httpx.TransportError), http.stream("GET", self._url, timeout=20) as response:
             for line in response.iter_lines():
                 if line.startswith("data: {"):
                     point = json.loads(line.removeprefix("data: "))

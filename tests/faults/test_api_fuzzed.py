@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp
+from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp, http
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
@@ -40,11 +39,11 @@ def test_responses_conform_to_the_openapi_document(
     new_app: Callable[..., RunningApp], rounds: int
 ) -> None:
     app = new_app(SOLO_INTERVAL="0.05").start()
-    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    assert http.post(f"{app.api}/stream/b").status_code == 201
     fuzz(app, rounds, "--exclude-operation-id", FOLLOW)
     # The stream of a running batch does not end.
-    for task in httpx.get(f"{app.api}/tasks").json()["tasks"]:
-        assert httpx.delete(f"{app.api}/stream/{task['batch_id']}").status_code == 200
+    for task in http.get(f"{app.api}/tasks").json()["tasks"]:
+        assert http.delete(f"{app.api}/stream/{task['batch_id']}").status_code == 200
     fuzz(app, rounds, "--include-operation-id", FOLLOW)
     assert "Traceback" not in app.output()
     assert app.stop() < EXIT_TIMEOUT

@@ -18,7 +18,7 @@ from tests.faults.child_process import Send, child_process, kill_before_call
 from tests.helpers.history import write_long_history
 from tests.helpers.service import duckdb_store, open_service
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("archive_kills")]
 
 POINTS = 100_000
 """Points of each of the two batches: ten archive files."""

@@ -11,12 +11,11 @@ from contextlib import contextmanager, suppress
 from itertools import islice, product
 from typing import Any
 
-import httpx
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
 from solo_app.ui.state.home import HomeState
-from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp
+from tests.helpers.running_app import EXIT_TIMEOUT, RunningApp, http
 
 NewApp = Callable[..., RunningApp]
 
@@ -47,7 +46,7 @@ def app(new_app: NewApp) -> RunningApp:
     """The app with a running batch."""
     with default_file_limit():
         app = new_app(SOLO_INTERVAL="0.01").start()
-    assert httpx.post(f"{app.api}/stream/b").status_code == 201
+    assert http.post(f"{app.api}/stream/b").status_code == 201
     app.wait_for_points()
     return app
 
@@ -55,7 +54,7 @@ def app(new_app: NewApp) -> RunningApp:
 def expect_service(app: RunningApp) -> None:
     """Expect responses, and further points of the running batch."""
     app.wait_for_points(30)
-    assert [task["batch_id"] for task in httpx.get(f"{app.api}/tasks").json()["tasks"]] == ["b"]
+    assert [task["batch_id"] for task in http.get(f"{app.api}/tasks").json()["tasks"]] == ["b"]
 
 
 def test_thousand_idle_connections_do_not_block_other_clients(app: RunningApp) -> None:
@@ -143,5 +142,5 @@ def test_invalid_socket_messages_do_not_block_other_clients(app: RunningApp, rou
         assert time.monotonic() < deadline, app.memory_usage() - before
         time.sleep(0.2)
     expect_service(app)
-    assert httpx.get(f"{app.api}/batches").json()["total"] == 1
+    assert http.get(f"{app.api}/batches").json()["total"] == 1
     assert app.stop() < EXIT_TIMEOUT

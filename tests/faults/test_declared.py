@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -21,7 +20,7 @@ from solo_app.sources import create_sources
 from tests.faults.clients import worker_pid
 from tests.faults.test_sources import create_executor_threads, expect_no_more, resources
 from tests.helpers.api import create_client
-from tests.helpers.running_app import RunningApp, wait_for
+from tests.helpers.running_app import RunningApp, http, wait_for
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
 from tests.sources.http_server import response, serve
 from tests.sources.mqtt_broker import needs_mosquitto, run_broker
@@ -234,7 +233,7 @@ def test_no_child_remains_after_the_app_is_killed(
     app = new_app(SOLO_CONFIG=str(sources / "solo.toml")).start()
     assert app.process
     for name in ("shell", "generator"):
-        assert httpx.post(f"{app.api}/stream/{name}", json={"source": name}).status_code == 201
+        assert http.post(f"{app.api}/stream/{name}", json={"source": name}).status_code == 201
     wait_for(lambda: app.row_count() == 2)
     assert len(processes_in(sources)) >= 4
     os.kill(worker_pid(app) if target == "worker" else app.process.pid, signal.SIGKILL)

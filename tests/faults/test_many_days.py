@@ -21,7 +21,7 @@ from tests.helpers.history import write_long_history
 from tests.helpers.running_app import RunningApp
 from tests.helpers.service import open_service, wait_until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("many_days")]
 
 T = TypeVar("T")
 

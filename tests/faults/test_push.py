@@ -20,7 +20,7 @@ import pytest
 from solo_app.api.bodies import MAX_LARGE_BODIES
 from tests.faults.clients import worker_pid
 from tests.helpers.integrity import check_integrity
-from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, RunningApp, wait_for
+from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, RunningApp, http, wait_for
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -66,11 +66,11 @@ def lines(count: int, value: str = "{}") -> Iterator[bytes]:
 
 
 def row_count(app: RunningApp, batch_id: str) -> int:
-    return int(httpx.get(f"{app.api}/batches/{batch_id}").json()["row_count"])
+    return int(http.get(f"{app.api}/batches/{batch_id}").json()["row_count"])
 
 
 def push_lines(app: RunningApp, batch_id: str, count: int) -> dict[str, Any]:
-    response = httpx.post(points_url(app, batch_id), content=lines(count), headers=NDJSON)
+    response = http.post(points_url(app, batch_id), content=lines(count), headers=NDJSON)
     assert response.status_code == 200, response.text
     result: dict[str, Any] = response.json()
     return result
@@ -88,7 +88,7 @@ def test_million_points_are_stored_in_order(app: RunningApp, batch_id: str) -> N
     count = 1_000_000
     result = push_lines(app, batch_id, count)
     assert result == {"batch_id": batch_id, "first_seq": 1, "last_seq": count, "count": count}
-    text = httpx.get(f"{app.api}/batches/{batch_id}/download").text.splitlines()[1:]
+    text = http.get(f"{app.api}/batches/{batch_id}/download").text.splitlines()[1:]
     assert len(text) == count
     for number, line in enumerate(text):
         seq, _, key = line.split(",")
@@ -115,9 +115,9 @@ def test_ten_clients_lose_no_points(app: RunningApp, batch_id: str) -> None:
 
 def test_error_in_a_long_body_reaches_the_client(app: RunningApp, batch_id: str) -> None:
     body = b"1\n" * 1_000 + b"warm\n" + b"1\n" * 10_000_000
-    problem = httpx.post(points_url(app, batch_id), content=body, headers=NDJSON).json()
+    problem = http.post(points_url(app, batch_id), content=body, headers=NDJSON).json()
     assert (problem["line"], problem["count"], problem["last_seq"]) == (1_001, 1_000, 1_000)
-    large = httpx.post(points_url(app, batch_id), content=b" " * 17_000_000)
+    large = http.post(points_url(app, batch_id), content=b" " * 17_000_000)
     assert large.status_code == 413
 
 
@@ -167,7 +167,7 @@ def test_stalled_clients_hold_little_memory_and_delay_nothing(
     assert send() == MAX_LARGE_BODIES
     assert app.memory_usage() - before < 200_000_000
     assert push_lines(app, batch_id, 1_000)["count"] == 1_000
-    assert httpx.delete(f"{app.api}/stream/{batch_id}", timeout=20).status_code == 200
+    assert http.delete(f"{app.api}/stream/{batch_id}", timeout=20).status_code == 200
     assert b" 409 " in stalled[1].recv(100)
     assert app.stop() < EXIT_TIMEOUT
     for connection in stalled:
@@ -186,7 +186,7 @@ def test_repeated_key_is_stored_once_across_kills(
 
         def push() -> None:
             with suppress(httpx.TransportError):
-                responses.append(httpx.post(url, json=values, headers=key))  # noqa: B023
+                responses.append(http.post(url, json=values, headers=key))  # noqa: B023
 
         first = threading.Thread(target=push, daemon=True)
         time.sleep(random.uniform(0, 0.1))
@@ -197,13 +197,13 @@ def test_repeated_key_is_stored_once_across_kills(
         others.join(20)
         app.kill()
         app.start()
-        again = [httpx.post(url, json=values, headers=key) for _ in range(2)]
+        again = [http.post(url, json=values, headers=key) for _ in range(2)]
         assert {response.status_code for response in again} == {200}
         assert {response.text for response in (*responses, *again)} == {again[0].text}
-        other_body = httpx.post(url, json=[1], headers=key)
+        other_body = http.post(url, json=[1], headers=key)
         assert other_body.status_code == 422
         stored += 3
-    download = httpx.get(f"{app.api}/batches/{batch_id}/download").text.splitlines()[1:]
+    download = http.get(f"{app.api}/batches/{batch_id}/download").text.splitlines()[1:]
     assert sum(not line.endswith(",-1") for line in download) == stored
 
 
@@ -215,7 +215,7 @@ def push_until_killed(url: str) -> None:
 
 def test_silent_batch_finishes(app: RunningApp, batch_id: str) -> None:
     body = {"source": "push", "parameters": {"idle_seconds": 0.5}}
-    assert httpx.post(f"{app.api}/stream/{batch_id}", json=body).status_code == 201
+    assert http.post(f"{app.api}/stream/{batch_id}", json=body).status_code == 201
     push_lines(app, batch_id, 10)
-    wait_for(lambda: httpx.get(f"{app.api}/batches/{batch_id}").json()["status"] == "finished")
+    wait_for(lambda: http.get(f"{app.api}/batches/{batch_id}").json()["status"] == "finished")
     assert push_lines(app, batch_id, 10)["first_seq"] == 11
