@@ -129,8 +129,7 @@ async def test_json_is_stored(
 
 
 async def test_largest_array_is_stored(client: httpx.AsyncClient, service: BatchService) -> None:
-    body = b"[%s]" % b",".join([b'{"key": 0.5}'] * MAX_POINTS)
-    body = b" " * (MAX_PUSH_BYTES - len(body)) + body
+    body = json.dumps([0.5] * MAX_POINTS).rjust(MAX_PUSH_BYTES)
     assert (await push(client, body)).json()["count"] == MAX_POINTS
     assert service.totals().row_count == MAX_POINTS
 

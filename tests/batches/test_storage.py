@@ -42,29 +42,36 @@ ALWAYS = Window(datetime(2000, 1, 1), datetime(2100, 1, 1))
 FIRST_RUN = Run(1, "random", BatchStatus.RUNNING, NOW, first_seq=1)
 
 
-@pytest.fixture(params=["duckdb", "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
+def store_factory(kind: str, folder: Path) -> Callable[[], Storage]:
     """Return a function that creates the store as another process would."""
     # mypy checks here that both satisfy the protocol.
     memory: Storage = MemoryStorage()
     stores: dict[str, Callable[[], Storage]] = {
-        "duckdb": lambda: DuckDBStore(tmp_path / "solo.duckdb"),
+        "duckdb": lambda: DuckDBStore(folder / "solo.duckdb"),
         "memory": lambda: memory,
     }
-    return stores[request.param]
+    return stores[kind]
 
 
-@pytest.fixture
-async def store(make: Callable[[], Storage]) -> AsyncIterator[Storage]:
-    opened = make()
+@pytest.fixture(params=["duckdb", "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
+    return store_factory(request.param, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["duckdb", "memory"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Storage]:
+    """A store with batches of other tests."""
+    opened = store_factory(request.param, tmp_path_factory.mktemp("shared"))()
     await opened.open()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def batch(store: Storage) -> Batch:
-    return await store.open_run("b", FIRST_RUN)
+async def batch(store: Storage, batch_id: str) -> Batch:
+    return await store.open_run(batch_id, FIRST_RUN)
 
 
 def block(batch: Batch, first_seq: int, *points: tuple[int, float]) -> Block:
@@ -77,22 +84,27 @@ def minute(count: int, total: float, low: float, high: float) -> MinuteAggregate
     return MinuteAggregate(NOW, count, total, low, high)
 
 
-async def test_new_store_is_empty(store: Storage) -> None:
+async def test_new_store_is_empty(make: Callable[[], Storage]) -> None:
+    store = make()
+    await store.open()
     assert await store.batches() == []
     assert await store.points(1, 0, 10) == []
     assert await store.minutes(1, ALWAYS) == []
+    await store.close()
 
 
 async def test_batch_has_its_latest_run_and_all_runs(store: Storage, batch: Batch) -> None:
-    assert await store.batches() == [batch]
+    assert batch in await store.batches()
     ended = replace(
         FIRST_RUN, status=BatchStatus.FAILED, ended_at=NOW + MINUTE, last_seq=0, reason="no luck"
     )
     await store.end_run(replace(batch, run=ended))
     second = Run(2, "other", BatchStatus.RUNNING, NOW + 2 * MINUTE, first_seq=1)
-    assert await store.open_run("b", second) == replace(batch, run=second)
-    assert (await store.open_run("c", FIRST_RUN)).no != batch.no
-    assert {b.batch_id: b.run for b in await store.batches()} == {"b": second, "c": FIRST_RUN}
+    assert await store.open_run(batch.batch_id, second) == replace(batch, run=second)
+    other = await store.open_run(f"{batch.batch_id}-other", FIRST_RUN)
+    assert other.no != batch.no
+    runs = {b.no: b.run for b in await store.batches()}
+    assert (runs[batch.no], runs[other.no]) == (second, FIRST_RUN)
     assert await store.runs(batch.no, 0, 100) == [second, ended]
     assert await store.runs(batch.no, 1, 1) == [ended]
 
@@ -172,8 +184,8 @@ async def test_stored_minutes_include_counters_of_their_points(
     await store.write([block(batch, 1, (0, 1.0))], {batch.no: [minute(1, 1.0, 1.0, 1.0)]})
     await store.write([block(batch, 2, (1, 5.0))], {})
     stored = await store.stored_minutes(NOW)
-    assert stored.counters == {batch.no: BatchCounter(1, 1)}
-    assert stored.minutes == {batch.no: [minute(1, 1.0, 1.0, 1.0)]}
+    assert stored.counters[batch.no] == BatchCounter(1, 1)
+    assert stored.minutes[batch.no] == [minute(1, 1.0, 1.0, 1.0)]
     assert not (await store.stored_minutes(NOW + MINUTE)).minutes.get(batch.no)
 
 
@@ -192,9 +204,9 @@ async def test_points_of_two_runs_are_never_in_one_bucket(store: Storage, batch:
     await store.write([block(batch, 1, (0, 1.0), (1, 3.0))], {})
     await store.end_run(replace(batch, run=ended(FIRST_RUN, last_seq=2)))
     without_points = replace(FIRST_RUN, number=2, first_seq=3)
-    second = await store.open_run("b", without_points)
+    second = await store.open_run(batch.batch_id, without_points)
     await store.end_run(replace(second, run=ended(without_points, last_seq=2)))
-    await store.open_run("b", replace(FIRST_RUN, number=3, first_seq=3))
+    await store.open_run(batch.batch_id, replace(FIRST_RUN, number=3, first_seq=3))
     await store.write([block(batch, 3, (2, 9.0), (3, 5.0), (4, 7.0))], {})
     assert [
         (b.number, b.run_number, b.count, b.min.key, b.max.key)
@@ -251,7 +263,7 @@ async def test_log_lines_are_read_in_order(make: Callable[[], Storage]) -> None:
 
 
 async def test_log_keeps_the_latest_lines_of_each_batch(store: Storage, batch: Batch) -> None:
-    other = await store.open_run("other", FIRST_RUN)
+    other = await store.open_run(f"{batch.batch_id}-other", FIRST_RUN)
     await store.append_log({other.no: [log_line(1)]})
     for first in range(1, 2_000, 100):
         await store.append_log({batch.no: [log_line(n) for n in range(first, first + 100)]})

@@ -9,6 +9,7 @@ import pytest
 from solo_app.batches.models import Clock, utc_now
 from solo_app.batches.service import BatchService
 from solo_app.sources.random import random_kind
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, Source, open_service, stop_all
 from tests.ui.tabs import Tabs, tabs_on
 
@@ -25,16 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-async def service(
-    tmp_path_factory: pytest.TempPathFactory, sources: dict[str, Source], clock: Clock
-) -> AsyncIterator[BatchService]:
+async def service(sources: dict[str, Source], clock: Clock) -> AsyncIterator[BatchService]:
     """The service of a module. Each test uses its own ids, such as ``batch_id``.
 
-    ``random`` yields a number every 4 ms.
+    ``random`` yields a number every 4 ms. DuckDB would need half of the CPU time of these tests.
     """
-    database = tmp_path_factory.mktemp("shared") / "solo.duckdb"
     all_sources = {"random": random_kind(0.004), **sources}
-    async with open_service(database, clock, False, FAST_RETRY, **all_sources) as opened:
+    async with open_service(MemoryStorage(), clock, False, FAST_RETRY, **all_sources) as opened:
         yield opened
 
 
