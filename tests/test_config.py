@@ -44,15 +44,15 @@ VALID = {
 }
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize(("before", "after"), [("", "\r"), (" \t", " "), ("\n", "\r\n")])
 def test_surrounding_whitespace_is_stripped(
-    monkeypatch: pytest.MonkeyPatch, variable: str, before: str, after: str
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:
-    monkeypatch.setenv(variable, VALID[variable])
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, VALID[variable])
     expected = read_settings()
-    assert expected != Settings.model_construct()
-    monkeypatch.setenv(variable, before + VALID[variable] + after)
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, before + VALID[variable] + after)
     assert read_settings() == expected
 
 
@@ -116,15 +116,14 @@ def test_error_names_variable_value_and_allowed_values(
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("variable", sorted(set(VARIABLES) - {"SOLO_DATABASE"}))
 @pytest.mark.parametrize("value", ["one\ntwo", "tr\rue", "1\x07"])
-def test_unprintable_value_is_shown_escaped(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError) as raised:
-        read_settings()
-    assert str(raised.value).startswith(f"{variable}={value!r} is not allowed: it must be ")
+def test_unprintable_value_is_shown_escaped(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for variable in set(VARIABLES) - {"SOLO_DATABASE"}:
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, value)
+            with pytest.raises(SettingsError) as raised:
+                read_settings()
+        assert str(raised.value).startswith(f"{variable}={value!r} is not allowed: it must be ")
 
 
 def test_own_origins_are_localhost_on_both_ports() -> None:

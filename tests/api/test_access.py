@@ -79,7 +79,8 @@ async def test_subresource_requests_from_other_sites_are_refused(
         "embed": fetch_metadata(site, "navigate", "embed", by_user=True),
     }
     paths = [*PAGES, *API, "/stream/b", *FILES]
-    for headers, path, accept in itertools.product(attacks.values(), paths, (BROWSER, "*/*")):
+    targets = [*((path, "*/*") for path in paths), ("/", BROWSER), ("/tasks", BROWSER)]
+    for headers, (path, accept) in itertools.product(attacks.values(), targets):
         response = await production_client.get(path, headers={**headers, "Accept": accept})
         check_problem(response, 403)
 
