@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
 from solo_app.cli.client import Client
 from solo_app.cli.options import batch_argument, json_option, parse_batch_id, url_option
-from solo_app.cli.output import CommandError, format_table, print_result
+from solo_app.cli.output import format_table, print_result
 
 STATUSES = ("running", "stopped", "failed", "interrupted", "finished")
 
@@ -68,19 +67,13 @@ def start(
 def stop(batch_ids: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Stop batches. Returns after their last points are stored.
 
-    A batch that has already ended is not an error. After an error, the other batches are stopped.
+    A batch that has already ended is not an error.
 
     Example: python -m solo_app stop cpu kiln
     """
-    has_failed = False
     for batch_id in batch_ids:
-        try:
-            response = client.request("DELETE", f"/stream/{batch_id}")
-            print_result(as_json, response, f"{batch_id}: stopped")
-        except CommandError as error:
-            has_failed = True
-            error.show()
-    sys.exit(has_failed)
+        response = client.request("DELETE", f"/stream/{batch_id}")
+        print_result(as_json, response, f"{batch_id}: stopped")
 
 
 @click.command("list")

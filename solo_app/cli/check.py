@@ -11,8 +11,6 @@ from solo_app.cli.output import CommandError
 def check() -> None:
     """Check the settings, the declared sources and the database. Stop the app first.
 
-    Changes nothing.
-
     Example: python -m solo_app check
     """
     # Importing them takes longer than any other command.

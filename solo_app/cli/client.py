@@ -30,9 +30,7 @@ class Client:
             trust_env=base.host not in ("127.0.0.1", "localhost", "::1"),
             verify=base.scheme == "https",  # Loading certificates takes longer than a request.
         )
-
-    def close(self) -> None:
-        self._http.close()
+        self.close = self._http.close
 
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request. Returns the JSON object of the response. Raises CommandError."""

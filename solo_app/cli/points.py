@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -18,9 +17,6 @@ from solo_app.cli.output import CommandError, print_result
 
 MAX_LINE_BYTES = 65_536
 """The server rejects longer lines."""
-
-DOWNLOAD_TIMEOUT = 600
-"""Seconds without data. The server creates a Parquet file before it sends the first byte."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # Negative numbers.
@@ -39,8 +35,6 @@ def push(batch_id: str, client: Client, numbers: tuple[float, ...], as_json: boo
       python -m solo_app push kiln 21.5
       some-program | python -m solo_app push kiln
     """
-    if not all(math.isfinite(number) for number in numbers):
-        raise click.BadParameter("NUMBER must be finite.")
     path = f"/batches/{batch_id}/points"
     if numbers:
         result = client.post(path, json.dumps(numbers))
@@ -110,7 +104,8 @@ def export(
     options = {"format": file_format, "from": start, "to": end}
     query = {name: value for name, value in options.items() if value is not None}
     path = f"/batches/{batch_id}/download"
-    with client.stream("GET", path, DOWNLOAD_TIMEOUT, params=query) as response:
+    # The server creates a Parquet file before it sends the first byte.
+    with client.stream("GET", path, read_timeout=600, params=query) as response:
         for chunk in response.iter_bytes():
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()

@@ -1,29 +1,17 @@
-"""The command `tail`, and a parser of server-sent events."""
+"""The command `tail`."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from solo_app.cli.client import Client
 from solo_app.cli.options import batch_argument, json_option, url_option
 from solo_app.cli.output import CommandError, print_message, print_result
-
-
-def parse_events(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    """Yield the fields of each complete server-sent event that has data."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        else:
-            if "data" in fields:
-                yield fields
-            fields = {}
 
 
 @click.command()
@@ -48,8 +36,7 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
     # The seq of the latest point, or less if an earlier version lost points. From this position,
     # a stream that is lost before its first event resumes without gaps.
     position = batch["row_count"] if after is None else after
-    for event in _follow(client, batch_id, position):
-        document = json.loads(event["data"])
+    for document in _follow(client, batch_id, position):
         if "status" in document:
             print_message(f"{batch_id}: {document['status']}")
         else:
@@ -57,19 +44,21 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
             print_result(as_json, document, text)
 
 
-def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, str]]:
-    """Yield the events after a position until the batch ends. Reconnects if necessary."""
+def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, Any]]:
+    """Yield the data of events after a position, last the status. Reconnects if necessary."""
     is_connected = True
     while True:
         try:
             headers = {"Last-Event-ID": str(position)}
             with client.stream("GET", f"/stream/{batch_id}", headers=headers) as response:
                 is_connected = True
-                for event in parse_events(response.iter_lines()):
-                    yield event
-                    if event.get("event") == "end":
-                        return
-                    position = int(event["id"])
+                for line in response.iter_lines():
+                    if line.startswith("data: "):
+                        document = json.loads(line.removeprefix("data: "))
+                        yield document
+                        if "status" in document:
+                            return
+                        position = document["seq"]
                 if response.status_code == 204:
                     print_message(f"{batch_id}: ended, no more points")
                     return

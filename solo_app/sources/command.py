@@ -25,11 +25,7 @@ _KEY = JsonPointer("/key")
 
 
 class CommandParameters(Parameters):
-    cwd: DeclaredFolder = Field(
-        Path(),
-        validate_default=True,
-        description="Working directory; default: the folder of solo.toml",
-    )
+    cwd: DeclaredFolder = Field(Path(), description="Working directory; default: that of solo.toml")
     env: dict[VariableName, Text] = Field({}, description="Additional environment variables")
     argv: list[Text] = Field(min_length=1, description="The program and its arguments; no shell")
     pointer: Pointer = Field(

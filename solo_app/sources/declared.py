@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     DirectoryPath,
+    Field,
     FilePath,
     ValidationError,
     ValidationInfo,
@@ -39,13 +39,8 @@ _NAME_RULE = (
 )
 
 
-def _check_text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("Must not contain a null character")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_check_text)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text without null characters."""
 
 
 def _resolve(value: object, info: ValidationInfo) -> Path:
@@ -61,7 +56,7 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
 DeclaredFile = Annotated[FilePath, BeforeValidator(_resolve)]
 """An existing file. Relative paths refer to the folder of ``solo.toml``."""
 
-DeclaredFolder = Annotated[DirectoryPath, BeforeValidator(_resolve)]
+DeclaredFolder = Annotated[DirectoryPath, BeforeValidator(_resolve), Field(validate_default=True)]
 """An existing folder. Relative paths refer to the folder of ``solo.toml``."""
 
 

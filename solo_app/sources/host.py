@@ -51,8 +51,6 @@ async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[N
         await pacer.wait()
 
 
-_LOOPBACK = ("lo", "lo0")
-
 Sample = tuple[float, float]
 """A counter, and the time or amount by which its increase is divided."""
 
@@ -77,8 +75,8 @@ def _cpu() -> Sample:
 
 def _network(field: str) -> Sample:
     interfaces = psutil.net_io_counters(pernic=True).items()
-    counts = [getattr(counters, field) for name, counters in interfaces if name not in _LOOPBACK]
-    return sum(counts), time.monotonic()
+    total = sum(getattr(it, field) for name, it in interfaces if name not in ("lo", "lo0"))
+    return total, time.monotonic()
 
 
 def _disk(field: str) -> Sample:

@@ -27,18 +27,14 @@ class PythonParameters(Parameters):
     arguments: dict[str, Any] = Field(
         {}, description="Keyword arguments of the function; dates and times arrive as text"
     )
-    cwd: DeclaredFolder = Field(
-        Path(),
-        validate_default=True,
-        description="Folder of the module and working directory; default: the folder of solo.toml",
-    )
+    cwd: DeclaredFolder = Field(Path(), description="Folder of the module and working directory")
 
 
 def _read(parameters: PythonParameters, run: RunContext) -> AsyncIterator[Numbers]:
     # Not an argument of the program, which all users of the machine can list.
     settings = json.dumps(dict(parameters), default=str)
-    # -P: the folder of the script contains modules such as `random`.
-    command = [sys.executable, "-P", python_child.__file__]
+    # -P: the folder of the script contains modules such as `random`. -u: `print` does not buffer.
+    command = [sys.executable, "-Pu", python_child.__file__]
     return read_numbers(command, parameters.cwd, {python_child.VARIABLE: settings}, run)
 
 

@@ -16,8 +16,6 @@ from solo_app.sources.pacing import Pacer
 MAX_INTEGER = 2**53
 """Doubles represent all integers up to this value exactly."""
 
-_ARRAY_LENGTH = 16_384
-
 Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 
 Interval = Annotated[
@@ -52,7 +50,7 @@ async def _numbers(parameters: RandomParameters, _: RunContext) -> AsyncIterator
     low, high = parameters.low, parameters.high
     if parameters.interval == 0:
         while True:
-            array = generator.integers(low, high, size=_ARRAY_LENGTH, endpoint=True)
+            array = generator.integers(low, high, size=16_384, endpoint=True)
             yield array.astype(np.float64)
             await asyncio.sleep(0)
     pacer = Pacer(parameters.interval)

@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MEMORY_LIMIT = "256MB"
-
 _CONFIG: dict[str, Any] = {
     "threads": 1,
-    "memory_limit": _MEMORY_LIMIT,
+    "memory_limit": "256MB",
     "temp_directory": "",  # Do not write files.
     "autoinstall_known_extensions": False,
     "TimeZone": "UTC",  # For times without an offset.
@@ -55,17 +53,8 @@ def _check_name(path: Path) -> Path:
 class ReplayParameters(Parameters):
     path: Annotated[DeclaredFile, AfterValidator(_check_name)]
     column: str = Field(min_length=1, description="Column with the numbers")
-    time_column: str | None = Field(
-        None,
-        min_length=1,
-        description="Column with timestamps, dates or epoch seconds; sets the pace",
-    )
-    speed: float = Field(
-        1,
-        ge=0,
-        le=1_000_000,
-        description="Playback speed; 2 = twice as fast, 0 = as fast as possible",
-    )
+    time_column: str | None = Field(None, min_length=1, description="Times that set the pace")
+    speed: float = Field(1, ge=0, le=1e6, description="2 = twice as fast, 0 = as fast as possible")
 
 
 async def _numbers(parameters: ReplayParameters, run: RunContext) -> AsyncIterator[Numbers]:
@@ -144,7 +133,7 @@ async def _run(function: Callable[..., T], connection: DuckDBPyConnection, *argu
     try:
         return future.result()
     except duckdb.OutOfMemoryException:
-        raise SourceError(f"Reading the file requires more than {_MEMORY_LIMIT}") from None
+        raise SourceError("Reading the file requires more than 256 MB") from None
     except (duckdb.Error, OSError):
         raise SourceError("File is damaged or cannot be read") from None
 

@@ -70,12 +70,13 @@ async def test_refusal_of_server_is_one_line(app: App) -> None:
     assert "url" in error.lower()
 
 
-async def test_stop_reports_unknown_batches_and_stops_the_others(app: App) -> None:
+async def test_stop_ends_batches_and_reports_unknown_ones(app: App) -> None:
     service, url = app
-    await service.start("s1", source="silent")
-    expected = (1, "s1: stopped\n", 'Batch "unknown" not found.\n')
-    assert await run(url, "stop", "unknown", "s1") == expected
-    assert not service.batch("s1").is_running
+    for batch_id in ("s1", "s2"):
+        await service.start(batch_id, source="silent")
+    expected = (1, "s1: stopped\ns2: stopped\n", 'Batch "unknown" not found.\n')
+    assert await run(url, "stop", "s1", "s2", "unknown") == expected
+    assert service.running() == []
     code, output, _ = await run(url, "stop", "s1", "--json")
     assert (code, json.loads(output)) == (0, {"message": "Batch stopped", "batch_id": "s1"})
 

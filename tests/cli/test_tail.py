@@ -1,4 +1,4 @@
-"""The command `tail` and its parser of server-sent events."""
+"""The command `tail`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solo_app.cli.tail import parse_events
 from tests.cli.command import App, result_of, run, running_app, serve, start_command
 from tests.helpers.running_app import free_port
 from tests.helpers.service import open_service, wait_until
 
 pytestmark = pytest.mark.anyio
-
-
-def test_incomplete_events_and_comments_are_skipped() -> None:
-    lines = ["retry: 1000", "", ": keep-alive", "", "id: 7", "data: a: b", "", "id: 8", "data: c"]
-    assert list(parse_events(lines)) == [{"id": "7", "data": "a: b"}]
 
 
 async def test_tail_prints_all_points_and_ends_with_batch(app: App) -> None:

@@ -84,9 +84,8 @@ async def test_item_is_a_point_as_soon_as_it_is_yielded(tmp_path: Path) -> None:
     ("body", "expected"),
     [
         ("yield 1\nraise ValueError('sensor missing')", "ValueError: sensor missing"),
-        ("yield float('nan')", "ValueError: nan is not a finite number"),
-        ("yield True", "TypeError: True is not a number"),
-        ("yield 'one'", "TypeError: 'one' is not a number"),
+        ("yield None", "TypeError: float() argument must be"),
+        ("yield 'one'", "ValueError: could not convert string to float: 'one'"),
         ("yield 1\nimport missing_package", "No module named 'missing_package'"),
         ("return 5", "`target` is not an async generator"),
     ],
@@ -96,6 +95,13 @@ async def test_failed_generator_shows_its_error(tmp_path: Path, body: str, expec
     assert status is BatchStatus.FAILED
     assert reason
     assert expected in reason
+
+
+async def test_infinity_and_nan_are_logged_and_skipped(tmp_path: Path) -> None:
+    run = Run()
+    body = "yield [1, float('nan'), float('inf'), 2]"
+    assert await numbers(declare(tmp_path, body), run) == [1, 2]
+    assert run.lines == ["Skipped: Line is not JSON: nan", "Skipped: Line is not JSON: inf"]
 
 
 async def test_traceback_shows_line_numbers_but_no_names(tmp_path: Path) -> None:
