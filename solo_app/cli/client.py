@@ -21,8 +21,7 @@ class Client:
             if base.scheme not in ("http", "https") or not base.host:
                 raise httpx.InvalidURL("Not the URL of a server")
         except httpx.InvalidURL:
-            text = f"{url!r} is not a URL such as http://127.0.0.1:8000."
-            raise click.BadParameter(text) from None
+            raise click.BadParameter(f"{url!r} is not a URL such as http://127.0.0.1.") from None
         self._server = f"{base.scheme}://{base.netloc.decode()}"
         self._http = httpx.Client(
             base_url=base,
@@ -69,6 +68,5 @@ class Client:
         try:
             document: dict[str, Any] = response.json()
         except ValueError:
-            text = f"{self._server} is not the API of SOLO. Select the API with --url."
-            raise CommandError(text) from None
+            raise CommandError(f"{self._server} is not the API of SOLO. See --url.") from None
         return document

@@ -25,6 +25,8 @@ Pointer = Annotated[
 ]
 """A JSON Pointer as a parameter. An empty one refers to the whole document."""
 
+_DECODER = json.JSONDecoder(parse_int=float)  # Integers of any length; large ones are infinite.
+
 _TYPE_NAMES = {dict: "an object", list: "an array", str: "text", bool: "a boolean"}
 
 
@@ -36,8 +38,8 @@ def find_number(document: bytes, pointer: JsonPointer, name: str) -> float:
     """
     found = "The value at the pointer" if pointer.path else name
     try:
-        # Integers of any length become doubles; too large ones become infinite.
-        value = pointer.resolve(json.loads(document, parse_int=float))
+        text = document.decode(json.detect_encoding(document))
+        value = pointer.resolve(_DECODER.decode(text))
     except (ValueError, RecursionError):
         raise SourceError(f"{name} is not JSON") from None
     except JsonPointerException:

@@ -27,7 +27,7 @@ def test_error_of_missing_server_states_what_to_do() -> None:
 def test_invalid_url_is_a_usage_error(url: str) -> None:
     code, output, error = run_command("list", "--url", url)
     assert (code, output) == (2, "")
-    assert "is not a URL such as http://127.0.0.1:8000." in error
+    assert "is not a URL such as http://127.0.0.1." in error
     assert "\x1b" not in error
 
 
@@ -55,7 +55,7 @@ async def test_page_instead_of_api_is_an_error() -> None:
 
     async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        expected = (1, "", f"{url} is not the API of SOLO. Select the API with --url.\n")
+        expected = (1, "", f"{url} is not the API of SOLO. See --url.\n")
         for arguments in (["list"], ["tail", "b", "--after", "0"], ["export", "b"]):
             assert await run(url, *arguments) == expected
 
