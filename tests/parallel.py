@@ -9,10 +9,7 @@ from __future__ import annotations
 import pytest
 
 WORKERS = 3
-"""One more than the cores of a small machine, because tests with programs often wait."""
-
-QUICK_WORKERS = 2
-"""Quick tests seldom wait, and each process imports all of them."""
+"""One more than the cores of a small machine, because tests with a browser often wait."""
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
@@ -21,6 +18,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+def pytest_xdist_auto_num_workers() -> int:
     """Set the number for ``-n auto``, which is 0 with ``--pdb``."""
-    return QUICK_WORKERS if "not slow" in config.getoption("markexpr") else WORKERS
+    return WORKERS
