@@ -82,8 +82,8 @@ async def test_push_restarts_a_silent_batch_with_its_configuration(service: Batc
 
 
 async def test_push_keeps_a_batch_from_ending(service: BatchService) -> None:
-    await service.start("b", "push", {"idle_seconds": 0.1})
-    end = asyncio.get_running_loop().time() + 0.2
+    await service.start("b", "push", {"idle_seconds": 0.3})
+    end = asyncio.get_running_loop().time() + 0.5
     while asyncio.get_running_loop().time() < end:
         await service.push("b", numbers(1))
         await asyncio.sleep(0.001)
