@@ -21,6 +21,7 @@ SLOW = (
     "batches/test_minutes_properties.py",
     "cli/",
     "sources/test_command.py",
+    "sources/test_mqtt.py",
     "sources/test_python.py",
     "sources/test_replay.py",
     "storage/",
