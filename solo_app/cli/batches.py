@@ -86,7 +86,7 @@ def list_batches(client: Client, status: str | None, as_json: bool) -> None:
     Example: python -m solo_app list --status running
     """
     batches: list[dict[str, Any]] = []
-    page = f"/batches?status={status}" if status else "/batches"
+    page = "/batches?limit=1000" + (f"&status={status}" if status else "")
     while page:
         document = client.request("GET", page)
         batches += document["batches"]

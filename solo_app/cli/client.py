@@ -54,7 +54,7 @@ class Client:
             with self._http.stream(method, path, timeout=timeout, **options) as response:
                 is_page = "html" in response.headers.get("Content-Type", "")
                 if is_page or not response.is_success:
-                    problem = self._read_object(response)
+                    problem = {"status": response.status_code, **self._read_object(response)}
                     raise CommandError(problem.get("detail", response.text), problem)
                 yield response
         except httpx.RequestError as error:
@@ -66,7 +66,6 @@ class Client:
     def _read_object(self, response: httpx.Response) -> dict[str, Any]:
         response.read()
         try:
-            document: dict[str, Any] = response.json()
-        except ValueError:
+            return {**response.json()}
+        except (TypeError, ValueError):
             raise CommandError(f"{self._server} is not the API of SOLO. See --url.") from None
-        return document

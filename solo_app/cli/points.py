@@ -78,7 +78,8 @@ def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, An
         line = line_count + error.problem.get("line", 0)
         text = re.sub(r"^Line [0-9]+ ", f"Line {line} ", error.message)
         stored += error.problem.get("count", 0)
-        raise CommandError(f"{text} {_stored(stored)} before the error.") from None
+        text += "" if error.problem else " At least"
+        raise CommandError(f"{text} {_stored(stored)}.") from None
     if not result:
         raise CommandError("Standard input has no points.")
     return {**result, "first_seq": first_seq, "count": stored}

@@ -62,8 +62,8 @@ def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, 
                 if response.status_code == 204:
                     print_message(f"{batch_id}: ended, no more points")
                     return
-        except CommandError as error:
-            if error.problem.get("status", 500) < 500:
+        except (CommandError, ValueError) as error:  # ValueError: the last line is incomplete.
+            if isinstance(error, CommandError) and error.problem.get("status", 500) < 500:
                 raise
         if is_connected:
             print_message("Connection lost. Reconnecting.")

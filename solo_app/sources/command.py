@@ -19,7 +19,7 @@ from solo_app.sources.declared import DeclaredFolder, Text
 from solo_app.sources.pointer import Pointer, find_number
 from solo_app.sources.process import MAX_LINE_BYTES, read_lines
 
-VariableName = Annotated[Text, Field(pattern="^[^=]+$")]
+VariableName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
 
 _KEY = JsonPointer("/key")
 

@@ -101,7 +101,7 @@ def _declare(
         parameters = model.model_validate(values, context={"folder": file.absolute().parent})
     except ValidationError as invalid:
         error = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
-        key = ".".join(map(str, error["loc"]))
+        key = ".".join(map(str, loc[:-2] if (loc := error["loc"])[-1] == "[key]" else loc))
         raise _error(file, f"sources.{name}", key, error_message(error)) from None
 
     def read(_: Parameters, run: RunContext) -> AsyncIterator[Numbers]:

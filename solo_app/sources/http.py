@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any, Literal
@@ -41,8 +42,8 @@ def _check_credentials(url: HttpUrl) -> HttpUrl:
 
 Url = Annotated[HttpUrl, AfterValidator(_check_host)]
 
-HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-
+_NAME = re.compile(r"(?i)^(?!content-length\Z|transfer-encoding\Z)[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+HeaderName = Annotated[str, Field(pattern=_NAME)]
 HeaderValue = Annotated[str, Field(pattern=r"^([!-~]([ -~\t]*[!-~])?)?$")]
 
 

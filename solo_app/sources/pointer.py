@@ -38,8 +38,7 @@ def find_number(document: bytes, pointer: JsonPointer, name: str) -> float:
     """
     found = "The value at the pointer" if pointer.path else name
     try:
-        text = document.decode(json.detect_encoding(document))
-        value = pointer.resolve(_DECODER.decode(text))
+        value = pointer.resolve(_DECODER.decode(document.decode("utf-8-sig")))
     except (ValueError, RecursionError):
         raise SourceError(f"{name} is not JSON") from None
     except JsonPointerException:

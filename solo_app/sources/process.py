@@ -32,7 +32,7 @@ async def read_lines(
     """Run a program and yield the lines of its standard output, as soon as they are complete.
 
     Standard error is written to the log of the batch. ``SOLO_*`` variables are not inherited.
-    Lines longer than ``MAX_LINE_BYTES`` are truncated to one byte more. An unterminated last line
+    Of lines longer than ``MAX_LINE_BYTES``, the beginning can be missing. An unterminated last line
     counts only if the program succeeds. Raises SourceError if the program cannot be started or
     exits with an error.
     """
@@ -73,7 +73,7 @@ class _Output:
         if not (chunk := await self._read()):
             raise StopAsyncIteration
         *lines, rest = (self.rest + chunk).split(b"\n")
-        self.rest = rest[: MAX_LINE_BYTES + 1]
+        self.rest = rest[-MAX_LINE_BYTES - 1 :]
         return lines
 
     async def _read(self) -> bytes:

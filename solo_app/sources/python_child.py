@@ -32,8 +32,8 @@ def main() -> None:
     try:
         items = call(settings["target"], settings["arguments"])
         asyncio.run(write_numbers(items, output))
-    except Exception:
-        sys.exit(_LOCATION.sub(r"\1", traceback.format_exc()))
+    except (Exception, asyncio.CancelledError):
+        sys.exit(_LOCATION.sub(r"\1", traceback.format_exc()).replace(settings["cwd"], "."))
 
 
 def call(target: str, arguments: dict[str, Any]) -> object:
@@ -66,7 +66,7 @@ async def write_numbers(items: object, output: TextIO) -> None:
     async for item in items:
         numbers = item.tolist() if hasattr(item, "tolist") else item
         for number in numbers if isinstance(numbers, list | tuple) else [numbers]:
-            output.write(f"{float(number)!r}\n")
+            output.write(f"{0.0 + number!r}\n")  # Raises TypeError for text.
         output.flush()
 
 

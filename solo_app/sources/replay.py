@@ -102,6 +102,7 @@ class _Pace:
         """Wait until the first of the rows is due, and return the number of rows that are due."""
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(self._start + due[0] - clock())
+        self._start = max(self._start, clock() - due[0] - 1)  # After a pause, later rows wait too.
         return max(1, int(np.searchsorted(due, clock() - self._start, side="right")))
 
 

@@ -45,18 +45,21 @@ async def test_proxies_are_not_used_for_loopback(app: App) -> None:
     assert (code, error) == (0, "")
 
 
-async def test_page_instead_of_api_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("media_type", "body"), [("text/html", "<html>"), ("application/json", "[1]"), ("", "")]
+)
+async def test_page_instead_of_api_is_an_error(media_type: str, body: str) -> None:
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n"
-        writer.write(f"{head}<html>".encode())
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}"
+        writer.write(f"{head}\r\n\r\n{body}".encode())
         await writer.drain()
         writer.close()
 
     async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         expected = (1, "", f"{url} is not the API of SOLO. See --url.\n")
-        for arguments in (["list"], ["tail", "b", "--after", "0"], ["export", "b"]):
+        for arguments in (["list"], ["tail", "b"], ["agg", "b"], ["push", "b", "1"]):
             assert await run(url, *arguments) == expected
 
 

@@ -76,7 +76,7 @@ async def test_invalid_line_is_reported_with_its_number(app: App, valid: int) ->
     code, output, error = await run(app[1], "push", batch_id, stdin=stdin)
     assert (code, output) == (1, "")
     assert error.startswith(f"Line {valid + 1} is not a finite number")
-    assert error.endswith(f" {valid} points stored before the error.\n")
+    assert error.endswith(f" {valid} points stored.\n")
     assert app[0].row_count(app[0].batch(batch_id)) == valid
 
 
@@ -86,7 +86,7 @@ async def test_overlong_line_is_refused_without_reading_all(app: App) -> None:
         await asyncio.to_thread(write, b"1\n" + b"2" * 150_000)
         code, _, error = await push
     assert code == 1
-    assert error == "Line 2 is longer than 65536 bytes. 1 point stored before the error.\n"
+    assert error == "Line 2 is longer than 65536 bytes. 1 point stored.\n"
 
 
 async def test_empty_stdin_is_an_error(app: App) -> None:
@@ -102,8 +102,7 @@ async def test_push_reports_that_batch_was_stopped(app: App) -> None:
         write(b"2\n")
         code, _, error = await push
     assert code == 1
-    assert error.startswith("ended has ended (stopped).")
-    assert error.endswith(" 1 point stored before the error.\n")
+    assert error == "ended has ended (stopped). Start it again first. 1 point stored.\n"
 
 
 async def test_push_reports_stored_points_when_server_is_down(app: App) -> None:
@@ -117,7 +116,7 @@ async def test_push_reports_stored_points_when_server_is_down(app: App) -> None:
         code, _, error = await push
     assert code == 1
     assert error.startswith(f"Connection to {url} failed (")
-    assert error.endswith(" 2 points stored before the error.\n")
+    assert error.endswith(" At least 2 points stored.\n")
 
 
 async def test_push_continues_after_restart_between_lines(tmp_path: Path) -> None:
@@ -138,6 +137,15 @@ async def test_export_writes_standard_output(app: App, tmp_path: Path) -> None:
     code, output, error = await run(app[1], "export", "e")
     assert (code, error) == (0, "")
     assert [row["key"] for row in csv.DictReader(output.splitlines())] == ["1", "2.5"]
+    parquet = await asyncio.to_thread(
+        subprocess.run,
+        [*COMMAND, "export", "e", "--format", "parquet", "--url", app[1]],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=command_environment(),
+    )
+    assert parquet.stdout.startswith(b"PAR1")
+    assert parquet.stdout.endswith(b"PAR1")
     result = await run(app[1], "export", "e", "--to", "2012-11-11T10:11Z")
     assert result == (0, "seq,ts,key\n", "")
     result = await run(app[1], "export", "unknown")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.command import App, result_of, run, running_app, serve, start_command
+from tests.cli.command import App, Result, result_of, run, running_app, serve, start_command
 from tests.helpers.running_app import free_port
 from tests.helpers.service import open_service, wait_until
 
@@ -38,22 +38,38 @@ async def test_tail_of_unknown_batch_or_point_fails(app: App) -> None:
     assert error.startswith('Batch "p" has no point 9')
 
 
-async def test_stream_lost_before_its_first_event_resumes() -> None:
+OK = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+async def tail_responses(*responses: str) -> tuple[Result, list[str]]:
+    """Run `tail` with a server that sends one response per connection.
+
+    Returns the result and the requests.
+    """
     requests = []
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        ok = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-        end = 'event: end\ndata: {"status": "stopped"}\n\n'
-        responses = [ok + '{"row_count": 7}', ok, "", ok + end]
+        requests.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
         writer.write(responses[len(requests) - 1].encode())
         writer.close()
 
     async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        result = await run(url, "tail", "b")
-    assert result == (0, "", "Connection lost. Reconnecting.\nb: stopped\n")
-    assert all("last-event-id: 7\r\n" in request.lower() for request in requests[1:])
+        return await run(url, "tail", "b"), requests
+
+
+async def test_stream_lost_before_its_first_event_resumes() -> None:
+    end = 'event: end\ndata: {"status": "stopped"}\n\n'
+    lost = [OK, "", OK + 'id: 8\ndata: {"seq": 8, "ts"']
+    result, requests = await tail_responses(OK + '{"row_count": 7}', *lost, OK + end)
+    assert result[::2] == (0, "Connection lost. Reconnecting.\n" * 2 + "b: stopped\n")
+    assert all("last-event-id: 7\r\n" in request for request in requests[1:])
+
+
+async def test_refused_reconnection_ends_tail() -> None:
+    refused = 'HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n{"detail": "Forbidden"}'
+    result, _ = await tail_responses(OK + '{"row_count": 7}', OK, refused)
+    assert result == (1, "", "Connection lost. Reconnecting.\nForbidden\n")
 
 
 async def test_ctrl_c_ends_tail_quietly(app: App) -> None:

@@ -275,6 +275,21 @@ async def test_first_row_is_read_immediately(new_file: NewFile) -> None:
             assert await anext(numbers) == [7]
 
 
+@pytest.mark.anyio
+async def test_rows_after_a_pause_keep_their_distance(new_file: NewFile) -> None:
+    file = new_file("a.csv", "v\n" + "1\n" * 100)
+    clock = asyncio.get_running_loop().time
+    async with aclosing(REPLAY.read(create_parameters(file, speed=20), Log())) as numbers:  # type: ignore[type-var]
+        await anext(numbers)
+        await asyncio.sleep(2)
+        resumed, count = clock(), 0
+        while count < 40:  # The 20 of the last second are due at once.
+            array = await anext(numbers)
+            assert isinstance(array, np.ndarray)
+            count += len(array)
+    assert clock() - resumed > 0.5
+
+
 @asynccontextmanager
 async def declare(file: Path, lines: str) -> AsyncIterator[BatchService]:
     """Open a service with a declared source ``old``."""
