@@ -102,7 +102,7 @@ async def test_push_reports_that_batch_was_stopped(app: App) -> None:
         write(b"2\n")
         code, _, error = await push
     assert code == 1
-    assert error == "ended has ended (stopped). Start it again first. 1 point stored.\n"
+    assert error == "ended has ended (stopped). Start it again to push points. 1 point stored.\n"
 
 
 async def test_push_reports_stored_points_when_server_is_down(app: App) -> None:
