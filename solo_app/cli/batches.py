@@ -50,7 +50,7 @@ def start(
 ) -> None:
     """Start a batch, or a new run of a batch that has ended.
 
-    Options default to those of the latest run; the source of the first run is random. A VALUE that
+    Options default to those of the latest run; a first run uses the source random. A VALUE that
     is valid JSON is sent as JSON, any other as text: interval=0.5, pointer=/main/temp.
 
     Example: python -m solo_app start cpu --source host --parameter metric=load_1m
@@ -67,7 +67,7 @@ def start(
 def stop(batch_ids: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Stop batches. Returns after their last points are stored.
 
-    A batch that has already ended is not an error.
+    Stopping a batch that has already ended is not an error.
 
     Example: python -m solo_app stop cpu kiln
     """
@@ -110,7 +110,7 @@ def _row(batch: dict[str, Any]) -> list[object]:
 @url_option
 @json_option
 def agg(batch_id: str, client: Client, at: str | None, as_json: bool) -> None:
-    """Print average, sum and count of the last full minute.
+    """Print the average, sum and count of the last full minute.
 
     Example: python -m solo_app agg kiln --at 2026-11-23T10:11:30Z
     """

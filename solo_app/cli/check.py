@@ -13,7 +13,7 @@ def check() -> None:
 
     Example: python -m solo_app check
     """
-    # Importing them takes longer than any other command.
+    # Imported here: loading them takes longer than any other command.
     from solo_app.batches.errors import StoreUnavailableError
     from solo_app.config import SettingsError, read_settings
     from solo_app.sources import create_sources

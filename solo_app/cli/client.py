@@ -47,7 +47,7 @@ class Client:
     ) -> Iterator[httpx.Response]:
         """Open a response whose body is read in the block. Raises CommandError.
 
-        ``read_timeout`` limits the seconds without data.
+        ``read_timeout`` is the maximum time without data in seconds.
         """
         timeout = httpx.Timeout(read_timeout, connect=5)
         try:
@@ -68,4 +68,4 @@ class Client:
         try:
             return {**response.json()}
         except (TypeError, ValueError):
-            raise CommandError(f"{self._server} is not the API of SOLO. See --url.") from None
+            raise CommandError(f"{self._server} is not the SOLO API. Set --url.") from None

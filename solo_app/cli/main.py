@@ -24,7 +24,7 @@ class _Group(click.Group):
         except BrokenPipeError:
             raise  # click exits silently.
         except OSError as error:
-            # Python would report it again when it flushes standard output at the exit.
+            # Python would report it again when it flushes standard output at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise CommandError(f"Input or output failed ({error.strerror}).") from None
 

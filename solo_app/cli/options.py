@@ -32,7 +32,7 @@ url_option = click.option(
     default=f"http://127.0.0.1:{PORT}",
     show_default=True,
     callback=_open_client,
-    help="URL of the app; the default has the port REFLEX_BACKEND_PORT or 8000.",
+    help="URL of the app; the default port is REFLEX_BACKEND_PORT, or 8000.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 batch_argument = click.argument("batch_id", metavar="BATCH", type=parse_batch_id)

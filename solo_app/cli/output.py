@@ -10,7 +10,7 @@ import click
 
 
 class CommandError(click.ClickException):
-    """A command failed. Shows one line; the exit code is 1.
+    """A failed command. Prints one line and exits with 1.
 
     ``problem`` is the problem document of the server, or empty.
     """
@@ -33,7 +33,7 @@ def print_message(text: str) -> None:
 
 
 def print_result(as_json: bool, document: Any, text: str) -> None:
-    """Print a document as JSON, or else its text."""
+    """Print the document as JSON, or the text."""
     click.echo(json.dumps(document) if as_json else text)
 
 

@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 65_536
 """The server rejects longer lines."""
 
 
-@click.command(context_settings={"ignore_unknown_options": True})  # Negative numbers.
+@click.command(context_settings={"ignore_unknown_options": True})  # Allows negative numbers.
 @batch_argument
 @click.argument("numbers", nargs=-1, type=float, metavar="[NUMBER]...")
 @url_option

@@ -45,7 +45,7 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
 
 
 def _follow(client: Client, batch_id: str, position: int) -> Iterator[dict[str, Any]]:
-    """Yield the data of events after a position, last the status. Reconnects if necessary."""
+    """Yield the data of events after a position, ending with the status. Reconnects."""
     is_connected = True
     while True:
         try:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def create_sources(settings: Settings) -> dict[str, SourceKind]:
-    """Return the source kinds and declared sources that batches can have, by name.
+    """Return the source kinds and declared sources that batches can use, by name.
 
     Logs and skips entry points that cannot be loaded. Raises SettingsError for an invalid
     ``solo.toml``.

@@ -25,7 +25,7 @@ _KEY = JsonPointer("/key")
 
 
 class CommandParameters(Parameters):
-    cwd: DeclaredFolder = Field(Path(), description="Working directory; default: that of solo.toml")
+    cwd: DeclaredFolder = Field(Path(), description="Working directory, relative to solo.toml")
     env: dict[VariableName, Text] = Field({}, description="Additional environment variables")
     argv: list[Text] = Field(min_length=1, description="The program and its arguments; no shell")
     pointer: Pointer = Field(
@@ -38,7 +38,7 @@ class CommandParameters(Parameters):
         if {"cwd", "env"} <= info.data.keys():  # They are valid.
             program = info.data["cwd"] / argv[0] if os.sep in argv[0] else argv[0]
             if not shutil.which(program, path=info.data["env"].get("PATH")):
-                raise ValueError("Program not found")
+                raise ValueError("Program not found or not executable. A path needs a slash")
         return argv
 
 

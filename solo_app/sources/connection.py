@@ -39,7 +39,7 @@ CaFile = Annotated[DeclaredFile, AfterValidator(_check_ca_file)]
 
 
 _NAME_MISMATCHES = (62, 64)
-"""OpenSSL's codes for a wrong host name and IP address. Their texts contain the expected one."""
+"""OpenSSL's codes for a wrong host name or address. Their messages contain the expected name."""
 
 
 def describe_connect_error(error: BaseException) -> str:

@@ -68,7 +68,7 @@ def read_declared_sources(file: Path, kinds: Mapping[str, SourceKind]) -> list[D
         return []
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:  # ValueError: also not UTF-8, or a long integer.
+    except (ValueError, RecursionError) as error:  # ValueError: also invalid UTF-8, long integers.
         raise SettingsError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
         if key != "sources":
@@ -85,7 +85,7 @@ def _declare(
     if not SOURCE_NAME.fullmatch(name):
         raise _error(file, "sources", name, _NAME_RULE)
     if name in kinds:
-        raise _error(file, "sources", name, "Name of a source kind. Use another")
+        raise _error(file, "sources", name, "Is the name of a source kind. Use another name")
     if not isinstance(table, dict):
         raise _error(file, "sources", name, "Must be a table")
     values = dict(table)
@@ -100,7 +100,7 @@ def _declare(
     try:
         parameters = model.model_validate(values, context={"folder": file.absolute().parent})
     except ValidationError as invalid:
-        error = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+        error = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
         key = ".".join(map(str, loc[:-2] if (loc := error["loc"])[-1] == "[key]" else loc))
         raise _error(file, f"sources.{name}", key, error_message(error)) from None
 

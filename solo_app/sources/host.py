@@ -39,10 +39,10 @@ async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[N
             yield gauge()
             await pacer.wait()
     sample = _COUNTERS[parameters.metric]
-    # Linux sometimes reduces the time spent waiting for I/O, and with it the total.
+    # On Linux, the iowait counter can decrease, and with it the total.
     limit = 100.0 if parameters.metric == "cpu_percent" else math.inf
     previous = sample()
-    await asyncio.sleep(min(parameters.interval, 1))  # Before the first rate.
+    await asyncio.sleep(min(parameters.interval, 1))  # A rate needs two samples.
     pacer = Pacer(parameters.interval)
     while True:
         current = sample()
@@ -56,7 +56,7 @@ Sample = tuple[float, float]
 
 
 def _rate(previous: Sample, current: Sample) -> float:
-    """Return the increase per unit. It is 0 if a counter was reset."""
+    """Return the increase per unit; 0 if the counter was reset."""
     increase, units = current[0] - previous[0], current[1] - previous[1]
     return round(max(increase / units, 0.0), 1) if units > 0 else 0.0
 

@@ -54,7 +54,7 @@ class HttpParameters(Parameters):
     pointer: Pointer = Field("", description="Such as /main/temp; empty: the whole response")
     interval: float = Field(5, ge=0.1, le=3600, description="Seconds between two requests")
     timeout: float = Field(
-        5, ge=0.1, le=3600, description="Seconds for a response with its redirects"
+        5, ge=0.1, le=3600, description="Time limit in seconds, including redirects"
     )
 
 
@@ -82,7 +82,7 @@ async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[N
         # gigabytes in one step.
         headers={"Accept-Encoding": "identity"},
         timeout=httpx.Timeout(None),  # ``_read`` has a time limit.
-        # Close idle connections before servers do: a request could arrive at the same time.
+        # Close idle connections before servers do: a request could race with the close.
         limits=httpx.Limits(keepalive_expiry=1),
     )
     async with client:
@@ -146,7 +146,7 @@ def _describe(error: httpx.RequestError) -> str:
         return f"Cannot connect: {describe_connect_error(error)}"
     if isinstance(error, httpx.NetworkError):
         return "Connection lost"
-    if isinstance(error, httpx.RemoteProtocolError):  # Describes data of the server.
+    if isinstance(error, httpx.RemoteProtocolError):  # The text describes the server's data.
         return f"Request failed: {error}"
     return "Request failed"  # Other texts may contain parameters.
 
@@ -154,7 +154,7 @@ def _describe(error: httpx.RequestError) -> str:
 async def _fetch(
     client: httpx.AsyncClient, request: httpx.Request, parameters: DeclaredHttpParameters
 ) -> bytes:
-    # httpx would read the bodies of redirects, however long they are.
+    # httpx would read the bodies of redirects, of any length.
     for _ in range(MAX_REDIRECTS + 1):
         async with aclosing(await client.send(request, stream=True)) as response:
             if response.next_request is None:
@@ -166,8 +166,8 @@ async def _fetch(
 def _follow(
     request: httpx.Request, redirected: httpx.Request, parameters: DeclaredHttpParameters
 ) -> httpx.Request:
-    """Return the request after a redirect. Declared headers and the body are not sent to another
-    origin, because they may be secret."""
+    """Return the request that follows a redirect. Declared headers and the body may be secret, so
+    they are not sent to another origin."""
     url = redirected.url
     if url.scheme not in ("http", "https") or url.userinfo:
         raise SourceError("Redirected to a URL that is not allowed")

@@ -35,7 +35,7 @@ _MAX_MESSAGES = 100
 
 def _check_host(host: str) -> str:
     with suppress(UnicodeError):
-        if re.fullmatch(rb"[\w.:%-]+", host.encode("idna")):
+        if re.fullmatch(rb"(?i)[\w.-]+|[\da-f:]*:[\da-f:.]+(%\w+)?", host.encode("idna")):
             return host
     raise ValueError("Must be a host name or an IP address")
 
@@ -50,7 +50,7 @@ class MqttParameters(Parameters):
     host: Annotated[str, AfterValidator(_check_host)] = Field(
         max_length=253, description="Name or address of the broker"
     )
-    port: int = Field(1883, ge=1, le=65535, description="With TLS usually 8883")
+    port: int = Field(1883, ge=1, le=65535, description="Usually 8883 with TLS")
     topic: Annotated[Text, AfterValidator(_check_topic)] = Field(
         min_length=1, max_length=1000, description="Such as home/power; + and # are wildcards"
     )
@@ -75,7 +75,7 @@ class DeclaredMqttParameters(MqttParameters):
 async def _numbers(parameters: MqttParameters, run: RunContext) -> AsyncIterator[Numbers]:
     """Yield the number in each message. Reconnects after a lost connection.
 
-    Raises SourceError if the first connection fails, or the broker refuses the login or the topic.
+    Raises SourceError if the first connection fails, or the broker rejects the login or the topic.
     """
     declared = DeclaredMqttParameters.model_construct(**dict(parameters))
     pointer = JsonPointer(declared.pointer)
@@ -147,7 +147,7 @@ class _Connection:
             self._client.disconnect()
 
     def close(self) -> None:
-        """Close the connection, or let a thread that is connecting close it."""
+        """Close the connection, or have the connecting thread close it."""
         self._is_closed = True
         self._client.disconnect()
 
@@ -159,7 +159,7 @@ class _Connection:
         return payloads
 
     async def _receive(self) -> None:
-        """Wait for data, but no longer than a second, and process it."""
+        """Wait up to a second for data and process it."""
         await self._wait_for_data()
         count = -1
         while count < len(self._payloads) < _MAX_MESSAGES:

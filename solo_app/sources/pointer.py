@@ -25,7 +25,7 @@ Pointer = Annotated[
 ]
 """A JSON Pointer as a parameter. An empty one refers to the whole document."""
 
-_DECODER = json.JSONDecoder(parse_int=float)  # Integers of any length; large ones are infinite.
+_DECODER = json.JSONDecoder(parse_int=float)  # Integers of any length; large ones become infinite.
 
 _TYPE_NAMES = {dict: "an object", list: "an array", str: "text", bool: "a boolean"}
 

@@ -23,7 +23,7 @@ _CHUNK_BYTES = 4096
 """Output that is processed before other tasks run: about 10 ms if all lines are invalid."""
 
 _END_SECONDS = process_group.GRACE_SECONDS + 0.5
-"""Time limit for the end of the process group. It ends later on its own if the machine is busy."""
+"""Time limit for ending the group. On a busy machine, the wrapper may finish later."""
 
 
 async def read_lines(
@@ -77,10 +77,10 @@ class _Output:
         return lines
 
     async def _read(self) -> bytes:
-        """Return the next data, or nothing at the end.
+        """Return the next chunk; empty at the end.
 
-        Processes outside the group can keep the pipe open. Therefore an empty pipe is the end too
-        once the program has exited.
+        Processes outside the group can keep the pipe open, so an empty pipe is also the end once
+        the program has exited.
         """
         while True:
             has_exited = self._exit.done()
@@ -103,7 +103,7 @@ class _Output:
 
 
 async def _log_errors(errors: _Output, run: RunContext) -> str:
-    """Write the standard error to the log of the batch. Returns its last line."""
+    """Write standard error to the log of the batch. Returns its last line."""
     last_line = ""
     async for lines in errors:
         last_line = _log(b"\n".join(lines), run) or last_line
@@ -177,7 +177,7 @@ async def _wait_for_exit(process: subprocess.Popen[bytes], lifeline: socket.sock
     loop = asyncio.get_running_loop()
     lifeline.setblocking(False)
     group = await loop.sock_recv(lifeline, 32)
-    await loop.sock_recv(lifeline, 1)  # Nothing arrives; the wrapper closes its end when it ends.
+    await loop.sock_recv(lifeline, 1)  # No data: returns when the wrapper exits.
     exit_code = process.wait()
     if exit_code < 0 and group:
         with suppress(OSError):

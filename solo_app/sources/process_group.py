@@ -1,6 +1,6 @@
 """Runs a program in a process group, and ends the group when the program or the caller ends.
 
-Usage: ``python -I process_group.py PROGRAM [ARGUMENT ...]``. The standard input is a socket of the
+Usage: ``python -I process_group.py PROGRAM [ARGUMENT ...]``. Standard input is a socket of the
 caller, which receives the id of the group. When the caller shuts the socket down, or ends in any
 way, the group receives SIGTERM and, after ``GRACE_SECONDS``, SIGKILL. The same happens to the rest
 of the group when the program exits. The exit code is that of the program: 128 + N after signal N,
@@ -25,10 +25,10 @@ GRACE_SECONDS = 2.0
 
 def main() -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        # It ends only with the program or the caller. The program does not inherit handlers.
+        # This process ends only with the program or the caller. Handlers are not inherited.
         signal.signal(number, lambda *_: None)
     try:
-        # The program inherits the standard output and error, so its output is not copied.
+        # The program inherits standard output and error, so its output is not copied.
         program = subprocess.Popen(  # noqa: S603
             sys.argv[1:], stdin=subprocess.DEVNULL, process_group=0
         )
@@ -53,7 +53,7 @@ def _end_group(program: subprocess.Popen[bytes]) -> None:
         os.killpg(program.pid, signal.SIGTERM)
         while time.monotonic() < deadline:
             time.sleep(0.01)
-            program.poll()  # An exited process is in the group until then.
+            program.poll()  # An exited process stays in the group until it is reaped.
             os.killpg(program.pid, 0)
         os.killpg(program.pid, signal.SIGKILL)
 

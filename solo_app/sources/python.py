@@ -31,7 +31,7 @@ class PythonParameters(Parameters):
 
 
 def _read(parameters: PythonParameters, run: RunContext) -> AsyncIterator[Numbers]:
-    # Not an argument of the program, which all users of the machine can list.
+    # Not passed as an argument, which all users of the machine can list.
     settings = json.dumps(dict(parameters), default=str)
     # -P: the folder of the script contains modules such as `random`. -u: `print` does not buffer.
     command = [sys.executable, "-Pu", python_child.__file__]

@@ -27,7 +27,7 @@ class RandomParameters(Parameters):
     interval: Interval
     low: Integer = Field(0, description="Minimum")
     high: Integer = Field(100, description="Maximum", validate_default=True)
-    seed: int | None = Field(None, ge=0, le=MAX_INTEGER, description="Repeats the same numbers")
+    seed: int | None = Field(None, ge=0, le=MAX_INTEGER, description="Makes the numbers repeatable")
 
     @field_validator("high")
     @classmethod

@@ -41,7 +41,7 @@ _CSV_OPTIONS = """
 """
 
 _ROWS_PER_FETCH = 8192
-"""Creating the Python objects of more rows would block the event loop for milliseconds."""
+"""Creating the Python objects for more rows would block the event loop for milliseconds."""
 
 
 def _check_name(path: Path) -> Path:
@@ -53,7 +53,7 @@ def _check_name(path: Path) -> Path:
 class ReplayParameters(Parameters):
     path: Annotated[DeclaredFile, AfterValidator(_check_name)]
     column: str = Field(min_length=1, description="Column with the numbers")
-    time_column: str | None = Field(None, min_length=1, description="Times that set the pace")
+    time_column: str | None = Field(None, min_length=1, description="Column of times for the pace")
     speed: float = Field(1, ge=0, le=1e6, description="2 = twice as fast, 0 = as fast as possible")
 
 
@@ -102,7 +102,7 @@ class _Pace:
         """Wait until the first of the rows is due, and return the number of rows that are due."""
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(self._start + due[0] - clock())
-        self._start = max(self._start, clock() - due[0] - 1)  # After a pause, later rows wait too.
+        self._start = max(self._start, clock() - due[0] - 1)  # Catch up on 1 s at most.
         return max(1, int(np.searchsorted(due, clock() - self._start, side="right")))
 
 
@@ -160,7 +160,7 @@ def _open(connection: DuckDBPyConnection, parameters: ReplayParameters) -> None:
 
 
 def _table(path: Path) -> str:
-    """Return the call that reads a file, whose parameter is the path."""
+    """Return the table function that reads a file; its parameter is the path."""
     if path.suffix.lower() == ".parquet":
         return "read_parquet(?, hive_partitioning = false)"
     return f"read_csv(?, {_CSV_OPTIONS})"
@@ -178,7 +178,7 @@ def _fetch(connection: DuckDBPyConnection) -> NDArray[np.float64]:
 
 
 def _malformed_lines(connection: DuckDBPyConnection) -> list[int]:
-    """Return the numbers of the lines of a CSV file that were skipped, up to 100."""
+    """Return the line numbers of skipped CSV lines, up to 100."""
     import duckdb
 
     try:

@@ -49,7 +49,7 @@ async def test_sources_have_the_schema_of_their_parameters(
     assert schema["properties"]["timeout"] == {
         "type": "number",
         "title": "Timeout",
-        "description": "Seconds for a response with its redirects",
+        "description": "Time limit in seconds, including redirects",
         "default": 5,
         "minimum": 0.1,
         "maximum": 3600,

@@ -58,7 +58,7 @@ async def test_page_instead_of_api_is_an_error(media_type: str, body: str) -> No
 
     async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        expected = (1, "", f"{url} is not the API of SOLO. See --url.\n")
+        expected = (1, "", f"{url} is not the SOLO API. Set --url.\n")
         for arguments in (["list"], ["tail", "b"], ["agg", "b"], ["push", "b", "1"]):
             assert await run(url, *arguments) == expected
 

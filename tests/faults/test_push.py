@@ -213,7 +213,7 @@ def push_until_killed(url: str) -> None:
             client.post(url, json=-1)
 
 
-def test_silent_batch_finishes(app: RunningApp, batch_id: str) -> None:
+def test_idle_batch_finishes(app: RunningApp, batch_id: str) -> None:
     body = {"source": "push", "parameters": {"idle_seconds": 0.5}}
     assert http.post(f"{app.api}/stream/{batch_id}", json=body).status_code == 201
     push_lines(app, batch_id, 10)

@@ -138,7 +138,7 @@ async def test_signal_that_ended_the_program_is_named(tmp_path: Path) -> None:
     assert (status, reason) == (BatchStatus.FAILED, "Terminated by SIGKILL")
 
 
-async def test_exit_code_that_is_no_known_signal_is_shown(tmp_path: Path) -> None:
+async def test_unknown_signal_is_shown_as_exit_code(tmp_path: Path) -> None:
     status, reason, _ = await end_of(declare(tmp_path, "exit 165"))
     assert (status, reason) == (BatchStatus.FAILED, "Exited with code 165")
 
@@ -209,14 +209,15 @@ async def test_process_of_another_session_does_not_delay_the_end(tmp_path: Path)
     [
         ("", "argv: Field required."),
         ("argv = []", "argv: "),
+        ("args = ['ls']", "args: Unknown parameter."),
         ("argv = 'ls -l'", "argv: Input should be a valid list."),
-        ("argv = ['s3cret']", "argv: Program not found."),
-        ("argv = ['./s3cret']", "argv: Program not found."),
+        ("argv = ['s3cret']", "argv: Program not found or not executable."),
+        ("argv = ['./s3cret']", "argv: Program not found or not executable."),
         ("argv = ['ls', 5]", "argv.1: Input should be a valid string."),
         (r'argv = ["ls", "s3cret\u0000"]', "argv.1: Has invalid characters or an invalid format."),
         ("argv = ['ls']\ncwd = 's3cret'", "cwd: File or folder not found."),
-        ("argv = ['ls']\nenv = {'A=s3cret' = ''}", "env: Has invalid characters"),
-        (r'argv = ["ls"]\nenv = {"A\u0000" = "s3cret"}'.replace(r"\n", "\n"), "env: Has invalid"),
+        ("argv = ['ls']\nenv = {'A=s3cret' = ''}", "env: A name has invalid characters."),
+        ('argv = ["ls"]\nenv = {"A\\u0000" = "s3cret"}', "env: A name has invalid characters."),
         ("argv = ['ls']\nenv = {s = 5}", "env.s: Input should be a valid string."),
         ("argv = ['ls']\npointer = 's3cret'", "pointer: Must be a JSON Pointer"),
     ],
