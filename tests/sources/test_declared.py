@@ -93,7 +93,7 @@ async def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (f'[[sources.a]]\nkind = "{SECRET}"', "[sources] a: Must be a table."),
         ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, dots, underscores or "),
         (r'[sources."a\nb"]', r"[sources] 'a\nb': Use 1 to 64 letters, digits, dots"),
-        ('[sources.http]\nkind = "host"', "[sources] http: Is the name of a source kind. Use another"),
+        ('[sources.http]\nkind = "host"', "[sources] http: Is the name of a source kind. Use "),
         ("[sources.a]\n", "[sources.a] kind: Must be one of random, host, http"),
         (f'[sources.a]\nkind = "{SECRET}"', "[sources.a] kind: Must be one of random, host, http"),
         ("[sources.a]\nkind = 5", "[sources.a] kind: Must be one of random, host, http"),
