@@ -13,7 +13,7 @@ from pydantic import Field
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
-from solo_app.sources.pacing import Pacer
+from solo_app.sources.pacing import delays
 
 
 class HostParameters(Parameters):
@@ -34,21 +34,19 @@ class HostParameters(Parameters):
 async def _numbers(parameters: HostParameters, _: RunContext) -> AsyncIterator[Numbers]:
     # No threads: a sample takes less than a millisecond.
     if gauge := _GAUGES.get(parameters.metric):
-        pacer = Pacer(parameters.interval)
-        while True:
+        for delay in delays(parameters.interval):
+            await asyncio.sleep(delay)
             yield gauge()
-            await pacer.wait()
     sample = _COUNTERS[parameters.metric]
     # On Linux, the iowait counter can decrease, and with it the total.
     limit = 100.0 if parameters.metric == "cpu_percent" else math.inf
     previous = sample()
     await asyncio.sleep(min(parameters.interval, 1))  # A rate needs two samples.
-    pacer = Pacer(parameters.interval)
-    while True:
+    for delay in delays(parameters.interval):
+        await asyncio.sleep(delay)
         current = sample()
         yield min(_rate(previous, current), limit)
         previous = current
-        await pacer.wait()
 
 
 Sample = tuple[float, float]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 
-class Pacer:
-    """Waits for due times at a fixed interval in seconds.
+def delays(interval: float) -> Iterator[float]:
+    """Yield how long to sleep before each number, in seconds: 0, then up to ``interval``.
 
-    A due time is relative to the previous one, so that delays do not accumulate. Due times that
-    are missed, for example while the process is suspended, are skipped.
+    Delays do not accumulate. Times that are missed, for example while the process is suspended, are
+    skipped. Call this on the event loop.
     """
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time()
-
-    async def wait(self) -> None:
-        """Wait until the next due time."""
-        now = self._loop.time()
-        self._due = max(self._due + self._interval, now)
-        await asyncio.sleep(self._due - now)
+    clock = asyncio.get_running_loop().time
+    due = now = clock()
+    while True:
+        yield due - now
+        now = clock()
+        due = max(due + interval, now)

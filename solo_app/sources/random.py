@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from solo_app.batches.models import RestartPolicy
 from solo_app.batches.source import DEFAULT_SOURCE, Numbers, Parameters, RunContext, SourceKind
-from solo_app.sources.pacing import Pacer
+from solo_app.sources.pacing import delays
 
 MAX_INTEGER = 2**53
 """Doubles represent all integers up to this value exactly."""
@@ -47,13 +47,11 @@ def random_kind(default_interval: float) -> SourceKind:
 
 async def _numbers(parameters: RandomParameters, _: RunContext) -> AsyncIterator[Numbers]:
     generator = np.random.default_rng(parameters.seed)
-    low, high = parameters.low, parameters.high
     if parameters.interval == 0:
         while True:
-            array = generator.integers(low, high, size=16_384, endpoint=True)
+            array = generator.integers(parameters.low, parameters.high, size=16_384, endpoint=True)
             yield array.astype(np.float64)
             await asyncio.sleep(0)
-    pacer = Pacer(parameters.interval)
-    while True:
-        yield float(generator.integers(low, high, endpoint=True))
-        await pacer.wait()
+    for delay in delays(parameters.interval):
+        await asyncio.sleep(delay)
+        yield float(generator.integers(parameters.low, parameters.high, endpoint=True))

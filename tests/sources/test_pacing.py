@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from solo_app.sources.pacing import Pacer
+from solo_app.sources.pacing import delays
 
 pytestmark = pytest.mark.anyio
 
@@ -15,17 +15,9 @@ async def test_delays_do_not_accumulate_and_missed_times_are_skipped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, waits = 100.0, []
-
-    async def sleep(seconds: float) -> None:
-        nonlocal now
-        waits.append(seconds)
-        now += seconds
-
     with monkeypatch.context() as patch:
         patch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-        patch.setattr(asyncio, "sleep", sleep)
-        pacer = Pacer(10)
-        for delay in (1, 2, 35, 0):
-            now += delay
-            await pacer.wait()
-    assert waits == [9, 8, 0, 10]
+        for delay, busy in zip(delays(10), (1, 2, 35, 0, 0), strict=False):
+            waits.append(delay)
+            now += delay + busy
+    assert waits == [0, 9, 8, 0, 10]
