@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, HttpUrl, ValidationInfo, field_valid
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources.connection import CaFile, create_ssl_context, describe_connect_error
-from solo_app.sources.pacing import Pacer
+from solo_app.sources.pacing import delays
 from solo_app.sources.pointer import Pointer, find_number
 
 MAX_REDIRECTS = 5
@@ -86,16 +86,20 @@ async def _numbers(parameters: HttpParameters, _: RunContext) -> AsyncIterator[N
         limits=httpx.Limits(keepalive_expiry=1),
     )
     async with client:
-        pacer = Pacer(declared.interval)
-        while True:
+        for delay in delays(declared.interval):
+            await asyncio.sleep(delay)
             yield find_number(await _read(client, declared), pointer, "Response")
-            await pacer.wait()
 
 
 async def _read(client: httpx.AsyncClient, parameters: DeclaredHttpParameters) -> bytes:
     """Return the body of the response. Raises SourceError, whose text contains no parameter."""
     client.cookies.clear()  # Otherwise a server could fill the memory with cookies.
-    request = _build_request(client, parameters)
+    request = client.build_request(
+        parameters.method,
+        str(parameters.url),  # httpx sends the credentials in it as a header.
+        headers=parameters.headers,
+        content=parameters.body or None,
+    )
     try:
         async with asyncio.timeout(parameters.timeout), _closing_connections(request):
             return await _fetch(client, request, parameters)
@@ -105,19 +109,6 @@ async def _read(client: httpx.AsyncClient, parameters: DeclaredHttpParameters) -
         raise SourceError(_describe(error)) from None
     except (httpx.InvalidURL, UnicodeError):
         raise SourceError("Redirected to an invalid URL") from None
-
-
-def _build_request(client: httpx.AsyncClient, parameters: DeclaredHttpParameters) -> httpx.Request:
-    url = httpx.URL(str(parameters.url))
-    request = client.build_request(
-        parameters.method,
-        url.copy_with(userinfo=b""),
-        headers=parameters.headers,
-        content=parameters.body or None,
-    )
-    if url.userinfo:
-        return next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
-    return request
 
 
 @asynccontextmanager
@@ -169,7 +160,7 @@ def _follow(
     """Return the request that follows a redirect. Declared headers and the body may be secret, so
     they are not sent to another origin."""
     url = redirected.url
-    if url.scheme not in ("http", "https") or url.userinfo:
+    if url.scheme not in ("http", "https") or url.userinfo not in (b"", request.url.userinfo):
         raise SourceError("Redirected to a URL that is not allowed")
     # httpx omits default ports.
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
