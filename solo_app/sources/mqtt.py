@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 from jsonpointer import JsonPointer
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -169,19 +170,13 @@ class _Connection:
         self._client.loop_misc()
 
     async def _wait_for_data(self) -> None:
-        connection, loop, ready = self._client.socket(), asyncio.get_running_loop(), asyncio.Event()
+        connection = self._client.socket()
         assert connection
         if isinstance(connection, ssl.SSLSocket) and connection.pending():
             await asyncio.sleep(0)
             return
-        loop.add_reader(connection, ready.set)
-        try:
-            # In Python 3.11, wait_for can ignore a cancellation.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await ready.wait()
-        finally:
-            loop.remove_reader(connection)
+        with anyio.move_on_after(1):
+            await anyio.wait_readable(connection)
 
     def _on_connect(self, *arguments: Any) -> None:
         reason: ReasonCode = arguments[3]

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+import anyio
+
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import RunContext
 from solo_app.sources import process_group
@@ -62,8 +64,6 @@ class _Output:
         self._pipe = pipe.fileno()
         os.set_blocking(self._pipe, False)
         self._exit = exit_
-        self._wakeup = asyncio.Event()
-        exit_.add_done_callback(lambda _: self._wakeup.set())
 
     def __aiter__(self) -> _Output:
         return self
@@ -80,7 +80,7 @@ class _Output:
         """Return the next chunk; empty at the end.
 
         Processes outside the group can keep the pipe open, so an empty pipe is also the end once
-        the program has exited.
+        the program has exited, up to a second later.
         """
         while True:
             has_exited = self._exit.done()
@@ -89,17 +89,8 @@ class _Output:
             except BlockingIOError:
                 if has_exited:
                     return b""
-            await self._wait()
-
-    async def _wait(self) -> None:
-        """Wait for data or the exit."""
-        loop = asyncio.get_running_loop()
-        self._wakeup.clear()
-        loop.add_reader(self._pipe, self._wakeup.set)
-        try:
-            await self._wakeup.wait()
-        finally:
-            loop.remove_reader(self._pipe)
+            with anyio.move_on_after(1):
+                await anyio.wait_readable(self._pipe)
 
 
 async def _log_errors(errors: _Output, run: RunContext) -> str:
@@ -148,9 +139,8 @@ async def _running(
             finally:
                 with suppress(OSError):  # The wrapper has ended (macOS).
                     ours.shutdown(socket.SHUT_WR)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_END_SECONDS):
-                        await exit_
+                with anyio.move_on_after(_END_SECONDS):
+                    await exit_
 
 
 def _start(
