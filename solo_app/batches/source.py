@@ -9,6 +9,7 @@ source is restarted or the run is ``failed``, depending on the restart policy of
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ from solo_app.batches.errors import BadNumberError, InvalidConfigurationError
 from solo_app.batches.models import RestartPolicy
 
 Numbers = float | NDArray[np.float64]
+
+SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 DEFAULT_SOURCE = "random"
 
@@ -73,6 +76,13 @@ class SourceKind:
     declared_parameters: type[BaseModel] | None = None
     is_declared_only: bool = False
 
+    def __post_init__(self) -> None:
+        if not SOURCE_NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is not a valid name of a source kind")
+        for model in (self.parameters, self.declared_parameters):
+            if model:
+                model.model_json_schema()  # Raises if it is not a model or has no JSON Schema.
+
     def parse(self, parameters: Mapping[str, Any]) -> BaseModel:
         """Validate parameters. Raises InvalidConfigurationError, which names each invalid field."""
         try:
@@ -104,6 +114,10 @@ def error_message(error: Mapping[str, Any]) -> str:
         return "A name has invalid characters"
     if error["type"] == "string_pattern_mismatch":
         return "Has invalid characters or an invalid format"
+    if error["type"] == "invalid-json-value":
+        return "Must be a JSON value; quote dates and times"
+    if error["type"] == "recursion_depth_exceeded":
+        return "Is nested too deeply"
     message: str = error["msg"]
     return message.removeprefix("Value error, ")
 

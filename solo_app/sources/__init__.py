@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
 from solo_app.sources.command import COMMAND
-from solo_app.sources.declared import SOURCE_NAME, read_declared_sources
+from solo_app.sources.declared import read_declared_sources
 from solo_app.sources.host import HOST
 from solo_app.sources.http import HTTP
 from solo_app.sources.mqtt import MQTT
@@ -24,14 +24,14 @@ from solo_app.sources.replay import REPLAY
 logger = logging.getLogger(__name__)
 
 
-def create_sources(settings: Settings) -> dict[str, SourceKind]:
+def create_sources(settings: Settings, checks_files: bool = False) -> dict[str, SourceKind]:
     """Return the source kinds and declared sources that batches can use, by name.
 
     Logs and skips entry points that cannot be loaded. Raises SettingsError for an invalid
-    ``solo.toml``.
+    ``solo.toml``. ``checks_files``: see ``read_declared_sources``.
     """
     kinds = load_kinds(settings)
-    declared = read_declared_sources(settings.config, kinds)
+    declared = read_declared_sources(settings.config, kinds, checks_files)
     startable = [kind for kind in kinds.values() if not kind.is_declared_only]
     return {source.name: source for source in [*startable, *declared]}
 
@@ -43,21 +43,12 @@ def load_kinds(settings: Settings) -> dict[str, SourceKind]:
     for entry_point in entry_points(group="solo.sources"):
         try:
             kind = entry_point.load()
-            _check(kind, kinds)
+            if not isinstance(kind, SourceKind):
+                raise TypeError(f"{kind!r} is not a SourceKind")
+            if kind.name in kinds:
+                raise ValueError(f'Source kind "{kind.name}" already exists')
         except Exception as error:
             logger.error('Source kind "%s" not loaded: %r', entry_point.name, error)
         else:
             kinds[kind.name] = kind
     return kinds
-
-
-def _check(kind: object, existing: dict[str, SourceKind]) -> None:
-    if not isinstance(kind, SourceKind):
-        raise TypeError(f"{kind!r} is not a SourceKind")
-    if not SOURCE_NAME.fullmatch(kind.name):
-        raise ValueError(f"{kind.name!r} is not a valid name")
-    if kind.name in existing:
-        raise ValueError(f'Source kind "{kind.name}" already exists')
-    for model in (kind.parameters, kind.declared_parameters):
-        if model:
-            model.model_json_schema()  # Raises if it is not a model or has no JSON Schema.

@@ -35,8 +35,6 @@ class CountParameters(Parameters):
 COUNT = SourceKind("count", "Two numbers.", CountParameters, read)
 OTHER_COUNT = SourceKind("count", "Another kind with the same name.", CountParameters, read)
 RANDOM = SourceKind("random", "Not random.", CountParameters, read)
-BAD_NAME = SourceKind("two words", "Invalid name.", CountParameters, read)
-WITHOUT_MODEL = SourceKind("untyped", "Parameters without a model.", dict, read)
 """
 
 
@@ -100,8 +98,6 @@ async def test_documented_example_can_be_started(site: Path) -> None:
         ("missing", "MISSING", "AttributeError"),
         ("function", "read", "is not a SourceKind"),
         ("random", "RANDOM", 'Source kind "random" already exists'),
-        ("name", "BAD_NAME", "'two words' is not a valid name"),
-        ("untyped", "WITHOUT_MODEL", "model_json_schema"),
     ],
 )
 def test_invalid_entry_point_is_logged_and_skipped(
@@ -113,6 +109,23 @@ def test_invalid_entry_point_is_logged_and_skipped(
     assert line.startswith(f'Source kind "{name}" not loaded: ')
     assert reason in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('COUNT = SourceKind("two words", "", CountParameters, read)', "not a valid name"),
+        ('COUNT = SourceKind("untyped", "", dict, read)', "model_json_schema"),
+        ('COUNT = SourceKind("a", "", CountParameters, read, declared_parameters=int)', "schema"),
+    ],
+)
+def test_module_with_an_invalid_kind_is_logged_and_skipped(
+    site: Path, caplog: pytest.LogCaptureFixture, line: str, reason: str
+) -> None:
+    install(site, MODULE + line, count="COUNT")
+    assert list(create_sources(Settings())) == BUILT_IN
+    assert 'Source kind "count" not loaded: ' in caplog.text
+    assert reason in caplog.text
 
 
 @pytest.mark.parametrize("module", ["raise OSError('one\\ntwo')", "import missing", "def f(:"])
