@@ -21,7 +21,7 @@ def check() -> None:
 
     try:
         settings = read_settings()
-        create_sources(settings)
+        create_sources(settings, checks_files=True)
         check_database(settings.database)
     except (SettingsError, StoreUnavailableError) as error:
         raise CommandError(str(error)) from None

@@ -6,11 +6,10 @@ The parameters may be secret. Errors contain the file, the table and the key, bu
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BeforeValidator,
@@ -23,21 +22,16 @@ from pydantic import (
 
 from solo_app.batches.source import (
     PUSH_SOURCE,
+    SOURCE_NAME,
     DeclaredSource,
-    Numbers,
     Parameters,
-    RunContext,
     SourceKind,
     error_message,
 )
 from solo_app.config import SettingsError
 
-SOURCE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-_NAME_RULE = (
-    "Use 1 to 64 letters, digits, dots, underscores or hyphens, beginning with a letter or digit"
-)
-
+MAX_FILE_BYTES = 40_000
+"""Linux limits each argument and variable of a program to 128 KiB, and JSON text can be longer."""
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """Text without null characters."""
@@ -60,57 +54,78 @@ DeclaredFolder = Annotated[DirectoryPath, BeforeValidator(_resolve), Field(valid
 """An existing folder. Relative paths refer to the folder of ``solo.toml``."""
 
 
-def read_declared_sources(file: Path, kinds: Mapping[str, SourceKind]) -> list[DeclaredSource]:
-    """Return the sources that a file declares; none if it does not exist. Raises SettingsError."""
+def read_declared_sources(
+    file: Path, kinds: Mapping[str, SourceKind], checks_files: bool = False
+) -> list[DeclaredSource]:
+    """Return the sources that a file declares; none if it does not exist. Raises SettingsError.
+
+    ``checks_files``: also check parameters against the contents of files. This imports DuckDB.
+    """
+    context = {"folder": file.absolute().parent, "checks_files": checks_files}
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        tables = _read_tables(file)
+        return [_declare(name, table, kinds, context) for name, table in tables.items()]
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}.") from None
+
+
+def _read_tables(file: Path) -> dict[str, object]:
+    try:
+        if file.exists() and not file.is_file():
+            raise SettingsError("Not a file")
+        content = file.read_bytes()
+        if len(content) > MAX_FILE_BYTES:
+            raise SettingsError(f"Longer than {MAX_FILE_BYTES} bytes")
+        document = tomllib.loads(content.decode())
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+        raise SettingsError(f"Cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # ValueError: also invalid UTF-8, long integers.
-        raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+        raise SettingsError(f"Not valid TOML: {error}") from None
     for key in document:
         if key != "sources":
-            raise _error(file, "", key, "Unknown key. Declare sources as [sources.NAME]")
+            raise _error("", key, "Unknown key. Declare sources as [sources.NAME]")
     tables = document.get("sources", {})
     if not isinstance(tables, dict):
-        raise _error(file, "", "sources", "Must be a table")
-    return [_declare(file, name, table, kinds) for name, table in tables.items()]
+        raise _error("", "sources", "Must be a table")
+    return tables
 
 
 def _declare(
-    file: Path, name: str, table: object, kinds: Mapping[str, SourceKind]
+    name: str, table: object, kinds: Mapping[str, SourceKind], context: Mapping[str, Any]
 ) -> DeclaredSource:
     if not SOURCE_NAME.fullmatch(name):
-        raise _error(file, "sources", name, _NAME_RULE)
+        rule = "Use 1 to 64 letters, digits, dots, underscores or hyphens, first a letter or digit"
+        raise _error("[sources]", name, rule)
     if name in kinds:
-        raise _error(file, "sources", name, "Is the name of a source kind. Use another name")
+        raise _error("[sources]", name, "Is the name of a source kind. Use another name")
     if not isinstance(table, dict):
-        raise _error(file, "sources", name, "Must be a table")
+        raise _error("[sources]", name, "Must be a table")
     values = dict(table)
-    kind_name = values.pop("kind", None)
+    kind = kinds.get(str(values.pop("kind", None)))
     # Clients can push only to batches whose source has this name.
-    allowed = {key: kind for key, kind in kinds.items() if key != PUSH_SOURCE}
-    if not isinstance(kind_name, str) or kind_name not in allowed:
-        message = f"Must be one of {', '.join(allowed)}"
-        raise _error(file, f"sources.{name}", "kind", message)
-    kind = allowed[kind_name]
+    if kind is None or kind.name == PUSH_SOURCE:
+        allowed = ", ".join(key for key in kinds if key != PUSH_SOURCE)
+        raise _error(f"[sources.{name}]", "kind", f"Must be one of {allowed}")
     model = kind.declared_parameters or kind.parameters
     try:
-        parameters = model.model_validate(values, context={"folder": file.absolute().parent})
+        parameters = model.model_validate(values, context=context)
     except ValidationError as invalid:
         error = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        key = ".".join(map(str, loc[:-2] if (loc := error["loc"])[-1] == "[key]" else loc))
-        raise _error(file, f"sources.{name}", key, error_message(error)) from None
+        key = ".".join(map(str, loc[:-2] if (loc := error["loc"])[-1:] == ("[key]",) else loc[:2]))
+        raise _error(f"[sources.{name}]", key, error_message(error)) from None
+    return DeclaredSource(
+        name,
+        kind.description,
+        Parameters,
+        lambda _, run: kind.read(parameters, run),
+        kind.restart,
+        kind=kind.name,
+    )
 
-    def read(_: Parameters, run: RunContext) -> AsyncIterator[Numbers]:
-        return kind.read(parameters, run)
 
-    return DeclaredSource(name, kind.description, Parameters, read, kind.restart, kind=kind.name)
-
-
-def _error(file: Path, table: str, key: str, message: str) -> SettingsError:
+def _error(table: str, key: str, message: str) -> SettingsError:
     shown = key if key.isprintable() else repr(key)
-    where = f"[{table}] {shown}" if table else shown
-    return SettingsError(f"{file}: {where}: {message}.")
+    where = f"{table} {shown}".strip()
+    return SettingsError(f"{where}: {message}")

@@ -5,13 +5,15 @@ Code that blocks, leaks or crashes cannot harm the app or other batches.
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from solo_app.batches.source import Numbers, Parameters, RunContext, SourceKind
 from solo_app.sources import python_child
@@ -20,19 +22,27 @@ from solo_app.sources.declared import DeclaredFolder
 
 
 class PythonParameters(Parameters):
+    cwd: DeclaredFolder = Field(Path(), description="Folder of the module and working directory")
     target: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
         description="The async generator, as module:function",
     )
-    arguments: dict[str, Any] = Field(
-        {}, description="Keyword arguments of the function; dates and times arrive as text"
-    )
-    cwd: DeclaredFolder = Field(Path(), description="Folder of the module and working directory")
+    arguments: dict[str, JsonValue] = Field({}, description="Keyword arguments of the function")
+
+    @field_validator("target")
+    @classmethod
+    def _check_module(cls, target: str, info: ValidationInfo) -> str:
+        if "cwd" in info.data and info.context and info.context["checks_files"]:
+            package = re.split("[.:]", target)[0]  # Finding a submodule would run its package.
+            folder = str(info.data["cwd"])
+            if not (PathFinder.find_spec(package, [folder]) or importlib.util.find_spec(package)):
+                raise ValueError("Module not found")
+        return target
 
 
 def _read(parameters: PythonParameters, run: RunContext) -> AsyncIterator[Numbers]:
     # Not passed as an argument, which all users of the machine can list.
-    settings = json.dumps(dict(parameters), default=str)
+    settings = json.dumps(parameters.model_dump(mode="json"))
     # -P: the folder of the script contains modules such as `random`. -u: `print` does not buffer.
     command = [sys.executable, "-Pu", python_child.__file__]
     return read_numbers(command, parameters.cwd, {python_child.VARIABLE: settings}, run)

@@ -1,7 +1,6 @@
 """The source ``replay``: a column of a CSV or Parquet file.
 
-The name and the existence of the file are checked at startup, its columns when a run starts: other
-programs may write the file in between, and DuckDB must not be imported before the app forks.
+The file is checked at startup and when a run starts: other programs may write it in between.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import glob
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.models import RestartPolicy
@@ -44,17 +43,28 @@ _ROWS_PER_FETCH = 8192
 """Creating the Python objects for more rows would block the event loop for milliseconds."""
 
 
-def _check_name(path: Path) -> Path:
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise ValueError("Must end with .csv or .parquet")
-    return path
-
-
 class ReplayParameters(Parameters):
-    path: Annotated[DeclaredFile, AfterValidator(_check_name)]
     column: str = Field(min_length=1, description="Column with the numbers")
     time_column: str | None = Field(None, min_length=1, description="Column of times for the pace")
+    path: DeclaredFile
     speed: float = Field(1, ge=0, le=1e6, description="2 = twice as fast, 0 = as fast as possible")
+
+    @field_validator("path")
+    @classmethod
+    def _check_file(cls, path: Path, info: ValidationInfo) -> Path:
+        if path.suffix.lower() not in (".csv", ".parquet"):
+            raise ValueError("Must end with .csv or .parquet")
+        if "column" in info.data and info.context and info.context["checks_files"]:
+            try:
+                asyncio.run(_check_columns(cls.model_construct(**info.data, path=path)))
+            except SourceError as error:
+                raise ValueError(str(error)) from None
+        return path
+
+
+async def _check_columns(parameters: ReplayParameters) -> None:
+    async with _connect() as connection:
+        await _run(_open, connection, parameters)
 
 
 async def _numbers(parameters: ReplayParameters, run: RunContext) -> AsyncIterator[Numbers]:

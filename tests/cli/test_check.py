@@ -40,6 +40,14 @@ def test_check_reports_invalid_declared_sources(tmp_path: Path) -> None:
     assert error.startswith(f"{file}: [sources.a] interval: ")
 
 
+def test_check_reads_the_files_of_declared_sources(tmp_path: Path) -> None:
+    file = tmp_path / "solo.toml"
+    file.write_text('[sources.a]\nkind = "replay"\npath = "a.csv"\ncolumn = "w"\n')
+    (tmp_path / "a.csv").write_text("v\n1\n")
+    expected = f"{file}: [sources.a] path: `column` is not in the file.\n"
+    assert run_command("check", SOLO_CONFIG=str(file)) == (1, "", expected)
+
+
 @pytest.mark.parametrize("variable", ["SOLO_INTERVAL", "SOLO_CONFIG"])
 def test_check_reports_invalid_settings(variable: str) -> None:
     code, output, error = run_command("check", **{variable: "soon"})

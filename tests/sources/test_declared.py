@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 import pytest
+from pydantic import model_validator
 
 from solo_app.batches.errors import InvalidConfigurationError
 from solo_app.batches.models import utc_now
@@ -119,11 +122,12 @@ def test_error_names_file_table_and_key_but_no_value(
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"[sources.a", " is not valid TOML: "),
-        (f"a = {SECRET}".encode(), " is not valid TOML: "),
-        (b"a = " + 5000 * b"[" + 5000 * b"]", " is not valid TOML: "),
-        pytest.param(b"a = " + 5000 * b"1", " is not valid TOML: ", id="long integer"),
-        (b"a = '\xff'", " is not valid TOML: "),
+        (b"[sources.a", ": Not valid TOML: "),
+        (f"a = {SECRET}".encode(), ": Not valid TOML: "),
+        (b"a = " + 5000 * b"[" + 5000 * b"]", ": Not valid TOML: "),
+        pytest.param(b"a = " + 5000 * b"1", ": Not valid TOML: ", id="long integer"),
+        (b"a = '\xff'", ": Not valid TOML: "),
+        pytest.param(b"#" * 40_001, ": Longer than 40000 bytes.", id="long file"),
     ],
 )
 def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -135,6 +139,32 @@ def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, expect
     assert message.startswith(f"{file}{expected}")
     assert "\n" not in message
     assert SECRET not in message
+
+
+def test_named_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "solo.toml")
+    with pytest.raises(SettingsError, match=r"solo.toml: Not a file\.$"):
+        create_sources(Settings.model_construct(config=tmp_path / "solo.toml"))
+
+
+class RangeParameters(Parameters):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("`low` is above `high`")
+        return self
+
+
+def test_error_of_a_whole_table_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "solo.toml"
+    file.write_text('[sources.a]\nkind = "range"\nlow = 2\nhigh = 1\n')
+    kind = SourceKind("range", "For tests.", RangeParameters, read_files)
+    with pytest.raises(SettingsError) as error:
+        read_declared_sources(file, {"range": kind})
+    assert str(error.value) == f"{file}: [sources.a]: `low` is above `high`."
 
 
 @pytest.mark.parametrize(

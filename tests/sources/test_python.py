@@ -38,9 +38,13 @@ async def test_arguments_are_passed_to_the_function(tmp_path: Path) -> None:
     assert await numbers(source) == [9]
 
 
-async def test_date_is_passed_as_text(tmp_path: Path) -> None:
-    source = declare(tmp_path, "yield len(arguments['first'])", "arguments = {first = 2026-01-01}")
-    assert await numbers(source) == [len("2026-01-01")]
+async def test_arguments_can_contain_tables_and_arrays(tmp_path: Path) -> None:
+    source = declare(
+        tmp_path,
+        "yield arguments['a']['b'][1] if arguments['c'] else len(arguments['d'])",
+        "arguments = {a = {b = [1, 2.5]}, c = true, d = 'é'}",
+    )
+    assert await numbers(source) == [2.5]
 
 
 async def test_wrong_arguments_fail_without_showing_them(tmp_path: Path) -> None:
@@ -143,6 +147,9 @@ async def test_missing_target_fails_without_showing_it(
     [
         ("", "s3cret", "target: Has invalid characters or an invalid format."),
         ("", "a:b:c", "target: Has invalid characters or an invalid format."),
+        ("arguments = {a = {b = 2026-01-01}}", "a:b", "arguments.a: Must be a JSON value; quote "),
+        ("arguments = {a = {b = [nan]}}", "a:b", "arguments.a: Input should be a finite number."),
+        (f"arguments.a{3000 * '.b'} = 1", "a:b", "arguments.a: Is nested too deeply."),
         ("arguments = 's3cret'", "a:b", "arguments: Input should be a valid dictionary."),
         ("cwd = 's3cret'", "a:b", "cwd: File or folder not found."),
     ],
@@ -154,3 +161,23 @@ def test_invalid_value_is_refused_without_showing_it(
         declare(tmp_path, "yield 1", more, target)
     assert str(error.value).startswith(f"{tmp_path / 'solo.toml'}: [sources.a] {expected}")
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(("target", "is_valid"), [("reader:read", True), ("s3cret:read", False)])
+def test_startup_check_finds_the_module(tmp_path: Path, target: str, is_valid: bool) -> None:
+    declare(tmp_path, "yield 1", target=target)
+    (tmp_path / "reader.py").write_text("raise SystemExit")  # The check does not run it.
+    settings = Settings.model_construct(config=tmp_path / "solo.toml", interval=1.0)
+    if is_valid:
+        assert "a" in create_sources(settings, checks_files=True)
+    else:
+        with pytest.raises(SettingsError) as error:
+            create_sources(settings, checks_files=True)
+        expected = f"{tmp_path / 'solo.toml'}: [sources.a] target: Module not found."
+        assert str(error.value) == expected
+
+
+def test_startup_check_finds_installed_modules(tmp_path: Path) -> None:
+    declare(tmp_path, "yield 1", target="numpy.random:read")
+    settings = Settings.model_construct(config=tmp_path / "solo.toml", interval=1.0)
+    assert "a" in create_sources(settings, checks_files=True)

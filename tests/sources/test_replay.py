@@ -57,7 +57,8 @@ def write_parquet(file: Path, query: str) -> Path:
 
 def create_parameters(file: Path, **values: Any) -> ReplayParameters:
     values = {"path": str(file), "column": "v", "speed": 0, **values}
-    return ReplayParameters.model_validate(values, context={"folder": file.parent})
+    context = {"folder": file.parent, "checks_files": False}
+    return ReplayParameters.model_validate(values, context=context)
 
 
 async def replay(file: Path, log: Log | None = None, **values: Any) -> list[float]:
@@ -360,8 +361,8 @@ async def test_cancellation_interrupts_a_query(
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (f'path = "{SECRET}.csv"', "path: File or folder not found."),
-        ('path = "solo.toml"', "path: Must end with .csv or .parquet."),
+        (f'path = "{SECRET}.csv"\ncolumn = "v"', "path: File or folder not found."),
+        ('path = "solo.toml"\ncolumn = "v"', "path: Must end with .csv or .parquet."),
         ('path = "a.csv"', "column: Field required."),
         ('path = "a.csv"\ncolumn = ""', "column: String should have at least 1 character."),
         ('path = "a.csv"\ncolumn = 5', "column: Input should be a valid string."),
@@ -381,3 +382,26 @@ def test_invalid_parameters_are_refused_at_startup(
         create_sources(Settings.model_construct(config=config))
     assert str(error.value).startswith(f"{config}: [sources.old] {expected}")
     assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "expected"),
+    [
+        ("v\n1\n", f'column = "{SECRET}"', "`column` is not in the file"),
+        ("v\n1\n", f'column = "v"\ntime_column = "{SECRET}"', "`time_column` is not in the file"),
+        ("", 'column = "v"', "`column` is not in the file"),
+        (bytes(range(256)) * 100, 'column = "v"', "File is damaged or cannot be read"),
+    ],
+    ids=range(4),
+)
+def test_startup_check_reads_the_columns_of_the_file(
+    new_file: NewFile, tmp_path: Path, content: str | bytes, lines: str, expected: str
+) -> None:
+    new_file("a.csv", content)
+    config = tmp_path / "solo.toml"
+    config.write_text(f'[sources.old]\nkind = "replay"\npath = "a.csv"\n{lines}\n')
+    with pytest.raises(SettingsError) as error:
+        create_sources(Settings.model_construct(config=config), checks_files=True)
+    assert str(error.value) == f"{config}: [sources.old] path: {expected}."
+    new_file("a.csv", f"v,{SECRET}\n1,2\n")
+    assert "old" in create_sources(Settings.model_construct(config=config), checks_files=True)
