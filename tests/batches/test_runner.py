@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -169,6 +171,17 @@ async def test_batch_can_be_stopped_before_its_first_point(service: BatchService
     await service.start("b", "silent")
     batch = await service.stop("b")
     assert (batch.status, batch.run.last_seq) == (BatchStatus.STOPPED, 0)
+
+
+async def test_memory_of_an_ended_run_is_freed(service: BatchService) -> None:
+    producer = service.producer(await service.start("b"))
+    assert producer
+    run, points = weakref.ref(producer), weakref.ref(producer.buffer)
+    await wait_until(lambda: service.totals().row_count >= 3)
+    await service.stop("b")
+    del producer
+    gc.collect()
+    assert (run(), points()) == (None, None)
 
 
 async def test_seq_continues_in_the_next_run(service: BatchService) -> None:
