@@ -193,7 +193,7 @@ class Ingest:
 
     def close_buffer(self, batch_no: int) -> None:
         """Remove a buffer that has been flushed."""
-        self._buffers.pop(batch_no, None)
+        del self._buffers[batch_no]
 
     async def flush(self) -> None:
         """Wait until every point appended before this call is committed."""
@@ -279,5 +279,4 @@ class Ingest:
         logger.error("Ingest of batch number %d failed", buffer.batch_no, exc_info=error)
         self.failure = f"Internal error: {type(error).__name__}: {error}"
         buffer.fail(self.failure)
-        self.close_buffer(buffer.batch_no)
         self._on_failure(buffer.batch_no, self.failure)
