@@ -110,6 +110,8 @@ async def push_response(
     request: Request, service: BatchService, batch_id: str, key: str | None
 ) -> Response:
     """Store the points in the body of a request. Raises SoloError."""
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        return problem(422, "Header Idempotency-Key: send only one.")
     content_type = media_type(request.headers)
     if content_type == NDJSON:
         if key is not None:

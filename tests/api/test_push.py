@@ -240,6 +240,16 @@ async def test_invalid_key_is_refused(
     assert service.batches() == []
 
 
+@pytest.mark.parametrize("second", ["key", "other"])
+async def test_second_key_is_refused(
+    second: str, client: httpx.AsyncClient, service: BatchService
+) -> None:
+    headers = [("Idempotency-Key", "key"), ("Idempotency-Key", second)]
+    response = await client.post("/batches/b/points", content=b"5", headers=headers)
+    assert check_problem(response, 422)["detail"] == "Header Idempotency-Key: send only one."
+    assert service.batches() == []
+
+
 async def test_key_is_refused_with_ndjson(client: httpx.AsyncClient, service: BatchService) -> None:
     check_problem(await push(client, b"5", NDJSON, Idempotency_Key="key"), 422)
     assert service.batches() == []
