@@ -68,6 +68,9 @@ async def push_points(
     as it arrives; an invalid line ends the request, and `line`, `count` and `last_seq` of the error
     state what was stored. Returns 409 if the batch was stopped or has failed, has another source,
     or if a request with the same `Idempotency-Key` is in progress.
+
+    After a 503, the points may still be stored: only a retry with the same `Idempotency-Key` never
+    stores them twice.
     """
     return await push_response(request, service, batch_id, idempotency_key)
 

@@ -46,6 +46,8 @@ IDLE_SECONDS = 3_600
 """Time without points after which a batch that was started by a push ends. Otherwise a mistyped
 name would occupy a slot."""
 
+_RETRY_ADVICE = "A retry can store them twice, except with the same Idempotency-Key."
+
 _REFUSING = (BatchStatus.STOPPED, BatchStatus.FAILED)
 """The statuses of ended batches that a push does not start again."""
 
@@ -160,13 +162,16 @@ class Pushes:
             await self._write_retry.limit(self._ingest.flush(), grace_period)
         except StoreUnavailableError as error:
             raise StoreUnavailableError(
-                f"{error} The points are stored if writes succeed before the app ends."
+                f"{error} The points are stored if writes succeed before the app ends. "
+                f"{_RETRY_ADVICE}"
             ) from error
         if producer.committed_seq < last_seq:
             if failure := producer.buffer.failure:
                 raise StoreUnavailableError(f"Points not stored: {failure}")
             # The commit was cancelled, but its transaction can still complete.
-            raise StoreUnavailableError("The app is shutting down. The points may be stored.")
+            raise StoreUnavailableError(
+                f"The app is shutting down. The points may be stored. {_RETRY_ADVICE}"
+            )
 
     async def wait_for_end(self, producer: Producer) -> None:
         """Wait until a run ends. Then raises BatchEndedError or ServiceClosedError, unless the

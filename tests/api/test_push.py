@@ -19,6 +19,7 @@ from solo_app.batches.ingest import BUFFER_POINTS
 from solo_app.batches.models import BatchStatus
 from solo_app.batches.push import MAX_POINTS
 from solo_app.batches.service import BatchService
+from solo_app.batches.timing import Timing
 from tests.api.requests import check_problem
 from tests.helpers.api import create_client, create_gateway
 from tests.helpers.memory_storage import MemoryStorage
@@ -250,6 +251,29 @@ async def test_second_key_is_refused(
     assert service.batches() == []
 
 
+RETRY_ADVICE = "A retry can store them twice, except with the same Idempotency-Key."
+
+
+@pytest.mark.parametrize("write_hangs", [False, True])
+async def test_retry_after_503_is_stored_once(write_hangs: bool) -> None:
+    storage = MemoryStorage()
+    timing = Timing(retry_interval=0.01, stop_grace_period=0.01, write_timeout=0.01)
+    async with open_service(storage, timing=timing) as service, create_client(service) as client:
+        await service.start("b", "push")
+        if write_hangs:
+            storage.writes.hold()
+        else:
+            storage.writes.fail()
+        problem = check_problem(await push(client, b"5", Idempotency_Key="key"), 503)
+        assert str(problem["detail"]).endswith(RETRY_ADVICE)
+        retry = await push(client, b"5", Idempotency_Key="key")
+        assert check_problem(retry, 409)["code"] == "push-in-progress"
+        storage.writes.open()
+        await wait_until(lambda: service.totals().row_count)
+        assert (await push(client, b"5", Idempotency_Key="key")).json()["last_seq"] == 1
+        assert await keys(service) == [5.0]
+
+
 async def test_key_is_refused_with_ndjson(client: httpx.AsyncClient, service: BatchService) -> None:
     check_problem(await push(client, b"5", NDJSON, Idempotency_Key="key"), 422)
     assert service.batches() == []
@@ -319,6 +343,17 @@ async def test_long_line_is_refused_without_reading_it(
     longest = b" " * (MAX_LINE_BYTES - 1) + b"2\n"
     assert (await push(client, longest * 3, NDJSON)).json()["count"] == 3
     check_problem(await push(client, b" " + longest, NDJSON), 422)
+
+
+async def test_ndjson_error_has_no_count_while_writes_fail() -> None:
+    storage, timing = MemoryStorage(), Timing(retry_interval=0.01, stop_grace_period=0.01)
+    async with open_service(storage, timing=timing) as service, create_client(service) as client:
+        await service.start("b", "push")
+        storage.writes.fail()
+        problem = check_problem(await push(client, b"1\n2\n", NDJSON), 503)
+        assert str(problem["detail"]).endswith(RETRY_ADVICE)
+        assert not {"count", "last_seq"} & problem.keys()
+        storage.writes.open()
 
 
 # -- connections -----------------------------------------------------------------------------
