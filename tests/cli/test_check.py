@@ -13,10 +13,11 @@ from tests.cli.command import COMMAND, command_environment, run_command
 
 def test_check_reports_usable_database(tmp_path: Path) -> None:
     database = tmp_path / "solo.duckdb"
-    expected = f"The database {database} does not exist yet and can be created.\n"
+    none = "Declared sources: none.\n"
+    expected = f"The database {database} does not exist yet and can be created.\n{none}"
     assert run_command("check", SOLO_DATABASE=str(database)) == (0, expected, "")
     duckdb.connect(database).close()
-    expected = f"The database {database} can be used.\n"
+    expected = f"The database {database} can be used.\n{none}"
     assert run_command("check", SOLO_DATABASE=f" {database}\r") == (0, expected, "")
 
 
@@ -46,6 +47,9 @@ def test_check_reads_the_files_of_declared_sources(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("v\n1\n")
     expected = f"{file}: [sources.a] path: `column` is not in the file.\n"
     assert run_command("check", SOLO_CONFIG=str(file)) == (1, "", expected)
+    (tmp_path / "a.csv").write_text("v,w\n1,2\n")
+    code, output, _ = run_command("check", SOLO_CONFIG=str(file))
+    assert (code, output.splitlines()[-1]) == (0, "Declared sources: a.")
 
 
 @pytest.mark.parametrize("variable", ["SOLO_INTERVAL", "SOLO_CONFIG"])
