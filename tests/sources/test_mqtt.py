@@ -7,8 +7,8 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -252,6 +252,37 @@ async def test_unusable_server_is_an_error(data: bytes, message: str) -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         assert (await read_error(port)).startswith(message)
+
+
+CONNECTED, SUBSCRIBED = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x00"
+PONG, SEVEN = b"\xd0\x00", b"\x30\x04\x00\x01a7"
+"""Packets of a broker; the last one is a message."""
+
+
+@asynccontextmanager
+async def serve_packets(data: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Send the same packets to each client. Yields the port."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_packets_in_one_tls_record_are_read(tls: ssl.SSLContext, certificate: Path) -> None:
+    # Mosquitto sends each packet in its own record. Other brokers and TLS proxies do not.
+    data = CONNECTED + 20 * PONG + SUBSCRIBED + SEVEN
+    trusted = {"tls": True, "ca_file": str(certificate)}
+    async with (
+        serve_packets(data, tls) as port,
+        aclosing(numbers(port, Run(), **trusted)) as source,
+    ):
+        assert await anext(source) == 7
 
 
 async def test_cancelled_source_closes_its_connection(broker: Broker) -> None:
