@@ -162,10 +162,11 @@ class _Connection:
     async def _receive(self) -> None:
         """Wait up to a second for data and process it."""
         await self._wait_for_data()
-        count = -1
-        while count < len(self._payloads) < _MAX_MESSAGES:
+        for _ in range(_MAX_MESSAGES):
             count = len(self._payloads)
             self._client.loop_read()
+            if len(self._payloads) == count:
+                break
         self._client.loop_write()
         self._client.loop_misc()
 

@@ -285,6 +285,13 @@ async def test_packets_in_one_tls_record_are_read(tls: ssl.SSLContext, certifica
         assert await anext(source) == 7
 
 
+async def test_messages_before_the_confirmation_of_the_topic_are_read() -> None:
+    # MQTT allows this for retained messages.
+    data = CONNECTED + 300 * SEVEN + SUBSCRIBED
+    async with serve_packets(data) as port, aclosing(numbers(port, Run())) as source:
+        assert [await anext(source) for _ in range(300)] == 300 * [7]
+
+
 async def test_cancelled_source_closes_its_connection(broker: Broker) -> None:
     await broker.publish("home/power", "1", retain=True)
     tasks = asyncio.all_tasks()
