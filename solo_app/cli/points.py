@@ -78,7 +78,7 @@ def _push_lines(client: Client, path: str, file: BufferedReader) -> dict[str, An
         line = line_count + error.problem.get("line", 0)
         text = re.sub(r"^Line [0-9]+ ", f"Line {line} ", error.message)
         stored += error.problem.get("count", 0)
-        text += "" if error.problem else " At least"
+        text += "" if "count" in error.problem else " At least"
         raise CommandError(f"{text} {_stored(stored)}.") from None
     if not result:
         raise CommandError("Standard input has no points.")

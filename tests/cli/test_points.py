@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from solo_app.batches.service import BatchService
+from solo_app.batches.timing import Timing
 from tests.cli.command import (
     COMMAND,
     App,
@@ -22,8 +23,9 @@ from tests.cli.command import (
     running_push,
     serve,
 )
+from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.running_app import free_port
-from tests.helpers.service import latest_points
+from tests.helpers.service import latest_points, open_service
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +119,22 @@ async def test_push_reports_stored_points_when_server_is_down(app: App) -> None:
     assert code == 1
     assert error.startswith(f"Connection to {url} failed (")
     assert error.endswith(" At least 2 points stored.\n")
+
+
+async def test_push_reports_stored_points_when_writes_fail() -> None:
+    storage, timing = MemoryStorage(), Timing(retry_interval=0.01, stop_grace_period=0.01)
+    async with open_service(storage, timing=timing) as service, serve(service) as url:
+        async with running_push(url, "full") as (write, push):
+            write(b"1\n")
+            await wait_for_rows(service, "full", 1)
+            storage.writes.fail()
+            write(b"2\n")
+            code, _, error = await push
+        storage.writes.open()
+        await wait_for_rows(service, "full", 2)  # The second point is stored later.
+    assert code == 1
+    assert error.startswith("Writes are failing: No room left. The points are stored if")
+    assert error.endswith(" At least 1 point stored.\n")
 
 
 async def test_push_continues_after_restart_between_lines(tmp_path: Path) -> None:
