@@ -79,10 +79,11 @@ def _listener(port: int) -> str:
 def _check_files(settings: Settings) -> None:
     # In a child process: this one forks its workers, and DuckDB does not survive a fork.
     command = [sys.executable, "-m", "solo_app", "check"]
+    has_config = os.path.exists(settings.config)  # noqa: PTH110 (never raises)
     environment = {
         **os.environ,
         "SOLO_DATABASE": str(settings.database),
-        "SOLO_CONFIG": str(settings.config) if settings.config.exists() else "",
+        "SOLO_CONFIG": str(settings.config) if has_config else "",
     }
     check = subprocess.run(command, capture_output=True, text=True, env=environment)  # noqa: S603
     if check.returncode:

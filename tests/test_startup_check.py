@@ -11,7 +11,7 @@ import pytest
 
 from solo_app.config import Settings, SettingsError
 from solo_app.startup_check import check_startup
-from tests.helpers.running_app import free_port
+from tests.helpers.running_app import PROJECT, free_port
 
 DEFAULTS: dict[str, Any] = {
     "env": "dev",
@@ -107,3 +107,13 @@ def test_invalid_declared_source_is_refused_with_one_line(
     assert str(raised.value).startswith(f"{config}: [sources.cpu] interval: Input should")
     assert "\n" not in str(raised.value)
     assert not settings.database.exists()
+
+
+def test_default_config_that_cannot_be_read_is_reported(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    Path("solo.toml").symlink_to("a" * 300)
+    with pytest.raises(SettingsError, match=r"^solo.toml: Cannot be read: File name too long\.$"):
+        check_startup(DEFAULTS, settings)

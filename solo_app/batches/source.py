@@ -110,7 +110,7 @@ def error_message(error: Mapping[str, Any]) -> str:
     """Return the text of an item of ``ValidationError.errors``."""
     if error["type"] == "extra_forbidden":
         return "Unknown parameter"
-    if error["loc"] and error["loc"][-1] == "[key]":
+    if error["loc"][2:] == ("[key]",):  # The table, the name in it, and a marker of pydantic.
         return "A name has invalid characters"
     if error["type"] == "string_pattern_mismatch":
         return "Has invalid characters or an invalid format"

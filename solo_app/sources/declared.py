@@ -103,7 +103,8 @@ def _declare(
     if not isinstance(table, dict):
         raise _error("[sources]", name, "Must be a table")
     values = dict(table)
-    kind = kinds.get(str(values.pop("kind", None)))
+    kind_name = values.pop("kind", None)
+    kind = kinds.get(kind_name) if isinstance(kind_name, str) else None
     # Clients can push only to batches whose source has this name.
     if kind is None or kind.name == PUSH_SOURCE:
         allowed = ", ".join(key for key in kinds if key != PUSH_SOURCE)
@@ -113,7 +114,7 @@ def _declare(
         parameters = model.model_validate(values, context=context)
     except ValidationError as invalid:
         error = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        key = ".".join(map(str, loc[:-2] if (loc := error["loc"])[-1:] == ("[key]",) else loc[:2]))
+        key = ".".join(map(str, loc[:1] if (loc := error["loc"])[2:] == ("[key]",) else loc[:2]))
         raise _error(f"[sources.{name}]", key, error_message(error)) from None
     return DeclaredSource(
         name,
