@@ -30,8 +30,8 @@ from solo_app.batches.source import (
 )
 from solo_app.config import SettingsError
 
-MAX_FILE_BYTES = 40_000
-"""Linux limits each argument and variable of a program to 128 KiB, and JSON text can be longer."""
+MAX_FILE_BYTES = 30_000
+"""Linux limits each variable of a program to 128 KiB. As JSON, ``1e15`` is four times as long."""
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """Text without null characters."""
