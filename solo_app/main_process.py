@@ -1,7 +1,7 @@
 """Signal handling of the main process, which `reflex run` starts and which starts all others.
 
 Granian handles SIGINT and SIGTERM once the server is running. This module handles signals before
-that, a closed terminal, and a worker that cannot start.
+that and while a worker starts, a closed terminal, and a worker that cannot start.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,8 @@ _CHILDREN_END_WITHIN = 1.5
 """Time limit in seconds for the build and the frontend to end."""
 
 _PARENT_CHECK_INTERVAL = 0.5
+
+_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 _START_FAILED_SIGNAL = signal.SIGUSR1
 """Sent by a worker that could not open the service."""
@@ -37,10 +40,11 @@ def is_new_main_process() -> bool:
 
 def handle_signals() -> None:
     """Install the signal handlers and publish the id of this process to its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         signal.signal(number, _end_with_children)
     _handle_hangup()
     _handle_failed_start()
+    _reset_signals_in_workers()  # After _handle_hangup, whose fork keeps the handlers.
     os.environ[_PID_VARIABLE] = str(os.getpid())
 
 
@@ -62,7 +66,21 @@ def terminate_after(parent: int) -> None:
             time.sleep(_PARENT_CHECK_INTERVAL)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+    _start_thread(watch, "parent")
+
+
+def _start_thread(run: Callable[[], None], name: str) -> None:
+    """Run a function in a thread that leaves SIGINT and SIGTERM to the main thread.
+
+    The thread would otherwise receive them during a fork, when the main thread blocks them, and
+    the main thread could start to wait without having handled them.
+    """
+
+    def run_without_stop_signals() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        run()
+
+    threading.Thread(target=run_without_stop_signals, name=name, daemon=True).start()
 
 
 def _end_with_children(number: int, frame: FrameType | None) -> None:
@@ -105,7 +123,7 @@ def _handle_hangup() -> None:
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         _continue_in_own_session()
     else:
-        threading.Thread(target=_terminate_on_hangup, name="hangup", daemon=True).start()
+        _start_thread(_terminate_on_hangup, "hangup")
 
 
 def _continue_in_own_session() -> None:
@@ -115,7 +133,7 @@ def _continue_in_own_session() -> None:
     """
     parent = os.getpid()
     if child := os.fork():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOP_SIGNALS:
             signal.signal(number, lambda received, _: os.kill(child, received))
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -127,6 +145,29 @@ def _continue_in_own_session() -> None:
 def _terminate_on_hangup() -> None:
     signal.sigwait({signal.SIGHUP})
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _reset_signals_in_workers() -> None:
+    """Let SIGTERM end a worker that is still starting.
+
+    A forked worker inherits Granian's handlers, which do nothing in it. Granian would wait for it
+    for 2 s in development, and forever in production. The signals are blocked during the fork,
+    because a signal that reaches the worker before the reset would be lost.
+    """
+
+    def reset() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Granian sends SIGTERM after a Ctrl-C.
+        unblock()
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS),
+        after_in_parent=unblock,
+        after_in_child=reset,
+    )
 
 
 def _handle_failed_start() -> None:

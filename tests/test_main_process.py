@@ -1,8 +1,9 @@
-"""The signal of a worker that cannot start, and the child processes of the main process."""
+"""Signals to and from starting workers, and the child processes of the main process."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,27 @@ signal.pause()
 """
     ended = subprocess.run([sys.executable, "-c", main], cwd=PROJECT, timeout=60, check=False)
     assert ended.returncode == 1
+
+
+def test_sigterm_ends_a_worker_that_is_still_starting() -> None:
+    main = """
+import multiprocessing, os, signal
+from solo_app import main_process
+main_process.handle_signals()
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: None)  # Like Granian.
+worker = multiprocessing.get_context("fork").Process(target=signal.pause)
+worker.start()
+os.kill(worker.pid, signal.SIGINT)  # Ctrl-C reaches all processes; the main process handles it.
+worker.terminate()
+worker.join(20)
+print(worker.exitcode)
+worker.kill()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", main], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert ended.stdout == f"{-signal.SIGTERM}\n"
 
 
 def test_child_processes_are_found() -> None:

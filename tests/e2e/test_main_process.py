@@ -1,4 +1,4 @@
-"""Signals to the main process: a closed terminal, `nohup`, and signals during a build."""
+"""Signals to the main process: a closed terminal, `nohup`, signals during a build or a start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.helpers.running_app import BACKEND_ONLY, REFLEX, RunningApp, http, wait_for
+from tests.helpers.running_app import BACKEND_ONLY, EXIT_TIMEOUT, REFLEX, RunningApp, http, wait_for
 
 NewApp = Callable[..., RunningApp]
 
@@ -171,6 +171,15 @@ def test_signal_during_the_build_ends_the_build(new_app: NewApp, number: int) ->
     app.stop(number, whole_group=False)
     assert process.returncode == (1 if number == signal.SIGINT else 0)
     assert not any(map(is_running, processes))
+
+
+def test_signal_during_the_start_of_the_worker_ends_the_app(new_app: NewApp) -> None:
+    app = new_app("prod", GRANIAN_LOG_LEVEL="info", **BACKEND_ONLY)
+    app.launch()
+    wait_for(lambda: "Listening at" in app.output(), interval=0.001)  # The worker is forked next.
+    assert app.stop(signal.SIGTERM, whole_group=False) < EXIT_TIMEOUT
+    assert app.process
+    assert app.process.returncode == 0
 
 
 def command_lines(pids: list[int]) -> list[str]:

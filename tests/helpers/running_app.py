@@ -68,12 +68,12 @@ def free_port() -> int:
                 return port
 
 
-def wait_for(condition: Callable[[], object], timeout: float = 60) -> None:
+def wait_for(condition: Callable[[], object], timeout: float = 60, interval: float = 0.05) -> None:
     """Wait until a condition holds, outside an event loop."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"condition does not hold after {timeout} s"
-        time.sleep(0.05)
+        time.sleep(interval)
 
 
 http = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
