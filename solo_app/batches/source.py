@@ -106,20 +106,25 @@ class DeclaredSource(SourceKind):
     kind: str
 
 
+_MESSAGES = {
+    "dict_type": "Must be a table",
+    "extra_forbidden": "Unknown parameter",
+    "invalid-json-value": "Must be a JSON value; quote dates and times",
+    "list_type": "Must be an array",
+    "path_not_directory": "Must be a folder",
+    "path_not_file": "Must be a file",
+    "recursion_depth_exceeded": "Is nested too deeply",
+    "string_pattern_mismatch": "Has invalid characters or an invalid format",
+}
+"""Texts for types of errors. Others have a text of pydantic."""
+
+
 def error_message(error: Mapping[str, Any]) -> str:
     """Return the text of an item of ``ValidationError.errors``."""
-    if error["type"] == "extra_forbidden":
-        return "Unknown parameter"
     if error["loc"][2:] == ("[key]",):  # The table, the name in it, and a marker of pydantic.
         return "A name has invalid characters"
-    if error["type"] == "string_pattern_mismatch":
-        return "Has invalid characters or an invalid format"
-    if error["type"] == "invalid-json-value":
-        return "Must be a JSON value; quote dates and times"
-    if error["type"] == "recursion_depth_exceeded":
-        return "Is nested too deeply"
     message: str = error["msg"]
-    return message.removeprefix("Value error, ")
+    return _MESSAGES.get(error["type"], message.removeprefix("Value error, "))
 
 
 def to_array(numbers: object) -> NDArray[Any]:

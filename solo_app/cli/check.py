@@ -22,7 +22,7 @@ def check() -> None:
 
     try:
         settings = read_settings()
-        sources = create_sources(settings, checks_files=True)
+        sources = create_sources(settings, is_startup_check=True)
         check_database(settings.database)
     except (SettingsError, StoreUnavailableError) as error:
         raise CommandError(str(error)) from None

@@ -33,8 +33,7 @@ def tail(batch_id: str, client: Client, after: int | None, as_json: bool) -> Non
     Example: python -m solo_app tail kiln --after 0
     """
     batch = client.request("GET", f"/batches/{batch_id}")
-    # The seq of the latest point, or less if an earlier version lost points. From this position,
-    # a stream that is lost before its first event resumes without gaps.
+    # With a position, a stream that is lost before its first event resumes without gaps.
     position = batch["row_count"] if after is None else after
     for document in _follow(client, batch_id, position):
         if "status" in document:

@@ -24,14 +24,14 @@ from solo_app.sources.replay import REPLAY
 logger = logging.getLogger(__name__)
 
 
-def create_sources(settings: Settings, checks_files: bool = False) -> dict[str, SourceKind]:
+def create_sources(settings: Settings, is_startup_check: bool = False) -> dict[str, SourceKind]:
     """Return the source kinds and declared sources that batches can use, by name.
 
     Logs and skips entry points that cannot be loaded. Raises SettingsError for an invalid
-    ``solo.toml``. ``checks_files``: see ``read_declared_sources``.
+    ``solo.toml``. ``is_startup_check``: see ``read_declared_sources``.
     """
     kinds = load_kinds(settings)
-    declared = read_declared_sources(settings.config, kinds, checks_files)
+    declared = read_declared_sources(settings.config, kinds, is_startup_check)
     startable = [kind for kind in kinds.values() if not kind.is_declared_only]
     return {source.name: source for source in [*startable, *declared]}
 

@@ -55,13 +55,13 @@ DeclaredFolder = Annotated[DirectoryPath, BeforeValidator(_resolve), Field(valid
 
 
 def read_declared_sources(
-    file: Path, kinds: Mapping[str, SourceKind], checks_files: bool = False
+    file: Path, kinds: Mapping[str, SourceKind], is_startup_check: bool = False
 ) -> list[DeclaredSource]:
     """Return the sources that a file declares; none if it does not exist. Raises SettingsError.
 
-    ``checks_files``: also check parameters against the contents of files. This imports DuckDB.
+    ``is_startup_check``: also check the columns of files and search modules. This imports DuckDB.
     """
-    context = {"folder": file.absolute().parent, "checks_files": checks_files}
+    context = {"folder": file.absolute().parent, "is_startup_check": is_startup_check}
     try:
         tables = _read_tables(file)
         return [_declare(name, table, kinds, context) for name, table in tables.items()]
@@ -76,7 +76,7 @@ def _read_tables(file: Path) -> dict[str, object]:
         content = file.read_bytes()
         if len(content) > MAX_FILE_BYTES:
             raise SettingsError(f"Longer than {MAX_FILE_BYTES} bytes")
-        document = tomllib.loads(content.decode())
+        document = tomllib.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -96,7 +96,7 @@ def _declare(
     name: str, table: object, kinds: Mapping[str, SourceKind], context: Mapping[str, Any]
 ) -> DeclaredSource:
     if not SOURCE_NAME.fullmatch(name):
-        rule = "Use 1 to 64 letters, digits, dots, underscores or hyphens, first a letter or digit"
+        rule = "Use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
         raise _error("[sources]", name, rule)
     if name in kinds:
         raise _error("[sources]", name, "Is the name of a source kind. Use another name")
@@ -114,7 +114,7 @@ def _declare(
         parameters = model.model_validate(values, context=context)
     except ValidationError as invalid:
         error = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        key = ".".join(map(str, loc[:1] if (loc := error["loc"])[2:] == ("[key]",) else loc[:2]))
+        key = ".".join(map(str, error["loc"][: 1 if len(error["loc"]) > 2 else 2]))
         raise _error(f"[sources.{name}]", key, error_message(error)) from None
     return DeclaredSource(
         name,

@@ -36,7 +36,7 @@ _MAX_MESSAGES = 100
 
 def _check_host(host: str) -> str:
     with suppress(UnicodeError):
-        if re.fullmatch(rb"(?i)[\w.-]+|[\da-f:]*:[\da-f:.]+(%\w+)?", host.encode("idna")):
+        if re.fullmatch(rb"(?i)[\w.-]+|[\da-f]*:[\da-f:.]*:[\da-f:.]*(%\w+)?", host.encode("idna")):
             return host
     raise ValueError("Must be a host name or an IP address")
 

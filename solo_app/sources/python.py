@@ -5,12 +5,9 @@ Code that blocks, leaks or crashes cannot harm the app or other batches.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import re
 import sys
-from collections.abc import AsyncIterator
-from importlib.machinery import PathFinder
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
@@ -23,7 +20,7 @@ from solo_app.sources.declared import DeclaredFolder
 
 class PythonParameters(Parameters):
     cwd: DeclaredFolder = Field(Path(), description="Folder of the module and working directory")
-    target: str = Field(
+    target: str = Field(  # Validated after `cwd`.
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
         description="The async generator, as module:function",
     )
@@ -32,11 +29,14 @@ class PythonParameters(Parameters):
     @field_validator("target")
     @classmethod
     def _check_module(cls, target: str, info: ValidationInfo) -> str:
-        if "cwd" in info.data and info.context and info.context["checks_files"]:
-            package = re.split("[.:]", target)[0]  # Finding a submodule would run its package.
-            folder = str(info.data["cwd"])
-            if not (PathFinder.find_spec(package, [folder]) or importlib.util.find_spec(package)):
-                raise ValueError("Module not found")
+        if "cwd" in info.data and info.context and info.context["is_startup_check"]:
+            # Does not run packages. The first folder, the one of the app, is not used by runs.
+            folders: Sequence[str] = [str(info.data["cwd"]), *sys.path[1:]]
+            for name in target.partition(":")[0].split("."):
+                specs = (finder.find_spec(name, folders) for finder in sys.meta_path)
+                if not (spec := next(filter(None, specs), None)):
+                    raise ValueError("Module not found")
+                folders = spec.submodule_search_locations or []
         return target
 
 

@@ -46,7 +46,7 @@ _ROWS_PER_FETCH = 8192
 class ReplayParameters(Parameters):
     column: str = Field(min_length=1, description="Column with the numbers")
     time_column: str | None = Field(None, min_length=1, description="Column of times for the pace")
-    path: DeclaredFile
+    path: DeclaredFile  # Validated after the columns.
     speed: float = Field(1, ge=0, le=1e6, description="2 = twice as fast, 0 = as fast as possible")
 
     @field_validator("path")
@@ -54,7 +54,7 @@ class ReplayParameters(Parameters):
     def _check_file(cls, path: Path, info: ValidationInfo) -> Path:
         if path.suffix.lower() not in (".csv", ".parquet"):
             raise ValueError("Must end with .csv or .parquet")
-        if "column" in info.data and info.context and info.context["checks_files"]:
+        if "column" in info.data and info.context and info.context["is_startup_check"]:
             try:
                 asyncio.run(_check_columns(cls.model_construct(**info.data, path=path)))
             except SourceError as error:

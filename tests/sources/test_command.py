@@ -210,7 +210,7 @@ async def test_process_of_another_session_does_not_delay_the_end(tmp_path: Path)
         ("", "argv: Field required."),
         ("argv = []", "argv: "),
         ("args = ['ls']", "args: Unknown parameter."),
-        ("argv = 'ls -l'", "argv: Input should be a valid list."),
+        ("argv = 'ls -l'", "argv: Must be an array."),
         ("argv = ['s3cret']", "argv: Program not found or not executable."),
         ("argv = ['./s3cret']", "argv: Program not found or not executable."),
         ("argv = ['ls', 5]", "argv.1: Input should be a valid string."),

@@ -94,8 +94,8 @@ async def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (f'sources = "{SECRET}"', "sources: Must be a table."),
         (f'[sources]\na = "{SECRET}"', "[sources] a: Must be a table."),
         (f'[[sources.a]]\nkind = "{SECRET}"', "[sources] a: Must be a table."),
-        ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, dots, underscores or "),
-        (r'[sources."a\nb"]', r"[sources] 'a\nb': Use 1 to 64 letters, digits, dots"),
+        ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, '.', '_' or '-'"),
+        (r'[sources."a\nb"]', r"[sources] 'a\nb': Use 1 to 64 letters, digits"),
         ('[sources.http]\nkind = "host"', "[sources] http: Is the name of a source kind. Use "),
         ("[sources.a]\n", "[sources.a] kind: Must be one of random, host, http"),
         (f'[sources.a]\nkind = "{SECRET}"', "[sources.a] kind: Must be one of random, host, http"),
@@ -175,12 +175,12 @@ def test_error_of_a_whole_table_is_shown(tmp_path: Path) -> None:
     ("line", "expected"),
     [
         ('file = "missing"', "file: File or folder not found."),
-        ('file = "."', "file: Path does not point to a file."),
-        ('file = ""', "file: Path does not point to a file."),
+        ('file = "."', "file: Must be a file."),
+        ('file = ""', "file: Must be a file."),
         ("file = 5", "file: Must be a path."),
         (r'file = "a\u0000b"', "file: File or folder not found."),
         (f'file = "{"a" * 5000}"', "file: File or folder not found."),
-        ('file = "solo.toml"\nfolder = "solo.toml"', "folder: Path does not point to a directory."),
+        ('file = "solo.toml"\nfolder = "solo.toml"', "folder: Must be a folder."),
     ],
 )
 def test_missing_files_and_folders_are_refused(tmp_path: Path, line: str, expected: str) -> None:

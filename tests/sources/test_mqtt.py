@@ -382,6 +382,7 @@ VALID = {"host": "sensor", "topic": "home"}
         ({**VALID, "host": ""}, "host"),
         ({**VALID, "host": "a b"}, "host"),
         ({**VALID, "host": "localhost:1883"}, "host"),
+        ({**VALID, "host": "cafe:1883"}, "host"),
         ({**VALID, "host": "mqtt://sensor"}, "host"),
         ({**VALID, "host": "a..b"}, "host"),
         ({**VALID, "host": "a" * 64}, "host"),

@@ -57,7 +57,7 @@ def write_parquet(file: Path, query: str) -> Path:
 
 def create_parameters(file: Path, **values: Any) -> ReplayParameters:
     values = {"path": str(file), "column": "v", "speed": 0, **values}
-    context = {"folder": file.parent, "checks_files": False}
+    context = {"folder": file.parent, "is_startup_check": False}
     return ReplayParameters.model_validate(values, context=context)
 
 
@@ -401,7 +401,7 @@ def test_startup_check_reads_the_columns_of_the_file(
     config = tmp_path / "solo.toml"
     config.write_text(f'[sources.old]\nkind = "replay"\npath = "a.csv"\n{lines}\n')
     with pytest.raises(SettingsError) as error:
-        create_sources(Settings.model_construct(config=config), checks_files=True)
+        create_sources(Settings.model_construct(config=config), is_startup_check=True)
     assert str(error.value) == f"{config}: [sources.old] path: {expected}."
     new_file("a.csv", f"v,{SECRET}\n1,2\n")
-    assert "old" in create_sources(Settings.model_construct(config=config), checks_files=True)
+    assert "old" in create_sources(Settings.model_construct(config=config), is_startup_check=True)
