@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,7 +16,7 @@ from solo_app.batches.retention import Retention
 from solo_app.batches.service import BatchService
 from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
-from solo_app.main_process import report_failed_start, terminate_after
+from solo_app.main_process import exit_with_error, terminate_after
 from solo_app.watchdog import watch_loop
 from solo_app.worker_process import raise_limits, shutdown_on_signal
 
@@ -63,7 +62,4 @@ def _exit_with_error(error: Exception, settings: Settings) -> NoReturn:
             f"The database {settings.database} cannot be read ({text}). "
             "Restore a backup, or choose another file with SOLO_DATABASE."
         )
-    sys.stderr.write(f"SOLO cannot start: {message}\n")
-    sys.stderr.flush()
-    report_failed_start()
-    os._exit(1)
+    exit_with_error(message)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 _PID_VARIABLE = "SOLO_MAIN_PROCESS"
 """Environment variable with the id of the main process, set once its handlers are installed."""
@@ -48,14 +49,18 @@ def handle_signals() -> None:
     os.environ[_PID_VARIABLE] = str(os.getpid())
 
 
-def report_failed_start() -> None:
-    """Make the main process exit with code 1. Call this in a worker.
+def exit_with_error(message: str) -> NoReturn:
+    """Print the reason why the app cannot start, and exit with code 1.
 
-    Without it, Granian waits for a code change in development. No-op without a main process.
+    In a worker, this also ends the main process. Otherwise, Granian waits for a code change in
+    development.
     """
+    sys.stderr.write(f"SOLO cannot start: {message}\n")
+    sys.stderr.flush()
     parent = os.getppid()
     if os.environ.get(_PID_VARIABLE) == str(parent):
         os.kill(parent, _START_FAILED_SIGNAL)
+    os._exit(1)
 
 
 def terminate_after(parent: int) -> None:

@@ -12,14 +12,18 @@ from starlette.types import ASGIApp
 
 from solo_app.api.app import api_prefixes, create_api
 from solo_app.api.gateway import Gateway
-from solo_app.config import read_settings
+from solo_app.config import SettingsError, read_settings
 from solo_app.lifespan import running_service
+from solo_app.main_process import exit_with_error
 from solo_app.sources import create_sources
 from solo_app.ui.console import Console
 from solo_app.ui.pages import add_pages
 
-settings = read_settings()
-sources = create_sources(settings)
+try:
+    settings = read_settings()
+    sources = create_sources(settings)
+except SettingsError as error:  # In development, ``solo.toml`` is read again after a code change.
+    exit_with_error(str(error))
 api = create_api()
 console = Console()
 

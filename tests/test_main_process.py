@@ -13,7 +13,7 @@ import pytest
 from solo_app.main_process import child_processes
 from tests.helpers.running_app import PROJECT
 
-REPORT = "from solo_app.main_process import report_failed_start as report; report()"
+REPORT = "from solo_app.main_process import exit_with_error; exit_with_error('No disk.')"
 
 
 @pytest.mark.parametrize("published", [None, "1"])

@@ -319,6 +319,22 @@ def test_other_reflex_commands_do_not_check_the_database(tmp_path: Path) -> None
     )
 
 
+def test_import_with_invalid_declared_sources_exits_with_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "solo.toml"
+    config.write_text('[sources.a]\nkind = "host"\ninterval = 0\n')
+    process = subprocess.run(
+        [sys.executable, "-c", "import solo_app.solo_app"],
+        cwd=PROJECT,
+        env={**os.environ, "SOLO_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"SOLO cannot start: {config}: [sources.a] interval: ")
+    assert process.stderr.count("\n") == 1
+
+
 def test_importing_the_app_does_not_load_duckdb() -> None:
     script = "import sys, solo_app.solo_app; print('duckdb' in sys.modules)"
     process = subprocess.run(
