@@ -114,7 +114,9 @@ def _declare(
         parameters = model.model_validate(values, context=context)
     except ValidationError as invalid:
         error = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        key = ".".join(map(str, error["loc"][: 1 if len(error["loc"]) > 2 else 2]))
+        # Deeper locations contain tags of pydantic; errors of a whole model have none.
+        location = error["loc"][: 1 if len(error["loc"]) > 2 else 2] or ("parameters",)
+        key = ".".join(map(str, location))
         raise _error(f"[sources.{name}]", key, error_message(error)) from None
     return DeclaredSource(
         name,
@@ -127,6 +129,5 @@ def _declare(
 
 
 def _error(table: str, key: str, message: str) -> SettingsError:
-    shown = key if key.isprintable() else repr(key)
-    where = f"{table} {shown}".strip()
-    return SettingsError(f"{where}: {message}")
+    shown = key if key and key.isprintable() else repr(key)
+    return SettingsError(f"{table} {shown}: {message}".strip())

@@ -94,6 +94,9 @@ async def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (f'sources = "{SECRET}"', "sources: Must be a table."),
         (f'[sources]\na = "{SECRET}"', "[sources] a: Must be a table."),
         (f'[[sources.a]]\nkind = "{SECRET}"', "[sources] a: Must be a table."),
+        ('"" = 1', "'': Unknown key. Declare sources as [sources.NAME]."),
+        ('[sources.""]', "[sources] '': Use 1 to 64 letters, digits, "),
+        ('[sources.a]\nkind = "host"\n"" = 1', "[sources.a] '': Unknown parameter."),
         ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, '.', '_' or '-'"),
         (r'[sources."a\nb"]', r"[sources] 'a\nb': Use 1 to 64 letters, digits"),
         ('[sources.http]\nkind = "host"', "[sources] http: Is the name of a source kind. Use "),
@@ -168,7 +171,7 @@ def test_error_of_a_whole_table_is_shown(tmp_path: Path) -> None:
     kind = SourceKind("range", "For tests.", RangeParameters, read_files)
     with pytest.raises(SettingsError) as error:
         read_declared_sources(file, {"range": kind})
-    assert str(error.value) == f"{file}: [sources.a]: `low` is above `high`."
+    assert str(error.value) == f"{file}: [sources.a] parameters: `low` is above `high`."
 
 
 @pytest.mark.parametrize(
