@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.actions import open_page, start
-from tests.e2e.test_axe import THEMES, expect_no_violations
+from tests.e2e.test_axe import expect_no_violations
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -96,16 +96,14 @@ def test_declared_sources_are_started_by_name(declaring_app: RunningApp, page: P
 
 def test_no_violations_with_declared_sources(declaring_app: RunningApp, page: Page) -> None:
     start(declaring_app, "axe-meter", source="meter")
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        open_page(page, declaring_app, "/")
-        choose(page, "axe-boiler", "boiler")
-        page.get_by_text("Its parameters are set in solo.toml").wait_for()
-        page.locator(".slot .pill.retrying").wait_for()
-        expect_no_violations(page)
-        open_page(page, declaring_app, "/batch/axe-meter")
-        page.get_by_text("Set in solo.toml").wait_for()
-        expect_no_violations(page)
+    open_page(page, declaring_app, "/")
+    choose(page, "axe-boiler", "boiler")
+    page.get_by_text("Its parameters are set in solo.toml").wait_for()
+    page.locator(".slot .pill.retrying").wait_for()
+    expect_no_violations(page)
+    open_page(page, declaring_app, "/batch/axe-meter")
+    page.get_by_text("Set in solo.toml").wait_for()
+    expect_no_violations(page)
 
 
 def test_open_page_reports_a_removed_source(declaring_app: RunningApp, page: Page) -> None:
