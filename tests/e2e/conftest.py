@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,7 @@ def console_app(
 ) -> Iterator[RunningApp]:
     """The app in production with ended batches."""
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
-    write_history(database)
+    write_history(database, interval=timedelta(seconds=1))
     app = RunningApp(project_in("console"), database, "prod")
     try:
         yield app.start()

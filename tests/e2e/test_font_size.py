@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 NORMAL, LARGE = 16, 24
 PATHS = ["/", f"/batch/{RUNNING[0]}", f"/batch/{FAILED}", f"/batch/{FINISHED}", "/batch/unknown"]
 
-in_both_widths = pytest.mark.parametrize("width", [1280, 360])
-on_each_page = pytest.mark.parametrize("path", PATHS)
+WIDTHS = (1280, 360)
 
 FONT_SIZES = """() => [...document.querySelectorAll('body *')]
   .filter((it) => it.checkVisibility()
@@ -51,24 +50,24 @@ def open_with_font_size(
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == f"{size}px"
 
 
-@in_both_widths
-@on_each_page
-def test_no_text_is_cut(console: RunningApp, page: Page, path: str, width: int) -> None:
-    open_with_font_size(page, console, path, width)
-    for summary in page.locator("details:not([open]) > summary").all()[::-1]:
-        summary.click()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate(CUT) == []
+@pytest.mark.parametrize("path", PATHS)
+def test_no_text_is_cut(console: RunningApp, page: Page, path: str) -> None:
+    for width in WIDTHS:
+        open_with_font_size(page, console, path, width)
+        for summary in page.locator("details:not([open]) > summary").all()[::-1]:
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(CUT) == [], width
 
 
-@in_both_widths
 @pytest.mark.parametrize("path", PATHS[:2])
-def test_all_text_grows(console: RunningApp, page: Page, path: str, width: int) -> None:
-    sizes = {}
-    for size in (NORMAL, LARGE):
-        open_with_font_size(page, console, path, width, size)
-        sizes[size] = {round(found / size, 3) for found in page.evaluate(FONT_SIZES)}
-    assert sizes[NORMAL] == sizes[LARGE]
+def test_all_text_grows(console: RunningApp, page: Page, path: str) -> None:
+    for width in WIDTHS:
+        sizes = {}
+        for size in (NORMAL, LARGE):
+            open_with_font_size(page, console, path, width, size)
+            sizes[size] = {round(found / size, 3) for found in page.evaluate(FONT_SIZES)}
+        assert sizes[NORMAL] == sizes[LARGE], width
 
 
 def test_desktop_window_has_the_phone_layout_at_200_percent(
