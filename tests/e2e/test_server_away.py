@@ -34,6 +34,12 @@ def test_open_page_recovers_from_a_restart(page: Page, app: RunningApp, mode: st
     assert page.evaluate("window.same") or mode == "dev"
 
 
+TOAST_IS_ABOVE_THE_BANNER = """() => {
+    const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+    return box("[data-sonner-toast]").bottom <= box("p.banner.offline").top;
+}"""
+
+
 def test_lost_connection_greys_out_the_page_above_the_banner(page: Page, app: RunningApp) -> None:
     start(app, "toasted")
     open_page(page, app, "/")
@@ -42,22 +48,20 @@ def test_lost_connection_greys_out_the_page_above_the_banner(page: Page, app: Ru
     toast.hover()  # Keeps the toast open.
     label = "getComputedStyle(document.querySelector('.button.primary')).color"
     legible = page.evaluate(label)
-    app.stop()
-    banner = page.locator("p.banner.offline")
-    expect(banner).to_be_visible()
-    toast.hover()
-    main = page.locator("main")
-    expect(main).to_have_css("filter", "grayscale(1)")
-    assert page.evaluate(label) == legible
-    expect(toast.get_by_role("button")).to_have_count(0)
-    for width in (1280, 360):
-        page.set_viewport_size({"width": width, "height": 800})
+    banner, main = page.locator("p.banner.offline"), page.locator("main")
+    app.suspend()
+    try:
+        expect(banner).to_be_visible()
         toast.hover()
-        page.wait_for_function(
-            """() => document.querySelector('[data-sonner-toast]').getBoundingClientRect().bottom
-              <= document.querySelector('p.banner.offline').getBoundingClientRect().top"""
-        )
-    app.start()
+        expect(main).to_have_css("filter", "grayscale(1)")
+        assert page.evaluate(label) == legible
+        expect(toast.get_by_role("button")).to_have_count(0)
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            toast.hover()
+            page.wait_for_function(TOAST_IS_ABOVE_THE_BANNER)
+    finally:
+        app.resume()
     expect(main).to_have_css("filter", "none")
 
 

@@ -104,21 +104,8 @@ def stored_seqs(app: RunningApp) -> list[int]:
     return [seq for (seq,) in rows]
 
 
-@pytest.mark.parametrize(
-    ("mode", "number", "whole_group"),
-    [
-        ("dev", signal.SIGINT, True),
-        ("dev", signal.SIGTERM, False),
-        ("prod", signal.SIGINT, True),
-        ("prod", signal.SIGTERM, False),
-    ],
-)
-def test_exit_with_open_streams_keeps_all_sent_points(
-    new_app: NewApp, mode: str, number: int, whole_group: bool
-) -> None:
-    settings = BACKEND_ONLY if mode == "prod" else {}
-    app = new_app(mode, SOLO_INTERVAL="0.02", **settings).start()
-    start_batch(app)
+def expect_exit_to_keep_all_sent_points(app: RunningApp, number: int, whole_group: bool) -> None:
+    """Stop the app while clients read streams and send requests."""
     readers = [StreamReader(app, "b") for _ in range(5)]
     connections = [connect_with(app, data) for data in INCOMPLETE_REQUESTS]
     assert app.stop(number, whole_group) < EXIT_TIMEOUT
@@ -133,21 +120,26 @@ def test_exit_with_open_streams_keeps_all_sent_points(
         assert reader.seqs == stored[: len(reader.seqs)]
 
 
+@in_dev_and_backend_only
+def test_sigterm_with_open_streams_keeps_all_sent_points(
+    new_app: NewApp, mode: str, settings: dict[str, str]
+) -> None:
+    app = new_app(mode, SOLO_INTERVAL="0.02", **settings).start()
+    start_batch(app)
+    expect_exit_to_keep_all_sent_points(app, signal.SIGTERM, whole_group=False)
+
+
 @pytest.mark.parametrize("mode", ["dev", "prod"])
-def test_exit_with_open_pages_keeps_all_sent_points(
+def test_ctrl_c_with_open_pages_keeps_all_sent_points(
     new_app: NewApp, browser: Browser, mode: str
 ) -> None:
-    app = new_app(mode).start()
+    app = new_app(mode, SOLO_INTERVAL="0.02").start()
     start_batch(app)
     tabs = [browser.new_page() for _ in range(3)]
     for tab, path in zip(tabs, ("/", "/batch/b", "/batch/b"), strict=True):
         tab.goto(f"{app.url}{path}")
         tab.get_by_text("rows", exact=False).first.wait_for()
-    reader = StreamReader(app, "b")
-    assert app.stop() < EXIT_TIMEOUT
-    expect_clean_exit(app)
-    reader.join(5)
-    assert stored_seqs(app)[: len(reader.seqs)] == reader.seqs
+    expect_exit_to_keep_all_sent_points(app, signal.SIGINT, whole_group=True)
     for tab in tabs:
         tab.close()
 
@@ -183,19 +175,6 @@ def test_streams_resume_across_restarts(new_app: NewApp) -> None:
     assert third.end_status == "stopped"
     seqs = first.seqs + second.seqs + third.seqs
     assert seqs == list(range(1, len(seqs) + 1))
-
-
-def test_killed_app_keeps_all_sent_points(new_app: NewApp) -> None:
-    app = new_app("prod", SOLO_INTERVAL="0.001", **BACKEND_ONLY).start()
-    start_batch(app)
-    readers = [StreamReader(app, "b") for _ in range(3)]
-    row_count = app.row_count()
-    app.kill()
-    for reader in readers:
-        reader.join(10)
-    app.start()
-    assert app.row_count() >= max(row_count, *(reader.seqs[-1] for reader in readers))
-    assert http.get(f"{app.api}/batches/b").json()["status"] == "interrupted"
 
 
 def refused_start(app: RunningApp, timeout: float = 60) -> str:
@@ -296,15 +275,12 @@ def test_app_exits_if_the_worker_cannot_open_the_database(
     assert str(link) in failed_start(new_app(mode, link, **settings))
 
 
-@in_dev_and_backend_only
-def test_app_exits_on_invalid_data_in_the_database(
-    new_app: NewApp, tmp_path: Path, mode: str, settings: dict[str, str]
-) -> None:
+def test_app_exits_on_invalid_data_in_the_database(new_app: NewApp, tmp_path: Path) -> None:
     hour = timedelta(hours=1)
     write_history(tmp_path / "solo.duckdb", [HistoricRun("b", hour, hour / 2)], hour / 60)
     with duckdb.connect(tmp_path / "solo.duckdb") as connection:
         connection.execute("UPDATE runs SET status = 'asleep'")
-    line = failed_start(new_app(mode, **settings))
+    line = failed_start(new_app("prod", **BACKEND_ONLY))
     assert "asleep" in line
     assert "Restore a backup" in line
 
