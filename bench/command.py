@@ -21,7 +21,7 @@ _READ, _STORED = "read from the pipe only", "stored by the source command"
 
 
 def measure(quick: bool) -> list[Table]:
-    count = 100_000 if quick else 2_000_000
+    count = 10_000 if quick else 2_000_000
     table = Table(f"Command: {count:,} lines of a program", _LINES)
     for number in range(1 if quick else 3):
         logger.info("Command, round %d", number + 1)

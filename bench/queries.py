@@ -100,7 +100,7 @@ def _measure_http(
         for _ in range(1 if quick else 3):
             for query, path in paths.items():
                 for count in _RATES:
-                    arguments = (server.port, path, count, 0.3 if quick else 1.0)
+                    arguments = (server.port, path, count, 0.05 if quick else 1.0)
                     rate, p99 = processes.apply(run, (send_requests, *arguments))
                     table.add(f"{query}, {case}", {_RATES[count]: rate, _P99S[count]: p99})
 
