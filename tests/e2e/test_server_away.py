@@ -71,13 +71,15 @@ def test_links_work_while_the_server_is_unreachable(app: RunningApp, page: Page)
     expect(page.get_by_text("1 of 5")).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.evaluate("window.same = true")
-    app.stop()
-    expect(page.get_by_text("Connection lost at")).to_be_visible()
-    page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("live")
-    assert page.evaluate("window.same")
-    app.start()
-    expect(page.locator(".status-line .pill")).to_have_text("Interrupted")
+    app.suspend()
+    try:
+        expect(page.get_by_text("Connection lost at")).to_be_visible()
+        page.locator("table.batches").get_by_role("link", name="live", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("live")
+        assert page.evaluate("window.same")
+    finally:
+        app.resume()
+    expect(page.locator(".status-line .pill")).to_have_text("Running")
 
 
 def test_form_and_filters_keep_their_input_across_a_restart(app: RunningApp, page: Page) -> None:
