@@ -161,8 +161,10 @@ def _reset_signals_in_workers() -> None:
     """
 
     def reset() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Granian sends SIGTERM after a Ctrl-C.
+        # The process that compiles the pages keeps the handler, which ends its children.
+        if signal.getsignal(signal.SIGTERM) is not _end_with_children:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Granian sends SIGTERM after a Ctrl-C.
         unblock()
 
     def unblock() -> None:

@@ -68,6 +68,24 @@ worker.kill()
     assert ended.stdout == f"{-signal.SIGTERM}\n"
 
 
+def test_sigterm_ends_the_children_of_a_forked_process() -> None:
+    main = """
+import multiprocessing, subprocess
+from solo_app import main_process
+main_process.handle_signals()
+command = ["sh", "-c", "echo started; exec sleep 60"]  # Like bun, which installs packages.
+multiprocessing.get_context("fork").Process(target=subprocess.run, args=(command,)).start()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", main], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "started\n"
+    process.terminate()
+    process.communicate(timeout=20)  # Standard output is open until `sleep` ends.
+    assert process.returncode == 0
+
+
 def test_child_processes_are_found() -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
