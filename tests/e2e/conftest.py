@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.browser import BROWSER_ARGS, DESKTOP, find_browser
-from tests.helpers.history import RUNNING, write_history
+from tests.helpers.history import RUNNING, write_fast_history, write_history
 from tests.helpers.running_app import RunningApp, copy_project, free_port, http
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def console_app(
     """The app in production with ended batches."""
     database = tmp_path_factory.mktemp("data") / "solo.duckdb"
     write_history(database, interval=timedelta(seconds=1))
+    write_fast_history(database)
     app = RunningApp(project_in("console"), database, "prod")
     try:
         yield app.start()

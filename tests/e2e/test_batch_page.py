@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.actions import open_page, running_tasks, start, stop, totals
 from tests.e2e.modes import in_both_modes
-from tests.helpers.history import HistoricRun, write_history
+from tests.helpers.history import FAST
 from tests.helpers.running_app import RunningApp
 
 pytest.importorskip("playwright", reason="browser tests need requirements-dev.txt")
@@ -136,18 +133,14 @@ LINE_ENDS = """() => {
 """The start and the end of the line in the live chart, as fractions of the chart's width."""
 
 
-def test_live_chart_shows_the_last_minute_of_fast_sources(
-    new_app: Callable[..., RunningApp], tmp_path: Path, page: Page
-) -> None:
-    database = tmp_path / "fast.duckdb"
-    ended = HistoricRun("ended", timedelta(seconds=90), timedelta(seconds=80))
-    write_history(database, [ended], interval=timedelta(seconds=0.02))
-    app = new_app("prod", database, SOLO_INTERVAL="0.02").start()
-    open_page(page, app, "/batch/ended")
+def test_chart_of_an_ended_batch_shows_its_last_minute(console: RunningApp, page: Page) -> None:
+    open_page(page, console, f"/batch/{FAST}")
     expect(page.locator(".point-count")).to_have_text(re.compile(r"^(2.99|3.00)\d points · 60.s$"))
     assert page.evaluate(LINE_ENDS) == pytest.approx([0, 1], abs=0.01)
 
-    start(app, "fresh")
+
+def test_live_chart_of_a_fast_batch_ends_now(app: RunningApp, page: Page) -> None:
+    start(app, "fresh", source="random", parameters={"interval": 0.02})
     open_page(page, app, "/batch/fresh")
     expect(page.locator(".live-chart .time-labels")).to_contain_text("now")
     expect(page.locator(".live-chart .recharts-line-curve")).to_be_visible()

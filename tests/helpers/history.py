@@ -25,6 +25,8 @@ RUNNING = ("sensor-a", "sensor-b", "line-3.pressure", "lab_7", "night-watch")
 """Batches with an hour of data and a gap. They are stopped: a test starts them again."""
 
 FAILED, FINISHED = "import.2026-11", "calibration"
+FAST = "vibration"
+"""The batch of ``write_fast_history``."""
 FAILURE_REASON = "The instrument at port 3 does not answer."
 
 
@@ -45,6 +47,12 @@ def write_history(
     work = _write_runs(database, runs or _default_runs(), interval)
     with ThreadPoolExecutor(1) as thread:  # The caller may already run an event loop.
         thread.submit(asyncio.run, work).result()
+
+
+def write_fast_history(database: Path) -> None:
+    """Write a stopped batch with 50 points per second."""
+    run = HistoricRun(FAST, timedelta(seconds=90), timedelta(seconds=80))
+    write_history(database, [run], timedelta(seconds=0.02))
 
 
 def write_long_history(
