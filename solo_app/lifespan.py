@@ -18,7 +18,7 @@ from solo_app.batches.source import SourceKind
 from solo_app.config import Settings
 from solo_app.main_process import exit_with_error, terminate_after
 from solo_app.watchdog import watch_loop
-from solo_app.worker_process import raise_limits, shutdown_on_signal
+from solo_app.worker_process import end_on_sigterm, raise_limits, shutdown_on_signal
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ async def running_service(
     settings: Settings, sources: Mapping[str, SourceKind]
 ) -> AsyncIterator[BatchService]:
     """Open the service, and close it on exit. A failed start or a signal ends the process."""
+    end_on_sigterm()
     # A top-level import makes the main process in production print leaked objects at exit.
     from solo_app.storage.duckdb.store import DuckDBStore
 

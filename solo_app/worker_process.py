@@ -52,6 +52,12 @@ def raise_limits() -> None:
             logger.warning("Limit of open files stays at %d: %s", soft, error)
 
 
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process while the service opens: Granian's handler has no effect before
+    the server is running."""
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+
 @contextmanager
 def shutdown_on_signal(
     service: BatchService, responses_end_within: float = RESPONSES_END_WITHIN

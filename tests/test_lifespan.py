@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 from solo_app.config import Settings
 from solo_app.lifespan import running_service
 from solo_app.sources import create_sources
+from tests.helpers.running_app import PROJECT
 from tests.helpers.service import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -42,3 +46,25 @@ async def test_end_of_the_lifespan_interrupts_batches_and_closes_the_database(
         points = connection.execute("SELECT count(*) FROM points").fetchone()
     assert points
     assert runs == [("interrupted", points[0])]
+
+
+def test_sigterm_ends_the_process_while_the_service_opens(tmp_path: Path) -> None:
+    main = """
+import asyncio, signal
+from solo_app.config import Settings
+from solo_app.lifespan import BatchService, running_service
+
+async def open(*_, **options):
+    signal.raise_signal(signal.SIGTERM)
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)  # Like Granian.
+    BatchService.open = open
+    async with running_service(Settings(), {}):
+        pass
+
+asyncio.run(main())
+"""
+    environment = {**os.environ, "SOLO_DATABASE": str(tmp_path / "solo.duckdb")}
+    ended = subprocess.run([sys.executable, "-c", main], cwd=PROJECT, env=environment)
+    assert ended.returncode == -signal.SIGTERM
