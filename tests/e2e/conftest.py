@@ -57,7 +57,7 @@ def mode() -> str:
 def project_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return one copy of the project for each name.
 
-    Each copy builds its pages once. Apps that run at the same time need separate copies.
+    Apps that run at the same time need separate copies.
     """
     copies: dict[str, Path] = {}
 
