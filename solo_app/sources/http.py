@@ -164,8 +164,10 @@ def _follow(
         raise SourceError("Redirected to a URL that is not allowed")
     # httpx omits default ports.
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
-        if parameters.body and redirected.method != "GET":
-            raise SourceError("Redirected to another origin; the body is not sent there")
+        if url.userinfo or (parameters.body and redirected.method != "GET"):
+            raise SourceError(
+                "Redirected to another origin; credentials and body are not sent there"
+            )
         for name in {name.lower() for name in parameters.headers} - {"host"} | {"authorization"}:
             redirected.headers.pop(name, None)
     return redirected
