@@ -165,9 +165,7 @@ def _follow(
     # httpx omits default ports.
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
         if url.userinfo or (parameters.body and redirected.method != "GET"):
-            raise SourceError(
-                "Redirected to another origin; credentials and body are not sent there"
-            )
+            raise SourceError("Redirected to another origin; credentials or body not sent there")
         for name in {name.lower() for name in parameters.headers} - {"host"} | {"authorization"}:
             redirected.headers.pop(name, None)
     return redirected
