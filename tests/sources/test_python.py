@@ -151,8 +151,9 @@ async def test_missing_target_fails_without_showing_it(
 @pytest.mark.parametrize(
     ("more", "target", "expected"),
     [
-        ("", "s3cret", "target: Has invalid characters or an invalid format."),
-        ("", "a:b:c", "target: Has invalid characters or an invalid format."),
+        ("", "s3cret", "target: Must be module:function, such as reader:read."),
+        ("", "a:b:c", "target: Must be module:function, such as reader:read."),
+        ("", "a.py", "target: Must be module:function, such as reader:read."),
         (
             "arguments = {a = {b = 2026-01-01}}",
             "a:b",
@@ -194,8 +195,8 @@ def test_startup_check_finds_the_module(tmp_path: Path, target: str, is_valid: b
     else:
         with pytest.raises(SettingsError) as error:
             create_sources(settings, is_startup_check=True)
-        expected = f"{tmp_path / 'solo.toml'}: [sources.a] target: Module not found."
-        assert str(error.value) == expected
+        expected = f"{tmp_path / 'solo.toml'}: [sources.a] target: Module not found. For a file "
+        assert str(error.value) == f"{expected}reader.py, use reader:FUNCTION."
 
 
 def test_startup_check_finds_installed_modules(tmp_path: Path) -> None:
