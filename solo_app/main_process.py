@@ -52,8 +52,7 @@ def handle_signals() -> None:
 def exit_with_error(message: str) -> NoReturn:
     """Print the reason why the app cannot start, and exit with code 1.
 
-    In a worker, this also ends the main process. Otherwise, Granian waits for a code change in
-    development.
+    In a worker, also end the main process: in development, Granian would wait for a code change.
     """
     sys.stderr.write(f"SOLO cannot start: {message}\n")
     sys.stderr.flush()
@@ -77,8 +76,8 @@ def terminate_after(parent: int) -> None:
 def _start_thread(run: Callable[[], None], name: str) -> None:
     """Run a function in a thread that leaves SIGINT and SIGTERM to the main thread.
 
-    The thread would otherwise receive them during a fork, when the main thread blocks them, and
-    the main thread could start to wait without having handled them.
+    During a fork, the main thread blocks them, so another thread would receive them. The main
+    thread could then start to wait before its handlers have run.
     """
 
     def run_without_stop_signals() -> None:
@@ -155,9 +154,9 @@ def _terminate_on_hangup() -> None:
 def _reset_signals_in_workers() -> None:
     """Let SIGTERM end a worker that is still starting.
 
-    A forked worker inherits Granian's handlers, which do nothing in it. Granian would wait for it
-    for 2 s in development, and forever in production. The signals are blocked during the fork,
-    because a signal that reaches the worker before the reset would be lost.
+    A forked worker inherits Granian's handlers, which have no effect in a worker. Granian would
+    wait for the worker for 2 s in development, and forever in production. The signals are blocked
+    during the fork, because a signal that reaches the worker before the reset would be lost.
     """
 
     def reset() -> None:

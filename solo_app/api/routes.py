@@ -69,8 +69,8 @@ async def push_points(
     state what was stored. Returns 409 if the batch was stopped or has failed, has another source,
     or if a request with the same `Idempotency-Key` is in progress.
 
-    After a 503, the points may still be stored: only a retry with the same `Idempotency-Key` never
-    stores them twice.
+    After a 503, the points may still be stored. A retry can store them twice, except with the same
+    `Idempotency-Key`.
     """
     return await push_response(request, service, batch_id, idempotency_key)
 

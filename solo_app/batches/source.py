@@ -116,7 +116,7 @@ _MESSAGES = {
     "recursion_depth_exceeded": "Is nested too deeply",
     "string_pattern_mismatch": "Has invalid characters or an invalid format",
 }
-"""Texts for types of errors. Others have a text of pydantic."""
+"""Messages by type of error. Other types have the message of pydantic."""
 
 
 def error_message(error: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ class Timing:
     """All values are in seconds."""
 
     commit_delay: float = 0.03
-    """From the first new point to its commit. Limits the number of disk syncs per second. Too short
-    to notice. A waiting caller or a full buffer triggers an immediate flush."""
+    """Time from the first new point to its commit. Limits the number of disk syncs per second. Too
+    short to notice. A waiting caller or a full buffer triggers an immediate flush."""
 
     store_check_interval: float = 2.0
     """Time without points after which an empty commit checks that the store is writable."""

@@ -31,7 +31,7 @@ from solo_app.batches.source import (
 from solo_app.config import SettingsError
 
 MAX_FILE_BYTES = 30_000
-"""Linux limits each variable of a program to 128 KiB. As JSON, ``1e15`` is four times as long."""
+"""Linux limits an environment variable to 128 KiB. ``1e15,`` is four times as long in JSON."""
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """Text without null characters."""
@@ -59,7 +59,7 @@ def read_declared_sources(
 ) -> list[DeclaredSource]:
     """Return the sources that a file declares; none if it does not exist. Raises SettingsError.
 
-    ``is_startup_check``: also check the columns of files and search modules. This imports DuckDB.
+    ``is_startup_check``: also check that columns and modules exist. This imports DuckDB.
     """
     context = {"folder": file.absolute().parent, "is_startup_check": is_startup_check}
     try:

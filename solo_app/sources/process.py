@@ -33,10 +33,9 @@ async def read_lines(
 ) -> AsyncGenerator[list[bytes]]:
     """Run a program and yield the lines of its standard output, as soon as they are complete.
 
-    Standard error is written to the log of the batch. ``SOLO_*`` variables are not inherited.
-    Of lines longer than ``MAX_LINE_BYTES``, the beginning can be missing. An unterminated last line
-    counts only if the program succeeds. Raises SourceError if the program cannot be started or
-    exits with an error.
+    Standard error is written to the log of the batch. ``SOLO_*`` variables are not inherited. The
+    beginning of a line longer than ``MAX_LINE_BYTES`` can be missing. An unterminated last line is
+    used only if the program succeeds. Raises SourceError if the program cannot start or fails.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SOLO_")}
     async with _running(command, folder, {**inherited, **variables}) as (output, errors, exit_):
@@ -79,8 +78,8 @@ class _Output:
     async def _read(self) -> bytes:
         """Return the next chunk; empty at the end.
 
-        Processes outside the group can keep the pipe open, so an empty pipe is also the end once
-        the program has exited, up to a second later.
+        Processes outside the group can keep the pipe open. Therefore, an empty pipe is also the end
+        once the program has exited, which is detected within a second.
         """
         while True:
             has_exited = self._exit.done()

@@ -254,8 +254,8 @@ async def test_unusable_server_is_an_error(data: bytes, message: str) -> None:
         assert (await read_error(port)).startswith(message)
 
 
-CONNECTED, SUBSCRIBED = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x00"
-PONG, SEVEN = b"\xd0\x00", b"\x30\x04\x00\x01a7"
+CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x00"
+PINGRESP, SEVEN = b"\xd0\x00", b"\x30\x04\x00\x01a7"
 """Packets of a broker; the last one is a message."""
 
 
@@ -276,7 +276,7 @@ async def serve_packets(data: bytes, tls: ssl.SSLContext | None = None) -> Async
 
 async def test_packets_in_one_tls_record_are_read(tls: ssl.SSLContext, certificate: Path) -> None:
     # Mosquitto sends each packet in its own record. Other brokers and TLS proxies do not.
-    data = CONNECTED + 20 * PONG + SUBSCRIBED + SEVEN
+    data = CONNACK + 20 * PINGRESP + SUBACK + SEVEN
     trusted = {"tls": True, "ca_file": str(certificate)}
     async with (
         serve_packets(data, tls) as port,
@@ -285,9 +285,9 @@ async def test_packets_in_one_tls_record_are_read(tls: ssl.SSLContext, certifica
         assert await anext(source) == 7
 
 
-async def test_messages_before_the_confirmation_of_the_topic_are_read() -> None:
-    # MQTT allows this for retained messages.
-    data = CONNECTED + 300 * SEVEN + SUBSCRIBED
+async def test_messages_before_the_suback_are_read() -> None:
+    # MQTT allows a broker to send them before it acknowledges the subscription.
+    data = CONNACK + 300 * SEVEN + SUBACK
     async with serve_packets(data) as port, aclosing(numbers(port, Run())) as source:
         assert [await anext(source) for _ in range(300)] == 300 * [7]
 
