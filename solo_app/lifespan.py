@@ -29,6 +29,7 @@ async def running_service(
 ) -> AsyncIterator[BatchService]:
     """Open the service, and close it on exit. A failed start or a signal ends the process."""
     end_on_sigterm()
+    terminate_after(os.getppid())
     # A top-level import makes the main process in production print leaked objects at exit.
     from solo_app.storage.duckdb.store import DuckDBStore
 
@@ -41,7 +42,6 @@ async def running_service(
         await service.open(resume=settings.resume)
     except Exception as error:
         _exit_with_error(error, settings)
-    terminate_after(os.getppid())
     archiving = asyncio.create_task(retention.run(), name="retention") if retention else None
     try:
         with shutdown_on_signal(service), watch_loop():

@@ -48,14 +48,14 @@ async def test_end_of_the_lifespan_interrupts_batches_and_closes_the_database(
     assert runs == [("interrupted", points[0])]
 
 
-def test_sigterm_ends_the_process_while_the_service_opens(tmp_path: Path) -> None:
-    main = """
+OPENING = """
 import asyncio, signal
 from solo_app.config import Settings
 from solo_app.lifespan import BatchService, running_service
 
 async def open(*_, **options):
-    signal.raise_signal(signal.SIGTERM)
+    print("opening", flush=True)
+    await asyncio.sleep(60)
 
 async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)  # Like Granian.
@@ -65,6 +65,23 @@ async def main():
 
 asyncio.run(main())
 """
-    environment = {**os.environ, "SOLO_DATABASE": str(tmp_path / "solo.duckdb")}
-    ended = subprocess.run([sys.executable, "-c", main], cwd=PROJECT, env=environment)
-    assert ended.returncode == -signal.SIGTERM
+"""A program in which the service never opens."""
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "import os, signal\nif os.fork(): signal.pause()"],
+    ids=["signal", "end of the parent"],
+)
+def test_process_can_be_ended_while_the_service_opens(tmp_path: Path, prefix: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", prefix + OPENING],
+        cwd=PROJECT,
+        env={**os.environ, "SOLO_DATABASE": str(tmp_path / "solo.duckdb")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "opening\n"
+    process.terminate()
+    process.communicate(timeout=20)  # Standard output is open until all processes have ended.
