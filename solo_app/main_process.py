@@ -98,7 +98,8 @@ def _end_with_children(number: int, frame: FrameType | None) -> None:
     deadline = time.monotonic() + _CHILDREN_END_WITHIN
     while any(map(_is_running, children)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    os._exit(0)  # The interrupted code could catch an exception.
+    # The interrupted code could catch an exception.
+    os._exit(0 if number == signal.SIGTERM else 1)
 
 
 def _is_running(child: int) -> bool:
@@ -180,10 +181,12 @@ def _handle_failed_start() -> None:
     """Shut down with exit code 1 on ``_START_FAILED_SIGNAL``. Without it, the exit code is 0."""
     has_failed = False
 
-    def shut_down(*_: object) -> None:
+    def shut_down(number: int, frame: FrameType | None) -> None:
         nonlocal has_failed
         has_failed = True
-        os.kill(os.getpid(), signal.SIGTERM)
+        end = signal.getsignal(signal.SIGTERM)  # While the pages are compiled, not of Granian.
+        assert callable(end)
+        end(number, frame)
 
     def exit_with_1() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # A second Ctrl-C would change the exit code.

@@ -32,14 +32,16 @@ def test_unknown_parent_is_not_signalled(published: str | None) -> None:
     assert (shell.returncode, shell.stdout) == (0, "alive\n"), shell.stderr
 
 
-def test_main_process_with_failed_worker_exits_with_1() -> None:
+@pytest.mark.parametrize("is_serving", [False, True])
+def test_main_process_with_failed_worker_exits_with_1(is_serving: bool) -> None:
     main = f"""
 import signal, subprocess, sys
 from solo_app import main_process
 assert main_process.is_new_main_process()
 main_process.handle_signals()
 assert not main_process.is_new_main_process()
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # Like Granian.
+if {is_serving}:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # Like Granian.
 subprocess.run([sys.executable, "-c", "{REPORT}"])
 signal.pause()
 """
