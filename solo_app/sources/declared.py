@@ -96,8 +96,8 @@ def _declare(
     name: str, table: object, kinds: Mapping[str, SourceKind], context: Mapping[str, Any]
 ) -> DeclaredSource:
     if not SOURCE_NAME.fullmatch(name):
-        rule = "Use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
-        raise _error("[sources]", name, rule)
+        rule = "Use 1 to 64 letters, digits, dots, underscores or hyphens"
+        raise _error("[sources]", name, f"{rule}, beginning with a letter or digit")
     if name in kinds:
         raise _error("[sources]", name, "Is the name of a source kind. Use another name")
     if not isinstance(table, dict):

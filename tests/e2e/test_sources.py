@@ -162,3 +162,9 @@ def test_example_shows_numbers(
 
 def test_ten_examples_are_documented() -> None:
     assert len(EXAMPLES) == 10
+
+
+def test_shell_loop_ends_with_its_reader() -> None:
+    subprocess.run(
+        ["sh", "-c", "sh examples/loop.sh | head -n 1"], cwd=PROJECT, timeout=60, check=True
+    )

@@ -266,13 +266,15 @@ async def test_failed_program_is_restarted(tmp_path: Path) -> None:
 
 
 async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
-    async with running(declare(tmp_path, "sleep 3607 & echo $PPID; sleep 3607")) as service:
+    duration = f"{3600 + os.getpid()}.5"  # Unique on this machine.
+    script = f"sleep {duration} & echo $PPID; sleep {duration}"
+    async with running(declare(tmp_path, script)) as service:
         await wait_until(lambda: service.row_count(service.batch("a")) == 1)
         [point] = await service.points("a", 0, 1)
         os.kill(int(point.key), signal.SIGKILL)
         await wait_until(lambda: not service.running())
         assert service.batch("a").run.reason == "The wrapper process of the program was killed"
-        await wait_until(lambda: not processes("3607"))
+        await wait_until(lambda: not processes(duration))
 
 
 async def test_wrapper_ignores_signals(tmp_path: Path) -> None:

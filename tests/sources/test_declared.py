@@ -97,7 +97,7 @@ async def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ('"" = 1', "'': Unknown key. Declare sources as [sources.NAME]."),
         ('[sources.""]', "[sources] '': Use 1 to 64 letters, digits, "),
         ('[sources.a]\nkind = "host"\n"" = 1', "[sources.a] '': Unknown parameter."),
-        ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, '.', '_' or '-'"),
+        ('[sources."a b"]', "[sources] a b: Use 1 to 64 letters, digits, dots, underscores or "),
         (r'[sources."a\nb"]', r"[sources] 'a\nb': Use 1 to 64 letters, digits"),
         ('[sources.http]\nkind = "host"', "[sources] http: Is the name of a source kind. Use "),
         ("[sources.a]\n", "[sources.a] kind: Must be one of random, host, http"),
