@@ -43,7 +43,7 @@ def call(target: str, arguments: dict[str, Any]) -> object:
     The messages contain neither the target nor the arguments, which are in ``solo.toml``.
     """
     module_name, _, name = target.partition(":")
-    sys.modules.pop(module_name, None)  # A standard module of this name may be loaded.
+    sys.modules.pop(module_name.partition(".")[0], None)  # May be a standard module or package.
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -76,9 +76,12 @@ async def test_printed_text_goes_to_the_log(tmp_path: Path) -> None:
     assert run.lines == ["hello"]
 
 
-@pytest.mark.parametrize("module", ["signal", "json", "array"])
+@pytest.mark.parametrize("module", ["signal", "json", "array", "json.reader"])
 async def test_module_can_have_the_name_of_a_standard_module(tmp_path: Path, module: str) -> None:
-    (tmp_path / f"{module}.py").write_text("async def read():\n    yield 7\n")
+    file = tmp_path / f"{module.replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
+    (file.parent / "__init__.py").touch()
+    file.write_text("async def read():\n    yield 7\n")
     assert await numbers(declare(tmp_path, "", target=f"{module}:read")) == [7]
 
 
