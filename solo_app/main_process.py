@@ -153,7 +153,7 @@ def _terminate_on_hangup() -> None:
 
 
 def _reset_signals_in_workers() -> None:
-    """Let SIGTERM end a worker that is still starting.
+    """Let SIGTERM end a worker that is still starting, and the programs that it runs.
 
     A forked worker inherits Granian's handlers, which have no effect in a worker. Granian would
     wait for the worker for 2 s in development, and forever in production. The signals are blocked
@@ -161,10 +161,9 @@ def _reset_signals_in_workers() -> None:
     """
 
     def reset() -> None:
-        # The process that compiles the pages keeps the handler, which ends its children.
-        if signal.getsignal(signal.SIGTERM) is not _end_with_children:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Granian sends SIGTERM after a Ctrl-C.
+        signal.signal(signal.SIGTERM, _end_with_children)
+        # The main process sends SIGTERM after a Ctrl-C. Unlike SIG_IGN, not inherited by programs.
+        signal.signal(signal.SIGINT, lambda *_: None)
         unblock()
 
     def unblock() -> None:

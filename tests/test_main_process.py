@@ -67,25 +67,36 @@ worker.kill()
     ended = subprocess.run(
         [sys.executable, "-c", main], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
     )
-    assert ended.stdout == f"{-signal.SIGTERM}\n"
+    assert ended.stdout == "0\n"
 
 
-def test_sigterm_ends_the_children_of_a_forked_process() -> None:
-    main = """
-import multiprocessing, subprocess
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_serving", [False, True])
+def test_signals_end_the_children_of_a_forked_process(number: int, is_serving: bool) -> None:
+    main = f"""
+import multiprocessing, os, signal, subprocess, sys
 from solo_app import main_process
 main_process.handle_signals()
 command = ["sh", "-c", "echo started; exec sleep 60"]  # Like bun, which installs packages.
-multiprocessing.get_context("fork").Process(target=subprocess.run, args=(command,)).start()
+worker = multiprocessing.get_context("fork").Process(target=subprocess.run, args=(command,))
+if {is_serving}:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: worker.terminate())  # Like Granian.
+worker.start()
+worker.join()
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", main], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", main],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout
     assert process.stdout.readline() == "started\n"
-    process.terminate()
+    send = os.killpg if number == signal.SIGINT else os.kill  # Ctrl-C reaches all processes.
+    send(process.pid, number)
     process.communicate(timeout=20)  # Standard output is open until `sleep` ends.
-    assert process.returncode == 0
 
 
 def test_child_processes_are_found() -> None:
