@@ -107,7 +107,7 @@ class DeclaredSource(SourceKind):
 
 
 _MESSAGES = {
-    "dict_type": "Must be a table",
+    "dict_type": "Must be a table or object",
     "extra_forbidden": "Unknown parameter",
     "invalid-json-value": "Must be a JSON value; quote dates and times",
     "list_type": "Must be an array",

@@ -56,7 +56,9 @@ class WriteRetry:
             if self.error and waited >= grace_period:
                 raise StoreUnavailableError(f"Writes are failing: {self.error}")
             if waited >= self._timing.write_timeout:
-                raise StoreUnavailableError("The database does not complete a write.")
+                raise StoreUnavailableError(
+                    "The database does not complete a write. Check its disk."
+                )
             await asyncio.wait({task}, timeout=_POLL_INTERVAL)
         if task.cancelled():
             raise ServiceClosedError

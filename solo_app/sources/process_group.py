@@ -24,6 +24,7 @@ GRACE_SECONDS = 2.0
 
 
 def main() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # The app blocks SIGHUP.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         # This process ends only with the program or the caller. Handlers are not inherited.
         signal.signal(number, lambda *_: None)

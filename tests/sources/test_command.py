@@ -277,6 +277,15 @@ async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
         await wait_until(lambda: not processes(duration))
 
 
+async def test_program_can_receive_all_signals(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        source = declare(tmp_path, "awk '/SigBlk/ {print $2 + 0}' /proc/self/status")
+        assert await numbers(source) == [0]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 async def test_wrapper_ignores_signals(tmp_path: Path) -> None:
     async with running(
         declare(tmp_path, "echo $PPID; sleep 0.2; echo 1; exec sleep 3608")

@@ -480,7 +480,7 @@ timeout = 1234.5\nca_file = "{SECRET}.pem"\nheaders = {{ X-Key = "{SECRET}" }}\n
     [
         (f'method = "{SECRET}"', "method: Input should be 'GET', 'POST' or 'PUT'."),
         (f'body = "{SECRET}"', "body: Requires the method POST or PUT."),
-        (f'headers = "{SECRET}"', "headers: Must be a table."),
+        (f'headers = "{SECRET}"', "headers: Must be a table or object."),
         (f'headers = {{ "a: {SECRET}" = "" }}', "headers: A name has invalid characters."),
         (f'headers = {{ Content-Length = "{SECRET}" }}', "headers: A name has invalid characters."),
         (f'headers = {{ "" = "{SECRET}" }}', "headers: A name has invalid characters."),

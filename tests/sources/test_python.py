@@ -166,7 +166,7 @@ async def test_missing_target_fails_without_showing_it(
         pytest.param(
             f"arguments.a{3000 * '.b'} = 1", "a:b", "arguments: Is nested too deeply.", id="nested"
         ),
-        ("arguments = 's3cret'", "a:b", "arguments: Must be a table."),
+        ("arguments = 's3cret'", "a:b", "arguments: Must be a table or object."),
         ("cwd = 's3cret'", "a:b", "cwd: File or folder not found."),
     ],
 )
