@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from solo_app.batches.source import SourceKind
 from solo_app.config import Settings, SettingsError
 from solo_app.sources import create_sources
 from solo_app.sources.command import parse_lines
+from solo_app.sources.process import read_lines
 from tests.helpers.memory_storage import MemoryStorage
 from tests.helpers.service import FAST_RETRY, open_service, wait_until
 
@@ -278,12 +280,16 @@ async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
 
 
 async def test_program_can_receive_all_signals(tmp_path: Path) -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # Like the app.
+    code = "import signal; print(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+    command = [sys.executable, "-c", code]  # A shell would unblock the signal.
+    output: list[bytes] = []
     try:
-        source = declare(tmp_path, "awk '/SigBlk/ {print $2 + 0}' /proc/self/status")
-        assert await numbers(source) == [0]
+        async for lines in read_lines(command, tmp_path, {}, Run()):
+            output += filter(None, lines)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert output == [b"0"]
 
 
 async def test_wrapper_ignores_signals(tmp_path: Path) -> None:
