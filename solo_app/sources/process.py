@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import anyio
+import psutil
 
 from solo_app.batches.errors import SourceError
 from solo_app.batches.source import RunContext
@@ -165,10 +166,11 @@ def _start(
 async def _wait_for_exit(process: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
     loop = asyncio.get_running_loop()
     lifeline.setblocking(False)
-    group = await loop.sock_recv(lifeline, 32)
     await loop.sock_recv(lifeline, 1)  # No data: returns when the wrapper exits.
     exit_code = process.wait()
-    if exit_code < 0 and group:
-        with suppress(OSError):
-            os.killpg(int(group), signal.SIGKILL)
+    if exit_code < 0:
+        for pid in psutil.pids():
+            with suppress(OSError):
+                if os.getsid(pid) == process.pid:
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)
     return exit_code

@@ -1,10 +1,10 @@
 """Runs a program in a process group, and ends the group when the program or the caller ends.
 
 Usage: ``python -I process_group.py PROGRAM [ARGUMENT ...]``. Standard input is a socket of the
-caller, which receives the id of the group. When the caller shuts the socket down, or ends in any
-way, the group receives SIGTERM and, after ``GRACE_SECONDS``, SIGKILL. The same happens to the rest
-of the group when the program exits. The exit code is that of the program: 128 + N after signal N,
-as in a shell. If this process is killed, the caller must end the group.
+caller. When the caller shuts it down, or ends in any way, the group receives SIGTERM and, after
+``GRACE_SECONDS``, SIGKILL. The same happens to the rest of the group when the program exits. The
+exit code is that of the program: 128 + N after signal N, as in a shell. If this process is killed,
+the caller must end the processes of its session.
 
 This is a separate process because a killed app cannot clean up: the kernel closes its socket
 instead. A process that starts its own session leaves the group and is not ended.
@@ -36,8 +36,6 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"Cannot start the program: {error.strerror}\n")
         sys.exit(127)  # As in a shell.
-    with suppress(OSError):  # The caller has ended.
-        os.write(0, str(program.pid).encode())
     while program.poll() is None:
         if select.select([0], [], [], 0.05)[0]:  # The caller has ended.
             break
