@@ -32,7 +32,8 @@ async def test_no_process_remains_after_a_stop(tmp_path: Path, script: str) -> N
         await wait_until(lambda: processes(marker))
         await wait_until(lambda: service.row_count(service.batch("a")) == 1)
         await service.stop("a")
-        assert processes(marker) == []
+        # On a busy machine, the stop does not wait until SIGKILL has been sent.
+        await wait_until(lambda: not processes(marker))
 
 
 KILLED = """
