@@ -7,7 +7,7 @@ exit code is that of the program: 128 + N after signal N, as in a shell. If this
 the caller must end the processes of its session.
 
 This is a separate process because a killed app cannot clean up: the kernel closes its socket
-instead. A process that starts its own session leaves the group and is not ended.
+instead. A process that starts its own session or group leaves the group and is not ended.
 """
 
 from __future__ import annotations
