@@ -18,10 +18,19 @@ from tests.sources.test_command import declare, processes, running
 pytestmark = pytest.mark.anyio
 
 
+async def test_processes_have_ended_when_a_stop_returns(tmp_path: Path) -> None:
+    marker = f"marker-{tmp_path.name}"
+    script = f": {marker}\nsh -c 'sleep 3600; : {marker}' & echo 1; sleep 3600"
+    async with running(declare(tmp_path, script)) as service:
+        await wait_until(lambda: service.row_count(service.batch("a")) == 1)
+        assert processes(marker)
+        await service.stop("a")
+        assert processes(marker) == []
+
+
 @pytest.mark.parametrize(
     "script",
     [
-        "sleep 3600 & echo 1; exec sleep 3600",  # A second process.
         "trap '' TERM; echo 1; while :; do sleep 0.1; done",  # Ignores SIGTERM.
         "(trap '' TERM; while :; do sleep 0.1; done) & echo 1; exit 0",  # The parent ends first.
     ],

@@ -269,7 +269,12 @@ async def test_failed_program_is_restarted(tmp_path: Path) -> None:
 
 async def test_program_ends_when_its_wrapper_is_killed(tmp_path: Path) -> None:
     duration = f"{3600 + os.getpid()}.5"  # Unique on this machine.
-    script = f"sleep {duration} & echo $PPID; sleep {duration}"
+    # Like a job of an interactive shell, the second process has its own group.
+    (tmp_path / "job.py").write_text(
+        "import os, sys\nos.setpgid(0, 0)\nprint(sys.argv[1], flush=True)\n"
+        f"os.execvp('sleep', ['sleep', '{duration}'])\n"
+    )
+    script = f"sleep {duration} & python3 job.py $PPID & wait"
     async with running(declare(tmp_path, script)) as service:
         await wait_until(lambda: service.row_count(service.batch("a")) == 1)
         [point] = await service.points("a", 0, 1)
